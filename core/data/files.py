@@ -1,0 +1,229 @@
+"""Pictures from files: whatever a person uploads becomes a tensor in [0, 1], or one sentence says why not.
+
+Pictures are decoded by Pillow, from the formats in `FORMATS` only. Their size is checked in the header, before a pixel
+is decoded. The rotation of the camera (EXIF) is applied, transparency is laid on white, the first frame of an animation
+is taken, 16-bit greys are scaled to 8 bits; what comes out is exactly k/255.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from core.data import imagenet
+from core.data.imageset import DataError, ImageSet, draw, from_levels
+
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+MAX_FILE_MB = 50
+MAX_MEGAPIXELS = 50
+MAX_ASPECT = 20.0
+"""How much longer than the target's a picture's shape may be before cropping it would keep next to nothing."""
+
+# We set a lower limit ourselves, with a sentence; Pillow's warning would only reach whoever reads the server's log.
+# Set once, here: `warnings.catch_warnings` around each call is not safe with threads.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+class ImageError(DataError):
+    """A picture cannot be used; the message is one sentence for the person who chose it."""
+
+
+def _bytes(file: bytes | BinaryIO | Path) -> bytes:
+    limit = MAX_FILE_MB * 1_000_000
+    try:
+        if isinstance(file, str | os.PathLike):
+            with Path(file).open("rb") as opened:
+                data = opened.read(limit + 1)
+        elif isinstance(file, bytes | bytearray | memoryview):
+            data = bytes(file)
+        else:
+            if file.seekable():
+                file.seek(0)
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise ImageError(f"The file cannot be read: {error.strerror or error}.") from None
+    if not data:
+        raise ImageError("The file is empty; choose another picture.")
+    if len(data) > limit:
+        raise ImageError(f"The file is larger than {MAX_FILE_MB} MB; save the picture smaller first.")
+    return data
+
+
+_TOO_MANY = f"more than the {MAX_MEGAPIXELS} megapixels that are read here; make it smaller first."
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ImageError(f"The picture has {_TOO_MANY}") from None
+    except Exception:  # each decoder fails in its own way on a stranger's bytes
+        names = ", ".join(name for name in FORMATS if name != "MPO")
+        raise ImageError(f"The file is not a picture that can be read here ({names}).") from None
+    width, height = image.size
+    if width * height > MAX_MEGAPIXELS * 1_000_000:
+        raise ImageError(f"The picture has {width} x {height} pixels, {_TOO_MANY}")
+    return image
+
+
+def _grey_of_16_bits(image: Image.Image) -> Image.Image:
+    """Levels 0 to 65535 scaled (not clipped) to 0 to 255; Pillow's own conversion clips."""
+    levels = np.asarray(image).astype(np.int64)
+    if levels.min() < 0 or levels.max() > 65535:
+        raise ImageError("The picture has 32-bit levels; save it with 8 or 16 bits a channel first.")
+    return Image.fromarray(((levels + 128) // 257).astype(np.uint8))
+
+
+def _decode(image: Image.Image, mode: str) -> Image.Image:
+    """The first frame, upright, opaque, in `mode` ("L" or "RGB")."""
+    if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
+        raise ImageError("The picture has 32-bit levels; save it with 8 or 16 bits a channel first.")
+    image.load()
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        image = _grey_of_16_bits(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image).convert("RGB")
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("RGB")
+    return image if image.mode == mode else image.convert(mode)
+
+
+def fit(image: Image.Image, size: tuple[int, int], crop_fraction: float = 1.0) -> Image.Image:
+    """The centre of `image` (mode "L" or "RGB"), cropped to the shape of `size` = (height, width) and resized to it.
+
+    Bicubic, antialiased. crop_fraction in (0, 1]: the share of the largest possible crop that is kept; ImageNet's
+    networks expect `imagenet.crop_fraction(224)`. For squares the crop's pixels are those of EfficientNet-Lite's own
+    preprocessing (its rounding); its resizing does not antialias, ours does. ImageError if the shapes are so different
+    (a factor of MAX_ASPECT) that next to nothing of the picture would be kept.
+    """
+    height, width = size
+    if height < 1 or width < 1:
+        raise ValueError(f"size must be (height, width), each at least 1; got {size}.")
+    if not 0 < crop_fraction <= 1:
+        raise ValueError(f"crop_fraction must be greater than 0 and at most 1; got {crop_fraction}.")
+    across, down = image.width / width, image.height / height
+    if max(across, down) > MAX_ASPECT * min(across, down):
+        raise ImageError(
+            f"The picture is {image.width} x {image.height} pixels, too long and thin: its middle, which is all that "
+            "would be shown, is next to nothing; crop it first."
+        )
+    # 1e-6: a crop of exactly so many pixels must not lose one to rounding.
+    scale = min(across, down) * crop_fraction
+    crop_width = min(max(int(scale * width + 1e-6), 1), image.width)
+    crop_height = min(max(int(scale * height + 1e-6), 1), image.height)
+    left, top = (image.width - crop_width + 1) // 2, (image.height - crop_height + 1) // 2
+    box = (left, top, left + crop_width, top + crop_height)
+    return image.resize((width, height), Image.Resampling.BICUBIC, box=box)
+
+
+def read_image(
+    file: bytes | BinaryIO | Path,
+    size: tuple[int, int] | None = None,
+    channels: int = 3,
+    crop_fraction: float = 1.0,
+) -> Tensor:
+    """The picture in `file` as float32 (1, C, H, W), exactly k/255.
+
+    file: the bytes, an open file (read from its start) or a path. size: (height, width) to crop and resize to with
+    `fit`; the picture's own size if None. channels: 3 (RGB) or 1 (grey, ITU-R 601 luma). ImageError, one sentence,
+    whenever it cannot be used: no picture, truncated, empty, more than MAX_FILE_MB or MAX_MEGAPIXELS, too thin.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"channels must be 1 or 3; got {channels}.")
+    image = _open(_bytes(file))
+    try:
+        image = _decode(image, "L" if channels == 1 else "RGB")
+    except ImageError:
+        raise
+    except Exception:  # as above: whatever a decoder makes of damaged bytes
+        raise ImageError("The picture is damaged or cut short and cannot be decoded; choose another copy.") from None
+    if size is not None:
+        image = fit(image, size, crop_fraction)
+    levels = np.asarray(image).reshape(image.height, image.width, channels)
+    return from_levels(levels.transpose(2, 0, 1)[None])
+
+
+def _levels(images: Tensor) -> Tensor:
+    levels = (images.detach() * 255).round()  # half to even
+    if not bool(((levels >= 0) & (levels <= 255)).all()):  # false for NaN too
+        raise ValueError("images must lie in [0, 1] (within half an 8-bit level); clamp or rescale them first.")
+    return levels
+
+
+def quantize(images: Tensor) -> Tensor:
+    """Images (any shape) in [0, 1] rounded to 8 bits, exactly k/255; halves go to the even level. Carries no gradient.
+
+    ValueError if a value rounds to a level outside 0 to 255 or is not a number.
+    """
+    # Divided by a tensor: dividing by a Python number multiplies by its reciprocal on a GPU, which is not exact.
+    return _levels(images) / images.new_tensor(255.0)
+
+
+def to_png(image: Tensor) -> bytes:
+    """One image (C, H, W) or (1, C, H, W), C 1 or 3, in [0, 1], as a lossless 8-bit PNG (rounded as by `quantize`)."""
+    if image.ndim == 4 and len(image) == 1:
+        image = image[0]
+    if image.ndim != 3 or image.shape[0] not in (1, 3):
+        raise ValueError(f"image must be (C, H, W) or (1, C, H, W) with C 1 or 3; got shape {tuple(image.shape)}.")
+    levels = _levels(image).to("cpu", torch.uint8).permute(1, 2, 0).numpy()
+    file = io.BytesIO()
+    Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels).save(file, "PNG")
+    return file.getvalue()
+
+
+def load_folder(
+    path: str | Path,
+    size: tuple[int, int] = (224, 224),
+    crop_fraction: float | None = None,
+    n: int | None = None,
+    seed: int = 0,
+) -> ImageSet:
+    """The pictures of a folder as a data set: files `NNN_name.JPEG` (or .png ...), NNN the ImageNet class index.
+
+    size, crop_fraction: as in `fit`; by default ImageNet's own crop for that size. n, seed: as in `core.data.load`. The
+    set's name is "folder:" and the folder's last part, so that results do not carry the paths of one machine. DataError
+    if there is no such folder, no such file in it, or a class index beyond 999.
+    """
+    path = Path(path).expanduser()
+    if not path.is_dir():
+        raise DataError(f"There is no folder {path}.")
+    pattern = re.compile(r"(\d+)_.+\.(jpe?g|png|webp|gif|bmp|tiff?)", re.IGNORECASE)
+    files = [(file, int(match[1])) for file in sorted(path.iterdir()) if (match := pattern.fullmatch(file.name))]
+    if not files:
+        raise DataError(f"The folder {path} holds no pictures named NNN_name.JPEG, NNN the ImageNet class index.")
+    classes = imagenet.classes()
+    for file, label in files:
+        if label >= len(classes):
+            raise DataError(f"{file.name} names the class {label}, but ImageNet's classes end at {len(classes) - 1}.")
+    chosen = draw(n, len(files), seed)
+    crop = imagenet.crop_fraction(min(size)) if crop_fraction is None else crop_fraction
+    images = []
+    for index in chosen:
+        try:
+            images.append(read_image(files[index][0], size, 3, crop))
+        except ImageError as error:
+            raise ImageError(f"{files[index][0].name}: {error}") from None
+    name = path.resolve().name
+    return ImageSet(
+        images=torch.cat(images),
+        labels=torch.tensor([files[index][1] for index in chosen]),
+        classes=classes,
+        name=f"folder:{name}",
+        split="test",
+        source="files",
+        note=f"{len(chosen)} of the {len(files)} pictures in the folder {name}, cropped to {size[0]} x {size[1]}.",
+        indices=torch.from_numpy(chosen),
+        names=tuple(files[index][0].stem for index in chosen),
+    )

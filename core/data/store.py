@@ -1,0 +1,80 @@
+"""The cache folder: where full data sets lie, as 8-bit .npy files that are memory-mapped and written atomically."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import platformdirs
+
+from core.data.imageset import DataError
+
+Arrays = dict[str, np.ndarray]
+"""Keyed "train-images", "train-labels", ...; images uint8 (N, C, H, W), labels uint8 (N,)."""
+
+
+def home() -> Path:
+    """The cache folder: $SMOOTHSCOPE_HOME, or "smoothscope" under the user's cache directory. It need not exist yet."""
+    given = os.environ.get("SMOOTHSCOPE_HOME")
+    return Path(given).expanduser() if given else platformdirs.user_cache_path("smoothscope", appauthor=False)
+
+
+def folder(name: str) -> Path:
+    """Where the arrays of the data set `name` lie."""
+    return home() / "data" / name
+
+
+def write_together(files: Mapping[Path, Callable[[IO[bytes]], object]]) -> None:
+    """Write several files so that a failure at any moment leaves the old ones, whole, and no half-written new one.
+
+    Each value is called with the open file. All are written beside their targets and flushed to the disk before the
+    first takes its place. OSError if the disk is full or not writable.
+    """
+    temporary: dict[Path, Path] = {}
+    try:
+        for path, write in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary[path] = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+            with temporary[path].open("xb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, written in temporary.items():
+            os.replace(written, path)
+    finally:
+        for written in temporary.values():
+            with contextlib.suppress(OSError):
+                written.unlink(missing_ok=True)
+
+
+def write(name: str, arrays: Arrays) -> None:
+    """Put a data set's arrays into the cache folder, all of them or none."""
+
+    def writer(array: np.ndarray) -> Callable[[IO[bytes]], None]:
+        array = np.ascontiguousarray(array)
+
+        def write_npy(file: IO[bytes]) -> None:
+            # Not np.save: it writes around Python's file object, and its error on a full disk carries no errno.
+            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+            file.write(array.data)
+
+        return write_npy
+
+    write_together({folder(name) / f"{key}.npy": writer(array) for key, array in arrays.items()})
+
+
+def read(name: str, key: str, shape: tuple[int, ...]) -> np.ndarray:
+    """One array, memory-mapped and read-only, so that a few images of many cost little. DataError if it is damaged."""
+    path = folder(name) / f"{key}.npy"
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        array = None
+    if array is None or array.shape != shape or array.dtype != np.uint8:
+        raise DataError(f"The file {path} is damaged; put it right with: python -m core data get {name}")
+    return array
