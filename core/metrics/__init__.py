@@ -1,0 +1,7 @@
+"""What can be measured of a perturbation, one value per image: size, roughness, and how visible it is."""
+
+from core.metrics.distortion import l2, linf
+from core.metrics.perceptual import psnr, ssim
+from core.metrics.roughness import radial_power_spectrum, roughness
+
+__all__ = ["l2", "linf", "psnr", "radial_power_spectrum", "roughness", "ssim"]
