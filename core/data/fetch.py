@@ -186,7 +186,7 @@ def _complaint(log: str) -> str:
 
 
 def _run(way: Way, folder: Path, report: Callable[[float], None]) -> None:
-    """Run the way's command in `folder`; DataError with its own complaint if it fails. It ends when we are interrupted."""
+    """Run the way's command in `folder`; DataError with its own complaint if it fails. An interrupt ends it."""
     program = shutil.which(way.command[0])
     if program is None:
         raise DataError(f"{way.command[0]} is not installed here")
@@ -277,14 +277,12 @@ def get(name: str, on_progress: Progress | None = None) -> Path:
                     report(0.95, f"checking {name}")
                     arrays = way.decode(Path(temporary))
                     _check(name, arrays)
-                except OSError as error:
-                    if error.errno is not None:
-                        raise
-                    failures.append(f"{way.label}: {error}")  # a picture that cannot be decoded
-                except (
-                    ValueError, LookupError, StopIteration, EOFError, tarfile.TarError, subprocess.CalledProcessError
-                ) as error:  # fmt: skip
+                except DataError as error:
                     failures.append(f"{way.label}: {error}")
+                except Exception as error:  # whatever a reader makes of a damaged package
+                    if isinstance(error, OSError) and error.errno is not None:
+                        raise
+                    failures.append(f"{way.label}: what it downloaded cannot be read")
                 else:
                     store.write(name, arrays)
                     report(1.0, f"installed {name}")

@@ -22,7 +22,7 @@ from torch import Tensor
 from core.data import imagenet
 from core.data.imageset import DataError, ImageSet, draw, from_levels
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 MAX_FILE_MB = 50
 MAX_MEGAPIXELS = 50
 MAX_ASPECT = 20.0
@@ -67,8 +67,7 @@ def _open(data: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"The picture has {_TOO_MANY}") from None
     except Exception:  # each decoder fails in its own way on a stranger's bytes
-        names = ", ".join(name for name in FORMATS if name != "MPO")
-        raise ImageError(f"The file is not a picture that can be read here ({names}).") from None
+        raise ImageError(f"The file is not a picture that can be read here ({', '.join(FORMATS)}).") from None
     width, height = image.size
     if width * height > MAX_MEGAPIXELS * 1_000_000:
         raise ImageError(f"The picture has {width} x {height} pixels, {_TOO_MANY}")
@@ -77,10 +76,9 @@ def _open(data: bytes) -> Image.Image:
 
 def _grey_of_16_bits(image: Image.Image) -> Image.Image:
     """Levels 0 to 65535 scaled (not clipped) to 0 to 255; Pillow's own conversion clips."""
-    levels = np.asarray(image).astype(np.int64)
-    if levels.min() < 0 or levels.max() > 65535:
-        raise ImageError("The picture has 32-bit levels; save it with 8 or 16 bits a channel first.")
-    return Image.fromarray(((levels + 128) // 257).astype(np.uint8))
+    levels = np.asarray(image)
+    table = ((np.arange(65536) + 128) // 257).astype(np.uint8)
+    return Image.fromarray(table[levels])
 
 
 def _decode(image: Image.Image, mode: str) -> Image.Image:
@@ -88,13 +86,14 @@ def _decode(image: Image.Image, mode: str) -> Image.Image:
     if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
         raise ImageError("The picture has 32-bit levels; save it with 8 or 16 bits a channel first.")
     image.load()
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I"):
         image = _grey_of_16_bits(image)
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image).convert("RGB")
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=image)
+        image = white
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
     return image if image.mode == mode else image.convert(mode)
@@ -124,8 +123,9 @@ def fit(image: Image.Image, size: tuple[int, int], crop_fraction: float = 1.0) -
     crop_width = min(max(int(scale * width + 1e-6), 1), image.width)
     crop_height = min(max(int(scale * height + 1e-6), 1), image.height)
     left, top = (image.width - crop_width + 1) // 2, (image.height - crop_height + 1) // 2
-    box = (left, top, left + crop_width, top + crop_height)
-    return image.resize((width, height), Image.Resampling.BICUBIC, box=box)
+    # Cropped first: resize's own `box` would let the pixels around the crop into its edges.
+    image = image.crop((left, top, left + crop_width, top + crop_height))
+    return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def read_image(

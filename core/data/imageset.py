@@ -62,7 +62,7 @@ class ImageSet:
         chosen = index.cpu().numpy() if isinstance(index, Tensor) else index
         if not isinstance(chosen, int | slice | np.ndarray):
             chosen = np.asarray(chosen, dtype=np.int64)
-        rows = torch.from_numpy(np.atleast_1d(np.arange(len(self))[chosen]))
+        rows = torch.from_numpy(np.array(np.arange(len(self))[chosen], ndmin=1))
         return replace(
             self,
             images=self.images[rows],
