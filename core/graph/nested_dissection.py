@@ -1,0 +1,271 @@
+"""An exact solver for pixel graphs: nested dissection, all fronts of a level at once.
+
+A line of pixels splits an image into two halves that do not touch, lines split the halves, and so on down to small
+tiles (George, Nested dissection of a regular finite element mesh, SIAM J. Numer. Anal. 10, 1973). Eliminating tiles
+first and the dividing lines last, level by level, keeps the factors small. On a grid all regions of a level have nearly
+the same size, so that, padded to the same size, a level is one batched matrix product: the solver is a few dozen
+tensor operations, on any device, and one factorisation serves any number of signals.
+
+With s the pixels that a region eliminates and b the pixels around it, a front holds P = A_ss^-1 and Q = -P A_sb:
+on the way up w_s = P z_s and z_b += Q^T z_s, on the way down x_s = w_s + Q x_b. I - alpha S has no positive entry off
+its diagonal, so P and Q have no negative ones: nothing cancels, and single precision keeps its digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.graph.pixel_graph import PixelGraph, edge_list
+
+_TILE = 36  # pixels of the largest tile that is not split again; the fastest of 16, 36 and 64 at 224 x 224
+
+Array = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level's K regions: s pixels eliminated in each, b pixels around it, m = s + b (padded to the same size)."""
+
+    regions: int
+    size: int
+    border: int
+    inner: Array
+    """(K, s) the pixels that are eliminated; -1 for padding."""
+    outer: Array
+    """(K, b) the pixels around; -1 for padding."""
+    entries: Tensor
+    """Flat positions in the fronts (K, m, m) of the edges that are eliminated here, and ..."""
+    edges: Tensor
+    """... which edges they are."""
+    children: Tensor
+    """(2, K, m): where a front's pixels stand in the borders of its two halves; their b where they do not."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where the numbers of R signals travel in a solve; see `solve` for the two buffers."""
+
+    enter: Tensor
+    """The place in the signals (R n, then a zero) of each number of the first buffer."""
+    leave: Tensor
+    """The place in the first buffer of each number of the signals."""
+    inbox: tuple[Tensor, ...]
+    """Per level (J, K R s): the messages that the eliminated pixels receive from deeper levels."""
+    around: tuple[Tensor, ...]
+    """Per level (K R b): the places in the first buffer of the pixels around the regions."""
+    slots: tuple[slice, ...]
+    """Per level its part of the first buffer."""
+    messages: tuple[slice, ...]
+    """Per level its part of the second buffer."""
+
+
+def _regions(height: int, width: int) -> list[tuple[Array, int | None]]:
+    """Per level the regions (K, 4) as row, column, height, width, and the axis along which they are split."""
+    levels: list[tuple[Array, int | None]] = []
+    regions = np.array([[0, 0, height, width]])
+    while True:
+        extents = regions[:, 2:]
+        axis = int(extents[:, 1].max() > extents[:, 0].max())
+        if extents.max(axis=0).prod() <= _TILE or extents[:, axis].min() < 3:
+            return [*levels, (regions, None)]
+        levels.append((regions, axis))
+        first, second = regions.copy(), regions.copy()
+        half = regions[:, 2 + axis] // 2
+        first[:, 2 + axis] = half
+        second[:, axis] += half + 1
+        second[:, 2 + axis] -= half + 1
+        regions = np.stack([first, second], axis=1).reshape(-1, 4)
+
+
+def _rectangles(rectangles: Array, height: int, width: int) -> Array:
+    """The pixels of rectangles (K, 4), padded to the size of the largest; -1 is padding, or outside the image."""
+    row, column, h, w = (rectangles[:, i, None, None] for i in range(4))
+    dy, dx = np.arange(max(h.max(), 0))[:, None], np.arange(max(w.max(), 0))
+    y, x = row + dy, column + dx
+    inside = (dy < h) & (dx < w) & (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    return np.where(inside, y * width + x, -1).reshape(len(rectangles), -1)
+
+
+def _left_aligned(pixels: Array) -> Array:
+    """Rows with their padding (-1) moved to the right and cut where all rows are padded."""
+    aligned = np.take_along_axis(pixels, np.argsort(pixels < 0, axis=1, kind="stable"), axis=1)
+    return aligned[:, : (aligned >= 0).sum(axis=1).max(initial=0)]
+
+
+def _border(regions: Array, height: int, width: int, corners: bool) -> Array:
+    """The pixels around each region (K, b)."""
+    row, column, h, w = regions.T
+    one, c = np.ones_like(row), int(corners)
+    sides = [
+        (row - 1, column - c, one, w + 2 * c), (row + h, column - c, one, w + 2 * c),
+        (row, column - 1, h, one), (row, column + w, h, one),
+    ]  # fmt: skip
+    return _left_aligned(np.concatenate([_rectangles(np.stack(s, axis=1), height, width) for s in sides], axis=1))
+
+
+def _find(table: Array, rows: Array, pixels: Array, n: int) -> Array:
+    """The column of table (K, m) in which each pixel stands in its row; m where it does not."""
+    k, m = table.shape
+    keys = np.where(table >= 0, np.arange(k)[:, None] * n + table, -1).ravel()
+    order = np.argsort(keys, kind="stable")
+    wanted = np.where(pixels >= 0, rows * n + pixels, -2)
+    at = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), max(k * m - 1, 0))] if k * m else wanted * 0
+    found = (keys[at] == wanted) if k * m else np.zeros(wanted.shape, bool)
+    return np.where(found, at % max(m, 1), m)
+
+
+@lru_cache(maxsize=16)
+def plan(height: int, width: int, neighbourhood: int, device: torch.device) -> tuple[Level, ...]:
+    """The order of elimination for images of one size, the root first and the tiles last."""
+    n = height * width
+    levels = _regions(height, width)
+    inner, outer = [], []
+    for regions, axis in levels:
+        pieces = regions.copy()
+        if axis is not None:
+            pieces[:, axis] += regions[:, 2 + axis] // 2
+            pieces[:, 2 + axis] = 1
+        inner.append(_rectangles(pieces, height, width))
+        outer.append(_border(regions, height, width, corners=neighbourhood == 8))
+
+    level_of, region_of = np.empty(n, int), np.empty(n, int)
+    for depth, p in enumerate(inner):
+        level_of[p[p >= 0]] = depth
+        region_of[p[p >= 0]] = np.nonzero(p >= 0)[0]
+    # Every edge is eliminated with the deeper of its ends.
+    edges = edge_list(height, width, neighbourhood)
+    deeper = level_of[edges[0]] >= level_of[edges[1]]
+    own, other = np.where(deeper, edges[0], edges[1]), np.where(deeper, edges[1], edges[0])
+
+    made: list[Level] = []
+    for depth, (p, q) in enumerate(zip(inner, outer, strict=True)):
+        (k, s), b = p.shape, q.shape[1]
+        m = s + b
+        here = np.flatnonzero(level_of[own] == depth)
+        front = np.concatenate([p, q], axis=1)
+        region = region_of[own[here]]
+        i, j = _find(front, region, own[here], n), _find(front, region, other[here], n)
+        both = j < s
+        entries = np.concatenate([(region * m + i) * m + j, ((region * m + j) * m + i)[both]])
+        children = np.zeros((2, k, m), int)
+        if depth + 1 < len(levels):
+            for half in range(2):
+                children[half] = _find(outer[depth + 1][half::2], np.arange(k)[:, None], front, n)
+        tensors = (torch.tensor(t, device=device) for t in (entries, np.concatenate([here, here[both]]), children))
+        made.append(Level(k, s, b, p, q, *tensors))
+    return tuple(made)
+
+
+@lru_cache(maxsize=16)
+def route(height: int, width: int, neighbourhood: int, signals: int, device: torch.device) -> Route:
+    """The ways of `signals` signals through the plan."""
+    n = height * width
+    levels = plan(height, width, neighbourhood, device)
+    r = np.arange(signals)[:, None]
+    place = np.zeros((n, signals), int)  # of each pixel of each signal in the first buffer
+    enter, slots, messages = [], [], []
+    sender, addressee = [], []
+    slot = message = 0
+    for level in levels:
+        k, s, m = level.regions, level.size, level.size + level.border
+        pixel = np.broadcast_to(level.inner[:, None, :], (k, signals, s))
+        enter.append(np.where(pixel >= 0, r * n + pixel, signals * n).ravel())
+        at = slot + np.arange(k * signals * s).reshape(k, signals, s)
+        place[pixel[pixel >= 0], np.broadcast_to(r, pixel.shape)[pixel >= 0]] = at[pixel >= 0]
+        sent = message + np.arange(k * signals * m).reshape(k, signals, m)[:, :, s:]
+        real = np.broadcast_to(level.outer[:, None, :] >= 0, sent.shape)
+        sender.append(sent[real])
+        addressee.append(
+            (np.broadcast_to(level.outer[:, None, :], sent.shape)[real], np.broadcast_to(r, sent.shape)[real])
+        )
+        slots.append(slice(slot, slot + at.size))
+        messages.append(slice(message, message + k * signals * m))
+        slot, message = slots[-1].stop, messages[-1].stop
+
+    senders = np.concatenate(sender)
+    target = np.concatenate([place[a] for a in addressee])
+    order = np.argsort(target, kind="stable")
+    senders, target = senders[order], target[order]
+    rank = np.arange(len(target)) - np.searchsorted(target, target)
+    inbox, around = [], []
+    for level, part in zip(levels, slots, strict=True):
+        mine = slice(*np.searchsorted(target, [part.start, part.stop]))
+        box = np.full((rank[mine].max(initial=-1) + 1, part.stop - part.start), message)
+        box[rank[mine], target[mine] - part.start] = senders[mine]
+        inbox.append(box)
+        outer = np.broadcast_to(level.outer[:, None, :], (level.regions, signals, level.border))
+        around.append(np.where(outer >= 0, place[outer, r], 0).ravel())
+    return Route(
+        torch.tensor(np.concatenate(enter), device=device),
+        torch.tensor(place.T.ravel(), device=device),
+        tuple(torch.tensor(box, device=device) for box in inbox),
+        tuple(torch.tensor(a, device=device) for a in around),
+        tuple(slots),
+        tuple(messages),
+    )
+
+
+def factorise(graph: PixelGraph, alpha: float) -> list[Tensor]:
+    """[P, Q] (N G, K, s, s + b) of every level, in double precision, for I - alpha S."""
+    levels = plan(graph.height, graph.width, graph.neighbourhood, graph.device)
+    values = graph.normalised_weights.flatten(0, 1).double() * -alpha
+    factors = []
+    schur = values.new_zeros(0)
+    for depth in reversed(range(len(levels))):
+        level = levels[depth]
+        k, s, b = level.regions, level.size, level.border
+        m = s + b
+        front = values.new_zeros(len(values), k, m, m)
+        front[:, :, :s, :s].diagonal(dim1=2, dim2=3).fill_(1)
+        front.flatten(1)[:, level.entries] = values[:, level.edges]
+        if depth + 1 < len(levels):
+            edge = levels[depth + 1].border + 1
+            for half, at in enumerate(level.children):
+                block = torch.arange(half, 2 * k, 2, device=at.device)[:, None] * edge
+                front += schur.flatten(1)[:, ((block + at)[:, :, None] * edge + at[:, None, :])]
+        P = torch.cholesky_inverse(torch.linalg.cholesky(front[:, :, :s, :s]))
+        Q = -P @ front[:, :, :s, s:]
+        # A row and a column of zeros at the end for pixels that the parent has and this region has not.
+        schur = values.new_zeros(len(values), k, b + 1, b + 1)
+        schur[:, :, :b, :b] = front[:, :, s:, s:] + front[:, :, :s, s:].mT @ Q
+        factors.append(torch.cat([P, Q], dim=3))
+    return factors[::-1]
+
+
+def solve(levels: tuple[Level, ...], way: Route, factors: list[Tensor], z: Tensor) -> Tensor:
+    """x (B, R, n) with (I - alpha S) x = z, for z (B, R, n): R signals on each of B graphs.
+
+    The first buffer holds the numbers of the eliminated pixels, level by level as (K, R, s); the second what a level's
+    product gives, (K, R, m): its own w, then the messages to the pixels around. The gathers between them are most of
+    the work beside the products, hence one flat index each.
+    """
+    graphs, signals = z.shape[:2]
+    x = _pick(torch.cat([z.reshape(graphs, -1), z.new_zeros(graphs, 1)], dim=1), way.enter)
+    messages = z.new_empty(graphs, way.messages[-1].stop + 1)
+    messages[:, -1] = 0  # what a pixel without a message in its inbox receives
+
+    for depth in reversed(range(len(levels))):
+        level, inbox = levels[depth], way.inbox[depth]
+        y = x[:, way.slots[depth]]
+        if len(inbox):
+            y = y + _pick(messages, inbox.flatten()).view(graphs, *inbox.shape).sum(dim=1)
+        product = torch.bmm(y.reshape(-1, signals, level.size), factors[depth].flatten(0, 1))
+        messages[:, way.messages[depth]] = product.view(graphs, -1)
+    for depth, level in enumerate(levels):
+        w = messages[:, way.messages[depth]].reshape(-1, signals, level.size + level.border)[:, :, : level.size]
+        if level.border:
+            around = _pick(x, way.around[depth]).view(-1, signals, level.border)
+            w = torch.baddbmm(w, around, factors[depth][..., level.size :].flatten(0, 1).mT)
+        x[:, way.slots[depth]] = w.reshape(graphs, -1)
+    return _pick(x, way.leave).view(z.shape)
+
+
+def _pick(rows: Tensor, index: Tensor) -> Tensor:
+    """rows[:, index]; of a single row much faster in one dimension."""
+    return rows[0].index_select(0, index)[None] if len(rows) == 1 else rows.index_select(1, index)
