@@ -18,10 +18,11 @@ ValueError: sigma must be at least 0.1; got 0.0.
 from __future__ import annotations
 
 import argparse
+import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self, TypeVar, Union
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -84,6 +85,7 @@ class ParameterInfo:
     slider: tuple[float, float] | None
     choices: tuple[Any, ...]
     optional: bool  # None is a legal value
+    owner: str = ""  # the class that declares it; classes that inherit it share its meaning
 
     @property
     def label(self) -> str:
@@ -230,7 +232,11 @@ def _info(name: str, field: FieldInfo) -> ParameterInfo:
 
 def fields(cls: type[Parameters]) -> list[ParameterInfo]:
     """The declared parameters of a class, in order."""
-    return [_info(name, field) for name, field in cls.model_fields.items() if not field.exclude]
+    return [replace(_info(name, field), owner=_owner(cls, name)) for name, field in cls.model_fields.items()]
+
+
+def _owner(cls: type[Parameters], name: str) -> str:
+    return next(base.__name__ for base in reversed(cls.__mro__) if name in inspect.get_annotations(base))
 
 
 def add_arguments(parser: argparse.ArgumentParser, cls: type[Parameters], prefix: str = "") -> None:

@@ -1,0 +1,39 @@
+"""The command line: python -m core {data, models, train, attack}. Errors are one sentence on standard error, exit 2."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import core.data.cli
+import core.evaluate.cli
+import core.models.cli
+import core.train.cli
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m core", description="Smoothscope's command line.")
+    parser.set_defaults(more=False)  # True: the command parses further options itself
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    data = commands.add_parser("data", help="what data sets there are; install one")
+    data.set_defaults(run=core.data.cli.run)
+    core.data.cli.add_commands(data.add_subparsers(required=True, metavar="VERB"))
+    core.models.cli.add_commands(commands)
+    core.train.cli.add_command(commands)
+    core.evaluate.cli.add_command(commands)
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and not arguments.more:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        return int(arguments.run(arguments, rest) if arguments.more else arguments.run(arguments))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

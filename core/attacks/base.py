@@ -1,0 +1,296 @@
+"""What every attack shares: steps, the run that drives them, the result that is checked anew.
+
+An attack is a frozen set of declared parameters with one method, `steps`, a generator. The caller pulls, so the
+attack knows no user interface, and to stop pulling is to cancel. `Run` drives a generator, keeps the trace and, at any
+moment, can say what has been reached so far; `run` drains it.
+"""
+
+from __future__ import annotations
+
+import abc
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from core.data.files import quantize
+from core.metrics import l2, linf
+from core.params import Parameters
+
+Status = Literal["fooled", "failed", "already misclassified", "not finite"]
+
+ADVICE: dict[Status, str] = {
+    "fooled": "The network now names another class.",
+    "failed": "No adversarial image was found within the budget; allow more iterations or search steps.",
+    "already misclassified": "The network is wrong on the clean image, so there is nothing to attack; pick another.",
+    "not finite": "The network returned NaN or infinity, so this image was given up; check the checkpoint.",
+}
+"""One sentence for a person, for every way an image can end."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of an attack on N images.
+
+    The tensors are the attack's own and may change with the next step: clone what is to be kept.
+    """
+
+    index: int
+    """Number of this step, 1 ... total; steps may be skipped where images finish early, the last is always yielded."""
+    total: int
+    images: Tensor
+    """(N, C, H, W) the current iterates, in [0, 1]."""
+    best: Tensor
+    """(N, C, H, W) the best so far: the least distorted success, or else the iterate nearest to success."""
+    found: Tensor
+    """(N,) bool: `best` fools the network."""
+    scalars: dict[str, Tensor]
+    """(N,) each: "loss", "distortion" (L2), "margin" (largest other logit minus the true one, > 0 fools), ..."""
+    finite: Tensor
+    """(N,) bool: False where the network or its gradient was not finite and the image was given up."""
+
+
+class Attack(Parameters, abc.ABC):
+    """Base of all attacks: constructor = hyper-parameters, `steps` = data."""
+
+    name: ClassVar[str]
+    """Key in ATTACKS."""
+    title: ClassVar[str]
+    formula: ClassVar[str]
+    """What is minimised, in LaTeX."""
+    look_for: ClassVar[str]
+    """One line: what a person should look for."""
+    paper: ClassVar[str]
+
+    @abc.abstractmethod
+    def steps(
+        self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
+    ) -> Iterator[Step]:
+        """Attack `images` (N, C, H, W) in [0, 1], which `model` assigns to `labels` (N,), step by step.
+
+        `generator` is the only source of randomness. Raises nothing for a failed image: `Step.found` says so.
+        """
+
+
+def margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """Largest other logit minus the logit of `labels`: (N, K), (N,) -> (N,); positive where the label is not named.
+
+    The negative of the bracket of eq. 3 of Smooth Adversarial Examples without its margin m. The label is masked with
+    -inf rather than multiplied with zero, because logits may all be negative (those of Max-Mahalanobis centres are).
+    """
+    others = logits.scatter(1, labels[:, None], -torch.inf).amax(dim=1)
+    return others - logits.gather(1, labels[:, None])[:, 0]
+
+
+def hinge(logits: Tensor, labels: Tensor, m: float) -> Tensor:
+    """Classification loss of eq. 3 of Smooth Adversarial Examples: [y_t - max_{i != t} y_i + m]_+, (N,)."""
+    return (m - margin(logits, labels)).clamp_min(0)
+
+
+def check_batch(model: nn.Module, images: Tensor, labels: Tensor) -> None:
+    """ValueError in one sentence unless images are (N, C, H, W) floats in [0, 1] and labels (N,) integers."""
+    if images.ndim != 4 or not images.is_floating_point():
+        raise ValueError(f"images must be a float tensor (N, C, H, W); got {tuple(images.shape)} {images.dtype}.")
+    if not len(images):
+        raise ValueError("images is empty; give at least one image.")
+    if not bool(((images >= 0) & (images <= 1)).all()):
+        raise ValueError(
+            f"images must lie in [0, 1]; got values from {images.min().item():g} to {images.max().item():g}."
+        )
+    if labels.shape != images.shape[:1] or labels.is_floating_point():
+        raise ValueError(f"labels must be {len(images)} integers, one per image; got {tuple(labels.shape)}.")
+    card = getattr(model, "card", None)
+    if card is not None and tuple(images.shape[1:]) != tuple(card.input_shape):
+        raise ValueError(
+            f"{card.name} takes images of shape {tuple(card.input_shape)}; got {tuple(images.shape[1:])}: resize them."
+        )
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """What an attack did to N images, re-checked by a fresh forward pass, in float and after rounding to 8 bits."""
+
+    attack: str
+    parameters: dict[str, Any]
+    model: str
+    seed: int
+    seconds: float
+    stopped: bool
+    """True if the attack was stopped before its last step."""
+    images: Tensor
+    """(N, C, H, W) the clean images."""
+    labels: Tensor
+    """(N,) the true classes."""
+    adversarial: Tensor
+    """(N, C, H, W) in [0, 1]. Only where `success` is True is it adversarial; elsewhere it is the nearest attempt."""
+    status: tuple[Status, ...]
+    logits_clean: Tensor
+    logits: Tensor
+    """(N, K) of `adversarial` in float."""
+    logits_8bit: Tensor
+    """(N, K) of `adversarial_8bit`."""
+    trace: dict[str, Tensor] = field(repr=False)
+    """(T, N) each scalar at every step; "step" (T,) the steps' numbers."""
+
+    @property
+    def adversarial_8bit(self) -> Tensor:
+        """`adversarial` rounded to the 256 levels that a PNG keeps."""
+        return quantize(self.adversarial)
+
+    @property
+    def perturbation(self) -> Tensor:
+        return self.adversarial - self.images
+
+    @property
+    def predictions_clean(self) -> Tensor:
+        return self.logits_clean.argmax(1)
+
+    @property
+    def predictions(self) -> Tensor:
+        return self.logits.argmax(1)
+
+    @property
+    def predictions_8bit(self) -> Tensor:
+        return self.logits_8bit.argmax(1)
+
+    @property
+    def success(self) -> Tensor:
+        """(N,) bool: correctly classified when clean and not when perturbed, in float."""
+        return torch.tensor([s == "fooled" for s in self.status])
+
+    @property
+    def success_8bit(self) -> Tensor:
+        """(N,) bool: still fooled after rounding to 8 bits."""
+        return self.success & (self.predictions_8bit != self.labels)
+
+    @property
+    def l2(self) -> Tensor:
+        """(N,) L2 norm of the perturbation."""
+        return l2(self.perturbation)
+
+    @property
+    def linf(self) -> Tensor:
+        """(N,) largest change of one value."""
+        return linf(self.perturbation)
+
+
+class Run:
+    """An attack under way on N images: iterate to advance, ask `result()` at any time for what was reached.
+
+    Images that the network already gets wrong, and those on which it is not finite, are left out of the attack and
+    reported by their status.
+    """
+
+    def __init__(self, attack: Attack, model: nn.Module, images: Tensor, labels: Tensor, seed: int = 0) -> None:
+        check_batch(model, images, labels)
+        self.attack, self.model, self.images, self.labels, self.seed = attack, model, images, labels, seed
+        device = next((p.device for p in model.parameters()), images.device)
+        self._x, self._y = images.to(device), labels.to(device)
+        with torch.no_grad():
+            self._logits_clean = model(self._x)
+        classes = self._logits_clean.shape[1]
+        if int(labels.min()) < 0 or int(labels.max()) >= classes:
+            raise ValueError(f"labels must be between 0 and {classes - 1}; got {labels.tolist()[:8]}.")
+        finite = self._logits_clean.isfinite().all(1)
+        right = self._logits_clean.argmax(1) == self._y
+        self._attacked = (finite & right).nonzero()[:, 0]
+        self._finite = finite.clone()
+        self._best = self._x.clone()
+        self._trace: dict[str, list[Tensor]] = {"step": []}
+        self.seconds = 0.0
+        self.step: Step | None = None
+        self.done = not len(self._attacked)
+        generator = torch.Generator(device=device).manual_seed(seed)
+        self._steps = (
+            iter(()) if self.done else attack.steps(model, self._x[self._attacked], self._y[self._attacked], generator)
+        )
+
+    def __iter__(self) -> Iterator[Step]:
+        return self
+
+    def __next__(self) -> Step:
+        start = time.perf_counter()
+        try:
+            step = next(self._steps)
+        except StopIteration:
+            self.done = True
+            raise
+        finally:
+            self.seconds += time.perf_counter() - start
+        self.step = step
+        self._trace["step"].append(torch.tensor(float(step.index)))
+        for name, values in step.scalars.items():
+            row = torch.full((len(self._x),), torch.nan)
+            row[self._attacked.cpu()] = values.detach().float().cpu()
+            self._trace.setdefault(name, []).append(row)
+        return step
+
+    def trace(self) -> dict[str, Tensor]:
+        """(T, N) every scalar so far; "step" is (T,)."""
+        return {name: torch.stack(rows) for name, rows in self._trace.items() if rows}
+
+    def best(self) -> Tensor:
+        """(N, C, H, W) a copy of the best images so far."""
+        if self.step is not None:
+            self._best[self._attacked] = self.step.best.detach()
+            self._finite[self._attacked] = self.step.finite
+        return self._best.clone()
+
+    def result(self) -> AttackResult:
+        """What has been reached so far, checked by fresh forward passes."""
+        adversarial = self.best()
+        with torch.no_grad():
+            logits, logits_8bit = self.model(adversarial), self.model(quantize(adversarial))
+        attacked = torch.zeros(len(self._x), dtype=torch.bool)
+        attacked[self._attacked.cpu()] = True
+        fooled = (
+            (logits.argmax(1) != self._y)
+            & logits.isfinite().all(1)
+            & ((adversarial >= 0) & (adversarial <= 1)).flatten(1).all(1)
+        )
+        status: list[Status] = []
+        for i in range(len(self._x)):
+            if attacked[i]:
+                status.append("fooled" if fooled[i] else "failed" if self._finite[i] else "not finite")
+            else:
+                status.append("already misclassified" if self._finite[i] else "not finite")
+        card = getattr(self.model, "card", None)
+        return AttackResult(
+            attack=self.attack.name,
+            parameters=self.attack.values(),
+            model=card.name if card is not None else type(self.model).__name__,
+            seed=self.seed,
+            seconds=self.seconds,
+            stopped=not self.done,
+            images=self.images.cpu(),
+            labels=self.labels.cpu(),
+            adversarial=adversarial.cpu(),
+            status=tuple(status),
+            logits_clean=self._logits_clean.cpu(),
+            logits=logits.cpu(),
+            logits_8bit=logits_8bit.cpu(),
+            trace=self.trace(),
+        )
+
+
+def run(
+    attack: Attack,
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    seed: int = 0,
+    on_step: Callable[[Step], object] | None = None,
+) -> AttackResult:
+    """Run `attack` to its end and check what it claims.
+
+    images: (N, C, H, W) float in [0, 1]; labels: (N,) the true classes; seed: of all randomness; on_step: called after
+    every step (for a progress bar). Raises ValueError in one sentence for images or labels that do not fit.
+    """
+    driver = Run(attack, model, images, labels, seed)
+    for step in driver:
+        if on_step is not None:
+            on_step(step)
+    return driver.result()

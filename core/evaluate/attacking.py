@@ -1,0 +1,115 @@
+"""An attack on many images, a batch at a time: success and distortion, eq. 20 of Smooth Adversarial Examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.attacks import Attack, AttackResult, Run, Status
+from core.data import ImageSet
+from core.models import Classifier
+
+PIXELS_AT_ONCE = 256 * 28 * 28
+"""Pixels in a batch unless told otherwise: 256 digits, or 4 photographs of 224 pixels, stay well below 1.5 GB."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attack did to many images. Per image (N,); the pictures themselves are not kept."""
+
+    parameters: dict[str, object]
+    labels: Tensor
+    status: tuple[Status, ...]
+    predictions_clean: Tensor
+    predictions: Tensor
+    predictions_8bit: Tensor
+    l2: Tensor
+    linf: Tensor
+    seconds: float
+
+    @property
+    def fooled(self) -> Tensor:
+        """(N,) bool."""
+        return torch.tensor([s == "fooled" for s in self.status])
+
+    @property
+    def n(self) -> int:
+        """Images that the network classifies correctly: the N of eq. 20."""
+        return sum(s != "already misclassified" for s in self.status)
+
+    def summary(self) -> dict[str, float | None]:
+        """P_suc, the same after rounding to 8 bits, and the conditional mean distortion (None without a success)."""
+        l2, linf = self.l2[self.fooled], self.linf[self.fooled]
+        survives = self.fooled & (self.predictions_8bit != self.labels)
+        return {
+            "n": self.n,
+            "success": float(self.fooled.sum()) / self.n if self.n else None,
+            "success_8bit": float(survives.sum()) / self.n if self.n else None,
+            "mean_l2": float(l2.mean()) if len(l2) else None,
+            "std_l2": float(l2.std()) if len(l2) > 1 else None,
+            "mean_linf": float(linf.mean()) if len(linf) else None,
+            "seconds_per_image": self.seconds / self.n if self.n else None,
+        }
+
+    def records(self) -> list[dict[str, object]]:
+        """One JSON-ready record per image."""
+        return [
+            {
+                "label": int(self.labels[i]),
+                "status": self.status[i],
+                "prediction_clean": int(self.predictions_clean[i]),
+                "prediction": int(self.predictions[i]),
+                "prediction_8bit": int(self.predictions_8bit[i]),
+                "l2": float(self.l2[i]),
+                "linf": float(self.linf[i]),
+            }
+            for i in range(len(self.labels))
+        ]
+
+
+def correct(model: Classifier, images: ImageSet, n: int, batch_size: int = 64) -> ImageSet:
+    """The first `n` images that `model` classifies correctly. ValueError if there are fewer."""
+    device = next(model.parameters()).device
+    rows: list[int] = []
+    with torch.no_grad():
+        for start in range(0, len(images), batch_size):
+            part = slice(start, start + batch_size)
+            right = model(images.images[part].to(device)).argmax(1).cpu() == images.labels[part]
+            rows += (right.nonzero()[:, 0] + start).tolist()
+            if len(rows) >= n:
+                return images[torch.tensor(rows[:n])]
+    raise ValueError(f"n must be at most {len(rows)}, the images of {images.name} classified correctly; got {n}.")
+
+
+def attack_many(
+    attack: Attack,
+    model: Classifier,
+    images: ImageSet,
+    batch_size: int | None = None,
+    seed: int = 0,
+    on_progress: Callable[[float], object] | None = None,
+) -> Outcome:
+    """Attack all of `images`, `batch_size` at a time (default: PIXELS_AT_ONCE); on_progress hears 0 ... 1."""
+    size = batch_size or max(PIXELS_AT_ONCE // images.images[0, 0].numel(), 1)
+    results: list[AttackResult] = []
+    for start in range(0, len(images), size):
+        part = images[slice(start, start + size)]
+        run = Run(attack, model, part.images, part.labels, seed)
+        for step in run:
+            if on_progress is not None:
+                on_progress((start + len(part) * step.index / step.total) / len(images))
+        results.append(run.result())
+    return Outcome(
+        parameters=attack.values(),
+        labels=torch.cat([r.labels for r in results]),
+        status=tuple(s for r in results for s in r.status),
+        predictions_clean=torch.cat([r.predictions_clean for r in results]),
+        predictions=torch.cat([r.predictions for r in results]),
+        predictions_8bit=torch.cat([r.predictions_8bit for r in results]),
+        l2=torch.cat([r.l2 for r in results]),
+        linf=torch.cat([r.linf for r in results]),
+        seconds=sum(r.seconds for r in results),
+    )

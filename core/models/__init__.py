@@ -1,0 +1,106 @@
+"""Networks that are loaded by name: `MODELS` says which there are, `load` gives one, frozen and verified.
+
+A model is a folder with card.json and weights.safetensors, in the project's `checkpoints` or in the user's own folder
+(`core.data.home() / "checkpoints"`, where training puts its results). Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from torch import Tensor, nn
+
+from core.data import home
+from core.models.card import Accuracy, Card
+from core.models.classifier import Classifier
+from core.models.efficientnet import EfficientNetLite, package_state, weights_path
+from core.models.networks import NETWORKS
+
+CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
+
+MODELS: dict[str, Path] = {}
+"""Name -> folder of every checkpoint that was found; `refresh` looks again."""
+
+
+def refresh() -> dict[str, Path]:
+    """Look for checkpoints again (after training); the user's own come last and cannot hide the project's."""
+    MODELS.clear()
+    for root in (CHECKPOINTS, home() / "checkpoints"):
+        for path in sorted(root.glob("*/card.json")):
+            MODELS.setdefault(path.parent.name, path.parent)
+    return MODELS
+
+
+refresh()
+
+
+def card(name: str) -> Card:
+    """The card of the model `name`. ValueError in one sentence if there is no such model or its card is damaged."""
+    if name not in MODELS and name not in refresh():
+        raise ValueError(f"there is no model {name!r}; there are {', '.join(MODELS) or 'none'}.")
+    return Card.read(MODELS[name] / "card.json")
+
+
+def build(card: Card) -> Classifier:
+    """The classifier that `card` describes, with fresh weights."""
+    if card.network not in NETWORKS:
+        raise ValueError(f"{card.name}: unknown network {card.network!r}; known are {', '.join(NETWORKS)}.")
+    network = NETWORKS[card.network](**card.network_arguments)
+    return Classifier(network, nn.Linear(int(network.features), card.classes), card)  # type: ignore[arg-type]
+
+
+def _read(card: Card) -> dict[str, Tensor]:
+    """The verified weights of `card`."""
+    packaged = card.weights.removeprefix("package:") if card.weights.startswith("package:") else None
+    path = weights_path(packaged) if packaged else MODELS[card.name] / card.weights
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"{card.name}: {path.name} cannot be read ({error.strerror}); get the checkpoint again."
+        ) from None
+    if hashlib.sha256(content).hexdigest() != card.sha256:
+        raise ValueError(f"{card.name}: {path.name} is not the file its card describes; get the checkpoint again.")
+    if packaged:
+        return package_state(packaged)
+    try:
+        return load_safetensors(content)
+    except SafetensorError:
+        raise ValueError(f"{card.name}: {path.name} is not a safetensors file; get the checkpoint again.") from None
+
+
+def load(name: str, device: str | torch.device | None = None) -> Classifier:
+    """The frozen classifier `name` on `device` (default: CUDA where present, else CPU).
+
+    Raises ValueError in one sentence, naming the model: unknown name, damaged card, weights whose hash or shapes are
+    not those of the card.
+    """
+    described = card(name)
+    model = build(described)
+    state, expected = _read(described), model.state_dict()
+    for key, value in expected.items():
+        if key not in state:
+            raise ValueError(f"{name}: its weights lack {key}; get the checkpoint again.")
+        if state[key].shape != value.shape:
+            raise ValueError(
+                f"{name}: {key} has shape {tuple(state[key].shape)} instead of {tuple(value.shape)}; "
+                "card and weights do not belong together."
+            )
+    if extra := sorted(set(state) - set(expected)):
+        raise ValueError(
+            f"{name}: its weights hold {extra[0]}, which the network lacks; card and weights do not match."
+        )
+    model.load_state_dict({key: value.to(expected[key].dtype) for key, value in state.items()})
+    model.eval().requires_grad_(False)
+    if isinstance(model.network, EfficientNetLite):
+        model.network.fold()
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # quicker on CPU and GPU
+
+
+__all__ = ["MODELS", "NETWORKS", "Accuracy", "Card", "Classifier", "build", "card", "load", "refresh"]

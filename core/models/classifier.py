@@ -1,0 +1,32 @@
+"""A frozen network with its card: images in [0, 1] to logits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from core.models.card import Card
+
+
+class Classifier(nn.Module):
+    """Normalisation, network and head in one: `model(x) -> logits (N, K)` for x (N, C, H, W) in [0, 1].
+
+    `model.features(x) -> (N, d)` gives what the head sees. Made by `core.models.load`, it is in eval mode and its
+    parameters take no gradient; gradients with respect to x flow.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, head: nn.Module, card: Card) -> None:
+        super().__init__()
+        self.network, self.head, self.card = network, head, card
+        self.register_buffer("mean", torch.tensor(card.mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(card.std).view(1, -1, 1, 1), persistent=False)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) in [0, 1] -> (N, d)."""
+        return self.network((x - self.mean) / self.std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))

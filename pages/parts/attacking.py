@@ -1,0 +1,60 @@
+"""An attack as a job, and its finished results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from core.attacks import Attack, AttackResult, Run
+from core.models import Classifier
+from pages.parts.cache import Bounded, fingerprint
+from pages.parts.jobs import Job, Progress, Stop
+
+EVERY = 0.25
+"""Seconds between two snapshots: making one copies the pictures and the whole trace."""
+
+results: Bounded[AttackResult] = Bounded(48)
+"""Finished runs, so that an identical run is there at once."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An attack on one image, under way."""
+
+    best: Tensor
+    """(C, H, W)."""
+    found: bool
+    trace: dict[str, Tensor]
+    step: int
+    total: int
+
+
+def key(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, seed: int) -> str:
+    """Equal exactly when the attack must give the same result."""
+    return fingerprint(attack.name, attack.values(), model.card.sha256, images, labels, seed)
+
+
+def start(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, seed: int) -> Job[Snapshot, AttackResult]:
+    """Run `attack` as a job. A run that reached its end is kept in `results`."""
+    name = key(attack, model, images, labels, seed)
+
+    def work() -> Generator[Progress[Snapshot], None, AttackResult]:
+        run = Run(attack, model, images, labels, seed)
+        progress: Progress[Snapshot] | None = None
+        shown = 0.0
+        try:
+            for step in run:
+                if progress is None or time.monotonic() - shown > EVERY:
+                    snapshot = Snapshot(run.best()[0], bool(step.found[0]), run.trace(), step.index, step.total)
+                    progress, shown = Progress(step.index / step.total, snapshot), time.monotonic()
+                yield progress
+        except Stop:
+            return run.result()
+        result = run.result()
+        results.put(name, result)
+        return result
+
+    return Job(work)

@@ -1,0 +1,70 @@
+"""What the server keeps between runs of a page, all of it bounded."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+import streamlit as st
+from torch import Tensor
+
+from core import data, magnify, models
+from core.data import ImageSet
+from core.models import Classifier
+
+V = TypeVar("V")
+
+
+class Bounded(Generic[V]):
+    """The `size` most recently used values; shared by all sessions and threads."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._lock = threading.Lock()
+        self._values: OrderedDict[str, V] = OrderedDict()
+
+    def get(self, key: str) -> V | None:
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def put(self, key: str, value: V) -> None:
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self.size:
+                self._values.popitem(last=False)
+
+
+def fingerprint(*parts: object) -> str:
+    """A key that is equal exactly when the parts are: tensors by their values, the rest by its text."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Tensor):
+            digest.update(f"{tuple(part.shape)}{part.dtype}".encode())
+            digest.update(part.detach().cpu().contiguous().numpy().tobytes())
+        else:
+            digest.update(repr(part).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the network")
+def model(name: str, sha256: str) -> Classifier:
+    """The frozen network `name`; a retrained one has another hash and is loaded anew."""
+    return models.load(name)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Loading the pictures")
+def images(name: str, n: int | None = None) -> ImageSet:
+    """`n` test images of a data set, the same for every session."""
+    return data.load(name, "test", n)
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs={Tensor: fingerprint})
+def statistics(pictures: Tensor, sigma_domain: float, sigma_range: float) -> magnify.LocalStatistics:
+    """The part of magnification that does not depend on beta, so that beta can be moved freely."""
+    return magnify.local_statistics(pictures, sigma_domain, sigma_range)

@@ -1,0 +1,92 @@
+"""Declared parameters as widgets: whatever `core.params` knows of a parameter, its widget shows and enforces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from core.params import ParameterInfo, Parameters, fields
+
+P = TypeVar("P", bound=Parameters)
+
+STOPS = 61
+"""Stops of a logarithmic slider."""
+
+
+def help_text(info: ParameterInfo) -> str:
+    """What the question mark beside a widget says."""
+    unit = f" Unit: {info.unit}." if info.unit else ""
+    paper = f"\n\n*{info.paper}*" if info.paper else ""
+    return f"{info.help}{unit}{paper}"
+
+
+def _range(info: ParameterInfo) -> tuple[float, float]:
+    low, high = info.slider or (info.low, info.high)
+    if low is None or high is None:
+        raise TypeError(f"{info.name} has no range to slide in; declare bounds or a slider")
+    return low, high
+
+
+def logarithmic_stops(low: float, high: float, include: Collection[float]) -> list[float]:
+    """About STOPS round numbers (two digits) from low to high, with the values of `include` among them."""
+    exponents = [math.log10(low) + (math.log10(high) - math.log10(low)) * i / (STOPS - 1) for i in range(STOPS)]
+    stops = {float(f"{10**e:.2g}") for e in exponents}
+    return sorted({s for s in stops if low <= s <= high} | {low, high} | {float(v) for v in include})
+
+
+def widget(info: ParameterInfo, key: str, default: Any = None) -> Any:
+    """Draw the widget of one parameter and return its value. default: another start than the declared one."""
+    value = st.session_state.setdefault(key, info.default if default is None else default)
+    common: dict[str, Any] = {"key": key, "help": help_text(info), "persist_state": "session"}
+    if info.kind == "bool":
+        return st.toggle(info.label, **common)
+    if info.kind == "choice":
+        return st.segmented_control(info.label, info.choices, required=True, **common)
+    low, high = _range(info)
+    if info.log:
+        stops = logarithmic_stops(low, high, {info.default, value})
+        return st.select_slider(info.label, stops, format_func=lambda v: f"{v:g}", **common)
+    kind = int if info.kind == "int" else float
+    step = kind(info.step or 1)
+    low, high = min(low, value), max(high, value)  # a preset or a link may lie outside the slider's usual range
+    decimals = 0 if kind is int else max(0, -math.floor(math.log10(step) + 1e-9))
+    return st.slider(
+        info.label, kind(low), kind(high), step=step, format="%d" if kind is int else f"%.{decimals}f", **common
+    )
+
+
+def widget_key(info: ParameterInfo, scope: str) -> str:
+    """Classes that inherit a parameter share its widget: a margin set for an attack holds for its smooth version."""
+    return f"{scope}.{info.owner}.{info.name}"
+
+
+def apply(cls: type[Parameters], scope: str, values: Mapping[str, Any]) -> None:
+    """Set the widgets of `cls` to `values`, the declared defaults where it says nothing. Only from a callback."""
+    for info in fields(cls):
+        st.session_state[widget_key(info, scope)] = values.get(info.name, info.default)
+
+
+def form(cls: type[P], scope: str, defaults: Mapping[str, Any], first: Collection[str] = ()) -> P | None:
+    """Widgets for all parameters of `cls`; those named in `first` on top, advanced ones folded away.
+
+    defaults: values of the chosen preset. Returns the validated parameters, or None after having said what is wrong.
+    """
+    infos = {info.name: info for info in fields(cls)}
+    order = [infos[name] for name in first] + [i for i in infos.values() if i.name not in first]
+    values = {}
+    for info in order:
+        if not info.advanced:
+            values[info.name] = widget(info, widget_key(info, scope), defaults.get(info.name))
+    advanced = [info for info in order if info.advanced]
+    if advanced:
+        with st.expander("More parameters"):
+            for info in advanced:
+                values[info.name] = widget(info, widget_key(info, scope), defaults.get(info.name))
+    try:
+        return cls(**values)
+    except ValueError as error:
+        st.error(str(error))
+        return None

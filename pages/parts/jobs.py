@@ -1,0 +1,161 @@
+"""Long work beside the page: a generator on a worker thread, with progress, stop, and a cap for the whole server.
+
+A worker never calls Streamlit. A page starts a job, keeps it in its session state and polls it from a fragment.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import torch
+from streamlit.runtime import exists, get_instance
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+AT_ONCE = 2
+"""Jobs that compute at the same time; more only slow each other down and fill the memory."""
+WAITING = 24
+"""Jobs that may wait for their turn."""
+
+_turns = threading.BoundedSemaphore(AT_ONCE)
+_lock = threading.Lock()
+_running = 0
+_waiting = 0
+_CORES = os.cpu_count() or 1
+
+S = TypeVar("S")
+R = TypeVar("R")
+
+State = Literal["waiting", "running", "done", "stopped", "failed"]
+
+
+class Stop(Exception):  # noqa: N818
+    """Thrown into a job's generator when its person presses stop; the generator returns what it has."""
+
+
+class Busy(Exception):  # noqa: N818
+    """So many jobs wait already that another would not be served in reasonable time."""
+
+
+@dataclass(frozen=True)
+class Progress(Generic[S]):
+    """What a job's generator yields: how far it is (0 to 1) and something to show."""
+
+    fraction: float
+    snapshot: S
+
+
+class Job(Generic[S, R]):
+    """A generator of `Progress[S]` that returns R, run on a worker thread."""
+
+    def __init__(self, work: Callable[[], Generator[Progress[S], None, R]]) -> None:
+        self.state: State = "waiting"
+        self.progress: Progress[S] | None = None
+        self.result: R | None = None
+        self.error = ""
+        self._stop = threading.Event()
+        self._began: float | None = None
+        self._ended: float | None = None
+        self._alive = _session_alive()
+        global _waiting
+        with _lock:
+            if _waiting >= WAITING:
+                raise Busy("Too many people are computing at the moment; try again in a minute.")
+            _waiting += 1
+        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True, name="job")
+        self._thread.start()
+
+    @property
+    def finished(self) -> bool:
+        return self.state in ("done", "stopped", "failed")
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of computing so far, waiting not counted."""
+        if self._began is None:
+            return 0.0
+        return (self._ended or time.monotonic()) - self._began
+
+    @property
+    def remaining(self) -> float | None:
+        """Estimated seconds to go; None while there is nothing to estimate from."""
+        if self.progress is None or self.progress.fraction <= 0.02:
+            return None
+        return self.elapsed * (1 - self.progress.fraction) / self.progress.fraction
+
+    def stop(self) -> None:
+        """Ask the job to end after its current step; what it reached becomes its result."""
+        self._stop.set()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the job has ended; False if it has not within `seconds`."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self, work: Callable[[], Generator[Progress[S], None, R]]) -> None:
+        global _running, _waiting
+        got = False
+        while not (got or self._stopping()):
+            got = _turns.acquire(timeout=0.1)
+        with _lock:
+            _waiting -= 1
+            _running += got
+        try:
+            if not got:
+                self.state = "stopped"
+                return
+            self._began = time.monotonic()
+            self.state = "running"
+            self.state = self._drive(work)
+        except ValueError as error:  # core's own sentences
+            self.error, self.state = str(error), "failed"
+        except MemoryError:
+            self.error, self.state = "There was not enough memory; choose a smaller picture or fewer images.", "failed"
+        except Exception:
+            logging.getLogger(__name__).exception("a job failed")
+            self.error, self.state = "Something unexpected went wrong; the server's log has the details.", "failed"
+        finally:
+            self._ended = time.monotonic()
+            if got:
+                with _lock:
+                    _running -= 1
+                _turns.release()
+
+    def _drive(self, work: Callable[[], Generator[Progress[S], None, R]]) -> State:
+        generator = work()
+        threads = 0
+        try:
+            while True:
+                share = max(_CORES // max(_running, 1), 1)
+                if share != threads:  # holds for this thread alone
+                    torch.set_num_threads(share)
+                    threads = share
+                if self._stopping():
+                    try:
+                        generator.throw(Stop())
+                    except StopIteration as end:
+                        self.result = end.value
+                    except Stop:
+                        pass
+                    return "stopped"
+                self.progress = next(generator)
+        except StopIteration as end:
+            self.result = end.value
+            return "done"
+
+    def _stopping(self) -> bool:
+        return self._stop.is_set() or not self._alive()
+
+
+def _session_alive() -> Callable[[], bool]:
+    """A function that says whether the browser tab that is being served now is still connected."""
+    context = get_script_run_ctx(suppress_warning=True)
+    if context is None or not exists():
+        return lambda: True
+    runtime, session = get_instance(), context.session_id
+    return lambda: runtime.is_active_session(session)
