@@ -68,3 +68,9 @@ def images(name: str, n: int | None = None) -> ImageSet:
 def statistics(pictures: Tensor, sigma_domain: float, sigma_range: float) -> magnify.LocalStatistics:
     """The part of magnification that does not depend on beta, so that beta can be moved freely."""
     return magnify.local_statistics(pictures, sigma_domain, sigma_range)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the pictures")
+def gallery(name: str) -> ImageSet:
+    """The thousand test images of a data set that come with the project."""
+    return data.gallery.read(name)

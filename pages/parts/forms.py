@@ -45,10 +45,12 @@ def widget(info: ParameterInfo, key: str, default: Any = None) -> Any:
         return st.toggle(info.label, **common)
     if info.kind == "choice":
         return st.segmented_control(info.label, info.choices, required=True, **common)
+    if info.optional:
+        return st.number_input(info.label, info.low, info.high, placeholder="automatic", **common)
     low, high = _range(info)
     if info.log:
         stops = logarithmic_stops(low, high, {info.default, value})
-        return st.select_slider(info.label, stops, format_func=lambda v: f"{v:g}", **common)
+        return st.select_slider(info.label, stops, format_func=lambda v: f"{v:.3g}", **common)
     kind = int if info.kind == "int" else float
     step = kind(info.step or 1)
     low, high = min(low, value), max(high, value)  # a preset or a link may lie outside the slider's usual range

@@ -30,3 +30,7 @@ def traces(
         figure.update_xaxes(title="step", range=[0, total] if total else None, row=1, col=column)
     figure.update_layout(height=230, margin={"l": 10, "r": 10, "t": 30, "b": 10}, font_size=14)
     return figure
+
+
+CONFIG = {"displaylogo": False, "displayModeBar": False}
+"""Plotly's own buttons are left out: on a projector they only get in the way."""

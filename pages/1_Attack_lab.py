@@ -1,0 +1,173 @@
+"""The Attack lab: fool a network, live, and look closely."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+import torch
+
+from core.attacks import ATTACKS, Attack, AttackResult
+from core.models import Card
+from pages.parts import attacking, choose, forms, page, plots, stage
+from pages.parts.attacking import Snapshot
+from pages.parts.choose import Choice
+from pages.parts.jobs import Busy, Job
+
+SCOPE = "lab"
+FIRST = ("alpha", "margin")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is on the stage: a result, and what it was made with."""
+
+    key: str
+    result: AttackResult
+    attack: Attack
+    choice: Choice
+    cached: bool
+
+
+@dataclass(frozen=True)
+class Running:
+    """A job that is under way, and what it is for."""
+
+    key: str
+    job: Job[Snapshot, AttackResult]
+    attack: Attack
+    choice: Choice
+
+
+def fitting_preset(cls: type[Attack], card: Card) -> str | None:
+    """The paper's preset for the kind of data a network sees."""
+    wanted = "paper, ImageNet" if card.dataset == "imagenet" else "paper, MNIST"
+    return wanted if wanted in cls.presets else next(iter(cls.presets), None)
+
+
+def attack_controls(card: Card) -> Attack | None:
+    """The attack and its parameters, from the sidebar."""
+    scope = f"{SCOPE}.{card.dataset}"
+    st.session_state.setdefault(f"{SCOPE}.attack", "scw")
+    name = st.segmented_control(
+        "Attack", list(ATTACKS), key=f"{SCOPE}.attack", format_func=lambda n: ATTACKS[n].title, required=True,
+        persist_state="session",
+    )  # fmt: skip
+    cls = ATTACKS[name or "scw"]
+    preset = fitting_preset(cls, card)
+    defaults = cls.presets[preset] if preset else {}
+    with st.container(key="parameters"):
+        attack = forms.form(cls, scope, defaults, [n for n in FIRST if n in cls.model_fields])
+    for label, values in cls.presets.items():
+        st.button(f"Values of: {label}", key=f"{scope}.{cls.name}.{label}", on_click=forms.apply,
+                  args=(cls, scope, values), width="stretch")  # fmt: skip
+    return attack
+
+
+def start(attack: Attack, choice: Choice, seed: int) -> None:
+    """Begin the attack, or show at once what an identical run has given before."""
+    labels = torch.tensor([choice.attacked])
+    key = attacking.key(attack, choice.model, choice.image, labels, seed)
+    known = attacking.results.get(key)
+    if known is not None:
+        st.session_state[f"{SCOPE}.shown"] = Shown(key, known, attack, choice, cached=True)
+        return
+    try:
+        job = attacking.start(attack, choice.model, choice.image, labels, seed)
+    except (Busy, ValueError) as error:
+        st.session_state[f"{SCOPE}.problem"] = str(error)
+        return
+    st.session_state[f"{SCOPE}.running"] = Running(key, job, attack, choice)
+
+
+def stop() -> None:
+    """Ask the running job to end with what it has."""
+    running: Running | None = st.session_state.get(f"{SCOPE}.running")
+    if running is not None:
+        running.job.stop()
+
+
+@st.fragment(run_every=0.4)
+def watch(running: Running) -> None:
+    """Progress of a running attack, redrawn until it ends."""
+    job = running.job
+    if job.finished:
+        del st.session_state[f"{SCOPE}.running"]
+        if job.result is not None:
+            st.session_state[f"{SCOPE}.shown"] = Shown(running.key, job.result, running.attack, running.choice, False)
+        elif job.error:
+            st.session_state[f"{SCOPE}.problem"] = job.error
+        st.rerun()
+    if job.progress is None:
+        st.progress(0.0, "Waiting for a free place" if job.state == "waiting" else "Preparing the pixel graph")
+        return
+    snapshot = job.progress.snapshot
+    remaining = f", about {job.remaining:.0f} s to go at most" if job.remaining is not None else ""
+    st.progress(job.progress.fraction, f"Step {snapshot.step} of {snapshot.total}, {job.elapsed:.0f} s{remaining}")
+    stage.underway(running.choice.image[0], snapshot.best, snapshot.found)
+    if "loss" in snapshot.trace:
+        figure = plots.traces(snapshot.trace, stage.PANELS, total=snapshot.total)
+        st.plotly_chart(figure, key=f"{SCOPE}.live", config=plots.CONFIG)
+
+
+@st.fragment
+def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
+    """The finished pictures and the display sliders; a fragment, so that a slider redraws only this."""
+    above = st.container()
+    magnify, gain = stage.display_controls(SCOPE)
+    with above:
+        if shown is None:
+            stage.clean(choice.image, choice.title, magnify)
+            return
+        if current is not None and current != shown.attack:
+            st.info("The settings have changed since this run; press Run to see their effect.", icon=":material/info:")
+        left, right = st.columns([712, 260], gap="medium")
+        with left:
+            stage.finished(shown.result, shown.choice.title, magnify, gain)
+        with right:
+            stage.verdict(shown.result, shown.choice.classes)
+    if len(shown.result.trace.get("loss", ())) > 1:
+        st.plotly_chart(
+            plots.traces(shown.result.trace, stage.PANELS), key=f"{SCOPE}.trace", config=plots.CONFIG,
+            alt="Loss, distortion and margin at every step of the attack",
+        )  # fmt: skip
+    notes = [f"{shown.attack.title} on {shown.choice.card.title}"]
+    if shown.result.stopped:
+        notes.append("stopped before its end")
+    if shown.cached:
+        notes.append("kept from an identical run")
+    st.caption(", ".join(notes) + ".")
+
+
+page.setup("Attack lab", controls=True)
+with st.sidebar:
+    chosen = choose.network(SCOPE)
+    choice = choose.picture(SCOPE, *chosen) if chosen else None
+    attack = attack_controls(chosen[0]) if chosen else None
+    seed = int(st.number_input("Seed", 0, 2**31 - 1, key=f"{SCOPE}.seed", persist_state="session"))
+
+st.header("Attack lab", anchor=False)
+running: Running | None = st.session_state.get(f"{SCOPE}.running")
+if attack is not None:
+    st.latex(attack.formula)
+    st.caption(f"**Look for:** {attack.look_for}")
+if choice is not None and attack is not None:
+    row = st.container(horizontal=True, vertical_alignment="center")
+    if running is None:
+        row.button("Run", type="primary", icon=":material/play_arrow:", on_click=start, args=(attack, choice, seed))
+    else:
+        row.button("Stop", type="primary", icon=":material/stop:", on_click=stop)
+    truth = choice.classes[choice.label] if choice.label >= 0 else "not known, so its answer is attacked"
+    answer = choice.classes[int(choice.logits.argmax())]
+    row.markdown(
+        f"**{choice.title}**  \nTruth: {truth}. The network says **{answer}** "
+        f"({100 * float(choice.logits.softmax(0).max()):.1f} %)."
+    )
+    if problem := st.session_state.pop(f"{SCOPE}.problem", None):
+        st.error(problem)
+    if running is not None:
+        watch(running)
+    else:
+        shown: Shown | None = st.session_state.get(f"{SCOPE}.shown")
+        fits = shown is not None and shown.choice.card == choice.card and shown.choice.image.equal(choice.image)
+        show(shown if fits else None, choice, attack)

@@ -1,0 +1,177 @@
+"""Choosing a network and a picture for it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import streamlit as st
+import torch
+from torch import Tensor
+
+from core import models
+from core.data import DATASETS, ImageError, ImageSet, imagenet, read_image
+from core.models import Card, Classifier
+from pages.parts import cache, picker
+
+UPLOADS = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "ppm")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A network and one picture that fits it."""
+
+    card: Card
+    model: Classifier
+    classes: tuple[str, ...]
+    image: Tensor
+    """(1, C, H, W)."""
+    label: int
+    """The true class, or -1 where nobody has said."""
+    title: str
+    logits: Tensor
+    """(K,) of the clean picture."""
+
+    @property
+    def attacked(self) -> int:
+        """The class that an attack leads away from: the true one, or the network's own answer where none is known."""
+        return self.label if self.label >= 0 else int(self.logits.argmax())
+
+
+def network(scope: str) -> tuple[Card, Classifier] | None:
+    """A select box of all networks; the chosen one loaded, or None after having said what is wrong with it."""
+    names = list(models.MODELS)
+    key = f"{scope}.model"
+    if st.session_state.get(key) not in names:
+        st.session_state[key] = names[0] if "mnist-c4-ce" not in names else "mnist-c4-ce"
+    cards = {}
+    for name in names:
+        try:
+            cards[name] = models.card(name)
+        except ValueError as error:
+            st.warning(str(error))
+
+    def title(name: str) -> str:
+        return cards[name].title if name in cards else name
+
+    name = st.selectbox("Network", names, key=key, format_func=title, persist_state="session")
+    try:
+        card = cards[name] if name in cards else models.card(name)
+        model = cache.model(name, card.sha256)
+    except ValueError as error:
+        st.error(str(error))
+        return None
+    facts = [card.loss]
+    if card.accuracy is not None:
+        facts.append(f"{100 * card.accuracy.value:.2f} % of {card.accuracy.n:,} test images right")
+    st.caption(", ".join(facts))
+    return card, model
+
+
+def shelf(card: Card) -> ImageSet | None:
+    """The pictures that are always there for a network: its gallery, or photographs; None if there are none."""
+    if card.dataset == "imagenet":
+        return cache.images("photos")
+    if card.dataset in DATASETS and DATASETS[card.dataset].gallery:
+        return cache.gallery(card.dataset)
+    if card.dataset in DATASETS and DATASETS[card.dataset].installed():
+        return cache.images(card.dataset, 1000)
+    return None
+
+
+def class_names(card: Card) -> tuple[str, ...]:
+    """The names of a network's classes."""
+    return imagenet.classes() if card.dataset == "imagenet" else DATASETS[card.dataset].classes
+
+
+def _own_key(scope: str) -> str:
+    return f"{scope}.own"
+
+
+def _pick(scope: str, card: Card, row: int) -> None:
+    st.session_state[f"{scope}.row.{card.dataset}"] = row
+    st.session_state.pop(_own_key(scope), None)
+
+
+@st.dialog("Pick a picture", width="large")
+def _gallery(scope: str, card: Card, images: ImageSet) -> None:
+    rows = list(range(len(images)))
+    if len(images) > 100:
+        names = [str(i) for i in range(len(images.classes))]
+        wanted = st.pills("Class", names, default="0", format_func=lambda i: images.classes[int(i)], required=True)
+        rows = [i for i in rows if int(images.labels[i]) == int(wanted or 0)]
+
+    def pick(row: int) -> None:
+        _pick(scope, card, row)
+        st.session_state[f"{scope}.close"] = True
+
+    labels = [_title(images, i) for i in rows]
+    selected = st.session_state.get(f"{scope}.row.{card.dataset}", 0)
+    picker.wall(images.images[rows], rows, labels, selected, f"{scope}.wall", pick)
+    if st.session_state.pop(f"{scope}.close", False):
+        st.rerun()
+
+
+def _title(images: ImageSet, row: int) -> str:
+    if images.names:
+        return images.names[row]
+    return f"test image {int(images.indices[row])}: {images.classes[int(images.labels[row])]}"
+
+
+def _upload(scope: str, card: Card) -> None:
+    """Take an own picture: a file or the camera. What is wrong with it is said in one sentence."""
+    with st.popover("Own picture", icon=":material/upload:", width="stretch"):
+        file = st.file_uploader("A picture from this computer", UPLOADS, key=f"{scope}.file")
+        shot = None
+        if st.toggle("Use the camera", key=f"{scope}.camera"):
+            shot = st.camera_input("Camera", key=f"{scope}.shot", label_visibility="collapsed")
+    given = file or shot
+    seen = f"{scope}.seen"
+    if given is None:
+        if st.session_state.pop(seen, None):
+            st.session_state.pop(_own_key(scope), None)
+    elif st.session_state.get(seen) != given.file_id:
+        st.session_state[seen] = given.file_id
+        st.session_state[_own_key(scope)] = (given.name, given.getvalue())
+
+
+def picture(scope: str, card: Card, model: Classifier) -> Choice | None:
+    """Buttons and a gallery to choose a picture; None after having said why there is none."""
+    images = shelf(card)
+    key = f"{scope}.row.{card.dataset}"
+    if images is not None:
+        row = int(st.session_state.setdefault(key, 0)) % len(images)
+        moves = st.columns([1, 1, 1, 2.4], gap="small")
+        previous, following = (row - 1) % len(images), (row + 1) % len(images)
+        other = random.randrange(len(images))
+        moves[0].button("", icon=":material/chevron_left:", help="Previous", key=f"{scope}.previous",
+                        on_click=_pick, args=(scope, card, previous), width="stretch")  # fmt: skip
+        moves[1].button("", icon=":material/chevron_right:", help="Next", key=f"{scope}.next",
+                        on_click=_pick, args=(scope, card, following), width="stretch")  # fmt: skip
+        moves[2].button("", icon=":material/shuffle:", help="Random", key=f"{scope}.random",
+                        on_click=_pick, args=(scope, card, other), width="stretch")  # fmt: skip
+        if moves[3].button("Gallery", icon=":material/grid_view:", key=f"{scope}.gallery", width="stretch"):
+            _gallery(scope, card, images)
+    _upload(scope, card)
+
+    own = st.session_state.get(_own_key(scope))
+    if own is not None:
+        name, content = own
+        channels, height, width = card.input_shape
+        try:
+            image = read_image(content, (height, width), 1 if channels == 1 else 3, card.crop_fraction)
+            return _choice(card, model, image, -1, name)
+        except ImageError as error:
+            st.error(str(error))
+            st.session_state.pop(_own_key(scope))
+    if images is None:
+        st.info(f"There are no pictures for this network here; run: python -m core data get {card.dataset}")
+        return None
+    row = int(st.session_state[key]) % len(images)
+    return _choice(card, model, images.images[row : row + 1], int(images.labels[row]), _title(images, row))
+
+
+def _choice(card: Card, model: Classifier, image: Tensor, label: int, title: str) -> Choice:
+    with torch.no_grad():
+        logits = model(image.to(next(model.parameters()).device))[0].cpu()
+    return Choice(card, model, class_names(card), image, label, title, logits)

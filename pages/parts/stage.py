@@ -1,0 +1,136 @@
+"""What an attack did, on the page: pictures, their magnification, labels before and after, numbers."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import streamlit as st
+from torch import Tensor
+
+from core.attacks import ADVICE, AttackResult
+from core.magnify import MagnifyParameters, display_scale, to_display
+from core.metrics import l2, linf, psnr, roughness, ssim
+from core.params import fields
+from pages.parts import cache, forms, pictures, plots
+from pages.parts.pictures import Picture
+
+GAINS: dict[str, float | None] = {"fit": None, "×1": 1.0, "×5": 5.0, "×20": 20.0, "×100": 100.0}
+PANELS = {
+    "loss": ("loss", plots.ORANGE),
+    "distortion": ("distortion (L2)", plots.BLUE),
+    "margin": ("margin (above 0: fooled)", plots.RED),
+}
+_MAGNIFY = {info.name: info for info in fields(MagnifyParameters)}
+
+
+def display_controls(scope: str) -> tuple[MagnifyParameters, float | None]:
+    """Sliders of what is only display: (magnification, gain of the perturbation). They never rerun an attack."""
+    columns = st.columns(4, gap="medium")
+    values = {}
+    for column, name in zip(columns[:3], ("beta", "sigma_domain", "sigma_range"), strict=True):
+        with column:
+            values[name] = forms.widget(_MAGNIFY[name], forms.widget_key(_MAGNIFY[name], scope))
+    with columns[3]:
+        st.session_state.setdefault(f"{scope}.gain", "fit")
+        gain = st.segmented_control(
+            "Perturbation gain", list(GAINS), key=f"{scope}.gain", required=True, persist_state="session",
+            help="How much the perturbation is amplified for display. “fit” takes the largest gain that clips nothing.",
+        )  # fmt: skip
+    return MagnifyParameters(**values), GAINS[gain or "fit"]
+
+
+def _magnified(images: Sequence[Tensor], magnify: MagnifyParameters) -> tuple[list[Tensor], str]:
+    """Magnified pictures (1, C, H, W) each, on one common scale, and a note that says which."""
+    statistics = [cache.statistics(x, magnify.sigma_domain, magnify.sigma_range) for x in images]
+    magnified = [s.magnify(magnify.beta) for s in statistics]
+    scale = display_scale(magnified)
+    note = f"one scale: grey 0, white +{scale.limit:.1f} σ"
+    if scale.clipped:
+        note += f"; {100 * scale.clipped:.1f} % clipped"
+    return [picture[0] for picture in to_display(magnified, scale)], note
+
+
+def clean(image: Tensor, title: str, magnify: MagnifyParameters) -> None:
+    """A picture that has not been attacked, and its magnification."""
+    (shown,), note = _magnified([image], magnify)
+    pictures.grid([Picture(image[0], "Original", title), Picture(shown, "Magnified original", note)], columns=3)
+
+
+def underway(image: Tensor, best: Tensor, found: bool) -> None:
+    """An attack that is running: the clean picture (C, H, W), the best so far, their difference."""
+    shown, gain = pictures.perturbation(best - image)
+    title = "Best so far" if found else "Nearest attempt so far"
+    pictures.grid(
+        [
+            Picture(image, "Original"),
+            Picture(best, title, "fools the network" if found else "does not fool the network yet"),
+            Picture(shown, "Perturbation", f"amplified ×{gain:.3g}, grey is no change"),
+        ],
+        columns=3,
+    )
+
+
+def finished(result: AttackResult, title: str, magnify: MagnifyParameters, gain: float | None) -> None:
+    """The five pictures of a finished (or stopped) attack on one image."""
+    adversarial = result.adversarial_8bit
+    shown, gain = pictures.perturbation(result.perturbation[0], gain)
+    (before, after), note = _magnified([result.images, adversarial], magnify)
+    fooled = result.status[0] == "fooled"
+    pictures.grid(
+        [
+            Picture(result.images[0], "Original", title),
+            Picture(adversarial[0], "Adversarial" if fooled else "Nearest attempt", _verdict_note(result)),
+            Picture(shown, "Perturbation", f"amplified ×{gain:.3g}, grey is no change"),
+            Picture(before, "Magnified original", note),
+            Picture(after, "Magnified adversarial" if fooled else "Magnified attempt", note),
+        ],
+        columns=3,
+    )
+
+
+def _verdict_note(result: AttackResult) -> str:
+    if result.status[0] != "fooled":
+        return "not adversarial"
+    return "in 8 bits: still fools" if bool(result.success_8bit[0]) else "in 8 bits: no longer fools"
+
+
+def verdict(result: AttackResult, names: Sequence[str]) -> None:
+    """The headline, the probabilities before and after, and the numbers, all from the result's own arrays."""
+    status = result.status[0]
+    before, after = names[int(result.predictions_clean[0])], names[int(result.predictions[0])]
+    if status == "fooled":
+        st.html(f'<p class="ss-verdict"><b>{html.escape(before)}</b> is now <b>{html.escape(after)}</b></p>')
+    elif status == "already misclassified":
+        st.warning(f"The network calls this {before}. {ADVICE[status]}")
+        return
+    else:
+        st.warning(ADVICE[status])
+    true = int(result.labels[0])
+    st.html("<b>Before</b>" + pictures.bars(names, result.logits_clean[0], mark=true))
+    st.html("<b>After</b>" + pictures.bars(names, result.logits[0], mark=true))
+    st.html(_table(numbers(result)))
+
+
+def numbers(result: AttackResult) -> list[tuple[str, str, str]]:
+    """(name, value, explanation) of everything that is said of a perturbation."""
+    r, x, adversarial = result.perturbation, result.images, result.adversarial
+    return [
+        ("L2", f"{l2(r)[0]:.3f}", "Euclidean norm of the perturbation, pixels in [0, 1]"),
+        ("L∞", f"{linf(r)[0]:.4f} ({255 * linf(r)[0]:.1f}/255)", "Largest change of one value"),
+        ("Roughness Ω × 10³", f"{1e3 * roughness(r, 1.0)[0]:.3g}", "High-frequency energy, sigma_h = 1 pixel"),
+        ("Ω / L2² × 10³", f"{1e3 * roughness(r, 1.0, normalised=True)[0]:.3g}", "The same, for unit energy"),
+        ("SSIM", f"{ssim(x, adversarial)[0]:.4f}", "Structural similarity, 1 is identical"),
+        ("PSNR", f"{psnr(x, adversarial)[0]:.1f} dB", "Peak signal-to-noise ratio"),
+        ("Fools in 8 bits", "yes" if bool(result.success_8bit[0]) else "no", "After rounding to 256 levels, as a PNG"),
+        ("Steps", f"{int(result.trace['step'][-1]) if 'step' in result.trace else 0}", "Of the optimiser"),
+        ("Time", f"{result.seconds:.1f} s", "On the machine that computed it"),
+    ]
+
+
+def _table(rows: Sequence[tuple[str, str, str]]) -> str:
+    cells = "".join(
+        f'<tr title="{html.escape(why)}"><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>'
+        for name, value, why in rows
+    )
+    return f'<table class="ss-table">{cells}</table>'
