@@ -179,11 +179,9 @@ def route(height: int, width: int, neighbourhood: int, signals: int, device: tor
         at = slot + np.arange(k * signals * s).reshape(k, signals, s)
         place[pixel[pixel >= 0], np.broadcast_to(r, pixel.shape)[pixel >= 0]] = at[pixel >= 0]
         sent = message + np.arange(k * signals * m).reshape(k, signals, m)[:, :, s:]
-        real = np.broadcast_to(level.outer[:, None, :] >= 0, sent.shape)
-        sender.append(sent[real])
-        addressee.append(
-            (np.broadcast_to(level.outer[:, None, :], sent.shape)[real], np.broadcast_to(r, sent.shape)[real])
-        )
+        to = np.broadcast_to(level.outer[:, None, :], sent.shape)
+        sender.append(sent[to >= 0])
+        addressee.append((to[to >= 0], np.broadcast_to(r, to.shape)[to >= 0]))
         slots.append(slice(slot, slot + at.size))
         messages.append(slice(message, message + k * signals * m))
         slot, message = slots[-1].stop, messages[-1].stop
@@ -228,7 +226,8 @@ def factorise(graph: PixelGraph, alpha: float) -> list[Tensor]:
             edge = levels[depth + 1].border + 1
             for half, at in enumerate(level.children):
                 block = torch.arange(half, 2 * k, 2, device=at.device)[:, None] * edge
-                front += schur.flatten(1)[:, ((block + at)[:, :, None] * edge + at[:, None, :])]
+                source = ((block + at)[:, :, None] * edge + at[:, None, :]).flatten()
+                front += _pick(schur.flatten(1), source).view(front.shape)
         P = torch.cholesky_inverse(torch.linalg.cholesky(front[:, :, :s, :s]))
         Q = -P @ front[:, :, :s, s:]
         # A row and a column of zeros at the end for pixels that the parent has and this region has not.

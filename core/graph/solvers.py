@@ -122,7 +122,10 @@ class ConjugateGradients:
     """Conjugate gradients on all systems of the batch at once, each stopping at its own tolerance.
 
     Runs in double precision: rounding in single precision alone leaves a residual of 2/(1-alpha) 6e-8. A solve starts
-    from the last solution, which saves steps where signals change little, as along an attack.
+    from the better of the last two solutions (a forward and a backward pass alternate), which saves steps where signals
+    change little, as along an attack. No preconditioner: the diagonal is constant, and a multigrid cycle on 2 x 2
+    blocks of pixels cut the steps to a quarter but not the time (224 x 224, alpha 0.997: 141 steps in 160 ms against 33
+    in 178 ms).
     """
 
     name = "cg"
@@ -130,17 +133,20 @@ class ConjugateGradients:
     def __init__(self, graph: PixelGraph, alpha: float, tolerance: float, max_iterations: int) -> None:
         self.graph, self.alpha = graph, alpha
         self.max_iterations = max_iterations
-        self._last: Tensor | None = None
+        self._recent: list[Tensor] = []
         # Everything is divided by s_alpha(1), which is solved only once: take it more exactly.
         self.tolerance = tolerance / 100
         self.ones = self.solve(graph.weights.new_ones(len(graph), graph.graphs, graph.height, graph.width))[0]
-        self.tolerance, self._last = tolerance, None
+        self.tolerance, self._recent = tolerance, []
 
     def solve(self, z: Tensor) -> tuple[Tensor, SolveReport]:
         b = z.double() * (1 - self.alpha)
         goal = self.tolerance * _norm(b)
-        x = self._last if self._last is not None and self._last.shape == b.shape else torch.zeros_like(b)
-        r = b - (x - self.alpha * self.graph.matvec(x))
+        x, r = torch.zeros_like(b), b
+        for candidate in self._recent:
+            left = b - (candidate - self.alpha * self.graph.matvec(candidate))
+            better = _norm(left) < _norm(r)
+            x, r = torch.where(better, candidate, x), torch.where(better, left, r)
         p, rr, steps = r, _dot(r, r), 0
         while steps < self.max_iterations and bool((rr.sqrt() > goal).any()):
             q = p - self.alpha * self.graph.matvec(p)
@@ -152,7 +158,8 @@ class ConjugateGradients:
             rr, previous = _dot(r, r), rr
             p = r + torch.where(active, rr / previous, 0) * p
             steps += 1
-        self._last = x if bool(torch.isfinite(x).all()) else None
+        if bool(torch.isfinite(x).all()):
+            self._recent = [x, *self._recent[:1]]
         residual, scale = _norm(r), _norm(b)
         relative = torch.where(scale > 0, residual / scale, residual).flatten(1).amax(dim=1)
         report = SolveReport(self.name, steps, relative, (residual <= goal).flatten(1).all(dim=1))
@@ -169,7 +176,7 @@ class ConjugateGradients:
         part = object.__new__(type(self))
         part.graph, part.alpha = self.graph[index], self.alpha
         part.tolerance, part.max_iterations = self.tolerance, self.max_iterations
-        part._last = None if self._last is None else take(self._last, index)
+        part._recent = [take(x, index) for x in self._recent]
         part.ones = take(self.ones, index)
         return part
 
