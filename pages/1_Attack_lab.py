@@ -49,11 +49,10 @@ def attack_controls(card: Card) -> Attack | None:
     """The attack and its parameters, from the sidebar."""
     scope = f"{SCOPE}.{card.dataset}"
     st.session_state.setdefault(f"{SCOPE}.attack", "scw")
-    name = st.segmented_control(
-        "Attack", list(ATTACKS), key=f"{SCOPE}.attack", format_func=lambda n: ATTACKS[n].title, required=True,
-        persist_state="session",
-    )  # fmt: skip
-    cls = ATTACKS[name or "scw"]
+    name = st.selectbox(
+        "Attack", list(ATTACKS), key=f"{SCOPE}.attack", format_func=lambda n: ATTACKS[n].title, persist_state="session"
+    )
+    cls = ATTACKS[name]
     preset = fitting_preset(cls, card)
     defaults = cls.presets[preset] if preset else {}
     with st.container(key="parameters"):
@@ -146,11 +145,12 @@ with st.sidebar:
     attack = attack_controls(chosen[0]) if chosen else None
     seed = int(st.number_input("Seed", 0, 2**31 - 1, key=f"{SCOPE}.seed", persist_state="session"))
 
-st.header("Attack lab", anchor=False)
 running: Running | None = st.session_state.get(f"{SCOPE}.running")
+heading, formula = st.columns([1, 3], vertical_alignment="center")
+heading.header("Attack lab", anchor=False)
 if attack is not None:
-    st.latex(attack.formula)
-    st.caption(f"**Look for:** {attack.look_for}")
+    formula.latex(attack.formula)
+    st.markdown(f"**Look for:** {attack.look_for}")
 if choice is not None and attack is not None:
     row = st.container(horizontal=True, vertical_alignment="center")
     if running is None:

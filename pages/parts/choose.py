@@ -51,8 +51,13 @@ def network(scope: str) -> tuple[Card, Classifier] | None:
         except ValueError as error:
             st.warning(str(error))
 
+    titles = [card.title for card in cards.values()]
+
     def title(name: str) -> str:
-        return cards[name].title if name in cards else name
+        if name not in cards:
+            return name
+        own = cards[name].title
+        return own if titles.count(own) == 1 else f"{own} ({name})"
 
     name = st.selectbox("Network", names, key=key, format_func=title, persist_state="session")
     try:

@@ -23,6 +23,12 @@ def help_text(info: ParameterInfo) -> str:
     return f"{info.help}{unit}{paper}"
 
 
+def label(info: ParameterInfo) -> str:
+    """The parameter's title with its symbol, subscripts set as such."""
+    symbol = f"${info.symbol}$" if info.symbol and "_" in info.symbol else info.symbol
+    return f"{info.title} {symbol}" if symbol else info.title
+
+
 def _range(info: ParameterInfo) -> tuple[float, float]:
     low, high = info.slider or (info.low, info.high)
     if low is None or high is None:
@@ -42,21 +48,21 @@ def widget(info: ParameterInfo, key: str, default: Any = None) -> Any:
     value = st.session_state.setdefault(key, info.default if default is None else default)
     common: dict[str, Any] = {"key": key, "help": help_text(info), "persist_state": "session"}
     if info.kind == "bool":
-        return st.toggle(info.label, **common)
+        return st.toggle(label(info), **common)
     if info.kind == "choice":
-        return st.segmented_control(info.label, info.choices, required=True, **common)
+        return st.segmented_control(label(info), info.choices, required=True, **common)
     if info.optional:
-        return st.number_input(info.label, info.low, info.high, placeholder="automatic", **common)
+        return st.number_input(label(info), info.low, info.high, placeholder="automatic", **common)
     low, high = _range(info)
     if info.log:
         stops = logarithmic_stops(low, high, {info.default, value})
-        return st.select_slider(info.label, stops, format_func=lambda v: f"{v:.3g}", **common)
+        return st.select_slider(label(info), stops, format_func=lambda v: f"{v:.3g}", **common)
     kind = int if info.kind == "int" else float
     step = kind(info.step or 1)
     low, high = min(low, value), max(high, value)  # a preset or a link may lie outside the slider's usual range
     decimals = 0 if kind is int else max(0, -math.floor(math.log10(step) + 1e-9))
     return st.slider(
-        info.label, kind(low), kind(high), step=step, format="%d" if kind is int else f"%.{decimals}f", **common
+        label(info), kind(low), kind(high), step=step, format="%d" if kind is int else f"%.{decimals}f", **common
     )
 
 

@@ -33,11 +33,11 @@ def display_controls(scope: str) -> tuple[MagnifyParameters, float | None]:
             values[name] = forms.widget(_MAGNIFY[name], forms.widget_key(_MAGNIFY[name], scope))
     with columns[3]:
         st.session_state.setdefault(f"{scope}.gain", "fit")
-        gain = st.segmented_control(
-            "Perturbation gain", list(GAINS), key=f"{scope}.gain", required=True, persist_state="session",
+        gain = st.selectbox(
+            "Perturbation gain", list(GAINS), key=f"{scope}.gain", persist_state="session",
             help="How much the perturbation is amplified for display. “fit” takes the largest gain that clips nothing.",
         )  # fmt: skip
-    return MagnifyParameters(**values), GAINS[gain or "fit"]
+    return MagnifyParameters(**values), GAINS[gain]
 
 
 def _magnified(images: Sequence[Tensor], magnify: MagnifyParameters) -> tuple[list[Tensor], str]:
