@@ -112,19 +112,16 @@ def watch(running: Running) -> None:
 @st.fragment
 def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
     """The finished pictures and the display sliders; a fragment, so that a slider redraws only this."""
-    above = st.container()
-    magnify, gain = stage.display_controls(SCOPE)
-    with above:
-        if shown is None:
-            stage.clean(choice.image, choice.title, magnify)
-            return
-        if current is not None and current != shown.attack:
-            st.info("The settings have changed since this run; press Run to see their effect.", icon=":material/info:")
-        left, right = st.columns([712, 260], gap="medium")
-        with left:
-            stage.finished(shown.result, shown.choice.title, magnify, gain)
-        with right:
-            stage.verdict(shown.result, shown.choice.classes)
+    if shown is None:
+        stage.clean(choice.image, choice.title, SCOPE)
+        return
+    if current is not None and current != shown.attack:
+        st.info("The settings have changed since this run; press Run to see their effect.", icon=":material/info:")
+    left, right = st.columns([703, 225], gap="small")
+    with left:
+        stage.finished(shown.result, shown.choice.title, SCOPE)
+    with right:
+        stage.verdict(shown.result, shown.choice.classes)
     if len(shown.result.trace.get("loss", ())) > 1:
         st.plotly_chart(
             plots.traces(shown.result.trace, stage.PANELS), key=f"{SCOPE}.trace", config=plots.CONFIG,

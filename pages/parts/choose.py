@@ -146,7 +146,7 @@ def picture(scope: str, card: Card, model: Classifier) -> Choice | None:
     key = f"{scope}.row.{card.dataset}"
     if images is not None:
         row = int(st.session_state.setdefault(key, 0)) % len(images)
-        moves = st.columns([1, 1, 1, 2.4], gap="small")
+        moves = st.columns(3, gap="small")
         previous, following = (row - 1) % len(images), (row + 1) % len(images)
         other = random.randrange(len(images))
         moves[0].button("", icon=":material/chevron_left:", help="Previous", key=f"{scope}.previous",
@@ -155,7 +155,7 @@ def picture(scope: str, card: Card, model: Classifier) -> Choice | None:
                         on_click=_pick, args=(scope, card, following), width="stretch")  # fmt: skip
         moves[2].button("", icon=":material/shuffle:", help="Random", key=f"{scope}.random",
                         on_click=_pick, args=(scope, card, other), width="stretch")  # fmt: skip
-        if moves[3].button("Gallery", icon=":material/grid_view:", key=f"{scope}.gallery", width="stretch"):
+        if st.button("Gallery", icon=":material/grid_view:", key=f"{scope}.gallery", width="stretch"):
             _gallery(scope, card, images)
     _upload(scope, card)
 

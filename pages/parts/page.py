@@ -14,6 +14,8 @@ PAGES: tuple[tuple[str, str, str], ...] = (
 )
 """File, label and icon, in the order of the navigation."""
 
+SIDEBAR = 264
+"""Width of the controls, in CSS pixels: leaves room for three pictures and the numbers in a window of 1280."""
 STYLE = Path(__file__).with_name("style.css")
 
 
@@ -23,7 +25,7 @@ def setup(title: str, controls: bool = False) -> None:
         page_title=f"{title} · Smoothscope" if title else "Smoothscope",
         page_icon=str(ROOT / "assets" / "icon.png"),
         layout="wide",
-        initial_sidebar_state="auto" if controls else "collapsed",
+        initial_sidebar_state=SIDEBAR if controls else "collapsed",
     )
     st.html(STYLE)
     with st.container(horizontal=True, gap="medium", key="navigation"):

@@ -15,6 +15,8 @@ from core.data.files import to_png
 
 EDGE = 224
 """Width on the page, in CSS pixels, that small pictures are enlarged to (by a whole number)."""
+GAP = 12
+"""CSS pixels between two pictures; as in style.css."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def figure(picture: Picture, edge: int = EDGE) -> str:
 def grid(pictures: Sequence[Picture], columns: int | None = None, edge: int = EDGE) -> None:
     """Draw pictures side by side; they wrap where the window is narrow. columns: at most this many in a row."""
     widest = max(p.pixels.shape[-1] * zoom(p.pixels.shape[-1], edge) for p in pictures) + 2
-    limit = f"max-width: calc({columns} * {widest}px + {columns - 1}rem + 1px);" if columns else ""
+    limit = f"max-width: {columns * widest + (columns - 1) * GAP}px;" if columns else ""
     style = f"grid-template-columns: repeat(auto-fill, {widest}px); {limit}"
     st.html(f'<div class="ss-grid" style="{style}">{"".join(figure(p, edge) for p in pictures)}</div>')
 

@@ -21,22 +21,22 @@ PANELS = {
     "distortion": ("distortion (L2)", plots.BLUE),
     "margin": ("margin (above 0: fooled)", plots.RED),
 }
+TWO_AND_CONTROLS = [465, 226]
+"""Widths of a row of two pictures with the display controls where the third would be."""
 _MAGNIFY = {info.name: info for info in fields(MagnifyParameters)}
 
 
 def display_controls(scope: str) -> tuple[MagnifyParameters, float | None]:
-    """Sliders of what is only display: (magnification, gain of the perturbation). They never rerun an attack."""
-    columns = st.columns(4, gap="medium")
-    values = {}
-    for column, name in zip(columns[:3], ("beta", "sigma_domain", "sigma_range"), strict=True):
-        with column:
-            values[name] = forms.widget(_MAGNIFY[name], forms.widget_key(_MAGNIFY[name], scope))
-    with columns[3]:
-        st.session_state.setdefault(f"{scope}.gain", "fit")
-        gain = st.selectbox(
-            "Perturbation gain", list(GAINS), key=f"{scope}.gain", persist_state="session",
-            help="How much the perturbation is amplified for display. “fit” takes the largest gain that clips nothing.",
-        )  # fmt: skip
+    """Widgets of what is only display: (magnification, gain of the perturbation). They never rerun an attack."""
+    values = {
+        name: forms.widget(_MAGNIFY[name], forms.widget_key(_MAGNIFY[name], scope))
+        for name in ("beta", "sigma_domain", "sigma_range")
+    }
+    st.session_state.setdefault(f"{scope}.gain", "fit")
+    gain = st.selectbox(
+        "Perturbation gain", list(GAINS), key=f"{scope}.gain", persist_state="session",
+        help="How much the perturbation is amplified for display. “fit” takes the largest gain that clips nothing.",
+    )  # fmt: skip
     return MagnifyParameters(**values), GAINS[gain]
 
 
@@ -51,10 +51,14 @@ def _magnified(images: Sequence[Tensor], magnify: MagnifyParameters) -> tuple[li
     return [picture[0] for picture in to_display(magnified, scale)], note
 
 
-def clean(image: Tensor, title: str, magnify: MagnifyParameters) -> None:
-    """A picture that has not been attacked, and its magnification."""
-    (shown,), note = _magnified([image], magnify)
-    pictures.grid([Picture(image[0], "Original", title), Picture(shown, "Magnified original", note)], columns=3)
+def clean(image: Tensor, title: str, scope: str) -> None:
+    """A picture (1, C, H, W) that has not been attacked, its magnification, and the display controls."""
+    left, right = st.columns(TWO_AND_CONTROLS, gap="small")
+    with right:
+        magnify, _ = display_controls(scope)
+    with left:
+        (shown,), note = _magnified([image], magnify)
+        pictures.grid([Picture(image[0], "Original", title), Picture(shown, "Magnified original", note)], columns=2)
 
 
 def underway(image: Tensor, best: Tensor, found: bool) -> None:
@@ -71,22 +75,33 @@ def underway(image: Tensor, best: Tensor, found: bool) -> None:
     )
 
 
-def finished(result: AttackResult, title: str, magnify: MagnifyParameters, gain: float | None) -> None:
-    """The five pictures of a finished (or stopped) attack on one image."""
+def finished(result: AttackResult, title: str, scope: str) -> None:
+    """The five pictures of a finished (or stopped) attack on one image, and the display controls beside them."""
+    fooled = result.status[0] == "fooled"
+    above = st.container()
+    left, right = st.columns(TWO_AND_CONTROLS, gap="small")
+    with right:
+        magnify, gain = display_controls(scope)
     adversarial = result.adversarial_8bit
     shown, gain = pictures.perturbation(result.perturbation[0], gain)
-    (before, after), note = _magnified([result.images, adversarial], magnify)
-    fooled = result.status[0] == "fooled"
-    pictures.grid(
-        [
-            Picture(result.images[0], "Original", title),
-            Picture(adversarial[0], "Adversarial" if fooled else "Nearest attempt", _verdict_note(result)),
-            Picture(shown, "Perturbation", f"amplified ×{gain:.3g}, grey is no change"),
-            Picture(before, "Magnified original", note),
-            Picture(after, "Magnified adversarial" if fooled else "Magnified attempt", note),
-        ],
-        columns=3,
-    )
+    with above:
+        pictures.grid(
+            [
+                Picture(result.images[0], "Original", title),
+                Picture(adversarial[0], "Adversarial" if fooled else "Nearest attempt", _verdict_note(result)),
+                Picture(shown, "Perturbation", f"amplified ×{gain:.3g}, grey is no change"),
+            ],
+            columns=3,
+        )
+    with left:
+        (before, after), note = _magnified([result.images, adversarial], magnify)
+        pictures.grid(
+            [
+                Picture(before, "Magnified original", note),
+                Picture(after, "Magnified adversarial" if fooled else "Magnified attempt", note),
+            ],
+            columns=2,
+        )
 
 
 def _verdict_note(result: AttackResult) -> str:
@@ -117,9 +132,9 @@ def numbers(result: AttackResult) -> list[tuple[str, str, str]]:
     r, x, adversarial = result.perturbation, result.images, result.adversarial
     return [
         ("L2", f"{l2(r)[0]:.3f}", "Euclidean norm of the perturbation, pixels in [0, 1]"),
-        ("L∞", f"{linf(r)[0]:.4f} ({255 * linf(r)[0]:.1f}/255)", "Largest change of one value"),
-        ("Roughness Ω × 10³", f"{1e3 * roughness(r, 1.0)[0]:.3g}", "High-frequency energy, sigma_h = 1 pixel"),
-        ("Ω / L2² × 10³", f"{1e3 * roughness(r, 1.0, normalised=True)[0]:.3g}", "The same, for unit energy"),
+        ("L∞", f"{255 * linf(r)[0]:.1f}/255", "Largest change of one value"),
+        ("Ω × 10³", f"{1e3 * roughness(r, 1.0)[0]:.3g}", "Roughness: high-frequency energy, sigma_h = 1 pixel"),
+        ("Ω / L2² × 10³", f"{1e3 * roughness(r, 1.0, normalised=True)[0]:.3g}", "Roughness for unit energy"),
         ("SSIM", f"{ssim(x, adversarial)[0]:.4f}", "Structural similarity, 1 is identical"),
         ("PSNR", f"{psnr(x, adversarial)[0]:.1f} dB", "Peak signal-to-noise ratio"),
         ("Fools in 8 bits", "yes" if bool(result.success_8bit[0]) else "no", "After rounding to 256 levels, as a PNG"),
