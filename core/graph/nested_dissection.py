@@ -6,9 +6,9 @@ first and the dividing lines last, level by level, keeps the factors small. On a
 the same size, so that, padded to the same size, a level is one batched matrix product: the solver is a few dozen
 tensor operations, on any device, and one factorisation serves any number of signals.
 
-With s the pixels that a region eliminates and b the pixels around it, a front holds P = A_ss^-1 and Q = -P A_sb:
-on the way up w_s = P z_s and z_b += Q^T z_s, on the way down x_s = w_s + Q x_b. I - alpha S has no positive entry off
-its diagonal, so P and Q have no negative ones: nothing cancels, and single precision keeps its digits.
+With A = I - alpha S, s the pixels that a region eliminates and b the pixels around it, a front holds P = A_ss^-1 and
+Q = -P A_sb: on the way up w_s = P z_s and z_b += Q^T z_s, on the way down x_s = w_s + Q x_b. A has no positive entry
+off its diagonal, so P and Q have no negative ones: nothing cancels, and single precision keeps its digits.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Level:
     outer: Array
     """(K, b) the pixels around; -1 for padding."""
     entries: Tensor
-    """Flat positions in the fronts (K, m, m) of the edges that are eliminated here, and ..."""
+    """Flat positions in the fronts (K, m + 1, m + 1) of the edges that are eliminated here, and ..."""
     edges: Tensor
     """... which edges they are."""
-    children: Tensor
-    """(2, K, m): where a front's pixels stand in the borders of its two halves; their b where they do not."""
+    lift: Tensor
+    """(K, b): where the pixels around stand in the parent's front; its m for padding."""
 
 
 @dataclass(frozen=True)
@@ -144,21 +144,18 @@ def plan(height: int, width: int, neighbourhood: int, device: torch.device) -> t
     own, other = np.where(deeper, edges[0], edges[1]), np.where(deeper, edges[1], edges[0])
 
     made: list[Level] = []
-    for depth, (p, q) in enumerate(zip(inner, outer, strict=True)):
-        (k, s), b = p.shape, q.shape[1]
-        m = s + b
+    fronts = [np.concatenate(both, axis=1) for both in zip(inner, outer, strict=True)]
+    for depth, (p, q, front) in enumerate(zip(inner, outer, fronts, strict=True)):
+        (k, s), m = p.shape, front.shape[1]
         here = np.flatnonzero(level_of[own] == depth)
-        front = np.concatenate([p, q], axis=1)
         region = region_of[own[here]]
         i, j = _find(front, region, own[here], n), _find(front, region, other[here], n)
         both = j < s
-        entries = np.concatenate([(region * m + i) * m + j, ((region * m + j) * m + i)[both]])
-        children = np.zeros((2, k, m), int)
-        if depth + 1 < len(levels):
-            for half in range(2):
-                children[half] = _find(outer[depth + 1][half::2], np.arange(k)[:, None], front, n)
-        tensors = (torch.tensor(t, device=device) for t in (entries, np.concatenate([here, here[both]]), children))
-        made.append(Level(k, s, b, p, q, *tensors))
+        row = region * (m + 1)
+        entries = np.concatenate([(row + i) * (m + 1) + j, ((row + j) * (m + 1) + i)[both]])
+        lift = _find(fronts[depth - 1], np.arange(k)[:, None] // 2, q, n) if depth else q
+        tensors = (torch.tensor(t, device=device) for t in (entries, np.concatenate([here, here[both]]), lift))
+        made.append(Level(k, s, m - s, p, q, *tensors))
     return tuple(made)
 
 
@@ -210,35 +207,33 @@ def route(height: int, width: int, neighbourhood: int, signals: int, device: tor
 
 
 def factorise(graph: PixelGraph, alpha: float) -> list[Tensor]:
-    """[P, Q] (N G, K, s, s + b) of every level, in double precision, for I - alpha S."""
+    """[(1 - alpha) P, Q] (N G, K, s, s + b) of every level, made in double precision and kept in the graph's."""
     levels = plan(graph.height, graph.width, graph.neighbourhood, graph.device)
     values = graph.normalised_weights.flatten(0, 1).double() * -alpha
     factors = []
     schur = values.new_zeros(0)
     for depth in reversed(range(len(levels))):
         level = levels[depth]
-        k, s, b = level.regions, level.size, level.border
-        m = s + b
-        front = values.new_zeros(len(values), k, m, m)
+        k, s, m = level.regions, level.size, level.size + level.border
+        # The last row and column take what the padding of the level below adds; nobody reads them.
+        front = values.new_zeros(len(values), k, m + 1, m + 1)
         front[:, :, :s, :s].diagonal(dim1=2, dim2=3).fill_(1)
         front.flatten(1)[:, level.entries] = values[:, level.edges]
         if depth + 1 < len(levels):
-            edge = levels[depth + 1].border + 1
-            for half, at in enumerate(level.children):
-                block = torch.arange(half, 2 * k, 2, device=at.device)[:, None] * edge
-                source = ((block + at)[:, :, None] * edge + at[:, None, :]).flatten()
-                front += _pick(schur.flatten(1), source).view(front.shape)
+            at = levels[depth + 1].lift + torch.arange(2 * k, device=front.device)[:, None] // 2 * (m + 1)
+            to = (at[:, :, None] * (m + 1) + levels[depth + 1].lift[:, None, :]).flatten()
+            for row, addend in zip(front.flatten(1), schur.flatten(1), strict=True):
+                row.index_add_(0, to, addend)
+        A_sb = front[:, :, :s, s:m]
         P = torch.cholesky_inverse(torch.linalg.cholesky(front[:, :, :s, :s]))
-        Q = -P @ front[:, :, :s, s:]
-        # A row and a column of zeros at the end for pixels that the parent has and this region has not.
-        schur = values.new_zeros(len(values), k, b + 1, b + 1)
-        schur[:, :, :b, :b] = front[:, :, s:, s:] + front[:, :, :s, s:].mT @ Q
-        factors.append(torch.cat([P, Q], dim=3))
+        Q = -P @ A_sb
+        schur = front[:, :, s:m, s:m] + A_sb.mT @ Q
+        factors.append(torch.cat([P * (1 - alpha), Q], dim=3).to(graph.dtype))
     return factors[::-1]
 
 
 def solve(levels: tuple[Level, ...], way: Route, factors: list[Tensor], z: Tensor) -> Tensor:
-    """x (B, R, n) with (I - alpha S) x = z, for z (B, R, n): R signals on each of B graphs.
+    """x (B, R, n) with L_alpha x = z, for z (B, R, n): R signals on each of B graphs.
 
     The first buffer holds the numbers of the eliminated pixels, level by level as (K, R, s); the second what a level's
     product gives, (K, R, m): its own w, then the messages to the pixels around. The gathers between them are most of

@@ -66,7 +66,7 @@ class PixelGraph:
         colour_distance: ColourDistance = "joint",
         floor: float = 1e-12,
     ) -> None:
-        if images.ndim != 4 or 0 in images.shape[1:]:
+        if images.ndim != 4 or 0 in images.shape:
             raise ValueError(f"images must have shape (N, C, H, W), none of them empty; got {tuple(images.shape)}.")
         if images.dtype not in (torch.float32, torch.float64):
             raise ValueError(f"images must be float32 or float64; got {images.dtype}.")

@@ -37,8 +37,8 @@ class Smoother:
     graph: the pixel graphs of N images; the smoother computes in the graph's precision.
     alpha: from 0 (the identity, exactly and at no cost) to 0.9999 (a strong low-pass filter).
     solver: "dense" (inverse matrices), "direct" (factors by nested dissection), "cg" (conjugate gradients with a
-    tolerance; needs the least memory, 20 bytes a pixel instead of 300), all of them on any device, or "auto": dense for
-    a few small images, direct for all others.
+    tolerance; the slowest, but it needs no factors), all of them on any device, or "auto": dense for a few small
+    images, direct for all others.
     tolerance, max_iterations: of conjugate gradients; |z - L_alpha s| <= tolerance |z|, which bounds |s - s*| too.
     A solve that misses it warns (ConvergenceWarning) and says so in `report`.
 

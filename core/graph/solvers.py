@@ -88,32 +88,25 @@ class DirectSolver:
     name = "direct"
 
     def __init__(self, graph: PixelGraph, alpha: float) -> None:
-        self.alpha, self.graphs = alpha, graph.graphs
+        self.graphs = graph.graphs
         self.size = graph.height, graph.width, graph.neighbourhood
-        # Factors are made in double precision, some images at a time to bound the memory, and kept in the graph's.
+        # Some images at a time, to bound the memory that double precision takes meanwhile.
         chunk = max(1, _CHUNK // (graph.graphs * graph.height * graph.width))
-        parts = [self._factorise(graph[i : i + chunk]) for i in range(0, len(graph), chunk)]
-        self.factors = [torch.cat(level) for level in zip(*(factors for factors, _ in parts), strict=True)]
-        self.ones = torch.cat([ones for _, ones in parts])
+        parts = [nested_dissection.factorise(graph[i : i + chunk], alpha) for i in range(0, len(graph), chunk)]
+        self.factors = [torch.cat(level).unflatten(0, (len(graph), -1)) for level in zip(*parts, strict=True)]
+        self.ones = self.solve(graph.weights.new_ones(len(graph), graph.graphs, graph.height, graph.width))[0]
 
-    def _factorise(self, graph: PixelGraph) -> tuple[list[Tensor], Tensor]:
-        factors = [f.unflatten(0, (len(graph), -1)) for f in nested_dissection.factorise(graph, self.alpha)]
-        ones = self._solve(factors, factors[0].new_ones(len(graph), self.graphs, graph.height, graph.width))
-        return [f.to(graph.dtype) for f in factors], ones.to(graph.dtype)
-
-    def _solve(self, factors: list[Tensor], z: Tensor) -> Tensor:
+    def solve(self, z: Tensor) -> tuple[Tensor, None]:
         signals = z.shape[1] // self.graphs
         levels = nested_dissection.plan(*self.size, z.device)
         way = nested_dissection.route(*self.size, signals, z.device)
-        rows = (z * (1 - self.alpha)).reshape(-1, signals, z.shape[2] * z.shape[3])
-        return nested_dissection.solve(levels, way, [f.flatten(0, 1) for f in factors], rows).view(z.shape)
-
-    def solve(self, z: Tensor) -> tuple[Tensor, None]:
-        return self._solve(self.factors, z), None
+        rows = z.reshape(-1, signals, z.shape[2] * z.shape[3])
+        factors = [f.flatten(0, 1) for f in self.factors]
+        return nested_dissection.solve(levels, way, factors, rows).view(z.shape), None
 
     def __getitem__(self, index: Index) -> Self:
         part = object.__new__(type(self))
-        part.alpha, part.graphs, part.size = self.alpha, self.graphs, self.size
+        part.graphs, part.size = self.graphs, self.size
         part.factors, part.ones = [take(f, index) for f in self.factors], take(self.ones, index)
         return part
 
