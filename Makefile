@@ -1,0 +1,71 @@
+# make app    start Smoothscope in the browser
+# make test   ruff and the default test suite        make test-slow   the tests marked slow
+# make lint   ruff, its formatter and mypy           make clean       remove .venv, to begin anew
+#
+# Each sets up what it needs on a fresh machine: a virtual environment in .venv, the pinned packages, Chromium for the
+# tests. What is there already is not touched; a changed requirements file is installed again.
+#
+# PYTHON=...    the Python to use, 3.11 or newer (default: python3.11, else python3)
+# ARGS=...      more arguments for streamlit or pytest: make app ARGS="--server.port 8600", make test ARGS=tests/core
+# PIP_ARGS=...  more arguments for pip. On a machine without an NVIDIA GPU, PyPI's torch brings several GB of CUDA
+#               packages along; to get the small CPU build, pass the index of CPU wheels that PyTorch's installation
+#               page names: make app PIP_ARGS="--extra-index-url ADDRESS"
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+SYSTEM_CHROMIUM := /usr/bin/chromium
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: app test test-slow lint clean
+.DELETE_ON_ERROR:
+
+# Few memory arenas and sleeping OpenMP threads: what keeps memory and the other sessions well when a class presses Run
+# at once.
+app: .venv/app.stamp
+	MALLOC_ARENA_MAX=2 OMP_WAIT_POLICY=passive $(BIN)/streamlit run app.py $(ARGS)
+
+test: .venv/dev.stamp .venv/chromium.path
+	$(BIN)/ruff check .
+	CHROMIUM="$$(cat .venv/chromium.path)" $(BIN)/python -m pytest $(ARGS)
+
+test-slow: .venv/dev.stamp .venv/chromium.path
+	CHROMIUM="$$(cat .venv/chromium.path)" $(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv
+
+# The stamps are written last, so an interrupted step is done again.
+.venv/venv.stamp:
+	@test -n "$(PYTHON)" || { echo "Smoothscope needs Python 3.11 or newer, and there is no python3; install it."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Smoothscope needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1); set PYTHON."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "Python's venv module is missing; install it with: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/app.stamp: requirements.txt .venv/venv.stamp
+	$(PIP) $(PIP_ARGS) -r requirements.txt
+	@touch $@
+
+.venv/dev.stamp: $(wildcard requirements-*.txt) .venv/app.stamp
+	$(PIP) $(PIP_ARGS) -r requirements-dev.txt
+	@touch $@
+
+# A real browser for the tests: the system's, else apt's where we are root, else Playwright's own. Ubuntu's package of
+# that name is only a door to snap, hence the trial.
+.venv/chromium.path: .venv/dev.stamp
+	@if ! $(SYSTEM_CHROMIUM) --version >/dev/null 2>&1 && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium fonts-dejavu-core; \
+	fi; \
+	if $(SYSTEM_CHROMIUM) --version >/dev/null 2>&1; then \
+		echo $(SYSTEM_CHROMIUM) > $@; \
+	else \
+		$(BIN)/playwright install chromium && $(BIN)/python tests/conftest.py > $@; \
+	fi
