@@ -9,11 +9,12 @@ import core.data.cli
 import core.evaluate.cli
 import core.models.cli
 import core.train.cli
+from core.params import CommandParser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m core", description="Smoothscope's command line.")
+    parser: argparse.ArgumentParser = CommandParser(prog="python -m core", description="Smoothscope's command line.")
     parser.set_defaults(more=False)  # True: the command parses further options itself
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     data = commands.add_parser("data", help="what data sets there are; install one")
@@ -22,10 +23,11 @@ def main(argv: list[str] | None = None) -> int:
     core.models.cli.add_commands(commands)
     core.train.cli.add_command(commands)
     core.evaluate.cli.add_command(commands)
-    arguments, rest = parser.parse_known_args(argv)
-    if rest and not arguments.more:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    core.evaluate.cli.add_tours_command(commands)
     try:
+        arguments, rest = parser.parse_known_args(argv)
+        if rest and not arguments.more:
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
         return int(arguments.run(arguments, rest) if arguments.more else arguments.run(arguments))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

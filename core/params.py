@@ -23,7 +23,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self, TypeVar, Union
+from typing import Any, ClassVar, Literal, NoReturn, Self, TypeVar, Union
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -237,6 +237,13 @@ def fields(cls: type[Parameters]) -> list[ParameterInfo]:
 
 def _owner(cls: type[Parameters], name: str) -> str:
     return next(base.__name__ for base in reversed(cls.__mro__) if name in inspect.get_annotations(base))
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Raises its complaint as a ValueError of one sentence, where argparse would print its usage and exit."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message.removesuffix('.')}; see {self.prog} --help.")
 
 
 def add_arguments(parser: argparse.ArgumentParser, cls: type[Parameters], prefix: str = "") -> None:

@@ -71,9 +71,14 @@ class Outcome:
 
 
 def correct(model: Classifier, images: ImageSet, n: int, batch_size: int = 64) -> ImageSet:
-    """The first `n` images that `model` classifies correctly. ValueError if there are fewer."""
+    """The first `n` images that `model` classifies correctly. ValueError if there are fewer, or of another shape."""
     device = next(model.parameters()).device
     rows: list[int] = []
+    if tuple(images.images.shape[1:]) != model.card.input_shape:
+        raise ValueError(
+            f"{model.card.name} takes images of shape {model.card.input_shape}; "
+            f"those of {images.name} have {tuple(images.images.shape[1:])}: choose another data set."
+        )
     with torch.no_grad():
         for start in range(0, len(images), batch_size):
             part = slice(start, start + batch_size)
@@ -93,6 +98,10 @@ def attack_many(
     on_progress: Callable[[float], object] | None = None,
 ) -> Outcome:
     """Attack all of `images`, `batch_size` at a time (default: PIXELS_AT_ONCE); on_progress hears 0 ... 1."""
+    if not len(images):
+        raise ValueError("images is empty; give at least one image.")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
     size = batch_size or max(PIXELS_AT_ONCE // images.images[0, 0].numel(), 1)
     results: list[AttackResult] = []
     for start in range(0, len(images), size):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
@@ -12,9 +15,11 @@ from rich.table import Table
 
 from core import data, models
 from core.attacks import ATTACKS, Attack
+from core.data import DATASETS, gallery
 from core.data.store import write_together
 from core.evaluate.attacking import attack_many, correct
-from core.params import add_arguments, from_arguments, iterate_documentation
+from core.evaluate.tours import make as make_tour
+from core.params import CommandParser, add_arguments, from_arguments, iterate_documentation
 
 
 def add_command(subparsers: argparse._SubParsersAction) -> None:
@@ -22,6 +27,7 @@ def add_command(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "attack",
         help="attack many images",
+        allow_abbrev=False,  # --batch may be a parameter of an attack
         description="Attack many correctly classified images and print success and distortion.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="\n".join(_epilog()),
@@ -39,6 +45,14 @@ def add_command(subparsers: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run, more=True)
 
 
+def add_tours_command(subparsers: argparse._SubParsersAction) -> None:
+    """Register `tours`, which remakes the example of the start page."""
+    parser = subparsers.add_parser("tours", help="remake the start page's example, in assets/tours")
+    parser.add_argument("--photo", default="coffee", help="name of a photograph (default %(default)s)")
+    parser.add_argument("--margin", type=float, default=2.0, help="of both attacks, in logits (default %(default)s)")
+    parser.set_defaults(run=lambda arguments: print(make_tour(arguments.photo, arguments.margin)) or 0)
+
+
 def _epilog() -> list[str]:
     lines = []
     for name, cls in ATTACKS.items():
@@ -49,7 +63,9 @@ def _epilog() -> list[str]:
 
 def _attack(arguments: argparse.Namespace, rest: list[str]) -> Attack:
     cls = ATTACKS[arguments.attack]
-    parser = argparse.ArgumentParser(prog=f"python -m core attack --attack {arguments.attack}", add_help=False)
+    parser = CommandParser(
+        prog=f"python -m core attack --attack {arguments.attack}", add_help=False, allow_abbrev=False
+    )
     add_arguments(parser, cls)
     given = parser.parse_args(rest)
     if arguments.preset is None:
@@ -62,13 +78,15 @@ def run(arguments: argparse.Namespace, rest: list[str]) -> int:
     attack = _attack(arguments, rest)
     if arguments.n < 1:
         raise ValueError(f"n must be at least 1; got {arguments.n}.")
+    if arguments.out is not None:
+        _check_writable(arguments.out)
     model = models.load(arguments.model)
     dataset = arguments.dataset or model.card.dataset
-    images = data.load(dataset, seed=arguments.seed) if dataset.startswith("folder:") else _draw(dataset, arguments)
-    chosen = correct(model, images, arguments.n)
+    chosen = correct(model, _draw(dataset, arguments.seed), arguments.n)
     console = Console()
-    if images.note:
-        console.print(images.note, highlight=False)
+    console.print(
+        f"The first {arguments.n} that {arguments.model} classifies correctly. {chosen.note}", highlight=False
+    )
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"),
                TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, console=console) as bar:
@@ -83,19 +101,38 @@ def run(arguments: argparse.Namespace, rest: list[str]) -> int:
     if arguments.out is not None:
         report = {
             "attack": arguments.attack, "parameters": outcome.parameters, "model": arguments.model,
-            "dataset": dataset, "source": images.source, "seed": arguments.seed,
-            "summary": summary, "images": outcome.records(),
+            "dataset": chosen.name, "source": chosen.source, "seed": arguments.seed,
+            "summary": summary,
+            "images": [{"index": int(i), **r} for i, r in zip(chosen.indices, outcome.records(), strict=True)],
         }  # fmt: skip
         text = json.dumps(report, indent=1) + "\n"
         try:
             write_together({arguments.out: lambda file: file.write(text.encode())})
         except OSError as error:
-            raise ValueError(f"{arguments.out} cannot be written ({error.strerror}); choose another --out.") from None
+            raise _unwritable(arguments.out, error) from None
         console.print(f"written to {arguments.out}", highlight=False)
     return 0
 
 
-def _draw(dataset: str, arguments: argparse.Namespace) -> data.ImageSet:
-    """Test images enough to find n correct ones among; the whole split where the gallery would not suffice anyway."""
-    few = min(2 * arguments.n + 20, 1000)
-    return data.load(dataset, "test", n=None if arguments.n > 490 else few, seed=arguments.seed)
+def _draw(name: str, seed: int) -> data.ImageSet:
+    """All test images in an order drawn by `seed`; those of the gallery where the full set is not installed."""
+    known = DATASETS.get(name)
+    if known is None:
+        return data.load(name, seed=seed)
+    available = gallery.SIZE if known.gallery and not known.installed() else known.splits["test"]
+    return data.load(name, "test", n=available, seed=seed)
+
+
+def _check_writable(path: Path) -> None:
+    """ValueError unless a file can be written at `path`, so that no attack of an hour ends without its numbers."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> ValueError:
+    return ValueError(f"{path} cannot be written ({error.strerror}); choose another --out.")

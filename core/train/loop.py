@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from torch import Tensor
 import core
 from core.data import DATASETS, load
 from core.data.store import write_together
-from core.models import Accuracy, Card, Classifier, build
+from core.models import Accuracy, Card, Classifier, build, check
 from core.models.networks import initialise
 from core.train.recipe import Recipe
 
@@ -63,8 +64,9 @@ def shifted(images: Tensor, shift: int, generator: torch.Generator) -> Tensor:
 class Training:
     """A network being trained: iterate over its epochs, then `save` it.
 
-    network: key in core.models.NETWORKS; dataset: key in core.data.DATASETS. Raises ValueError in one sentence if the
-    data set is not installed.
+    network: key in core.models.NETWORKS; dataset: key in core.data.DATASETS; name: of the folder that will hold it.
+    Raises ValueError in one sentence if the data set is not installed, the network does not take its images, or `name`
+    cannot name a folder.
     """
 
     def __init__(
@@ -75,11 +77,12 @@ class Training:
         name: str,
         on_batch: Callable[[int, int], object] | None = None,
     ) -> None:
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise ValueError(f"name must be letters, digits, '_', '-' and '.', a letter or digit first; got {name!r}.")
         self.recipe, self.on_batch = recipe, on_batch
         self.train = load(dataset, "train", n=recipe.n, seed=recipe.seed)
         self.test = load(dataset, "test")
         self.generator = torch.Generator().manual_seed(recipe.seed)
-        channels = self.train.images.shape[1]
         flat = self.train.images.transpose(0, 1).flatten(1)
         self.card = Card(
             name=name,
@@ -97,9 +100,9 @@ class Training:
             source="trained by: " + f"python -m core train --network {network} --dataset {dataset} --name {name}"
             + "".join(f" --{k.replace('_', '-')} {v}" for k, v in recipe.changed().items()),
         )  # fmt: skip
-        assert len(self.card.mean) == channels
         self.model = build(self.card)
         initialise(self.model, self.generator)
+        check(self.model)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
@@ -139,13 +142,16 @@ class Training:
     def save(self, folder: Path) -> Card:
         """Write weights and card into `folder / name`, whole or not at all; the card holds the accuracy as stored.
 
-        Weights are kept in float16 where that changes no test prediction's correctness, else in float32.
+        Weights are kept in float16 where that costs no test accuracy, else in float32.
         """
         return save(self.model, self.card, folder, self.test.images, self.test.labels)
 
 
 def save(model: Classifier, described: Card, folder: Path, images: Tensor, labels: Tensor) -> Card:
-    """Write `model` as a checkpoint `folder / card.name`; its accuracy on `images` is measured on what is stored."""
+    """Write `model` as a checkpoint `folder / card.name`; its accuracy on `images` is measured on what is stored.
+
+    ValueError in one sentence if the disk is full or the folder not writable; nothing half written stays behind.
+    """
     exact = {k: v.detach().float().cpu().contiguous() for k, v in model.state_dict().items()}
     full = accuracy(model, images, labels)
     half = {k: v.half() for k, v in exact.items()}
