@@ -196,7 +196,7 @@ def _info(name: str, field: FieldInfo) -> ParameterInfo:
     kind, choices, optional = _kind(field.annotation)
     extra = typing.cast(dict[str, Any], field.json_schema_extra or {}).get(_EXTRA_KEY, {})
     low = high = None
-    nudge = extra.get("step") or 1e-6
+    nudge = 1 if kind == "int" else extra.get("step") or 1e-6
     for constraint in field.metadata:
         for attribute in ("ge", "gt", "le", "lt"):
             bound = getattr(constraint, attribute, None)

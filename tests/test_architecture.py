@@ -1,0 +1,215 @@
+"""The house stands: imports go one way, core knows no user interface, and the repository stays small and portable."""
+
+import ast
+import graphlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+TIERS = [
+    {"params", "_torchvision"},
+    {"data", "graph", "filters", "losses", "models"},
+    {"attacks", "embed", "magnify", "metrics"},
+    {"evaluate", "train"},
+    {"__main__"},
+]
+"""The parts of core, lowest first: a part imports from lower tiers, and within its tier in no circle."""
+
+INTERFACES = {"streamlit", "plotly"}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def sources() -> dict[str, str]:
+    """Every module of the app and of core with its text."""
+    paths = [ROOT / "app.py", *ROOT.glob("core/**/*.py"), *ROOT.glob("pages/**/*.py")]
+    return {module_name(path): path.read_text(encoding="utf-8") for path in paths}
+
+
+def imports(module: str, source: str, modules: set[str]) -> Iterator[str]:
+    """What `source` imports, at any depth and also by import_module("..."), as absolute dotted names."""
+    package = module if any(other.startswith(f"{module}.") for other in modules) else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                anchor = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*anchor, base] if base else anchor)
+            for alias in node.names:  # a name is a module of its own, or something in the module
+                yield f"{base}.{alias.name}" if f"{base}.{alias.name}" in modules else base
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if function in {"import_module", "__import__"}:
+                yield str(node.args[0].value)
+
+
+def tier(part: str) -> int | None:
+    return next((number for number, parts in enumerate(TIERS) if part in parts), None)
+
+
+def complaint(importer: str, imported: str) -> str | None:
+    """What is wrong with this arrow, or None."""
+    top, _, rest = importer.partition(".")
+    other, _, inner = imported.partition(".")
+    if top == "core":
+        if other in INTERFACES or other in {"pages", "app", "tests", "benchmarks"}:
+            return f"{importer} imports {imported}: core knows no user interface"
+        if other != "core" or not inner:  # core itself holds the version and imports nothing
+            return None
+        if not rest:
+            return f"core/__init__.py imports {imported}: it lies below everything"
+        part, target = rest.split(".")[0], inner.split(".")[0]
+        mine, theirs = tier(part), tier(target)
+        if mine is None or theirs is None:
+            return f"core.{part if mine is None else target} belongs to no tier; put it into TIERS of this test"
+        return f"{importer} imports {imported}: the arrow points back" if theirs > mine else None
+    if other in {"app", "tests", "benchmarks"}:
+        return f"{importer} imports {imported}: nothing imports those"
+    if other == "pages" and inner.split(".")[0] != "parts":
+        return f"{importer} imports {imported}: only pages.parts is shared"
+    return None
+
+
+def complaints(modules: dict[str, str]) -> list[str]:
+    """All arrows that point back, and circles among the parts of core."""
+    found = []
+    arrows: dict[str, set[str]] = {}
+    for module, source in modules.items():
+        for imported in imports(module, source, set(modules)):
+            if (wrong := complaint(module, imported)) is not None:
+                found.append(wrong)
+            if module.startswith("core.") and imported.startswith("core."):
+                part, target = module.split(".")[1], imported.split(".")[1]
+                if part != target:
+                    arrows.setdefault(part, set()).add(target)
+    try:
+        graphlib.TopologicalSorter(arrows).prepare()
+    except graphlib.CycleError as circle:
+        found.append(f"the parts {' <- '.join(circle.args[1])} import each other in a circle")
+    return found
+
+
+def test_imports_go_one_way():
+    assert complaints(sources()) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "expected"),
+    [
+        ("core.graph.planted", "from core.attacks import run", "points back"),
+        ("core.graph.planted", "from core import attacks", "points back"),
+        ("core.graph.planted", "from ..evaluate import attack_many", "points back"),
+        ("core.metrics", "def f():\n    import core.train.loop", "points back"),
+        ("core.attacks.planted", "import core.__main__", "points back"),
+        ("core.params", "from core.data import load", "points back"),
+        ("core.data.planted", "from core.attacks.base import Step", "points back"),
+        ("core.planted", "import core.params", "belongs to no tier"),
+        ("core", "from core.data import load", "below everything"),
+        ("core.models.planted", "import streamlit as st", "no user interface"),
+        ("core.models.planted", "from plotly import graph_objects", "no user interface"),
+        ("core.models.planted", "import importlib\nimportlib.import_module('streamlit')", "no user interface"),
+        ("core.models.planted", "from pages.parts import jobs", "no user interface"),
+        ("pages.parts.planted", "import pages.planted", "only pages.parts"),
+        ("pages.planted", "import app", "nothing imports those"),
+        ("app", "from tests.problems import linear", "nothing imports those"),
+    ],
+)
+def test_a_planted_arrow_is_found(module, line, expected):
+    found = complaints(sources() | {module: line})
+    assert any(expected in wrong for wrong in found), found
+
+
+def test_a_planted_circle_is_found():
+    found = complaints({"core.data": "import core.graph", "core.graph.solvers": "from core.data import load"})
+    assert ["circle" in wrong for wrong in found] == [True]
+
+
+WATCHED = """
+import importlib, socket, sys
+
+def refuse(*arguments):
+    raise AssertionError(f"an import opened a connection: {arguments}")
+
+socket.socket.connect = socket.socket.connect_ex = refuse
+socket.getaddrinfo = refuse
+for module in sys.argv[2:]:
+    importlib.import_module(module)
+print("imported", sorted(set(sys.argv[1].split(",")) & set(sys.modules)))
+"""
+
+
+def import_watched(modules: list[str], home: Path, *path: Path) -> subprocess.CompletedProcess[str]:
+    """Import `modules` in a process of their own, with an empty home, where a connection is an error."""
+    environment = {
+        "HOME": str(home),
+        "PATH": os.environ["PATH"],
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, [*path, ROOT]))
+    return subprocess.run(
+        [sys.executable, "-c", WATCHED, ",".join(sorted(INTERFACES)), *modules],
+        cwd=home, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def test_importing_core_has_no_side_effects(tmp_path):
+    done = import_watched([module for module in sources() if module.split(".")[0] == "core"], tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "imported []\n", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_planted_side_effects_are_seen(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "plotly.py").touch()
+    (tmp_path / "indirect.py").write_text("import plotly")
+    (tmp_path / "calling.py").write_text("import socket; socket.create_connection(('127.0.0.1', 9))")
+    assert import_watched(["indirect"], home, tmp_path).stdout == "imported ['plotly']\n"
+    assert "opened a connection" in import_watched(["calling"], home, tmp_path).stderr
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[Path]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no git checkout")
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
+
+
+def foreign(text: str) -> list[str]:
+    """Paths of one machine, and hosts of package registries, in `text`."""
+    folders = "|".join(("work", "root", "home", "Users", "tmp"))
+    hosts = "|".join(("pypi\\.org", "pythonhosted\\.org", "registry\\.npmjs", "deb\\.debian", "download\\.pytorch"))
+    return re.findall(rf"(?<![\w.~$}}])/(?:{folders})/[\w.]|[A-Z]:\\+Users|{hosts}", text)
+
+
+def test_no_machine_is_named(tracked):
+    assert foreign("see /" + "tmp/x") != []
+    assert foreign("ask pypi" + ".org") != []
+    assert foreign("assets/tmp/x and https://example.org/home/x and ~/home/x") == []
+    named = {}
+    for path in tracked:
+        content = path.read_bytes()
+        if b"\0" not in content and (hits := foreign(content.decode("utf-8"))):
+            named[path.relative_to(ROOT)] = hits
+    assert named == {}
+
+
+def test_the_repository_stays_small(tracked):
+    sizes = {path.relative_to(ROOT): path.stat().st_size for path in tracked}
+    assert {path: size for path, size in sizes.items() if size > 6e6} == {}
+    assert sum(sizes.values()) < 60e6
+    assert sizes[Path("core/params.py")] > 1000  # the listing is that of this repository
