@@ -51,7 +51,7 @@ def example() -> tuple[dict[str, Any], str]:
 
 
 page.setup("")
-words, pictures = st.columns([1, 1.5], gap="large")
+words, pictures = st.columns([470, 704], gap="medium")
 with words:
     st.title("Smoothscope", anchor=False)
     st.markdown(
@@ -60,7 +60,8 @@ with words:
         "The **smooth** attack changes only what may change without being seen: it follows the picture, flat where it "
         "is flat, sharp only across its edges."
     )
-    st.page_link("pages/1_Attack_lab.py", label="Try it yourself in the Attack lab", icon=":material/science:")
+    if st.button("Try it in the Attack lab", type="primary", icon=":material/science:"):
+        st.switch_page("pages/1_Attack_lab.py")
 with pictures:
     tour, grid = example()
     st.html(grid)

@@ -104,8 +104,9 @@ def watch(running: Running) -> None:
     remaining = f", about {job.remaining:.0f} s to go at most" if job.remaining is not None else ""
     st.progress(job.progress.fraction, f"Step {snapshot.step} of {snapshot.total}, {job.elapsed:.0f} s{remaining}")
     stage.underway(running.choice.image[0], snapshot.best, snapshot.found)
-    if "loss" in snapshot.trace:
-        figure = plots.traces(snapshot.trace, stage.PANELS, total=snapshot.total)
+    panels = {name: panel for name, panel in stage.PANELS.items() if name in snapshot.trace}
+    if panels:
+        figure = plots.traces(snapshot.trace, panels, total=snapshot.total)
         st.plotly_chart(figure, key=f"{SCOPE}.live", config=plots.CONFIG)
 
 
@@ -122,11 +123,7 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
         stage.finished(shown.result, shown.choice.title, SCOPE)
     with right:
         stage.verdict(shown.result, shown.choice.classes)
-    if len(shown.result.trace.get("loss", ())) > 1:
-        st.plotly_chart(
-            plots.traces(shown.result.trace, stage.PANELS), key=f"{SCOPE}.trace", config=plots.CONFIG,
-            alt="Loss, distortion and margin at every step of the attack",
-        )  # fmt: skip
+    stage.charts(shown.result, SCOPE)
     notes = [f"{shown.attack.title} on {shown.choice.card.title}"]
     if shown.result.stopped:
         notes.append("stopped before its end")

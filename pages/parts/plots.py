@@ -32,5 +32,19 @@ def traces(
     return figure
 
 
+def spectrum(frequencies: Tensor, power: Tensor) -> go.Figure:
+    """A radial power spectrum (1, bins) over its frequencies (bins,) in cycles per pixel."""
+    share = power[0] / power[0].sum()
+    figure = go.Figure(layout={"title": {"text": "energy by frequency", "font": {"size": 15}, "x": 0.5, "y": 0.97}})
+    figure.add_bar(
+        x=frequencies.tolist(), y=(100 * share).tolist(), marker_color=BLUE,
+        hovertemplate="%{x:.2f} cycles/pixel: %{y:.1f} %<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(title="cycles per pixel")
+    figure.update_yaxes(ticksuffix=" %")
+    figure.update_layout(height=230, margin={"l": 10, "r": 10, "t": 30, "b": 10}, font_size=14, bargap=0)
+    return figure
+
+
 CONFIG = {"displaylogo": False, "displayModeBar": False}
 """Plotly's own buttons are left out: on a projector they only get in the way."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.attacks import ADVICE, AttackResult
 from core.magnify import MagnifyParameters, display_scale, to_display
-from core.metrics import l2, linf, psnr, roughness, ssim
+from core.metrics import l2, linf, psnr, radial_power_spectrum, roughness, ssim
 from core.params import fields
 from pages.parts import cache, forms, pictures, plots
 from pages.parts.pictures import Picture
@@ -20,16 +20,23 @@ PANELS = {
     "loss": ("loss", plots.ORANGE),
     "distortion": ("distortion (L2)", plots.BLUE),
     "margin": ("margin (above 0: fooled)", plots.RED),
+    "roughness": ("roughness Ω", plots.GREEN),
 }
+"""Scalars that have a chart, where an attack reports them."""
 TWO_AND_CONTROLS = [465, 226]
 """Widths of a row of two pictures with the display controls where the third would be."""
 _MAGNIFY = {info.name: info for info in fields(MagnifyParameters)}
 
 
 def display_controls(scope: str) -> tuple[MagnifyParameters, float | None]:
-    """Widgets of what is only display: (magnification, gain of the perturbation). They never rerun an attack."""
+    """Widgets of what is only display: (magnification, gain of the perturbation). They never rerun an attack.
+
+    They start from the authors' code rather than the paper's text: its wide range kernel keeps flat areas calm, so that
+    a perturbation stands out from what any photograph shows when magnified.
+    """
+    start = MagnifyParameters.presets["authors' code"]
     values = {
-        name: forms.widget(_MAGNIFY[name], forms.widget_key(_MAGNIFY[name], scope))
+        name: forms.widget(_MAGNIFY[name], forms.widget_key(_MAGNIFY[name], scope), start.get(name))
         for name in ("beta", "sigma_domain", "sigma_range")
     }
     st.session_state.setdefault(f"{scope}.gain", "fit")
@@ -149,3 +156,19 @@ def _table(rows: Sequence[tuple[str, str, str]]) -> str:
         for name, value, why in rows
     )
     return f'<table class="ss-table">{cells}</table>'
+
+
+def charts(result: AttackResult, key: str) -> None:
+    """The scalars at every step, and how the perturbation's energy is spread over spatial frequencies."""
+    panels = {name: panel for name, panel in PANELS.items() if len(result.trace.get(name, ())) > 1}
+    left, right = st.columns([3, 1.2], gap="small")
+    if panels:
+        left.plotly_chart(
+            plots.traces(result.trace, panels), key=f"{key}.trace", config=plots.CONFIG,
+            alt=f"{', '.join(title for title, _ in panels.values())} at every step of the attack",
+        )  # fmt: skip
+    if result.perturbation.any():
+        right.plotly_chart(
+            plots.spectrum(*radial_power_spectrum(result.perturbation)), key=f"{key}.spectrum", config=plots.CONFIG,
+            alt="Energy of the perturbation for each spatial frequency",
+        )  # fmt: skip
