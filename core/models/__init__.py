@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from core.data import home
 from core.models.card import Accuracy, Card
 from core.models.classifier import Classifier
-from core.models.efficientnet import EfficientNetLite, package_state, weights_path
+from core.models.efficientnet import PACKAGES, EfficientNetLite, package_state, weights_path
 from core.models.networks import NETWORKS
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
@@ -62,6 +62,8 @@ def build(card: Card) -> Classifier:
 def _read(card: Card) -> dict[str, Tensor]:
     """The verified weights of `card`."""
     packaged = card.weights.removeprefix("package:") if card.weights.startswith("package:") else None
+    if packaged is not None and packaged not in PACKAGES:
+        raise ValueError(f"{card.name}: no package carries weights of {packaged!r}; known are {', '.join(PACKAGES)}.")
     path = weights_path(packaged) if packaged else MODELS[card.name] / card.weights
     try:
         content = path.read_bytes()

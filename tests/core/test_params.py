@@ -83,7 +83,7 @@ def test_an_inherited_field_belongs_to_the_class_that_declared_it_first():
     ],
 )
 def test_a_wrong_value_is_refused_in_one_sentence(values, sentence):
-    with pytest.raises(ValueError, match="sigma|rounds|kernel|width") as caught:
+    with pytest.raises(ValueError, match=next(iter(values))) as caught:
         Blur(**values)
     assert (type(caught.value), str(caught.value)) == (ValueError, sentence)
 
