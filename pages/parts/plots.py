@@ -8,40 +8,42 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
+BLUE, ORANGE, GREEN, RED, PURPLE = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"
 """From Okabe and Ito's palette."""
 
 
 def traces(
-    trace: Mapping[str, Tensor], panels: Mapping[str, tuple[str, str]], image: int = 0, total: int | None = None
+    trace: Mapping[str, Tensor],
+    panels: Mapping[str, tuple[str, str]],
+    image: int = 0,
+    total: int | None = None,
+    spectrum: tuple[Tensor, Tensor] | None = None,
 ) -> go.Figure:
-    """Scalars over the steps, one panel each. trace: as in AttackResult; panels: scalar -> (title, colour)."""
-    figure = make_subplots(
-        cols=len(panels), subplot_titles=[title for title, _ in panels.values()], horizontal_spacing=0.06
-    )
-    steps = trace["step"].tolist()
+    """Scalars over the steps, one panel each, and last the perturbation's spectrum.
+
+    trace: as in AttackResult; panels: scalar -> (title, colour); total: the number of steps to come in all; spectrum:
+    (frequencies (bins,), power (N, bins)) as from core.metrics.radial_power_spectrum.
+    """
+    titles = [title for title, _ in panels.values()] + (["energy by frequency"] if spectrum else [])
+    figure = make_subplots(cols=len(titles), subplot_titles=titles, horizontal_spacing=0.055)
     for column, (name, (title, colour)) in enumerate(panels.items(), 1):
         figure.add_scatter(
-            x=steps, y=trace[name][:, image].tolist(), mode="lines", name=title, showlegend=False,
+            x=trace["step"].tolist(), y=trace[name][:, image].tolist(), mode="lines", name=title, showlegend=False,
             line={"color": colour, "width": 2}, row=1, col=column, hovertemplate="step %{x}: %{y:.4g}<extra></extra>",
         )  # fmt: skip
         if name == "margin":
             figure.add_hline(y=0, line={"color": "gray", "dash": "dot"}, row=1, col=column)
         figure.update_xaxes(title="step", range=[0, total] if total else None, row=1, col=column)
-    figure.update_layout(height=230, margin={"l": 10, "r": 10, "t": 30, "b": 10}, font_size=14)
-    return figure
-
-
-def spectrum(frequencies: Tensor, power: Tensor) -> go.Figure:
-    """A radial power spectrum (1, bins) over its frequencies (bins,) in cycles per pixel."""
-    share = power[0] / power[0].sum()
-    figure = go.Figure(layout={"title": {"text": "energy by frequency", "font": {"size": 15}, "x": 0.5, "y": 0.97}})
-    figure.add_bar(
-        x=frequencies.tolist(), y=(100 * share).tolist(), marker_color=BLUE,
-        hovertemplate="%{x:.2f} cycles/pixel: %{y:.1f} %<extra></extra>",
-    )  # fmt: skip
-    figure.update_xaxes(title="cycles per pixel")
-    figure.update_yaxes(ticksuffix=" %")
+    if spectrum:
+        frequencies, power = spectrum
+        share = 100 * power[image] / power[image].sum()
+        figure.add_bar(
+            x=frequencies.tolist(), y=share.tolist(), marker={"color": GREEN, "line": {"width": 0}}, showlegend=False,
+            row=1, col=len(titles), hovertemplate="%{x:.2f} cycles/pixel: %{y:.1f} %<extra></extra>",
+        )  # fmt: skip
+        figure.update_xaxes(title="cycles per pixel", row=1, col=len(titles))
+        figure.update_yaxes(ticksuffix=" %", row=1, col=len(titles))
+    figure.update_annotations(font_size=14)
     figure.update_layout(height=230, margin={"l": 10, "r": 10, "t": 30, "b": 10}, font_size=14, bargap=0)
     return figure
 

@@ -20,7 +20,7 @@ PANELS = {
     "loss": ("loss", plots.ORANGE),
     "distortion": ("distortion (L2)", plots.BLUE),
     "margin": ("margin (above 0: fooled)", plots.RED),
-    "roughness": ("roughness Ω", plots.GREEN),
+    "roughness": ("roughness Ω", plots.PURPLE),
 }
 """Scalars that have a chart, where an attack reports them."""
 TWO_AND_CONTROLS = [465, 226]
@@ -161,14 +161,10 @@ def _table(rows: Sequence[tuple[str, str, str]]) -> str:
 def charts(result: AttackResult, key: str) -> None:
     """The scalars at every step, and how the perturbation's energy is spread over spatial frequencies."""
     panels = {name: panel for name, panel in PANELS.items() if len(result.trace.get(name, ())) > 1}
-    left, right = st.columns([3, 1.2], gap="small")
-    if panels:
-        left.plotly_chart(
-            plots.traces(result.trace, panels), key=f"{key}.trace", config=plots.CONFIG,
-            alt=f"{', '.join(title for title, _ in panels.values())} at every step of the attack",
-        )  # fmt: skip
-    if result.perturbation.any():
-        right.plotly_chart(
-            plots.spectrum(*radial_power_spectrum(result.perturbation)), key=f"{key}.spectrum", config=plots.CONFIG,
-            alt="Energy of the perturbation for each spatial frequency",
+    spectrum = radial_power_spectrum(result.perturbation) if result.perturbation.any() else None
+    if panels or spectrum:
+        st.plotly_chart(
+            plots.traces(result.trace, panels, spectrum=spectrum), key=f"{key}.charts", config=plots.CONFIG,
+            alt=f"At every step of the attack: {', '.join(title for title, _ in panels.values())}; "
+            "energy of the perturbation for each spatial frequency",
         )  # fmt: skip
