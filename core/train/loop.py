@@ -152,7 +152,10 @@ def save(model: Classifier, described: Card, folder: Path, images: Tensor, label
 
     ValueError in one sentence if the disk is full or the folder not writable; nothing half written stays behind.
     """
-    exact = {k: v.detach().float().cpu().contiguous() for k, v in model.state_dict().items()}
+    # Cloned: the model is about to hold rounded weights for a moment, and on the CPU its state is not a copy.
+    exact = {
+        k: v.detach().float().cpu().clone(memory_format=torch.contiguous_format) for k, v in model.state_dict().items()
+    }
     full = accuracy(model, images, labels)
     half = {k: v.half() for k, v in exact.items()}
     model.load_state_dict({k: v.float() for k, v in half.items()})
