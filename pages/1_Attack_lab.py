@@ -113,12 +113,15 @@ def watch(running: Running) -> None:
 @st.fragment
 def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
     """The finished pictures and the display sliders; a fragment, so that a slider redraws only this."""
-    if shown is None:
-        stage.clean(choice.image, choice.title, SCOPE)
-        return
-    if current is not None and current != shown.attack:
+    if shown is not None and current is not None and current != shown.attack:
         st.info("The settings have changed since this run; press Run to see their effect.", icon=":material/info:")
     left, right = st.columns([703, 225], gap="small")
+    if shown is None:
+        with left:
+            stage.clean(choice.image, choice.title, SCOPE)
+        with right:
+            stage.probabilities("The network says", choice.logits, choice.classes, choice.attacked)
+        return
     with left:
         stage.finished(shown.result, shown.choice.title, SCOPE)
     with right:

@@ -123,15 +123,18 @@ def verdict(result: AttackResult, names: Sequence[str]) -> None:
     before, after = names[int(result.predictions_clean[0])], names[int(result.predictions[0])]
     if status == "fooled":
         st.html(f'<p class="ss-verdict"><b>{html.escape(before)}</b> is now <b>{html.escape(after)}</b></p>')
-    elif status == "already misclassified":
-        st.warning(f"The network calls this {before}. {ADVICE[status]}")
-        return
     else:
         st.warning(ADVICE[status])
     true = int(result.labels[0])
-    st.html("<b>Before</b>" + pictures.bars(names, result.logits_clean[0], mark=true))
-    st.html("<b>After</b>" + pictures.bars(names, result.logits[0], mark=true))
-    st.html(_table(numbers(result)))
+    probabilities("Before", result.logits_clean[0], names, true)
+    if status in ("fooled", "failed"):
+        probabilities("After", result.logits[0], names, true)
+        st.html(_table(numbers(result)))
+
+
+def probabilities(title: str, logits: Tensor, names: Sequence[str], true: int | None) -> None:
+    """The most probable classes for one image's logits (K,); the true class has a colour of its own."""
+    st.html(f"<b>{html.escape(title)}</b>" + pictures.bars(names, logits, mark=true))
 
 
 def numbers(result: AttackResult) -> list[tuple[str, str, str]]:
