@@ -123,9 +123,9 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
             stage.probabilities("The network says", choice.logits, choice.classes, choice.attacked)
         return
     with left:
-        stage.finished(shown.result, shown.choice.title, SCOPE)
+        display = stage.finished(shown.result, shown.choice.title, SCOPE)
     with right:
-        stage.verdict(shown.result, shown.choice.classes)
+        stage.verdict(shown.result, shown.choice.classes, display.sigma_h)
     stage.charts(shown.result, SCOPE)
     notes = [f"{shown.attack.title} on {shown.choice.card.title}"]
     if shown.result.stopped:

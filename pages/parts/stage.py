@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 from torch import Tensor
@@ -16,6 +17,7 @@ from pages.parts import cache, forms, pictures, plots
 from pages.parts.pictures import Picture
 
 GAINS: dict[str, float | None] = {"fit": None, "×1": 1.0, "×5": 5.0, "×20": 20.0, "×100": 100.0}
+SIGMAS = (0.5, 1.0, 2.0, 5.0)
 PANELS = {
     "loss": ("loss", plots.ORANGE),
     "distortion": ("distortion (L2)", plots.BLUE),
@@ -28,8 +30,17 @@ TWO_AND_CONTROLS = [465, 226]
 _MAGNIFY = {info.name: info for info in fields(MagnifyParameters)}
 
 
-def display_controls(scope: str) -> tuple[MagnifyParameters, float | None]:
-    """Widgets of what is only display: (magnification, gain of the perturbation). They never rerun an attack.
+@dataclass(frozen=True)
+class Display:
+    """How a result is looked at. gain: of the perturbation, None fits it; sigma_h: of the roughness, in pixels."""
+
+    magnify: MagnifyParameters
+    gain: float | None
+    sigma_h: float
+
+
+def display_controls(scope: str) -> Display:
+    """Widgets of what is only display; they never rerun an attack.
 
     They start from the authors' code rather than the paper's text: its wide range kernel keeps flat areas calm, so that
     a perturbation stands out from what any photograph shows when magnified.
@@ -39,12 +50,19 @@ def display_controls(scope: str) -> tuple[MagnifyParameters, float | None]:
         name: forms.widget(_MAGNIFY[name], forms.widget_key(_MAGNIFY[name], scope), start.get(name))
         for name in ("beta", "sigma_domain", "sigma_range")
     }
+    left, right = st.columns(2, gap="small")
     st.session_state.setdefault(f"{scope}.gain", "fit")
-    gain = st.selectbox(
-        "Perturbation gain", list(GAINS), key=f"{scope}.gain", persist_state="session",
+    gain = left.selectbox(
+        "Gain", list(GAINS), key=f"{scope}.gain", persist_state="session",
         help="How much the perturbation is amplified for display. “fit” takes the largest gain that clips nothing.",
     )  # fmt: skip
-    return MagnifyParameters(**values), GAINS[gain]
+    st.session_state.setdefault(f"{scope}.sigma_h", 1.0)
+    sigma_h = right.selectbox(
+        "Detail $σ_h$", SIGMAS, key=f"{scope}.sigma_h", persist_state="session", format_func=lambda s: f"{s:g}",
+        help="Roughness Ω is what a Gaussian of this many pixels takes away from the perturbation: "
+        "|r − r∗h|².\n\n*SmoothFool, eq. 4*",
+    )  # fmt: skip
+    return Display(MagnifyParameters(**values), GAINS[gain], sigma_h)
 
 
 def _magnified(images: Sequence[Tensor], magnify: MagnifyParameters) -> tuple[list[Tensor], str]:
@@ -62,7 +80,7 @@ def clean(image: Tensor, title: str, scope: str) -> None:
     """A picture (1, C, H, W) that has not been attacked, its magnification, and the display controls."""
     left, right = st.columns(TWO_AND_CONTROLS, gap="small")
     with right:
-        magnify, _ = display_controls(scope)
+        magnify = display_controls(scope).magnify
     with left:
         (shown,), note = _magnified([image], magnify)
         pictures.grid([Picture(image[0], "Original", title), Picture(shown, "Magnified original", note)], columns=2)
@@ -70,27 +88,29 @@ def clean(image: Tensor, title: str, scope: str) -> None:
 
 def underway(image: Tensor, best: Tensor, found: bool) -> None:
     """An attack that is running: the clean picture (C, H, W), the best so far, their difference."""
-    shown, gain = pictures.perturbation(best - image)
+    r = best - image
+    shown, gain = pictures.perturbation(r)
+    rough = float(roughness(r[None], 1.0, normalised=True)[0])
     title = "Best so far" if found else "Nearest attempt so far"
     pictures.grid(
         [
             Picture(image, "Original"),
             Picture(best, title, "fools the network" if found else "does not fool the network yet"),
-            Picture(shown, "Perturbation", f"amplified ×{gain:.3g}, grey is no change"),
+            Picture(shown, "Perturbation", f"amplified ×{gain:.3g}, grey is no change; roughness {rough:.3g}"),
         ],
         columns=3,
     )
 
 
-def finished(result: AttackResult, title: str, scope: str) -> None:
+def finished(result: AttackResult, title: str, scope: str) -> Display:
     """The five pictures of a finished (or stopped) attack on one image, and the display controls beside them."""
     fooled = result.status[0] == "fooled"
     above = st.container()
     left, right = st.columns(TWO_AND_CONTROLS, gap="small")
     with right:
-        magnify, gain = display_controls(scope)
+        display = display_controls(scope)
     adversarial = result.adversarial_8bit
-    shown, gain = pictures.perturbation(result.perturbation[0], gain)
+    shown, gain = pictures.perturbation(result.perturbation[0], display.gain)
     with above:
         pictures.grid(
             [
@@ -101,7 +121,7 @@ def finished(result: AttackResult, title: str, scope: str) -> None:
             columns=3,
         )
     with left:
-        (before, after), note = _magnified([result.images, adversarial], magnify)
+        (before, after), note = _magnified([result.images, adversarial], display.magnify)
         pictures.grid(
             [
                 Picture(before, "Magnified original", note),
@@ -109,6 +129,7 @@ def finished(result: AttackResult, title: str, scope: str) -> None:
             ],
             columns=2,
         )
+    return display
 
 
 def _verdict_note(result: AttackResult) -> str:
@@ -117,7 +138,7 @@ def _verdict_note(result: AttackResult) -> str:
     return "in 8 bits: still fools" if bool(result.success_8bit[0]) else "in 8 bits: no longer fools"
 
 
-def verdict(result: AttackResult, names: Sequence[str]) -> None:
+def verdict(result: AttackResult, names: Sequence[str], sigma_h: float) -> None:
     """The headline, the probabilities before and after, and the numbers, all from the result's own arrays."""
     status = result.status[0]
     before, after = names[int(result.predictions_clean[0])], names[int(result.predictions[0])]
@@ -129,7 +150,7 @@ def verdict(result: AttackResult, names: Sequence[str]) -> None:
     probabilities("Before", result.logits_clean[0], names, true)
     if status in ("fooled", "failed"):
         probabilities("After", result.logits[0], names, true)
-        st.html(_table(numbers(result)))
+        st.html(_table(numbers(result, sigma_h)))
 
 
 def probabilities(title: str, logits: Tensor, names: Sequence[str], true: int | None) -> None:
@@ -137,14 +158,14 @@ def probabilities(title: str, logits: Tensor, names: Sequence[str], true: int | 
     st.html(f"<b>{html.escape(title)}</b>" + pictures.bars(names, logits, mark=true))
 
 
-def numbers(result: AttackResult) -> list[tuple[str, str, str]]:
+def numbers(result: AttackResult, sigma_h: float) -> list[tuple[str, str, str]]:
     """(name, value, explanation) of everything that is said of a perturbation."""
     r, x, adversarial = result.perturbation, result.images, result.adversarial
     return [
         ("L2", f"{l2(r)[0]:.3f}", "Euclidean norm of the perturbation, pixels in [0, 1]"),
         ("L∞", f"{255 * linf(r)[0]:.1f}/255", "Largest change of one value"),
-        ("Ω × 10³", f"{1e3 * roughness(r, 1.0)[0]:.3g}", "Roughness: high-frequency energy, sigma_h = 1 pixel"),
-        ("Ω / L2² × 10³", f"{1e3 * roughness(r, 1.0, normalised=True)[0]:.3g}", "Roughness for unit energy"),
+        ("Ω × 10³", f"{1e3 * roughness(r, sigma_h)[0]:.3g}", f"Roughness, sigma_h = {sigma_h:g} pixels"),
+        ("Ω / L2² × 10³", f"{1e3 * roughness(r, sigma_h, normalised=True)[0]:.3g}", "Roughness for unit energy"),
         ("SSIM", f"{ssim(x, adversarial)[0]:.4f}", "Structural similarity, 1 is identical"),
         ("PSNR", f"{psnr(x, adversarial)[0]:.1f} dB", "Peak signal-to-noise ratio"),
         ("Fools in 8 bits", "yes" if bool(result.success_8bit[0]) else "no", "After rounding to 256 levels, as a PNG"),
