@@ -12,6 +12,19 @@ BLUE, ORANGE, GREEN, RED, PURPLE = "#0072b2", "#e69f00", "#009e73", "#d55e00", "
 """From Okabe and Ito's palette."""
 
 
+def with_gaps(steps: list[float], values: list[float]) -> tuple[list[float], list[float | None]]:
+    """The same curve, broken where steps were skipped, so that no line is drawn over what was not computed."""
+    x: list[float] = []
+    y: list[float | None] = []
+    for i, (step, value) in enumerate(zip(steps, values, strict=True)):
+        if i and step > steps[i - 1] + 1:
+            x.append(steps[i - 1])
+            y.append(None)
+        x.append(step)
+        y.append(value)
+    return x, y
+
+
 def traces(
     trace: Mapping[str, Tensor],
     panels: Mapping[str, tuple[str, str]],
@@ -27,8 +40,9 @@ def traces(
     titles = [title for title, _ in panels.values()] + (["energy by frequency"] if spectrum else [])
     figure = make_subplots(cols=len(titles), subplot_titles=titles, horizontal_spacing=0.055)
     for column, (name, (title, colour)) in enumerate(panels.items(), 1):
+        steps, values = with_gaps(trace["step"].tolist(), trace[name][:, image].tolist())
         figure.add_scatter(
-            x=trace["step"].tolist(), y=trace[name][:, image].tolist(), mode="lines", name=title, showlegend=False,
+            x=steps, y=values, mode="lines", name=title, showlegend=False,
             line={"color": colour, "width": 2}, row=1, col=column, hovertemplate="step %{x}: %{y:.4g}<extra></extra>",
         )  # fmt: skip
         if name == "margin":
