@@ -1,0 +1,160 @@
+r"""DeepFool in L2 (Moosavi-Dezfooli, Fawzi, Frossard 2016): step on step to the nearest linearised decision boundary.
+
+SmoothFool builds on it (section 3.2): it gives the point x_p of the boundary that is nearest to the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from core.attacks.base import Attack, Step, margin
+from core.metrics import l2
+from core.params import Parameters, parameter
+
+_ROUNDING = 1e-6  # a lead this small, beside the logits, may be gone in a batch of another size
+_BEHIND = 1e-4  # how far behind the linearised boundary a step ends, in L2: the original's constant
+_HOPELESS = 1.5  # a boundary this many times farther than the nearest, by its last known gradient, is not tried
+
+
+def crosses(logits: Tensor, labels: Tensor) -> Tensor:
+    """(N,) bool: another class leads `labels` by more than rounding, so that a fresh forward pass will agree."""
+    return (margin(logits, labels) > _ROUNDING * logits.abs().amax(1)) & logits.isfinite().all(1)
+
+
+def gradient(values: Tensor, x: Tensor, keep: bool = False) -> Tensor:
+    """d values.sum() / dx, zero where values do not depend on x at all. keep: the graph will be used again."""
+    if not values.requires_grad:
+        return torch.zeros_like(x)
+    return torch.autograd.grad(values.sum(), x, retain_graph=keep, materialize_grads=True)[0]
+
+
+class DeepFoolParameters(Parameters):
+    """What DeepFool needs to know, as an attack of its own or as a part of another."""
+
+    candidates: int = parameter(
+        10, ge=2, le=1000, step=1, slider=(2, 20), unit="classes", paper="SmoothFool, authors' code",
+        help="The likeliest classes whose boundaries are tried, the true one included.",
+    )  # fmt: skip
+    overshoot: float = parameter(
+        0.02, ge=0, le=1, step=0.01, slider=(0, 0.2), symbol="η",
+        paper="DeepFool (2016), section 4; SmoothFool, authors' code",
+        help="How much longer DeepFool's perturbation is made, so that it lands behind the boundary and not on it.",
+    )  # fmt: skip
+    deepfool_steps: int = parameter(
+        50, ge=1, le=1000, step=1, slider=(1, 100), unit="steps", title="DeepFool steps",
+        help="Linearisations of the boundaries at most; few images need more than ten.",
+    )  # fmt: skip
+
+
+class DeepFool(DeepFoolParameters, Attack):
+    """DeepFool, L2: Algorithm 2 of Moosavi-Dezfooli et al. (2016).
+
+    Each step linearises the candidates' boundaries around x, f_k = f_t with gradient w_k, and adds the shortest of the
+    projections |f_k - f_t| / |w_k|^2 w_k to r; x = clip(x_o + (1 + overshoot) r). Scalar "boundary": its length.
+
+    Departures: The original knows no black and white. Here x is clipped to [0, 1] at every step, r is what the clip
+    left of it, and the search goes on until the *clipped* image fools; pixels that a step could only push out of [0, 1]
+    take no part in it, without which MNIST, black almost everywhere, needs more than twice the steps. Steps go 0.7 of
+    the way (`relaxation`), which more than pays for itself in length. A boundary that the last known gradient puts at
+    more than 1.5 times the distance of the nearest is not linearised again in that step. An image without a gradient,
+    or with one that is not finite, leaves the search.
+    """
+
+    name: ClassVar[str] = "deepfool"
+    title: ClassVar[str] = "DeepFool"
+    formula: ClassVar[str] = (
+        r"r \leftarrow r + \min_{k\neq t}\; \frac{|f_k(x)-f_t(x)|}{\lVert w_k\rVert^2}\, w_k,\qquad "
+        r"w_k = \nabla f_k(x)-\nabla f_t(x)"
+    )
+    look_for: ClassVar[str] = (
+        "About the shortest way out of the class, found in a few steps; it is noise, rough at every pixel."
+    )
+    paper: ClassVar[str] = "SmoothFool, section 3.2, after Moosavi-Dezfooli et al. (2016), Algorithm 2"
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {"candidates": 10, "overshoot": 0.02, "relaxation": 1.0}}
+
+    relaxation: float = parameter(
+        0.7, gt=0, le=1, step=0.05, slider=(0.1, 1),
+        help="Share of the way to the linearised boundary that one step goes. 1 is the original; less takes more steps "
+        "and, since the boundary is not straight, finds a shorter way.",
+    )  # fmt: skip
+
+    def steps(
+        self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
+    ) -> Iterator[Step]:
+        n, total = len(images), self.deepfool_steps + 1  # the clean image, then the steps
+        current, best = images.clone(), images.clone()
+        best_margin = images.new_full((n,), -torch.inf)
+        found = torch.zeros(n, dtype=torch.bool, device=images.device)
+        finite = torch.ones_like(found)
+        scalars = {name: images.new_full((n,), torch.nan) for name in ("margin", "distortion", "boundary")}
+        active = torch.arange(n, device=images.device)
+        rivals = norms = torch.empty(0)
+
+        for index in range(1, total + 1):
+            x, y = current[active].requires_grad_(True), labels[active]
+            logits = model(x)
+            values = logits.detach()
+            sound = values.isfinite().all(1)
+            lead = margin(values, y)
+            found[active], finite[active] = crosses(values, y), sound
+            scalars["margin"][active] = lead
+            scalars["distortion"][active] = l2(x.detach(), images[active])
+            nearer = active[sound & (lead > best_margin[active])]
+            best[nearer] = current[nearer]
+            best_margin[nearer] = scalars["margin"][nearer]
+            if index == 1:
+                others = values.scatter(1, y[:, None], -torch.inf)
+                rivals = others.topk(max(min(self.candidates, values.shape[1]) - 1, 1)).indices
+                norms = torch.full_like(rivals, torch.inf, dtype=values.dtype)  # of their gradients; not yet known
+
+            going = sound & ~found[active] & (index < total)
+            active, rivals, norms = active[going], rivals[going], norms[going]
+            if len(active):
+                if len(active) < len(x):
+                    x, y = x.detach()[going].requires_grad_(True), y[going]
+                    logits = model(x)
+                towards, distance, rivals, norms = _nearest(logits, x, y, rivals, norms)
+                scalars["boundary"][active] = distance
+                finite[active] = ~distance.isnan()
+                length = (self.relaxation * distance + _BEHIND).view(-1, 1, 1, 1)
+                r = (x.detach() - images[active]) / (1 + self.overshoot) + length * towards
+                moves = distance.isfinite()
+                active, rivals, norms, r = active[moves], rivals[moves], norms[moves], r[moves]
+            done = not len(active)
+            yield Step(total if done else index, total, current, best, found, dict(scalars), finite)
+            if done:
+                return
+            current[active] = (images[active] + (1 + self.overshoot) * r).clamp(0, 1)
+
+
+def _nearest(
+    logits: Tensor, x: Tensor, y: Tensor, rivals: Tensor, norms: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Unit vectors (N, C, H, W) towards the nearest of the linearised boundaries between `y` and `rivals` (N, K), and
+    its distance (N,): infinite where no boundary has a gradient, NaN where one is not finite.
+
+    norms: (N, K) of the gradients, as last known. Also returns rivals and norms, the nearest first.
+    """
+    gaps = logits.gather(1, y[:, None]) - logits.gather(1, rivals)
+    order = (gaps.detach() / norms).argsort(dim=1, stable=True)
+    gaps, rivals, norms = gaps.gather(1, order), rivals.gather(1, order), norms.gather(1, order)
+    lengths = gaps.detach().clamp_min(0)
+    expected = lengths / norms
+    inside = x.detach()
+    towards, nearest = torch.zeros_like(inside), x.new_full((len(x),), torch.inf)
+    for k in range(rivals.shape[1]):
+        if bool((expected[:, k] > _HOPELESS * nearest).all()):
+            break
+        w = gradient(-gaps[:, k], x, keep=True)
+        w = torch.where(((w > 0) & (inside >= 1)) | ((w < 0) & (inside <= 0)), 0, w)
+        norm = norms[:, k] = l2(w)
+        distance = torch.where(norm > 0, lengths[:, k] / norm, torch.inf)
+        distance = torch.where(norm.isfinite(), distance, torch.nan)
+        closer = (distance < nearest) | distance.isnan()
+        nearest = torch.where(closer, distance, nearest)
+        towards = torch.where(closer.view(-1, 1, 1, 1), w / norm.view(-1, 1, 1, 1), towards)
+    return towards, nearest, rivals, norms

@@ -1,0 +1,124 @@
+"""DeepFool against closed forms, Foolbox, and networks that give it nothing to hold on to."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from core.attacks import run
+from core.attacks.deepfool import DeepFool
+from core.metrics import l2
+from tests.problems import Linear, linear
+
+
+class Constant(nn.Module):
+    """One class for everything; what the logits have to do with x is the argument."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = torch.tensor([[3.0, 1.0, 2.0]]).repeat(len(x), 1)
+        if self.kind == "without gradient":
+            return logits
+        if self.kind == "zero gradient":
+            return logits + 0 * x.sum((1, 2, 3))[:, None]
+        if self.kind == "tiny gradient":
+            return logits + 1e-30 * x.flatten(1)[:, :3]
+        return logits + (x - 0.5).sum((1, 2, 3))[:, None].abs().sqrt()  # NaN gradient at middle grey
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 6, 7)])
+def test_linear_classifier_is_projected_onto_its_nearest_boundary(classes, shape):
+    problem = linear(n=6, classes=classes, shape=shape)
+    behind = 1.02e-4  # the original's constant, times 1 + overshoot
+    for overshoot in (0.0, 0.02):
+        attack = DeepFool(overshoot=overshoot, relaxation=1)
+        result = run(attack, problem.model, problem.images, problem.labels)
+        assert result.status == ("fooled",) * 6
+        error = l2(result.perturbation - (1 + overshoot) * problem.nearest)
+        assert (error <= behind + 1e-4 * l2(problem.nearest)).all()
+    default = run(DeepFool(), problem.model, problem.images, problem.labels)
+    assert default.status == ("fooled",) * 6
+    assert (l2(default.perturbation - problem.nearest) <= 0.02 * l2(problem.nearest) + behind).all()
+
+
+def test_one_step_suffices_for_a_linear_classifier():
+    problem = linear(classes=4)
+    *_, last = DeepFool(deepfool_steps=1, relaxation=1).steps(problem.model, problem.images, problem.labels)
+    assert last.found.all()
+
+
+def test_the_nearest_boundary_may_not_be_the_runner_ups():
+    # f_1 follows close behind f_0 but moves slowly with x; f_2 is far below and moves fast.
+    model = Linear(torch.tensor([[0.0, 0], [0.1, 0], [0, 8.0]]), torch.tensor([0.0, -0.15, -5.0]))
+    x = torch.tensor([0.5, 0.5]).view(1, 1, 1, 2)
+    result = run(DeepFool(), model, x, torch.tensor([0]))
+    assert result.predictions.tolist() == [2]
+    runner_up = run(DeepFool(candidates=2, overshoot=0), model, x, torch.tensor([0]))
+    assert runner_up.status == ("failed",)  # its boundary lies outside [0, 1]
+
+
+def test_clipping_does_not_pass_for_success():
+    """The first projection leaves the box; what the clip leaves of it does not fool, so the search goes on."""
+    model = Linear(torch.tensor([[0.0, 0.0], [4.0, 1.0]]), torch.tensor([0.0, -4.2]))
+    x = torch.tensor([0.9, 0.0]).view(1, 1, 1, 2)
+    result = run(DeepFool(overshoot=0.0), model, x, torch.tensor([0]))
+    assert result.status == ("fooled",)
+    assert torch.allclose(result.adversarial.flatten(), torch.tensor([1.0, 0.2]), atol=1e-3)
+
+
+def test_logits_that_are_all_negative_are_attacked_as_their_shifted_twin():
+    ordinary, negative = (linear(classes=5, shift=s) for s in (0.0, -100.0))
+    assert (negative.model(negative.images) < 0).all()
+    a, b = (run(DeepFool(), p.model, p.images, p.labels) for p in (ordinary, negative))
+    assert a.status == b.status == ("fooled",) * 4
+    assert torch.allclose(a.adversarial, b.adversarial, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("without gradient", "failed"), ("zero gradient", "failed"), ("tiny gradient", "failed"), ("NaN", "not finite")],
+)
+def test_a_network_without_boundary_is_given_up_at_once(kind, status):
+    steps = []
+    images = torch.full((2, 1, 4, 4), 0.5)
+    result = run(DeepFool(), Constant(kind), images, torch.zeros(2, dtype=torch.long), on_step=steps.append)
+    assert result.status == (status,) * 2
+    assert steps[-1].index == steps[-1].total
+    assert len(steps) < 10 or kind == "tiny gradient"
+    assert torch.equal(result.images, images)
+
+
+def test_finished_images_leave_the_batch():
+    problem = linear(n=1, seed=1)
+    seen = []
+
+    class Curved(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(len(x))
+            return problem.model(x).sinh()  # the farther from the boundary, the shorter the first step falls
+
+    images = torch.cat([problem.images, 0.5 + 3 * (problem.images - 0.5)]).clamp(0, 1)
+    *_, last = DeepFool(relaxation=1).steps(Curved(), images, problem.labels.repeat(2))
+    assert last.found.all()
+    assert (seen[0], seen[-1]) == (2, 1)
+
+
+def test_foolbox_agrees():
+    """An implementation that clips in the same place finds perturbations of the same size."""
+    foolbox = pytest.importorskip("foolbox")
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 6)).eval().requires_grad_(False)
+    images = torch.rand(8, 1, 8, 8)
+    labels = model(images).argmax(1)
+    ours = run(DeepFool(relaxation=1), model, images, labels)
+    relaxed = run(DeepFool(), model, images, labels)
+    theirs = foolbox.attacks.L2DeepFoolAttack(candidates=10, overshoot=0.02).run(
+        foolbox.PyTorchModel(model, bounds=(0, 1)), images, foolbox.criteria.Misclassification(labels)
+    )
+    assert all(ours.success)
+    assert all(relaxed.success)
+    assert torch.allclose(ours.l2, l2(theirs - images), rtol=0.1)
+    assert relaxed.l2.mean() <= l2(theirs - images).mean()

@@ -1,0 +1,58 @@
+"""Closed-form problems: linear classifiers whose nearest boundary point is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+class Linear(nn.Module):
+    """Logits W x + b for images (N, C, H, W); W (K, C H W)."""
+
+    def __init__(self, weights: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weights", weights)
+        self.register_buffer("bias", bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1) @ self.weights.T + self.bias
+
+
+@dataclass(frozen=True)
+class LinearProblem:
+    """Images (N, C, H, W) around middle grey, so near the boundary of a linear classifier that no pixel leaves [0, 1].
+
+    nearest: (N, C, H, W), the shortest perturbation onto the boundary; normal: (N, C, H, W), that boundary's w, which
+    points out of the class; gap: (N,), how far the true logit leads there.
+    """
+
+    model: Linear
+    images: Tensor
+    labels: Tensor
+    nearest: Tensor
+    normal: Tensor
+    gap: Tensor
+
+
+def linear(
+    n: int = 4, classes: int = 2, shape: tuple[int, int, int] = (1, 8, 8), seed: int = 0, shift: float = 0.0
+) -> LinearProblem:
+    """A random linear problem in float32; shift is added to every logit."""
+    generator = torch.Generator().manual_seed(seed)
+    size = shape[0] * shape[1] * shape[2]
+    weights = torch.randn(classes, size, generator=generator)
+    images = 0.5 + 0.1 * torch.randn(n, *shape, generator=generator).clamp(-2, 2)
+    model = Linear(weights, shift - weights.sum(1) / 2)  # all classes tie at middle grey
+    logits = model(images)
+    labels = logits.argmax(1)
+    rows = torch.arange(n)
+    gaps = logits[rows, labels][:, None] - logits
+    normals = weights[None] - weights[labels][:, None]
+    distances = gaps / normals.norm(dim=2)
+    distances[rows, labels] = torch.inf
+    k = distances.argmin(1)
+    gap, normal = gaps[rows, k], normals[rows, k]
+    nearest = (gap / normal.square().sum(1))[:, None] * normal
+    return LinearProblem(model, images, labels, nearest.view_as(images), normal.view_as(images), gap)
