@@ -91,7 +91,7 @@ def watch(running: Running) -> None:
     """Progress of a running attack, redrawn until it ends."""
     job = running.job
     if job.finished:
-        del st.session_state[f"{SCOPE}.running"]
+        st.session_state.pop(f"{SCOPE}.running", None)
         if job.result is not None:
             st.session_state[f"{SCOPE}.shown"] = Shown(running.key, job.result, running.attack, running.choice, False)
         elif job.error:
@@ -154,11 +154,12 @@ if choice is not None and attack is not None:
         row.button("Run", type="primary", icon=":material/play_arrow:", on_click=start, args=(attack, choice, seed))
     else:
         row.button("Stop", type="primary", icon=":material/stop:", on_click=stop)
-    truth = choice.classes[choice.label] if choice.label >= 0 else "not known, so its answer is attacked"
-    answer = choice.classes[int(choice.logits.argmax())]
+    seen = running.choice if running is not None else choice
+    truth = seen.classes[seen.label] if seen.label >= 0 else "not known, so its answer is attacked"
+    answer = seen.classes[int(seen.logits.argmax())]
     row.markdown(
-        f"**{choice.title}**  \nTruth: {truth}. The network says **{answer}** "
-        f"({100 * float(choice.logits.softmax(0).max()):.1f} %)."
+        f"**{seen.title}**  \nTruth: {truth}. The network says **{answer}** "
+        f"({100 * float(seen.logits.softmax(0).max()):.1f} %)."
     )
     if problem := st.session_state.pop(f"{SCOPE}.problem", None):
         st.error(problem)

@@ -40,7 +40,7 @@ class Choice:
 
 def network(scope: str) -> tuple[Card, Classifier] | None:
     """A select box of all networks; the chosen one loaded, or None after having said what is wrong with it."""
-    names = list(models.MODELS)
+    names = list(models.refresh())
     key = f"{scope}.model"
     if st.session_state.get(key) not in names:
         st.session_state[key] = names[0] if "mnist-c4-ce" not in names else "mnist-c4-ce"
