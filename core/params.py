@@ -162,7 +162,9 @@ class Parameters(BaseModel):
     def preset(cls, name: str, **changes: Any) -> Self:
         """The named preset with some values changed. KeyError (as ValueError) if there is none of that name."""
         if name not in cls.presets:
-            raise ValueError(f"{cls.__name__} has no preset {name!r}; it has {', '.join(cls.presets) or 'none'}.")
+            raise ValueError(
+                f"{cls.__name__} has no preset {name!r}; it has {', '.join(map(repr, cls.presets)) or 'none'}."
+            )
         return cls(**(cls.presets[name] | changes))
 
     def replace(self, **changes: Any) -> Self:

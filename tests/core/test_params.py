@@ -127,7 +127,7 @@ def test_changed_and_values_describe_the_same_parameters():
 def test_presets():
     assert Blur.preset("wide") == Blur(sigma=50)
     assert Blur.preset("wide", rounds=2, sigma=60) == Blur(sigma=60, rounds=2)
-    with pytest.raises(ValueError, match="Blur has no preset 'narrow'; it has wide, wrong\\."):
+    with pytest.raises(ValueError, match=r"Blur has no preset 'narrow'; it has 'wide', 'wrong'\."):
         Blur.preset("narrow")
     with pytest.raises(ValueError, match="sigma must be greater than 0"):
         Blur.preset("wrong")
