@@ -6,7 +6,6 @@ A worker never calls Streamlit. A page starts a job, keeps it in its session sta
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -26,7 +25,8 @@ _turns = threading.BoundedSemaphore(AT_ONCE)
 _lock = threading.Lock()
 _running = 0
 _waiting = 0
-_CORES = os.cpu_count() or 1
+_CORES = torch.get_num_threads()
+"""Threads for one job that is alone: the machine's cores, or fewer where OMP_NUM_THREADS says so."""
 
 S = TypeVar("S")
 R = TypeVar("R")
