@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import streamlit as st
 import torch
 
-from core.attacks import ATTACKS, Attack, AttackResult
+from core.attacks import ATTACKS, Attack
 from core.models import Card
 from pages.parts import attacking, choose, forms, page, plots, stage
-from pages.parts.attacking import Snapshot
+from pages.parts.attacking import Finished, Snapshot
 from pages.parts.choose import Choice
 from pages.parts.jobs import Busy, Job
 
@@ -20,10 +20,9 @@ FIRST = ("alpha", "margin")
 
 @dataclass(frozen=True)
 class Shown:
-    """What is on the stage: a result, and what it was made with."""
+    """What is on the stage: a finished run, and what it was made with."""
 
-    key: str
-    result: AttackResult
+    run: Finished
     attack: Attack
     choice: Choice
     cached: bool
@@ -33,8 +32,7 @@ class Shown:
 class Running:
     """A job that is under way, and what it is for."""
 
-    key: str
-    job: Job[Snapshot, AttackResult]
+    job: Job[Snapshot, Finished]
     attack: Attack
     choice: Choice
 
@@ -69,14 +67,14 @@ def start(attack: Attack, choice: Choice, seed: int) -> None:
     key = attacking.key(attack, choice.model, choice.image, labels, seed)
     known = attacking.results.get(key)
     if known is not None:
-        st.session_state[f"{SCOPE}.shown"] = Shown(key, known, attack, choice, cached=True)
+        st.session_state[f"{SCOPE}.shown"] = Shown(known, attack, choice, cached=True)
         return
     try:
         job = attacking.start(attack, choice.model, choice.image, labels, seed)
     except (Busy, ValueError) as error:
         st.session_state[f"{SCOPE}.problem"] = str(error)
         return
-    st.session_state[f"{SCOPE}.running"] = Running(key, job, attack, choice)
+    st.session_state[f"{SCOPE}.running"] = Running(job, attack, choice)
 
 
 def stop() -> None:
@@ -93,7 +91,7 @@ def watch(running: Running) -> None:
     if job.finished:
         st.session_state.pop(f"{SCOPE}.running", None)
         if job.result is not None:
-            st.session_state[f"{SCOPE}.shown"] = Shown(running.key, job.result, running.attack, running.choice, False)
+            st.session_state[f"{SCOPE}.shown"] = Shown(job.result, running.attack, running.choice, cached=False)
         elif job.error:
             st.session_state[f"{SCOPE}.problem"] = job.error
         st.rerun()
@@ -123,12 +121,14 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
             stage.probabilities("The network says", choice.logits, choice.classes, choice.attacked)
         return
     with left:
-        display = stage.finished(shown.result, shown.choice.title, SCOPE)
+        display = stage.finished(shown.run.result, shown.choice.title, SCOPE)
     with right:
-        stage.verdict(shown.result, shown.choice.classes, display.sigma_h)
-    stage.charts(shown.result, SCOPE)
+        stage.verdict(shown.run.result, shown.choice.classes, display.sigma_h)
+    stage.charts(shown.run.result, SCOPE)
+    if shown.run.frames:
+        stage.watch(shown.run.frames, SCOPE)
     notes = [f"{shown.attack.title} on {shown.choice.card.title}"]
-    if shown.result.stopped:
+    if shown.run.result.stopped:
         notes.append("stopped before its end")
     if shown.cached:
         notes.append("kept from an identical run")

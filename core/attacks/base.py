@@ -51,6 +51,8 @@ class Step:
     """(N,) each: "loss", "distortion" (L2), "margin" (largest other logit minus the true one, > 0 fools), ..."""
     finite: Tensor
     """(N,) bool: False where the network or its gradient was not finite and the image was given up."""
+    detail: dict[str, Tensor] = field(default_factory=dict)
+    """(N, C, H, W) each: the perturbations that this step went through, by name, for attacks that can be watched."""
 
 
 class Attack(Parameters, abc.ABC):

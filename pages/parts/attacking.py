@@ -16,7 +16,27 @@ from pages.parts.jobs import Job, Progress, Stop
 EVERY = 0.25
 """Seconds between two snapshots: making one copies the pictures and the whole trace."""
 
-results: Bounded[AttackResult] = Bounded(48)
+FRAMES = 64
+"""Frames kept of an attack that can be watched; every other one is dropped when there would be more."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The perturbations (C, H, W) that one step of an attack went through, by name."""
+
+    step: int
+    detail: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An attack that has ended, and what can be watched of it."""
+
+    result: AttackResult
+    frames: tuple[Frame, ...]
+
+
+results: Bounded[Finished] = Bounded(48)
 """Finished runs, so that an identical run is there at once."""
 
 
@@ -37,24 +57,29 @@ def key(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, seed:
     return fingerprint(attack.name, attack.values(), model.card.sha256, images, labels, seed)
 
 
-def start(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, seed: int) -> Job[Snapshot, AttackResult]:
+def start(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, seed: int) -> Job[Snapshot, Finished]:
     """Run `attack` as a job. A run that reached its end is kept in `results`."""
     name = key(attack, model, images, labels, seed)
 
-    def work() -> Generator[Progress[Snapshot], None, AttackResult]:
+    def work() -> Generator[Progress[Snapshot], None, Finished]:
         run = Run(attack, model, images, labels, seed)
         progress: Progress[Snapshot] | None = None
         shown = 0.0
+        frames: list[Frame] = []
         try:
             for step in run:
+                if step.detail:
+                    frames.append(Frame(step.index, {name: r[0].clone().cpu() for name, r in step.detail.items()}))
+                    if len(frames) > FRAMES:
+                        del frames[1::2]
                 if progress is None or time.monotonic() - shown > EVERY:
                     snapshot = Snapshot(run.best()[0], bool(step.found[0]), run.trace(), step.index, step.total)
                     progress, shown = Progress(step.index / step.total, snapshot), time.monotonic()
                 yield progress
         except Stop:
-            return run.result()
-        result = run.result()
-        results.put(name, result)
-        return result
+            return Finished(run.result(), tuple(frames))
+        finished = Finished(run.result(), tuple(frames))
+        results.put(name, finished)
+        return finished
 
     return Job(work)

@@ -14,6 +14,7 @@ from core.magnify import MagnifyParameters, display_scale, to_display
 from core.metrics import l2, linf, psnr, radial_power_spectrum, roughness, ssim
 from core.params import fields
 from pages.parts import cache, forms, pictures, plots
+from pages.parts.attacking import Frame
 from pages.parts.pictures import Picture
 
 GAINS: dict[str, float | None] = {"fit": None, "×1": 1.0, "×5": 5.0, "×20": 20.0, "×100": 100.0}
@@ -192,3 +193,19 @@ def charts(result: AttackResult, key: str) -> None:
             alt=f"At every step of the attack: {', '.join(title for title, _ in panels.values())}; "
             "energy of the perturbation for each spatial frequency",
         )  # fmt: skip
+
+
+def watch(frames: Sequence[Frame], scope: str) -> None:
+    """The steps of an attack, one at a time: the perturbations it went through, on one gain."""
+    st.subheader("Step by step", anchor=False)
+    steps = [frame.step for frame in frames]
+    key = f"{scope}.frame"
+    if st.session_state.get(key) not in steps:
+        st.session_state[key] = steps[0]
+    at = st.select_slider("Step", steps, key=key) if len(steps) > 1 else steps[0]
+    detail = frames[steps.index(at)].detail
+    peak = max(float(r.abs().max()) for r in detail.values())
+    gain = 0.5 / peak if peak > 0 else 1.0
+    shown = [Picture(pictures.perturbation(r, gain)[0], name, f"L2 {r.norm():.3f}") for name, r in detail.items()]
+    pictures.grid(shown)
+    st.caption(f"All amplified ×{gain:.3g}, grey is no change.")
