@@ -151,7 +151,10 @@ if attack is not None:
 if choice is not None and attack is not None:
     row = st.container(horizontal=True, vertical_alignment="center")
     if running is None:
-        row.button("Run", type="primary", icon=":material/play_arrow:", on_click=start, args=(attack, choice, seed))
+        # Not a callback: its arguments would be those of the last run, a slider moved just before Run would be lost.
+        if row.button("Run", type="primary", icon=":material/play_arrow:"):
+            start(attack, choice, seed)
+            st.rerun()
     else:
         row.button("Stop", type="primary", icon=":material/stop:", on_click=stop)
     seen = running.choice if running is not None else choice
