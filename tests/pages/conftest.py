@@ -1,0 +1,27 @@
+"""Pages are driven without a browser, in a home that holds nothing but what the project ships."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from driver import Lab
+
+from core import models
+from pages.parts import attacking
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty home: no full data set, no checkpoint but the project's; and no result from another test."""
+    monkeypatch.setenv("SMOOTHSCOPE_HOME", str(tmp_path))
+    monkeypatch.setattr(attacking, "results", type(attacking.results)(attacking.results.size))
+    models.refresh()
+    yield tmp_path
+    monkeypatch.undo()
+    models.refresh()
+
+
+@pytest.fixture
+def lab() -> Lab:
+    """The Attack lab, just opened from the start page."""
+    return Lab()

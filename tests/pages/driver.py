@@ -1,0 +1,178 @@
+"""Drive the Attack lab as a person does, and read from it what a person sees."""
+
+import base64
+import html
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core.attacks import ATTACKS, Attack
+from core.params import fields
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT = 120  # of one run of a page, on a machine that does other things too
+
+FIGURE = re.compile(
+    r'<figure><figcaption><b>(?P<title>.*?)</b></figcaption><img [^>]*?src="data:image/png;base64,(?P<png>[^"]+)"[^>]*>'
+    r'<span class="ss-note">(?P<note>.*?)</span></figure>'
+)
+IMG = re.compile(r"<img (?P<attributes>[^>]*)>")
+ROW = re.compile(r"<tr[^>]*><td>(?P<name>.*?)</td><td>(?P<value>.*?)</td></tr>")
+BAR = re.compile(r'<span class="ss-name"[^>]*>(?P<name>.*?)</span><span class="ss-value">(?P<value>.*?)</span>')
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture of a page: levels (H, W) or (H, W, 3) uint8, and the note below it."""
+
+    levels: np.ndarray
+    note: str
+
+
+def decode(png: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(png)) as image:
+        assert image.format == "PNG"
+        return np.array(image)
+
+
+def levels(image: torch.Tensor) -> np.ndarray:
+    """What a screen must show of (C, H, W) in [0, 1]: its 8-bit levels, (H, W) or (H, W, 3)."""
+    array = (image * 255).round().byte().permute(1, 2, 0).numpy()
+    return array[..., 0] if array.shape[-1] == 1 else array
+
+
+def open_page(page: str = "") -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT).run()
+    return app.switch_page(page).run() if page else app
+
+
+def markup(app: AppTest) -> str:
+    """All HTML of a page, styles left out."""
+    bodies = [element.proto.body for element in app.get("html")]
+    return "\n".join(body for body in bodies if not body.startswith("<style"))
+
+
+def figures(app: AppTest) -> dict[str, Seen]:
+    """Title -> picture, in the order of the page."""
+    found = {}
+    for match in FIGURE.finditer(markup(app)):
+        title = html.unescape(match["title"])
+        assert title not in found, f"two pictures are called {title}"
+        found[title] = Seen(decode(base64.b64decode(match["png"])), html.unescape(match["note"]))
+    return found
+
+
+class Lab:
+    """The Attack lab with the C4 on MNIST; attacks are made small by `quick`."""
+
+    def __init__(self, **state: Any) -> None:
+        self.app = open_page()
+        for key, value in state.items():
+            self.app.session_state[key.replace("__", ".")] = value
+        self.app.switch_page("pages/1_Attack_lab.py").run()
+        self.sound()
+
+    def sound(self) -> None:
+        """No exception on the page: what goes wrong must be said in words."""
+        assert not self.app.exception, self.app.exception[0].stack_trace
+
+    def rerun(self) -> None:
+        self.app.run()
+        self.sound()
+
+    def key(self, attack: str, parameter: str, dataset: str = "mnist") -> str:
+        owner = next(info.owner for info in fields(ATTACKS[attack]) if info.name == parameter)
+        return f"lab.{dataset}.{owner}.{parameter}"
+
+    def widget(self, key: str) -> Any:
+        kinds = ("slider", "select_slider", "number_input", "selectbox", "toggle", "button_group")
+        return next(widget for kind in kinds for widget in self.app.get(kind) if widget.key == key)
+
+    def set(self, **values: Any) -> None:
+        """Move the widgets of the chosen attack's parameters, without sending it yet."""
+        for name, value in values.items():
+            self.widget(self.key(self.attack, name)).set_value(value)
+
+    def move(self, key: str, value: Any) -> None:
+        """Move one widget; the page reacts."""
+        self.widget(f"lab.{key}").set_value(value).run()
+        self.sound()
+
+    @property
+    def attack(self) -> str:
+        return self.app.session_state["lab.attack"]
+
+    def choose(self, attack: str) -> None:
+        self.app.selectbox(key="lab.attack").set_value(attack).run()
+        self.sound()
+
+    def press(self, label: str) -> None:
+        next(button for button in self.app.button if button.label == label).click().run()
+        self.sound()
+
+    def press_key(self, key: str) -> None:
+        self.app.button(key=key).click().run()
+        self.sound()
+
+    @property
+    def running(self) -> Any:
+        return self.app.session_state.get("lab.running")
+
+    @property
+    def shown(self) -> Any:
+        return self.app.session_state.get("lab.shown")
+
+    def finish(self) -> None:
+        """Wait until what is running has ended and the page shows it."""
+        while self.running is not None:
+            assert self.running.job.wait(TIMEOUT)
+            self.rerun()
+
+    def run(self, **values: Any) -> None:
+        """Run the chosen attack with some values changed, to its end."""
+        self.set(**values)
+        self.press("Run")
+        self.finish()
+
+    @property
+    def pictures(self) -> dict[str, Seen]:
+        return figures(self.app)
+
+    @property
+    def table(self) -> dict[str, str]:
+        return {html.unescape(m["name"]): html.unescape(m["value"]) for m in ROW.finditer(markup(self.app))}
+
+    @property
+    def bars(self) -> list[tuple[str, str]]:
+        """(class, probability as written), all of the page in order."""
+        return [(html.unescape(m["name"]), m["value"]) for m in BAR.finditer(markup(self.app))]
+
+    @property
+    def verdict(self) -> str | None:
+        match = re.search(r'<p class="ss-verdict">(.*?)</p>', markup(self.app))
+        return html.unescape(re.sub(r"<.*?>", "", match[1])) if match else None
+
+    @property
+    def errors(self) -> list[str]:
+        return [error.value for error in self.app.error]
+
+    @property
+    def words(self) -> str:
+        """All text of the page that is not HTML."""
+        kinds = (self.app.markdown, self.app.caption, self.app.info, self.app.warning, self.app.error)
+        return "\n".join(element.value for kind in kinds for element in kind)
+
+
+QUICK: dict[str, Any] = {"iterations": 8, "search_steps": 2, "steps": 8, "trials": 20, "queries": 64, "samples": 16}
+"""Values that keep any attack short, by the names that attacks give to their budgets."""
+
+
+def quick(cls: type[Attack], **values: Any) -> dict[str, Any]:
+    return {name: value for name, value in QUICK.items() if name in cls.model_fields} | values
