@@ -14,7 +14,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SYSTEM_CHROMIUM := /usr/bin/chromium
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
 
 .PHONY: app test test-slow lint clean
 .DELETE_ON_ERROR:
@@ -53,8 +53,8 @@ clean:
 	$(PIP) $(PIP_ARGS) -r requirements.txt
 	@touch $@
 
-.venv/dev.stamp: $(wildcard requirements-*.txt) .venv/app.stamp
-	$(PIP) $(PIP_ARGS) -r requirements-dev.txt
+.venv/dev.stamp: requirements-dev.txt .venv/app.stamp
+	$(PIP) --quiet $(PIP_ARGS) -r requirements-dev.txt
 	@touch $@
 
 # A real browser for the tests: the system's, else apt's where we are root, else Playwright's own. Ubuntu's package of
