@@ -40,7 +40,7 @@ class Running:
 def fitting_preset(cls: type[Attack], card: Card) -> str | None:
     """The paper's preset for the kind of data a network sees."""
     wanted = "paper, ImageNet" if card.dataset == "imagenet" else "paper, MNIST"
-    return wanted if wanted in cls.presets else next(iter(cls.presets), None)
+    return wanted if wanted in cls.presets else None
 
 
 def attack_controls(card: Card) -> Attack | None:
