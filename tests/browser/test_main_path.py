@@ -1,0 +1,105 @@
+"""What a person does with Smoothscope, in a real Chromium."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+pytestmark = pytest.mark.browser
+
+FIVE = ["Original", "Adversarial", "Perturbation", "Magnified original", "Magnified adversarial"]
+
+READ_BACK = """img => {
+    const canvas = document.createElement("canvas");
+    canvas.width = img.naturalWidth;
+    canvas.height = img.naturalHeight;
+    const context = canvas.getContext("2d");
+    context.drawImage(img, 0, 0);
+    return {
+        rgba: Array.from(context.getImageData(0, 0, canvas.width, canvas.height).data),
+        natural: [img.naturalWidth, img.naturalHeight],
+        shown: [img.clientWidth, img.clientHeight],  // the border is not part of it
+        rendering: getComputedStyle(img).imageRendering,
+        src: img.src,
+    };
+}"""
+
+
+def settled(page: Page) -> None:
+    """No script is running, nothing has failed."""
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def titles(page: Page) -> Locator:
+    return page.locator("figcaption")
+
+
+def slider(page: Page, label: str) -> Locator:
+    return page.get_by_test_id("stSlider").filter(has_text=label).locator("input[type=range]")
+
+
+def check_pixels(page: Page) -> int:
+    """Every picture arrives on the screen exactly as it was sent, enlarged by a whole number; returns how many."""
+    pictures = page.locator("figure img").all()
+    for picture in pictures:
+        seen = picture.evaluate(READ_BACK)
+        sent = base64.b64decode(seen["src"].removeprefix("data:image/png;base64,"))
+        with Image.open(io.BytesIO(sent)) as image:
+            expected = np.array(image.convert("RGBA"))
+        (width, height), shown = seen["natural"], seen["shown"]
+        np.testing.assert_array_equal(np.array(seen["rgba"], np.uint8).reshape(height, width, 4), expected)
+        zoom = shown[0] // width
+        assert zoom >= 1
+        assert shown == [zoom * width, zoom * height]
+        assert seen["rendering"] == "pixelated"
+    return len(pictures)
+
+
+def test_fool_a_network(open_page):
+    page = open_page()
+    expect(titles(page)).to_have_text(["Original", "Carlini & Wagner", "Smooth C&W", *["… magnified"] * 3])
+    assert check_pixels(page) == 6
+    page.get_by_role("button", name="Try it in the Attack lab").click()
+    expect(titles(page)).to_have_text(["Original", "Magnified original"])
+    settled(page)
+
+    page.get_by_role("button", name="Gallery").click()
+    page.get_by_role("dialog").get_by_text("7", exact=True).click()
+    digit = page.locator(".wall button[title$=': 7']").nth(2)
+    name = digit.get_attribute("title")
+    digit.click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator("figure .ss-note").first).to_have_text(name)
+
+    alpha = slider(page, "Smoothing")
+    before = float(alpha.input_value())
+    alpha.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowLeft")
+    assert float(alpha.input_value()) == pytest.approx(before - 0.005)
+    page.get_by_role("button", name="Run").click()
+    expect(titles(page)).to_have_text(FIVE)
+    expect(page.locator(".ss-verdict")).to_have_text(re.compile(r"^7 is now [0-9]$"))
+    settled(page)
+    assert check_pixels(page) == 5
+
+    # A photograph and its network take longer: time enough to stop half way.
+    page.get_by_role("combobox", name=re.compile("Network")).click()
+    page.get_by_role("option", name=re.compile("EfficientNet-Lite0")).click()
+    expect(titles(page)).to_have_text(["Original", "Magnified original"])
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_text(re.compile(r"^Step \d+ of 500"))).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("stopped before its end")).to_be_visible()
+    reached = titles(page).all_inner_texts()
+    assert len(reached) == 5
+    assert reached[1] in ("Adversarial", "Nearest attempt")
+    settled(page)
+    assert check_pixels(page) == 5
+    steps = int(page.locator(".ss-table tr", has_text="Steps").locator("td").nth(1).inner_text())
+    assert 1 <= steps < 500
