@@ -1,0 +1,81 @@
+"""What must hold whatever a person brings along: a broken file, a phone, a dark theme."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+PAGES = ["/", "/Attack_lab"]
+SMALL_PRINT = ".ss-note, figcaption b, .ss-name, .ss-value, [data-testid='stCaptionContainer'] p"
+
+CONTRAST = """elements => {
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = 1;
+    const context = canvas.getContext("2d", {willReadFrequently: true});
+    const rgba = colour => {  // whatever way the colour is written
+        context.clearRect(0, 0, 1, 1);
+        context.fillStyle = colour;
+        context.fillRect(0, 0, 1, 1);
+        const [r, g, b, a] = context.getImageData(0, 0, 1, 1).data;
+        return {rgb: [r, g, b], a: a / 255};
+    };
+    const over = (top, a, below) => top.map((value, i) => a * value + (1 - a) * below[i]);
+    const luminance = rgb => {
+        const [r, g, b] = rgb.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    return elements.filter(e => e.checkVisibility() && e.textContent.trim()).map(element => {
+        const chain = [];
+        for (let e = element; e; e = e.parentElement) chain.unshift(getComputedStyle(e));
+        let ground = [255, 255, 255], opacity = 1;
+        for (const style of chain) {
+            opacity *= Number(style.opacity);
+            const {rgb, a} = rgba(style.backgroundColor);
+            ground = over(rgb, a, ground);
+        }
+        const {rgb, a} = rgba(getComputedStyle(element).color);
+        const [low, high] = [luminance(ground), luminance(over(rgb, a * opacity, ground))].sort((x, y) => x - y);
+        return [element.textContent.trim(), (high + 0.05) / (low + 0.05)];
+    });
+}"""
+
+
+def settled(page: Page) -> None:
+    page.wait_for_selector("figure img")
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_on_a_phone(open_page, path: str, dark: bool):
+    page = open_page(path, width=390, height=844, dark=dark)
+    settled(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    # The page scrolls in a box of its own, which could hide what sticks out.
+    wider = page.locator("section.stMain *").evaluate_all(
+        "all => all.filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.katex'))"
+        ".map(e => e.outerHTML.slice(0, 200))"
+    )
+    assert wider == []
+    contrasts = page.locator(SMALL_PRINT).evaluate_all(CONTRAST)
+    assert len(contrasts) >= 4
+    assert [(text, ratio) for text, ratio in contrasts if ratio < 4.5] == []
+    ground = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+    assert (sum(map(int, ground.removeprefix("rgb(").removesuffix(")").split(","))) < 200) == dark
+
+
+def test_a_broken_upload_gets_one_sentence(open_page):
+    page = open_page("/Attack_lab")
+    settled(page)
+    page.get_by_role("button", name="Own picture").click()
+    broken = {"name": "holiday.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\n but no more"}
+    page.locator("input[type=file]").set_input_files(broken)
+    message = page.get_by_test_id("stAlertContainer")
+    expect(message).to_have_count(1)
+    assert message.inner_text().strip().startswith("The file is not a picture that can be read here")
+    page.keyboard.press("Escape")
+    before = page.locator("figure .ss-note").first.inner_text()
+    page.get_by_test_id("stSidebar").get_by_role("button").filter(has_text="chevron_right").last.click()
+    expect(page.locator("figure .ss-note").first).not_to_have_text(before)
+    settled(page)
