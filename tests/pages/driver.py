@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core.attacks import ATTACKS, Attack
+from core.attacks import ATTACKS, Attack, AttackResult
 from core.params import fields
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +128,10 @@ class Lab:
     @property
     def shown(self) -> Any:
         return self.app.session_state.get("lab.shown")
+
+    @property
+    def result(self) -> AttackResult:
+        return self.shown.run.result
 
     def finish(self) -> None:
         """Wait until what is running has ended and the page shows it."""

@@ -6,9 +6,10 @@ import torch
 from driver import Lab, levels
 
 from core import data, models
-from core.attacks import ATTACKS, AttackResult, run
+from core.attacks import ATTACKS, AttackResult, Run, run
 from core.magnify import display_scale, magnify, to_display
 from core.metrics import l2, linf, psnr, roughness, ssim
+from pages.parts import attacking
 
 MNIST = data.gallery.read("mnist")
 SHORT = {"iterations": 10, "search_steps": 2}
@@ -84,3 +85,186 @@ def test_pictures_and_numbers_are_those_of_core(lab: Lab, attack: str, values: d
     assert table.pop("Steps") == str(values["iterations"] * values["search_steps"])
     assert table.pop("Time").endswith(" s")
     assert not table, "a number that no test compares"
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The attacks that were started as jobs, by name, as long as the test goes on."""
+    names: list[str] = []
+    start = attacking.start
+
+    def counted(attack, *rest):
+        names.append(attack.name)
+        return start(attack, *rest)
+
+    monkeypatch.setattr(attacking, "start", counted)
+    return names
+
+
+def test_display_controls_redraw_and_attack_nothing(lab: Lab, started: list[str]):
+    lab.run(**SHORT)
+    result = lab.result
+    gain = 0.5 / float(result.perturbation.abs().max())
+    np.testing.assert_array_equal(
+        lab.pictures["Perturbation"].levels, levels((0.5 + gain * result.perturbation[0]).clamp(0, 1))
+    )
+    assert f"×{gain:.3g}," in lab.pictures["Perturbation"].note
+    adversarial = (result.adversarial * 255).round() / 255
+    chosen = {"beta": 0.8, "sigma_domain": 3.0, "sigma_range": 0.2}
+    for name, value in (("beta", 0.3), ("sigma_domain", 6.0), ("sigma_range", 0.5)):
+        chosen[name] = value
+        lab.move(f"MagnifyParameters.{name}", value)
+        pair = on_one_scale(result.images, adversarial, **chosen)
+        np.testing.assert_array_equal(lab.pictures["Magnified original"].levels, pair[0])
+        np.testing.assert_array_equal(lab.pictures["Magnified adversarial"].levels, pair[1])
+    lab.move("gain", "×20")
+    np.testing.assert_array_equal(
+        lab.pictures["Perturbation"].levels, levels((0.5 + 20 * result.perturbation[0]).clamp(0, 1))
+    )
+    lab.move("sigma_h", 2.0)
+    assert lab.table["Ω × 10³"] == f"{1e3 * roughness(result.perturbation, 2.0)[0]:.3g}"
+    assert lab.table["Ω / L2² × 10³"] == f"{1e3 * roughness(result.perturbation, 2.0, normalised=True)[0]:.3g}"
+    assert started == ["scw"]
+    assert lab.result is result
+    assert "have changed" not in lab.words
+
+
+def test_an_identical_run_is_there_at_once(lab: Lab, started: list[str]):
+    lab.run(**SHORT)
+    first = lab.pictures
+    assert "identical" not in lab.words
+    lab.press("Run")
+    assert lab.running is None
+    assert "kept from an identical run" in lab.words
+    for title, seen in lab.pictures.items():
+        np.testing.assert_array_equal(seen.levels, first[title].levels)
+    assert started == ["scw"]
+
+    other = Lab()  # another session of the same server
+    other.run(**SHORT)
+    assert "kept from an identical run" in other.words
+    assert started == ["scw"]
+
+    lab.move("seed", 1)
+    lab.press("Run")
+    assert started == ["scw", "scw"]
+    lab.finish()
+    assert lab.result.seed == 1
+
+
+def test_changed_settings_are_announced(lab: Lab):
+    lab.run(**SHORT)
+    pictures = lab.pictures
+    announcement = "The settings have changed since this run; press Run to see their effect."
+    assert announcement not in lab.words
+    lab.set(alpha=0.5)
+    lab.rerun()
+    assert announcement in lab.words
+    for title, seen in lab.pictures.items():
+        np.testing.assert_array_equal(seen.levels, pictures[title].levels)
+    lab.run()
+    assert announcement not in lab.words
+    assert lab.result.parameters["alpha"] == 0.5
+    lab.choose("cw")
+    assert announcement in lab.words
+
+
+def test_another_picture_drops_the_result(lab: Lab):
+    lab.run(**SHORT)
+    assert lab.verdict is not None
+    lab.press_key("lab.next")
+    assert list(lab.pictures) == ["Original", "Magnified original"]
+    np.testing.assert_array_equal(lab.pictures["Original"].levels, levels(MNIST.images[1]))
+    assert lab.verdict is None
+    assert not lab.table
+    lab.run(**SHORT)
+    expected = computed("scw", 1, **SHORT)
+    assert torch.equal(lab.result.adversarial, expected.adversarial)
+
+
+def test_next_previous_and_random(lab: Lab, monkeypatch: pytest.MonkeyPatch):
+    def shows(row: int) -> bool:
+        return np.array_equal(lab.pictures["Original"].levels, levels(MNIST.images[row]))
+
+    assert shows(0)
+    lab.press_key("lab.previous")
+    assert shows(999)
+    lab.press_key("lab.next")
+    assert shows(0)
+    monkeypatch.setattr("random.randrange", lambda n: 123 if n == 1000 else pytest.fail(f"of {n}?"))
+    lab.rerun()
+    lab.press_key("lab.random")
+    assert shows(123)
+    assert f"test image {int(MNIST.indices[123])}: {MNIST.classes[int(MNIST.labels[123])]}" in lab.words
+
+
+def test_the_gallery_opens(lab: Lab):
+    lab.press("Gallery")
+    (classes,) = [group for group in lab.app.get("button_group") if group.label == "Class"]
+    assert list(classes.options) == list(MNIST.classes)
+
+
+def test_a_misclassified_picture_is_not_called_a_success(started: list[str]):
+    model = models.load("mnist-c4-ce")
+    wrong = (model(MNIST.images).argmax(1) != MNIST.labels).nonzero()[:, 0].tolist()
+    lab = Lab(lab__row__mnist=wrong[0])
+    lab.run(**SHORT)
+    assert lab.result.status == ("already misclassified",)
+    assert "wrong on the clean image" in lab.words
+    assert lab.verdict is None
+    assert "is now" not in lab.words
+    assert not lab.table
+    assert "Adversarial" not in lab.pictures
+
+
+def test_an_attack_that_fails_says_so(lab: Lab):
+    lab.move("mnist.CarliniWagnerBase.learning_rate", 0.001)
+    lab.run(iterations=10, search_steps=1)
+    assert lab.result.status == ("failed",)
+    assert "No adversarial image was found" in lab.words
+    assert lab.verdict is None
+    assert list(lab.pictures)[1] == "Nearest attempt"
+    assert lab.table["Fools in 8 bits"] == "no"
+
+
+def test_stopping_keeps_what_was_reached(lab: Lab):
+    lab.set(iterations=500, search_steps=9)
+    lab.press("Run")
+    job = lab.running.job
+    while job.progress is None or job.progress.snapshot.step < 12:
+        assert not job.finished
+        job.wait(0.01)
+    lab.rerun()
+    assert list(lab.pictures)[1] in ("Best so far", "Nearest attempt so far")
+    assert [button.label for button in lab.app.button if button.label in ("Run", "Stop")] == ["Stop"]
+    lab.press("Stop")
+    lab.finish()
+    assert lab.result.stopped
+    assert "stopped before its end" in lab.words
+    assert len(lab.pictures) == 5
+    steps = int(lab.table["Steps"])
+    assert 12 <= steps < 4500
+
+    driver = Run(ATTACKS["scw"].preset("paper, MNIST", iterations=500, search_steps=9),
+                 models.load("mnist-c4-ce"), MNIST.images[:1], MNIST.labels[:1])  # fmt: skip
+    for _ in range(steps):
+        next(driver)
+    assert torch.equal(lab.result.adversarial, driver.result().adversarial)
+
+    lab.press("Run")  # half a run is not a run: it must not be served as if it were
+    assert lab.running is not None
+    lab.press("Stop")
+    lab.finish()
+
+
+def test_the_network_is_switched(lab: Lab):
+    lab.run(**SHORT)
+    lab.app.selectbox(key="lab.model").set_value("imagenet-efficientnet-lite0").run()
+    lab.sound()
+    assert list(lab.pictures) == ["Original", "Magnified original"]
+    photos = data.load("photos")
+    np.testing.assert_array_equal(lab.pictures["Original"].levels, levels(photos.images[0]))
+    logits = models.load("imagenet-efficientnet-lite0")(photos.images[:1])[0]
+    assert [value for _, value in lab.bars] == percent(logits)
+    lab.app.selectbox(key="lab.model").set_value("mnist-c4-ce").run()
+    assert lab.verdict is not None  # the result belongs to this network and picture
