@@ -63,7 +63,12 @@ def display_controls(scope: str) -> Display:
         help="Roughness Ω is what a Gaussian of this many pixels takes away from the perturbation: "
         "|r − r∗h|².\n\n*SmoothFool, eq. 4*",
     )  # fmt: skip
-    return Display(MagnifyParameters(**values), GAINS[gain], sigma_h)
+    try:
+        magnify = MagnifyParameters(**values)
+    except ValueError as error:
+        st.error(str(error))
+        magnify = MagnifyParameters(**start)
+    return Display(magnify, GAINS[gain], sigma_h)
 
 
 def _magnified(images: Sequence[Tensor], magnify: MagnifyParameters) -> tuple[list[Tensor], str]:
