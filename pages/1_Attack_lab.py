@@ -148,11 +148,12 @@ heading.header("Attack lab", anchor=False)
 if attack is not None:
     formula.latex(attack.formula)
     st.markdown(f"**Look for:** {attack.look_for}")
-if choice is not None and attack is not None:
+if choice is not None:
     row = st.container(horizontal=True, vertical_alignment="center")
     if running is None:
         # Not a callback: its arguments would be those of the last run, a slider moved just before Run would be lost.
-        if row.button("Run", type="primary", icon=":material/play_arrow:"):
+        pressed = row.button("Run", type="primary", icon=":material/play_arrow:", disabled=attack is None)
+        if pressed and attack is not None:
             start(attack, choice, seed)
             st.rerun()
     else:

@@ -174,7 +174,7 @@ class Lab:
         return "\n".join(element.value for kind in kinds for element in kind)
 
 
-QUICK: dict[str, Any] = {"iterations": 8, "search_steps": 2, "steps": 8, "trials": 20, "queries": 64, "samples": 16}
+QUICK: dict[str, Any] = {"iterations": 10, "search_steps": 2, "steps": 8, "trials": 20, "queries": 64, "samples": 16}
 """Values that keep any attack short, by the names that attacks give to their budgets."""
 
 
