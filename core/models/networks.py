@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.models.efficientnet import EfficientNetLite
+from core.models.residual import PreActResNet18, ResNet32, conv
 
 
 class C4(nn.Module):
@@ -32,14 +34,93 @@ class C4(nn.Module):
         return self.conv3(self.conv2(self.conv1(x).relu()).relu()).relu().flatten(1)
 
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"c4": C4, "efficientnet-lite0": EfficientNetLite}
+class LeNet(nn.Module):
+    """LeNet-5 (LeCun et al. 1998), the second MNIST network of SmoothFool: (N, 1, 28, 28) -> (N, 84).
+
+    6 features 5x5, 16 features 5x5, 120 units, 84 units, with ReLU and maximum pooling in place of the original's
+    sigmoids, trained sub-sampling and partial connections. With a linear head for 10 classes: 61,706 parameters.
+    """
+
+    features = 84
+
+    def __init__(self, channels: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, 6, 5, padding=2)
+        self.conv2 = nn.Conv2d(6, 16, 5)
+        self.conv3 = nn.Conv2d(16, 120, 5)
+        self.linear = nn.Linear(120, 84)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(self.conv1(x).relu(), 2)
+        x = F.max_pool2d(self.conv2(x).relu(), 2)
+        return self.linear(self.conv3(x).relu().flatten(1)).relu()
+
+
+class FC2(nn.Module):
+    """The two-layer fully-connected MNIST network of SmoothFool: (N, C, size, size) -> (N, 150).
+
+    The paper gives no widths; 500 and 150 are those of DeepFool's two-layer network, which SmoothFool compares with.
+    With a linear head for 10 classes: 469,160 parameters.
+    """
+
+    features = 150
+
+    def __init__(self, channels: int = 1, size: int = 28) -> None:
+        super().__init__()
+        self.linear1 = nn.Linear(channels * size * size, 500)
+        self.linear2 = nn.Linear(500, 150)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear2(self.linear1(x.flatten(1)).relu()).relu()
+
+
+class VGGF(nn.Module):
+    """VGG-F for 32-pixel images, the first CIFAR network of SmoothFool: (N, 3, 32, 32) -> (N, hidden).
+
+    CNN-F of Chatfield et al. 2014 has five convolutions of 64, 256, 256, 256, 256 features with pooling after the
+    first, second and fifth, and two hidden layers of 4096 units, for 224 pixels. For 32 pixels the strides are 1 and
+    the kernels 5, 5, 3, 3, 3; batch norm replaces local response normalisation and dropout; the hidden layers are
+    narrower, because 4096 units are 34 million weights. With a linear head for 10 classes: 4,551,498 parameters.
+    """
+
+    def __init__(self, hidden: int = 512, channels: int = 3) -> None:
+        super().__init__()
+        self.features = hidden
+        layers: list[nn.Module] = []
+        for outputs, kernel, pool in ((64, 5, 1), (256, 5, 1), (256, 3, 0), (256, 3, 0), (256, 3, 1)):
+            layers += [conv(channels, outputs, kernel), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+            layers += [nn.MaxPool2d(2)] * pool
+            channels = outputs
+        self.convolutions = nn.Sequential(*layers)
+        self.linear1 = nn.Linear(channels * 4 * 4, hidden)
+        self.linear2 = nn.Linear(hidden, hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.convolutions(x).flatten(1)
+        return self.linear2(self.linear1(x).relu()).relu()
+
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "c4": C4,
+    "lenet": LeNet,
+    "fc2": FC2,
+    "preactresnet18": PreActResNet18,
+    "resnet32": ResNet32,
+    "vgg-f": VGGF,
+    "efficientnet-lite0": EfficientNetLite,
+}
 """Bodies by name. Each has an attribute `features`, the width of what it returns."""
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
-    """Give every convolution and linear layer He-normal weights and zero biases, from `generator` alone."""
+    """Give every convolution and linear layer He-normal weights and zero biases, from `generator` alone.
+
+    Batch norms begin as the identity with fresh statistics. Residual branches are not begun at zero: the papers do not.
+    """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            layer.reset_parameters()
