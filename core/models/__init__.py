@@ -12,12 +12,13 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.data import home
 from core.models.card import Accuracy, Card
 from core.models.classifier import Classifier
 from core.models.efficientnet import PACKAGES, EfficientNetLite, package_state, weights_path
+from core.models.heads import HEADS, Embedding
 from core.models.networks import NETWORKS
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
@@ -56,7 +57,15 @@ def build(card: Card) -> Classifier:
         network = NETWORKS[card.network](**card.network_arguments)
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(f"{card.name}: {card.network} does not take {card.network_arguments}; correct it.") from None
-    return Classifier(network, nn.Linear(int(network.features), card.classes), card)  # type: ignore[arg-type]
+    if card.head not in HEADS:
+        raise ValueError(f"{card.name}: unknown head {card.head!r}; known are {', '.join(HEADS)}.")
+    width = int(network.features)  # type: ignore[arg-type]
+    embedding = None if card.embedding is None else Embedding(width, card.embedding, card.embedding_norm)
+    try:
+        head = HEADS[card.head](card.embedding or width, card.classes, **card.head_arguments)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{card.name}: head {card.head} does not take {card.head_arguments}; correct it.") from None
+    return Classifier(network, head, card, embedding)
 
 
 def _read(card: Card) -> dict[str, Tensor]:
@@ -124,4 +133,6 @@ def load(name: str, device: str | torch.device | None = None) -> Classifier:
     return model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # quicker on CPU and GPU
 
 
-__all__ = ["MODELS", "NETWORKS", "Accuracy", "Card", "Classifier", "build", "card", "check", "load", "refresh"]
+__all__ = [
+    "HEADS", "MODELS", "NETWORKS", "Accuracy", "Card", "Classifier", "build", "card", "check", "load", "refresh",
+]  # fmt: skip

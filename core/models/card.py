@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,6 +32,15 @@ class Card(BaseModel):
     """Key in core.models.NETWORKS."""
     network_arguments: dict[str, Any] = {}
     loss: str
+    """Key in core.losses.LOSSES."""
+    loss_arguments: dict[str, Any] = {}
+    """Its declared parameters, where they differ from the defaults."""
+    embedding: int | None = Field(None, ge=1)
+    """Width d of a linear layer between network and head; none where the head sees the network's features."""
+    embedding_norm: Literal["none", "l2", "batch"] = "none"
+    head: str = "linear"
+    """Key in core.models.HEADS."""
+    head_arguments: dict[str, Any] = {}
     input_shape: tuple[int, int, int]
     """(C, H, W)."""
     crop_fraction: float = Field(1.0, gt=0, le=1)
