@@ -162,7 +162,7 @@ if choice is not None:
     truth = seen.classes[seen.label] if seen.label >= 0 else "not known, so its answer is attacked"
     answer = seen.classes[int(seen.logits.argmax())]
     row.markdown(
-        f"**{seen.title}**  \nTruth: {truth}. The network says **{answer}** "
+        f"**{page.plain(seen.title)}**  \nTruth: {truth}. The network says **{answer}** "
         f"({100 * float(seen.logits.softmax(0).max()):.1f} %)."
     )
     if problem := st.session_state.pop(f"{SCOPE}.problem", None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import streamlit as st
@@ -31,3 +32,8 @@ def setup(title: str, controls: bool = False) -> None:
     with st.container(horizontal=True, gap="medium", key="navigation"):
         for file, label, icon in PAGES:
             st.page_link(file, label=label, icon=icon)
+
+
+def plain(text: str) -> str:
+    """`text` as it is where Streamlit would read Markdown in it: file names hold any character."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)

@@ -1,6 +1,9 @@
 """What must hold whatever a person brings along: a broken file, a phone, a dark theme."""
 
+import io
+
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
@@ -63,6 +66,17 @@ def test_on_a_phone(open_page, path: str, dark: bool):
     assert [(text, ratio) for text, ratio in contrasts if ratio < 4.5] == []
     ground = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
     assert (sum(map(int, ground.removeprefix("rgb(").removesuffix(")").split(","))) < 200) == dark
+
+
+def test_an_upload_is_shown_by_its_name(open_page):
+    page = open_page("/Attack_lab")
+    settled(page)
+    page.get_by_role("button", name="Own picture").click()
+    file, name = io.BytesIO(), "a_b*c* $x$ :red[d] <b> 1.png"
+    Image.new("RGB", (30, 30), "teal").save(file, "PNG")
+    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "image/png", "buffer": file.getvalue()})
+    expect(page.locator("figure .ss-note").first).to_have_text(name)
+    expect(page.get_by_test_id("stMarkdown").get_by_text(name, exact=True)).to_be_visible()
 
 
 def test_a_broken_upload_gets_one_sentence(open_page):

@@ -169,9 +169,9 @@ class Lab:
 
     @property
     def words(self) -> str:
-        """All text of the page that is not HTML."""
+        """All text of the page that is not HTML, without Markdown's escapes."""
         kinds = (self.app.markdown, self.app.caption, self.app.info, self.app.warning, self.app.error)
-        return "\n".join(element.value for kind in kinds for element in kind)
+        return re.sub(r"\\(\W)", r"\1", "\n".join(element.value for kind in kinds for element in kind))
 
 
 QUICK: dict[str, Any] = {"iterations": 10, "search_steps": 2, "steps": 8, "trials": 20, "queries": 64, "samples": 16}

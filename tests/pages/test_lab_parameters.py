@@ -109,7 +109,7 @@ def test_values_beyond_the_widgets_do_no_harm(name: str):
         ("row.mnist", 10**6), ("row.mnist", -5), ("seed", -1), ("seed", 2**40),
         ("MagnifyParameters.beta", 7.0), ("MagnifyParameters.sigma_domain", -1.0),
         ("MagnifyParameters.sigma_range", math.nan), ("mnist.GraphParameters.neighbourhood", 5),
-        ("mnist.SmoothCarliniWagner.alpha", math.nan), ("mnist.CarliniWagnerBase.iterations", 10**9),
+        ("mnist.SmoothingParameters.alpha", math.nan), ("mnist.CarliniWagnerBase.iterations", 10**9),
     ],
 )  # fmt: skip
 def test_wrong_values_of_a_session_do_not_break_the_page(key: str, value):
