@@ -36,6 +36,13 @@ def _range(info: ParameterInfo) -> tuple[float, float]:
     return low, high
 
 
+def _typed(info: ParameterInfo, value: Any) -> Any:
+    """Streamlit wants all numbers of a widget to be of one type, where a declaration may say 1 for 1.0."""
+    if value is None or info.kind not in ("int", "float"):
+        return value
+    return int(value) if info.kind == "int" else float(value)
+
+
 def logarithmic_stops(low: float, high: float, include: Collection[float]) -> list[float]:
     """About STOPS round numbers (two digits) from low to high, with the values of `include` among them."""
     exponents = [math.log10(low) + (math.log10(high) - math.log10(low)) * i / (STOPS - 1) for i in range(STOPS)]
@@ -45,14 +52,15 @@ def logarithmic_stops(low: float, high: float, include: Collection[float]) -> li
 
 def widget(info: ParameterInfo, key: str, default: Any = None) -> Any:
     """Draw the widget of one parameter and return its value. default: another start than the declared one."""
-    value = st.session_state.setdefault(key, info.default if default is None else default)
+    value = st.session_state.setdefault(key, _typed(info, info.default if default is None else default))
     common: dict[str, Any] = {"key": key, "help": help_text(info), "persist_state": "session"}
     if info.kind == "bool":
         return st.toggle(label(info), **common)
     if info.kind == "choice":
         return st.segmented_control(label(info), info.choices, required=True, **common)
     if info.optional:
-        return st.number_input(label(info), info.low, info.high, placeholder="automatic", **common)
+        low, high = _typed(info, info.low), _typed(info, info.high)
+        return st.number_input(label(info), low, high, value=None, placeholder="automatic", **common)
     low, high = _range(info)
     if info.log:
         stops = logarithmic_stops(low, high, {info.default, value})
@@ -74,7 +82,7 @@ def widget_key(info: ParameterInfo, scope: str) -> str:
 def apply(cls: type[Parameters], scope: str, values: Mapping[str, Any]) -> None:
     """Set the widgets of `cls` to `values`, the declared defaults where it says nothing. Only from a callback."""
     for info in fields(cls):
-        st.session_state[widget_key(info, scope)] = values.get(info.name, info.default)
+        st.session_state[widget_key(info, scope)] = _typed(info, values.get(info.name, info.default))
 
 
 def form(cls: type[P], scope: str, defaults: Mapping[str, Any], first: Collection[str] = ()) -> P | None:

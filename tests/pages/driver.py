@@ -23,7 +23,6 @@ FIGURE = re.compile(
     r'<figure><figcaption><b>(?P<title>.*?)</b></figcaption><img [^>]*?src="data:image/png;base64,(?P<png>[^"]+)"[^>]*>'
     r'<span class="ss-note">(?P<note>.*?)</span></figure>'
 )
-IMG = re.compile(r"<img (?P<attributes>[^>]*)>")
 ROW = re.compile(r"<tr[^>]*><td>(?P<name>.*?)</td><td>(?P<value>.*?)</td></tr>")
 BAR = re.compile(r'<span class="ss-name"[^>]*>(?P<name>.*?)</span><span class="ss-value">(?P<value>.*?)</span>')
 

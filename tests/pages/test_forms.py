@@ -1,0 +1,83 @@
+"""Widgets from declared parameters."""
+
+import itertools
+import math
+
+from driver import Lab
+from hypothesis import given
+from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
+
+from core.attacks import ATTACKS
+from core.magnify import MagnifyParameters
+from core.params import fields
+from pages.parts.forms import STOPS, help_text, logarithmic_stops, widget_key
+
+
+@given(
+    st.floats(-12, 5), st.floats(0.1, 10), st.lists(st.floats(0, 1), max_size=3),
+)  # fmt: skip
+def test_logarithmic_stops(exponent: float, decades: float, places: list[float]):
+    low, high = 10**exponent, 10 ** (exponent + decades)
+    include = [min(max(low * (high / low) ** place, low), high) for place in places]
+    stops = logarithmic_stops(low, high, include)
+    assert stops == sorted(set(stops))
+    assert {low, high, *include} <= set(stops)
+    assert (stops[0], stops[-1]) == (low, high)
+    assert len(stops) <= STOPS + 2 + len(include)
+    others = set(stops) - {low, high, *include}
+    assert all(math.isclose(stop, float(f"{stop:.1e}"), rel_tol=1e-12) for stop in others)
+    # Evenly spread: no gap is much wider than a step of the slider, but for rounding to two digits.
+    step = decades / (STOPS - 1)
+    gaps = [math.log10(b / a) for a, b in itertools.pairwise(stops)]
+    assert max(gaps) <= 2 * step + 0.045
+
+
+def test_a_value_outside_the_usual_range_has_a_stop():
+    assert logarithmic_stops(1, 10, {0.5, 20.0})[0] == 0.5
+    assert logarithmic_stops(1, 10, {0.5, 20.0})[-1] == 20.0
+
+
+def page() -> None:
+    import streamlit as st
+
+    from core.magnify import MagnifyParameters
+    from pages.parts import forms
+
+    st.session_state["made"] = forms.form(MagnifyParameters, "test", {"beta": 0.3}, ["sigma_range", "beta"])
+
+
+def test_a_form_gives_what_its_widgets_say():
+    app = AppTest.from_function(page, default_timeout=60).run()
+    assert app.session_state["made"] == MagnifyParameters(beta=0.3)
+    first, *others = app.get("slider") + app.get("select_slider")
+    assert {widget.key for widget in (first, *others)} == {
+        "test.MagnifyParameters.beta", "test.MagnifyParameters.sigma_domain", "test.MagnifyParameters.sigma_range",
+    }  # fmt: skip
+    radius = app.number_input(key="test.MagnifyParameters.radius")
+    assert radius.value is None  # optional: nothing means automatic
+    radius.set_value(7).run()
+    assert app.session_state["made"] == MagnifyParameters(beta=0.3, radius=7)
+    app.number_input(key="test.MagnifyParameters.radius").set_value(None).run()
+    assert app.session_state["made"] == MagnifyParameters(beta=0.3)
+    app.slider(key="test.MagnifyParameters.beta").set_value(1.0).run()
+    assert app.session_state["made"] == MagnifyParameters(beta=1.0)
+
+
+def test_the_help_says_all_that_is_declared():
+    (info,) = [info for info in fields(MagnifyParameters) if info.name == "sigma_domain"]
+    text = help_text(info)
+    assert info.help in text
+    assert "Unit: pixels." in text
+    assert "*Smooth Adversarial Examples, Appendix A*" in text
+
+
+def test_attacks_share_what_they_inherit(lab: Lab):
+    keys = {name: {info.name: widget_key(info, "s") for info in fields(ATTACKS[name])} for name in ("cw", "scw")}
+    shared = keys["cw"].keys() & keys["scw"].keys()
+    assert {"margin", "iterations", "search_steps", "learning_rate"} <= shared
+    assert all(keys["cw"][name] == keys["scw"][name] for name in shared)
+    lab.set(margin=3.0)
+    lab.rerun()
+    lab.choose("cw")
+    assert lab.widget(lab.key("cw", "margin")).value == 3.0
