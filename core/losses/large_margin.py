@@ -15,8 +15,12 @@ from core.params import parameter
 
 
 class QuadraticLoss(Loss):
-    """What the members of the family share: learned centres, begun at standard normal random points."""
+    """What the members of the family share: learned centres, begun at standard normal random points.
 
+    As with fixed centres, the softmax saturates, so the adaptive attack goes by the distance to the own centre.
+    """
+
+    adaptive: ClassVar[bool] = True
     classifiers: ClassVar[tuple[str, ...]] = ("argmax", "nearest-center")
 
     covariance: Literal["diagonal", "identity"] = parameter(
@@ -37,6 +41,10 @@ class QuadraticLoss(Loss):
     def prepare(self, head: nn.Module, generator: torch.Generator, groups: Sequence[int] | None = None) -> None:
         assert isinstance(head, QuadraticHead)
         nn.init.normal_(head.centers, generator=generator)
+
+    def attack(self, head: nn.Module, features: Tensor, labels: Tensor) -> Tensor:
+        assert isinstance(head, QuadraticHead)
+        return head.distances(features).gather(1, labels[:, None])[:, 0]
 
 
 class GeneralizedSoftmax(QuadraticLoss):
