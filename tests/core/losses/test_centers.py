@@ -1,0 +1,183 @@
+"""Class centres: the simplex, Rankin's bound, the polygon, Tammes' points, and CIFAR-100's superclasses."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from core.data import cifar100
+from core.losses import hierarchical_centers, max_mahalanobis_centers, random_centers
+from core.losses.centers import simplex
+
+
+def cosines(centers):
+    """The cosines of all pairs, in float64."""
+    units = torch.nn.functional.normalize(centers.double())
+    rows, columns = torch.triu_indices(len(units), len(units), 1)
+    return (units @ units.T)[rows, columns]
+
+
+def algorithm_1(points):
+    """Pang et al. 2018, Algorithm 1, step by step: mu_i(j) makes <mu_i, mu_j> = -1/(L - 1), mu_i(i) the norm 1."""
+    mu = np.zeros((points, points - 1))
+    mu[0, 0] = 1
+    for i in range(1, points):
+        for j in range(min(i, points - 1)):
+            mu[i, j] = -(1 + mu[i] @ mu[j] * (points - 1)) / (mu[j, j] * (points - 1))
+        if i < points - 1:
+            mu[i, i] = math.sqrt(abs(1 - mu[i] @ mu[i]))
+    return mu
+
+
+@pytest.mark.parametrize("points", [2, 3, 4, 10, 100])
+def test_the_simplex_is_that_of_algorithm_1(points):
+    np.testing.assert_allclose(simplex(points), algorithm_1(points), atol=1e-12)
+
+
+@pytest.mark.parametrize("norm", [1.0, 10.0, 100.0])
+@pytest.mark.parametrize(("classes", "dim"), [(2, 1), (3, 2), (4, 3), (10, 9), (10, 64), (10, 2000), (100, 256)])
+def test_norms_and_cosines_of_enough_dimensions(classes, dim, norm):
+    centers = max_mahalanobis_centers(classes, dim, norm)
+    assert centers.shape == (classes, dim)
+    assert centers.dtype == torch.float32
+    torch.testing.assert_close(
+        centers.double().norm(dim=1), torch.full((classes,), norm, dtype=torch.float64), rtol=1e-6, atol=0
+    )
+    assert (cosines(centers) + 1 / (classes - 1)).abs().max() < 1e-6
+    distance = norm * math.sqrt(2 * classes / (classes - 1))
+    assert torch.pdist(centers.double()).tolist() == pytest.approx([distance] * (classes * (classes - 1) // 2))
+
+
+def test_the_default_norm_is_ten():
+    assert max_mahalanobis_centers(10, 64).double().norm(dim=1).tolist() == pytest.approx([10.0] * 10, abs=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5, 10, 100])
+def test_in_the_plane_they_are_the_regular_polygon(classes):
+    centers = max_mahalanobis_centers(classes, 2, 3.0).double()
+    angles = torch.atan2(centers[:, 1], centers[:, 0]) % (2 * math.pi)
+    expected = 2 * math.pi * torch.arange(classes, dtype=torch.float64) / classes
+    torch.testing.assert_close(angles, expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(centers.norm(dim=1), torch.full_like(angles, 3.0), rtol=1e-6, atol=0)
+
+
+BEST = {4: 109.4712206, 5: 90, 6: 90, 7: 77.8695421, 8: 74.8584922, 9: 70.5287794, 10: 66.1468220, 12: 63.4349488,
+        24: 43.6907671}  # fmt: skip
+"""Smallest angle in degrees of the best known points on a sphere (Tammes' problem; up to 14 and for 24 proven)."""
+
+
+@pytest.mark.parametrize("classes", BEST)
+def test_on_the_sphere_they_are_as_far_apart_as_the_best_known(classes):
+    """Asked is 1 % of the best distance; reached is 0.05 %."""
+    centers = max_mahalanobis_centers(classes, 3, 10.0).double()
+    best = 20 * math.sin(math.radians(BEST[classes]) / 2)
+    assert 0.9995 * best < torch.pdist(centers).min().item() < best * (1 + 1e-6)
+    assert (centers.norm(dim=1) - 10).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(("classes", "dim"), [(6, 4), (7, 4), (8, 4), (12, 10), (20, 10), (100, 64), (128, 64)])
+def test_up_to_twice_the_dimensions_they_meet_rankins_bound(classes, dim):
+    """More than d + 1 vectors cannot all be more than a right angle apart (Rankin 1955)."""
+    centers = max_mahalanobis_centers(classes, dim, 1.0)
+    assert cosines(centers).max().abs() < 1e-6
+    assert centers.sum(0).abs().max() < 1e-5
+    assert (centers.double().norm(dim=1) - 1).abs().max() < 1e-6
+
+
+def test_24_points_in_four_dimensions_are_the_24_cell():
+    assert cosines(max_mahalanobis_centers(24, 4, 1.0)).max().item() == pytest.approx(0.5, abs=1e-4)
+
+
+def test_spread_centres_are_the_same_every_time():
+    from core.losses.centers import _unit_centers
+
+    first = max_mahalanobis_centers(9, 3, 1.0)
+    _unit_centers.cache_clear()
+    assert torch.equal(first, max_mahalanobis_centers(9, 3, 1.0))
+    first += 1  # nobody can spoil what is remembered
+    assert not torch.equal(first, max_mahalanobis_centers(9, 3, 1.0))
+
+
+def test_random_centres_have_the_norm_and_follow_the_generator():
+    first, again, other = (random_centers(10, 64, 10.0, torch.Generator().manual_seed(s)) for s in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert (first.double().norm(dim=1) - 10).abs().max() < 1e-5
+    best = math.sqrt(2 * 10 / 9) * 10
+    assert torch.pdist(first).min() < 0.97 * best
+
+
+def test_a_single_class_has_a_centre():
+    assert max_mahalanobis_centers(1, 3, 2.0).tolist() == [[2.0, 0.0, 0.0]]
+
+
+# CIFAR-100's official coarse label of each fine label, as its files give it.
+COARSE = [
+    4, 1, 14, 8, 0, 6, 7, 7, 18, 3, 3, 14, 9, 18, 7, 11, 3, 9, 7, 11, 6, 11, 5, 10, 7, 6, 13, 15, 3, 15, 0, 11, 1, 10,
+    12, 14, 16, 9, 11, 5, 5, 19, 8, 8, 15, 13, 14, 17, 18, 10, 16, 4, 17, 4, 2, 0, 17, 4, 18, 17, 10, 3, 2, 12, 12, 16,
+    12, 1, 9, 19, 2, 10, 0, 1, 16, 12, 9, 13, 15, 13, 16, 19, 2, 4, 6, 19, 5, 5, 8, 19, 18, 1, 2, 15, 6, 0, 17, 8, 14,
+    13,
+]  # fmt: skip
+
+
+def test_the_superclasses_are_cifar_100s():
+    assert list(cifar100.GROUPS) == COARSE
+    assert len(set(cifar100.CLASSES)) == 100
+    assert cifar100.CLASSES[:3] == ("apple", "aquarium_fish", "baby")
+    assert cifar100.CLASSES[-2:] == ("woman", "worm")
+
+
+def test_hierarchical_centres_are_their_closed_form():
+    """C_1 = 10, C_2 = 1: same superclass sqrt(2 5/4) C_2 apart; others by Pythagoras, subspaces being orthogonal."""
+    centers = hierarchical_centers(cifar100.GROUPS, 256, 10.0, 1.0).double()
+    group = torch.tensor(cifar100.GROUPS)
+    rank = torch.tensor([cifar100.GROUPS[:label].count(g) for label, g in enumerate(cifar100.GROUPS)])
+    between = 100 * 2 * 20 / 19 * (group[:, None] != group)
+    within = 1 * 2 * 5 / 4 * (rank[:, None] != rank)
+    torch.testing.assert_close(torch.cdist(centers, centers).square(), (between + within).double(), rtol=0, atol=1e-4)
+    assert centers.norm(dim=1).tolist() == pytest.approx([math.sqrt(101)] * 100, rel=1e-6)
+    means = torch.stack([centers[group == g].mean(0) for g in range(20)])
+    torch.testing.assert_close(means, max_mahalanobis_centers(20, 256, 10.0).double(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dim", [256, 23, 20])
+def test_hierarchical_centres_group_the_real_superclasses(dim):
+    """The four nearest centres of every class are those of its superclass, whether or not the subspaces fit (23)."""
+    distances = torch.cdist(*[hierarchical_centers(cifar100.GROUPS, dim, 10.0, 1.0)] * 2).fill_diagonal_(torch.inf)
+    for label, nearest in enumerate(distances.topk(4, largest=False).indices.tolist()):
+        siblings = next(names for names in cifar100.SUPERCLASSES.values() if cifar100.CLASSES[label] in names)
+        assert {cifar100.CLASSES[other] for other in nearest} == set(siblings) - {cifar100.CLASSES[label]}
+
+
+def test_groups_may_differ_in_size():
+    centers = hierarchical_centers([0, 1, 1, 1, 0, 2], 10, 5.0, 0.5).double()
+    supers = max_mahalanobis_centers(3, 10, 5.0).double()
+    torch.testing.assert_close(centers[5], supers[2])
+    torch.testing.assert_close((centers[0] + centers[4]) / 2, supers[0], atol=1e-6, rtol=0)
+    assert torch.pdist(centers[[1, 2, 3]]).tolist() == pytest.approx([0.5 * math.sqrt(3)] * 3, rel=1e-5)
+
+
+def test_one_superclass_keeps_its_classes_apart():
+    assert torch.pdist(hierarchical_centers([0, 0, 0], 3, 5.0, 1.0)).tolist() == pytest.approx([math.sqrt(3)] * 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: max_mahalanobis_centers(0, 3, 1.0), "classes must be at least 1; got 0."),
+        (lambda: max_mahalanobis_centers(3, 1, 1.0), "dim must be at least 2 for 3 classes; got 1."),
+        (lambda: max_mahalanobis_centers(3, 0, 1.0), "dim must be at least 2 for 3 classes; got 0."),
+        (lambda: max_mahalanobis_centers(2, 0, 1.0), "dim must be at least 1 for 2 classes; got 0."),
+        (lambda: max_mahalanobis_centers(3, 3, 0.0), "norm must be a finite number greater than 0; got 0.0."),
+        (lambda: max_mahalanobis_centers(3, 3, math.nan), "norm must be a finite number greater than 0; got nan."),
+        (lambda: random_centers(3, 3, math.inf, torch.Generator()), "norm must be a finite number"),
+        (lambda: hierarchical_centers([0, 2], 3), "groups must number the superclasses from 0 without a gap; got [0"),
+        (lambda: hierarchical_centers([], 3), "groups must number the superclasses from 0 without a gap; got []."),
+        (lambda: hierarchical_centers([0, 1], 3, 10.0, -1.0), "sub_norm must be a finite number greater than 0"),
+    ],
+)
+def test_bad_arguments_are_refused_in_one_sentence(call, words):
+    with pytest.raises(ValueError, match=r"\.$") as caught:
+        call()
+    assert str(caught.value).startswith(words)
