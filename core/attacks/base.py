@@ -48,11 +48,14 @@ class Step:
     found: Tensor
     """(N,) bool: `best` fools the network."""
     scalars: dict[str, Tensor]
-    """(N,) each: "loss", "distortion" (L2), "margin" (largest other logit minus the true one, > 0 fools), ..."""
+    """(N,) each: "loss", "distortion" (L2), "margin" (how far the attack leads, > 0 is success: the largest other logit
+    minus the true one, or the target's minus the largest other), ..."""
     finite: Tensor
     """(N,) bool: False where the network or its gradient was not finite and the image was given up."""
     detail: dict[str, Tensor] = field(default_factory=dict)
     """(N, C, H, W) each: the perturbations that this step went through, by name, for attacks that can be watched."""
+    targets: Tensor | None = None
+    """(N,) the class that each image is to be taken for, of a targeted attack."""
 
 
 class Attack(Parameters, abc.ABC):
@@ -136,6 +139,8 @@ class AttackResult:
     """(N, K) of `adversarial_8bit`."""
     trace: dict[str, Tensor] = field(repr=False)
     """(T, N) each scalar at every step; "step" (T,) the steps' numbers."""
+    targets: Tensor | None = None
+    """(N,) the classes of a targeted attack, which "fooled" then requires; -1 for an image that was not attacked."""
 
     @property
     def adversarial_8bit(self) -> Tensor:
@@ -160,13 +165,13 @@ class AttackResult:
 
     @property
     def success(self) -> Tensor:
-        """(N,) bool: correctly classified when clean and not when perturbed, in float."""
+        """(N,) bool: correctly classified when clean; perturbed, in float, not so, or as the target if there is one."""
         return torch.tensor([s == "fooled" for s in self.status])
 
     @property
     def success_8bit(self) -> Tensor:
         """(N,) bool: still fooled after rounding to 8 bits."""
-        return self.success & (self.predictions_8bit != self.labels)
+        return self.success & _named(self.predictions_8bit, self.labels, self.targets)
 
     @property
     def l2(self) -> Tensor:
@@ -177,6 +182,11 @@ class AttackResult:
     def linf(self) -> Tensor:
         """(N,) largest change of one value."""
         return linf(self.perturbation)
+
+
+def _named(predictions: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    """(N,) bool: the prediction is what the attack wanted."""
+    return predictions != labels if targets is None else predictions == targets
 
 
 class Run:
@@ -244,12 +254,16 @@ class Run:
     def result(self) -> AttackResult:
         """What has been reached so far, checked by fresh forward passes."""
         adversarial = self.best()
+        targets = None
+        if self.step is not None and self.step.targets is not None:
+            targets = torch.full_like(self._y, -1)
+            targets[self._attacked] = self.step.targets
         with torch.no_grad():
             logits, logits_8bit = self.model(adversarial), self.model(quantize(adversarial))
         attacked = torch.zeros(len(self._x), dtype=torch.bool)
         attacked[self._attacked.cpu()] = True
         fooled = (
-            (logits.argmax(1) != self._y)
+            _named(logits.argmax(1), self._y, targets)
             & logits.isfinite().all(1)
             & ((adversarial >= 0) & (adversarial <= 1)).flatten(1).all(1)
         )
@@ -275,6 +289,7 @@ class Run:
             logits=logits.cpu(),
             logits_8bit=logits_8bit.cpu(),
             trace=self.trace(),
+            targets=None if targets is None else targets.cpu(),
         )
 
 

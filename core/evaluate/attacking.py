@@ -29,6 +29,8 @@ class Outcome:
     l2: Tensor
     linf: Tensor
     seconds: float
+    targets: Tensor | None = None
+    """Of a targeted attack; -1 for an image that was not attacked."""
 
     @property
     def fooled(self) -> Tensor:
@@ -43,7 +45,8 @@ class Outcome:
     def summary(self) -> dict[str, float | None]:
         """P_suc, the same after rounding to 8 bits, and the conditional mean distortion (None without a success)."""
         l2, linf = self.l2[self.fooled], self.linf[self.fooled]
-        survives = self.fooled & (self.predictions_8bit != self.labels)
+        wanted = self.predictions_8bit != self.labels if self.targets is None else self.predictions_8bit == self.targets
+        survives = self.fooled & wanted
         return {
             "n": self.n,
             "success": float(self.fooled.sum()) / self.n if self.n else None,
@@ -111,6 +114,7 @@ def attack_many(
             if on_progress is not None:
                 on_progress((start + len(part) * step.index / step.total) / len(images))
         results.append(run.result())
+    targets = [r.targets for r in results]  # None too where a batch held nothing to attack
     return Outcome(
         parameters=attack.values(),
         labels=torch.cat([r.labels for r in results]),
@@ -121,4 +125,9 @@ def attack_many(
         l2=torch.cat([r.l2 for r in results]),
         linf=torch.cat([r.linf for r in results]),
         seconds=sum(r.seconds for r in results),
+        targets=None
+        if all(t is None for t in targets)
+        else torch.cat(
+            [torch.full_like(r.labels, -1) if t is None else t for r, t in zip(results, targets, strict=True)]
+        ),
     )
