@@ -2,12 +2,22 @@
 
 from core.attacks.base import ADVICE, Attack, AttackResult, Run, Status, Step, hinge, margin, run
 from core.attacks.cw import CarliniWagner
+from core.attacks.ddn import DDN, SmoothDDN
 from core.attacks.deepfool import DeepFool
+from core.attacks.fgsm import FGSM, IteratedFGSM
+from core.attacks.mim import MomentumIterative
+from core.attacks.pgd import ProjectedGradient, SmoothProjectedGradient
 from core.attacks.scw import SmoothCarliniWagner
+from core.attacks.spsa import SPSA
+from core.attacks.transforms import Noise, Rotation
 
-ATTACKS: dict[str, type[Attack]] = {cls.name: cls for cls in (CarliniWagner, SmoothCarliniWagner, DeepFool)}
+ATTACKS: dict[str, type[Attack]] = {cls.name: cls for cls in (
+    CarliniWagner, SmoothCarliniWagner, DDN, SmoothDDN, DeepFool, FGSM, IteratedFGSM, ProjectedGradient,
+    SmoothProjectedGradient, MomentumIterative, SPSA, Noise, Rotation,
+)}  # fmt: skip
 
 __all__ = [
-    "ADVICE", "ATTACKS", "Attack", "AttackResult", "CarliniWagner", "DeepFool", "Run", "SmoothCarliniWagner",
-    "Status", "Step", "hinge", "margin", "run",
+    "ADVICE", "ATTACKS", "DDN", "FGSM", "SPSA", "Attack", "AttackResult", "CarliniWagner", "DeepFool", "IteratedFGSM",
+    "MomentumIterative", "Noise", "ProjectedGradient", "Rotation", "Run", "SmoothCarliniWagner", "SmoothDDN",
+    "SmoothProjectedGradient", "Status", "Step", "hinge", "margin", "run",
 ]  # fmt: skip

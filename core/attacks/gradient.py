@@ -1,0 +1,257 @@
+r"""What the attacks share that follow a gradient, or that only ask the network: goals, the loss, and the bookkeeping.
+
+The loss is the log odds of the true class, z_t - log sum_{i != t} exp z_i = log(p_t / (1 - p_t)), which the attack
+lowers. It falls exactly when cross-entropy rises, and for each image its gradient is cross-entropy's times
+-1/(1 - p_t) < 0: the attacks here use the gradient's sign or direction, so they take cross-entropy's steps. But it does
+not vanish where the network is sure: cross-entropy's gradient is exactly zero in float32 once the true class leads by
+about 100, as Max-Mahalanobis logits do. The true class is masked with -inf, so logits may all be negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from core.attacks.base import Attack, Step, margin
+from core.attacks.deepfool import gradient
+from core.metrics import l2
+from core.params import Parameters, parameter
+
+Keep = Literal["least distorted", "strongest"]
+_ROUNDING = 1e-6  # a lead this small, beside the logits, may be gone in a batch of another size
+
+
+def log_odds(logits: Tensor, classes: Tensor) -> Tensor:
+    """log(p / (1 - p)) of `classes`: (N, K), (N,) -> (N,)."""
+    others = logits.scatter(1, classes[:, None], -torch.inf).logsumexp(1)
+    return logits.gather(1, classes[:, None])[:, 0] - others
+
+
+class Goal(Parameters):
+    """Away from the true class, or towards a chosen one."""
+
+    goal: Literal["untargeted", "random", "least-likely", "next"] = parameter(
+        "untargeted", paper="MMC reproducibility report, section 4.1",
+        help="Away from the true class to any other; or to one target: drawn at random, the one the network finds "
+        "least likely, or the next in the list. A targeted attack succeeds only if the network names the target.",
+    )  # fmt: skip
+
+    def targets(
+        self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None
+    ) -> Tensor | None:
+        """The class (N,) that each image is to be taken for, never its own; None for an untargeted attack."""
+        if self.goal == "untargeted":
+            return None
+        with torch.no_grad():
+            logits = model(images)
+        classes = logits.shape[1]
+        if classes < 2:
+            raise ValueError(f"goal must be 'untargeted' for a network of {classes} class; got {self.goal!r}.")
+        if self.goal == "least-likely":
+            return logits.scatter(1, labels[:, None], torch.inf).argmin(1)
+        shift = (
+            torch.ones_like(labels)
+            if self.goal == "next"
+            else torch.randint(1, classes, labels.shape, generator=generator, device=labels.device)
+        )
+        return (labels + shift) % classes
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the network said of the images under attack. Per image (n,); the gradient is (n, C, H, W)."""
+
+    gradient: Tensor
+    """Of the loss with respect to the image; zero where the loss does not depend on it, or if not asked for."""
+    lead: Tensor
+    """How far the attack leads: > 0 is success."""
+    fools: Tensor
+    sound: Tensor
+    """Logits and gradient are finite."""
+
+
+class Search:
+    """N images under attack: which are still in the batch, the best of each so far, and the Step that tells of it.
+
+    x: the clean images still under attack, in the order of `rows`, their numbers. Images leave through `stay`.
+    keep: "least distorted" keeps the success of the smallest cost (the L2 distortion, unless `record` is told another),
+    and the iterate nearest to success where there is none; "strongest" keeps the largest lead.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        total: int,
+        targets: Tensor | None = None,
+        keep: Keep = "least distorted",
+    ) -> None:
+        n = len(images)
+        self.model, self.total, self.targets, self.keep = model, total, targets, keep
+        self.x, self.rows = images, torch.arange(n, device=images.device)
+        self._class = labels if targets is None else targets
+        self._sign = 1 if targets is None else -1
+        self._current, self._best = images.clone(), images.clone()
+        self._cost = images.new_full((n,), torch.inf)
+        self._lead = torch.full_like(self._cost, -torch.inf)
+        self._found = torch.zeros(n, dtype=torch.bool, device=images.device)
+        self._finite = torch.ones_like(self._found)
+        self._scalars = {name: torch.full_like(self._cost, torch.nan) for name in ("loss", "distortion", "margin")}
+
+    def lead(self, logits: Tensor, count: int = 1) -> Tensor:
+        """How far the attack leads (count * n,), for the logits of `count` copies of the batch, one after the other."""
+        return self._sign * margin(logits, self._class[self.rows].repeat(count))
+
+    def probe(self, x: Tensor, backward: bool = True) -> Probe:
+        """Ask the network about the iterates `x` (n, C, H, W) and record them."""
+        classes = self._class[self.rows]
+        x = x.detach().requires_grad_(backward)
+        with torch.set_grad_enabled(backward):
+            logits = self.model(x)
+            loss = self._sign * log_odds(logits, classes)
+        slope = gradient(loss, x) if backward else torch.zeros_like(x)
+        sound = slope.flatten(1).isfinite().all(1)
+        lead, fools, sound = self.record(x.detach(), logits.detach(), loss.detach(), sound=sound)
+        return Probe(slope, lead, fools, sound)
+
+    def record(
+        self,
+        x: Tensor,
+        logits: Tensor,
+        loss: Tensor | None = None,
+        cost: Tensor | None = None,
+        sound: Tensor | None = None,
+        **scalars: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Take note of the iterates `x` and of what the network says of them; returns (lead, fools, sound), (n,) each.
+
+        sound: what else must be finite. scalars: more of them for the trace.
+        """
+        rows, classes = self.rows, self._class[self.rows]
+        finite = logits.isfinite().all(1)
+        sound = finite if sound is None else sound & finite
+        if loss is None:
+            loss = self._sign * log_odds(logits, classes)
+        lead = self.lead(logits)
+        fools = finite & (lead > _ROUNDING * logits.abs().amax(1))
+        distortion = l2(x, self.x)
+        cost = distortion if cost is None else cost
+        found, best = self._found[rows], self._lead[rows]
+        if self.keep == "strongest":
+            improved = lead > best
+        else:
+            improved = torch.where(fools, ~found | (cost < self._cost[rows]), ~found & (lead > best))
+        better = rows[improved & sound]
+        self._best[better] = x[improved & sound]
+        self._cost[better] = cost[improved & sound]
+        self._lead[better] = lead[improved & sound]
+        self._found[rows] = found | (fools & sound)
+        self._finite[rows] &= sound
+        self._current[rows] = x
+        for name, values in {"loss": loss, "distortion": distortion, "margin": lead, **scalars}.items():
+            self._scalars.setdefault(name, torch.full_like(self._cost, torch.nan))[rows] = values
+        return lead, fools, sound
+
+    def stay(self, going: Tensor) -> None:
+        """Go on with the images of the mask `going` (n,) only."""
+        self.x, self.rows = self.x[going], self.rows[going]
+
+    def step(self, index: int) -> Step:
+        """The Step to yield: the last one where no image is left."""
+        return Step(
+            index if len(self.rows) else self.total, self.total, self._current, self._best, self._found,
+            dict(self._scalars), self._finite, targets=self.targets,
+        )  # fmt: skip
+
+
+def norms(x: Tensor) -> Tensor:
+    """L2 norm per image of (N, C, H, W), as (N, 1, 1, 1)."""
+    return l2(x).view(-1, 1, 1, 1)
+
+
+def unit(x: Tensor) -> Tensor:
+    """x (N, C, H, W) at norm 1 per image; what is zero stays zero."""
+    length = norms(x)
+    return x / torch.where(length > 0, length, 1)
+
+
+def clipped(images: Tensor, r: Tensor) -> Tensor:
+    """c(x_o + r): in [0, 1]. Clipping never lengthens r, since x_o lies in [0, 1]."""
+    return (images + r).clamp(0, 1)
+
+
+class Descent:
+    """The rule by which iterates move against the gradient, n(g) and c(x) of eq. 11, for the images in the batch."""
+
+    def start(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Where to start from, (N, C, H, W)."""
+        return images
+
+    def move(self, x: Tensor, gradient: Tensor, images: Tensor) -> Tensor:
+        """The next iterates; `images` are the clean ones."""
+        raise NotImplementedError
+
+    def stay(self, going: Tensor) -> None:
+        """Go on with these images only."""
+
+
+class IteratedGradient(Attack, Goal):
+    """Eqs. 10 and 11 of Smooth Adversarial Examples: x <- c(x - n(gradient of the loss)), for a target distortion.
+
+    Images leave at their first success (unless the strongest is wanted), and where the gradient is zero or not finite.
+    """
+
+    updates: int = parameter(
+        20, ge=1, le=10_000, step=1, slider=(1, 100), unit="steps",
+        help="Steps along the gradient. Each costs one forward and one backward pass.",
+    )  # fmt: skip
+    keep: Keep = parameter(
+        "least distorted", advanced=True,
+        help="Stop at an image's first success and keep the least distorted; or make all steps and keep the one that "
+        "fools with the largest lead, which other networks are likelier to fall for too.",
+    )  # fmt: skip
+
+    def descent(self, images: Tensor) -> Descent:
+        raise TypeError(f"{type(self).__name__} does not say how it descends")
+
+    def steps(
+        self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
+    ) -> Iterator[Step]:
+        yield from iterate(
+            self.descent(images), self.updates, self.keep, model, images, labels,
+            self.targets(model, images, labels, generator), generator,
+        )  # fmt: skip
+
+
+def iterate(
+    descent: Descent,
+    updates: int,
+    keep: Keep,
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
+    generator: torch.Generator | None,
+) -> Iterator[Step]:
+    """The loop of eqs. 10 and 11. Yields the iterates after each move, not the start."""
+    search = Search(model, images, labels, updates, targets, keep)
+    x = descent.start(images, generator)
+    for index in range(updates + 1):
+        probe = search.probe(x, backward=index < updates)
+        going = probe.sound & probe.gradient.flatten(1).any(1)
+        if keep == "least distorted":
+            going &= ~probe.fools
+        if index < updates and not bool(going.all()):
+            search.stay(going)
+            descent.stay(going)
+            x = x[going]
+        if index or not len(search.rows):
+            yield search.step(index)
+        if index == updates or not len(search.rows):
+            return
+        x = descent.move(x, probe.gradient[going], search.x)

@@ -1,0 +1,156 @@
+"""DDN and sDDN against closed forms on linear classifiers, Foolbox, and each other."""
+
+import pytest
+import torch
+
+from core.attacks import run
+from core.attacks.ddn import DDN, SmoothDDN, SmoothMetric
+from core.attacks.gradient import unit
+from core.graph import PixelGraph, Smoother
+from core.metrics import l2, roughness
+from tests.core.attacks.test_gradient import Small
+from tests.problems import linear
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 6, 7)])
+@pytest.mark.parametrize(
+    ("attack", "tolerance"),
+    [(DDN(), 0.005), (DDN(passes=25), 0.01), (DDN(passes=100, schedule="original"), 0.05)],
+    ids=["50", "25", "original"],
+)
+def test_ddn_reaches_the_boundary_of_a_linear_classifier(shape, attack, tolerance):
+    problem = linear(n=6, shape=shape)
+    result = run(attack, problem.model, problem.images, problem.labels)
+    shortest = l2(problem.nearest)
+    assert result.status == ("fooled",) * 6
+    assert bool((result.l2 >= shortest * (1 - 1e-4)).all())
+    assert bool((result.l2 <= shortest * (1 + tolerance)).all())
+
+
+def smooth_nearest(problem, attack):
+    """b K w / (w.K w), with explicit matrices L_alpha and K = s_alpha(1)^{-1/2} L_alpha^-1 s_alpha(1)^{-1/2}."""
+    rows = []
+    graph = attack.graph(problem.images.double())
+    for i in range(len(problem.images)):
+        S = graph.dense(i)
+        inverse = torch.linalg.inv((torch.eye(len(S)) - attack.alpha * S) / (1 - attack.alpha))
+        scale = inverse.sum(1).rsqrt()
+        w = problem.normal[i].double().flatten(1)  # (C, n): the channels are smoothed alike
+        kw = (scale * w) @ inverse * scale
+        rows.append(problem.gap[i] * kw / (w * kw).sum())
+    return torch.stack(rows).view_as(problem.images)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 0.95, 0.997])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 6, 7)])
+def test_sddn_reaches_the_nearest_point_in_its_own_energy(shape, alpha):
+    problem = linear(n=6, shape=shape)
+    attack = SmoothDDN(alpha=alpha)
+    expected = smooth_nearest(problem, attack)
+    inside = problem.images + 1.05 * expected
+    assert bool(((inside > 0) & (inside < 1)).all())  # else the closed form would not hold
+    result = run(attack, problem.model, problem.images, problem.labels)
+    assert result.status == ("fooled",) * 6
+    assert bool((l2(result.perturbation - expected) <= 0.01 * l2(expected)).all())
+
+
+def test_the_closed_form_is_the_nearest_in_energy():
+    """No other point of the boundary has less r'K^-1 r."""
+    problem, attack = linear(n=1), SmoothDDN(alpha=0.9)
+    r = smooth_nearest(problem, attack).flatten()
+    S = attack.graph(problem.images.double()).dense(0)
+    inverse = torch.linalg.inv((torch.eye(len(S)) - 0.9 * S) / 0.1)
+    scale = inverse.sum(1).rsqrt()
+    energy = torch.linalg.inv(scale[:, None] * inverse * scale)
+    w = problem.normal.double().flatten()
+    assert float(w @ r) == pytest.approx(float(problem.gap), rel=1e-5)
+    for seed in range(20):
+        other = torch.randn(len(r), dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+        other = other - (w @ other) / (w @ w) * w  # along the boundary
+        for t in (-0.1, 0.1):
+            assert (r + t * other) @ energy @ (r + t * other) > r @ energy @ r
+
+
+def test_its_metric_is_symmetric_positive_and_similar_to_the_normalised_smoother():
+    images = torch.rand(1, 1, 5, 6, dtype=torch.float64)
+    smoother = Smoother(PixelGraph(images), 0.95)
+    metric = SmoothMetric(smoother, images)
+    basis = torch.eye(30, dtype=torch.float64).view(30, 1, 5, 6)
+    K = torch.cat([metric(e[None]).flatten(1) for e in basis]).T
+    hat = torch.cat([smoother(e[None]).flatten(1) for e in basis]).T
+    assert torch.allclose(K, K.T, atol=1e-10)
+    gains = torch.linalg.eigvalsh(K)
+    assert gains.min() > 0
+    assert float(gains.max()) == pytest.approx(1)  # that of s^ of a constant
+    assert torch.allclose(torch.linalg.eigvals(hat).real.sort().values, gains, atol=1e-9)
+
+
+def test_without_smoothing_sddn_is_ddn():
+    problem = linear(n=4, classes=4, seed=2)
+    plain = run(DDN(), problem.model, problem.images, problem.labels)
+    assert torch.equal(
+        run(SmoothDDN(alpha=0.0), problem.model, problem.images, problem.labels).adversarial, plain.adversarial
+    )
+    smooth = run(SmoothDDN(alpha=0.95), problem.model, problem.images, problem.labels)
+    assert bool((smooth.l2 > plain.l2).all())
+    assert bool((roughness(smooth.perturbation, 1.0, True) < 0.7 * roughness(plain.perturbation, 1.0, True)).all())
+
+
+@pytest.mark.parametrize("schedule", ["estimated", "original"])
+def test_the_norm_follows_the_success(schedule):
+    """The next iterate is shorter after a success and longer after a failure; nothing is clipped here."""
+    problem = linear(n=3)
+    before = None
+    for step in DDN(schedule=schedule, passes=20).steps(problem.model, problem.images, problem.labels):
+        norm, fools = step.scalars["distortion"].clone(), step.scalars["margin"] > 0
+        if step.index > 2:
+            assert bool((torch.where(before[1], norm < before[0], norm > before[0])).all())
+        if step.index == 2 and schedule == "original":
+            assert norm.tolist() == pytest.approx([1.0] * 3, rel=1e-5)
+        before = norm, fools
+
+
+def test_the_first_step_lands_just_behind_the_linearised_boundary():
+    problem = linear(n=3)
+    steps = DDN().steps(problem.model, problem.images, problem.labels)
+    next(steps)
+    second = next(steps)
+    assert second.found.all()
+    assert torch.allclose(second.scalars["distortion"], 1.02 * l2(problem.nearest) + 1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("cls", [DDN, SmoothDDN])
+def test_quantised_successes_survive_8_bits(cls):
+    problem = linear(n=6, classes=3, seed=4)
+    result = run(cls(quantised=True), problem.model, problem.images, problem.labels)
+    levels = result.adversarial * 255
+    assert torch.allclose(levels, levels.round(), atol=1e-3)
+    assert bool(result.success_8bit.all())
+
+
+def test_black_and_white_pixels_only_move_inwards():
+    images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)).round()
+    model = Small(64, 4, 0)
+    labels = model(images).argmax(1)
+    for attack in (DDN(), SmoothDDN(alpha=0.9)):
+        result = run(attack, model, images, labels)
+        assert result.success.any()
+
+
+def test_foolbox_needs_no_less():
+    foolbox = pytest.importorskip("foolbox")
+    images = torch.rand(10, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    model = Small(64, 6, 1).eval()
+    labels = model(images).argmax(1)
+    ours = run(DDN(), model, images, labels)
+    theirs = foolbox.attacks.DDNAttack(steps=100, init_epsilon=1.0, gamma=0.05).run(
+        foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), images, foolbox.criteria.Misclassification(labels)
+    )
+    assert ours.status == ("fooled",) * 10
+    assert float((ours.l2 / l2(theirs - images)).mean()) < 1.03
+
+
+def test_unit_of_nothing_is_nothing():
+    x = torch.zeros(2, 1, 2, 2)
+    x[1] = 3
+    assert unit(x).flatten(1).norm(dim=1).tolist() == [0, 1]
