@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from core.attacks.cw import CarliniWagnerBase, Variable
+from core.attacks.cw import PAPER_SEARCH, CarliniWagnerBase, Variable, reach
 from core.graph import GraphParameters, Smoother
 from core.params import parameter
 
@@ -29,6 +29,13 @@ class Smooth:
     def image(self, v: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         r = self.smoother(v)
         return (images + r).clamp(0, 1), r
+
+    def reach(self, slope: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:
+        z = torch.zeros_like(slope, requires_grad=True)
+        with torch.enable_grad():
+            (slope,) = torch.autograd.grad(self.smoother(z), z, slope)
+        step, ascent = reach(slope, gap)
+        return step, self.smoother(ascent)
 
     def keep(self, rows: Tensor) -> Smooth:
         return Smooth(self.smoother[rows])
@@ -49,8 +56,8 @@ class SmoothCarliniWagner(CarliniWagnerBase, GraphParameters):
     )
     paper: ClassVar[str] = "Smooth Adversarial Examples, section 4.2, eqs. 16 to 19"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper, MNIST": {"alpha": 0.95, "margin": 1.0, "learning_rate": 0.1, "initial_c": 15.0},
-        "paper, ImageNet": {"alpha": 0.997, "margin": 0.0, "learning_rate": 0.1, "initial_c": 100.0},
+        "paper, MNIST": {"alpha": 0.95, "margin": 1.0, "initial_c": 15.0, **PAPER_SEARCH},
+        "paper, ImageNet": {"alpha": 0.997, "margin": 0.0, "initial_c": 100.0, **PAPER_SEARCH},
     }
 
     alpha: float = parameter(
