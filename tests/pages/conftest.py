@@ -23,5 +23,5 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def lab() -> Lab:
-    """The Attack lab, just opened from the start page."""
+    """The Attack lab, just opened."""
     return Lab()

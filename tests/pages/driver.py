@@ -47,9 +47,8 @@ def levels(image: torch.Tensor) -> np.ndarray:
     return array[..., 0] if array.shape[-1] == 1 else array
 
 
-def open_page(page: str = "") -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT).run()
-    return app.switch_page(page).run() if page else app
+def open_start() -> AppTest:
+    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT).run()
 
 
 def markup(app: AppTest) -> str:
@@ -72,7 +71,7 @@ class Lab:
     """The Attack lab with the C4 on MNIST; attacks are made small by `quick`."""
 
     def __init__(self, **state: Any) -> None:
-        self.app = open_page()
+        self.app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
         for key, value in state.items():
             self.app.session_state[key.replace("__", ".")] = value
         self.app.switch_page("pages/1_Attack_lab.py").run()
@@ -173,7 +172,10 @@ class Lab:
         return re.sub(r"\\(\W)", r"\1", "\n".join(element.value for kind in kinds for element in kind))
 
 
-QUICK: dict[str, Any] = {"iterations": 10, "search_steps": 2, "steps": 8, "trials": 20, "queries": 64, "samples": 16}
+QUICK: dict[str, Any] = {
+    "iterations": 10, "search_steps": 2, "passes": 10, "updates": 5, "rounds": 3, "samples": 16, "levels": 3,
+    "trials": 5, "angles": 5, "shifts": 3,
+}  # fmt: skip
 """Values that keep any attack short, by the names that attacks give to their budgets."""
 
 

@@ -1,5 +1,7 @@
 """The Attack lab: every picture and every number on the page is what core computes, and nothing is computed twice."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from core.attacks import ATTACKS, AttackResult, Run, run
 from core.magnify import display_scale, magnify, to_display
 from core.metrics import l2, linf, psnr, roughness, ssim
 from pages.parts import attacking
+from pages.parts.jobs import AT_ONCE, Busy, Job, Progress
 
 MNIST = data.gallery.read("mnist")
 SHORT = {"iterations": 10, "search_steps": 2}
@@ -268,3 +271,52 @@ def test_the_network_is_switched(lab: Lab):
     assert [value for _, value in lab.bars] == percent(logits)
     lab.app.selectbox(key="lab.model").set_value("mnist-c4-ce").run()
     assert lab.verdict is not None  # the result belongs to this network and picture
+
+
+def test_waiting_for_a_free_place(lab: Lab):
+    go = threading.Event()
+
+    def busy():
+        while not go.wait(0.01):
+            yield Progress(0.5, None)
+
+    others: list[Job[None, None]] = [Job(busy) for _ in range(AT_ONCE)]
+    try:
+        while any(job.progress is None for job in others):
+            others[0].wait(0.01)
+        lab.set(**SHORT)
+        lab.press("Run")
+        assert [bar.text for bar in lab.app.get("progress")] == ["Waiting for a free place"]
+        lab.press("Stop")
+        lab.finish()
+        assert list(lab.pictures) == ["Original", "Magnified original"]
+        assert lab.errors == []
+        lab.press("Run")
+    finally:
+        go.set()
+    lab.finish()
+    assert lab.verdict is not None
+
+
+def test_what_goes_wrong_is_said_once(lab: Lab, monkeypatch: pytest.MonkeyPatch):
+    def crowded(*_):
+        raise Busy("Too many people.")
+
+    def broken(*_):
+        raise ValueError("logits must be finite; got nan.")
+
+    lab.set(**SHORT)
+    with monkeypatch.context() as patch:
+        patch.setattr(attacking, "start", crowded)
+        lab.press("Run")
+    assert lab.errors == ["Too many people."]
+    lab.rerun()
+    assert lab.errors == []
+    with monkeypatch.context() as patch:
+        patch.setattr(attacking, "Run", broken)
+        lab.press("Run")
+        lab.finish()
+    assert lab.errors == ["logits must be finite; got nan."]
+    lab.run()
+    assert lab.errors == []
+    assert lab.verdict is not None

@@ -2,9 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
-from driver import Lab, quick
+from driver import Lab, levels, quick
 
 from core import data, models
 from core.attacks import ADVICE, ATTACKS, run
@@ -51,6 +52,12 @@ def test_every_attack_runs(name: str):
         assert lab.verdict is None
         assert ADVICE[result.status[0]] in lab.words
     assert f"{cls.title} on" in lab.words
+    if frames := lab.shown.run.frames:  # an attack that can be watched step by step
+        detail = frames[0].detail
+        gain = 0.5 / (max(float(r.abs().max()) for r in detail.values()) or 0.5)
+        for title, r in detail.items():
+            np.testing.assert_array_equal(lab.pictures[title].levels, levels((0.5 + gain * r).clamp(0, 1)))
+        assert f"×{gain:.3g}" in lab.words
 
 
 @EVERY

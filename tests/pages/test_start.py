@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from driver import FIGURE, ROOT, TIMEOUT, decode, figures, levels, markup, open_page
+from driver import FIGURE, ROOT, TIMEOUT, decode, figures, levels, markup, open_start
 
 from core import data, models
 from core.data import photos
@@ -27,7 +27,7 @@ def picture(name: str) -> torch.Tensor:
 
 
 def test_six_pictures_and_their_labels():
-    app = open_page()
+    app = open_start()
     assert not app.exception
     shown = list(FIGURE.finditer(markup(app)))
     assert [html.unescape(match["title"]) for match in shown] == [*TITLES, *["… magnified"] * 3]
@@ -90,7 +90,7 @@ def test_the_magnified_pictures_share_the_scale_that_is_told():
 
 
 def test_the_button_leads_to_the_lab():
-    app = open_page()
+    app = open_start()
     (button,) = app.button
     button.click().run(timeout=TIMEOUT)
     assert not app.exception
