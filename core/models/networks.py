@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.models.efficientnet import EfficientNetLite
+from core.models.heads import Embedding
 from core.models.residual import PreActResNet18, ResNet32, conv
 
 
@@ -116,6 +117,9 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
     """Give every convolution and linear layer He-normal weights and zero biases, from `generator` alone.
 
     Batch norms begin as the identity with fresh statistics. Residual branches are not begun at zero: the papers do not.
+    An embedding that nothing normalises begins at a tenth of that: from He's scale its outputs lie beyond the centres
+    of a Max-Mahalanobis loss, and shrinking them kills a network without batch norm (C4 on 6,000 digits, one epoch of
+    Adam: 33 % right instead of 95 %).
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -124,3 +128,6 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
                 nn.init.zeros_(layer.bias)
         elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             layer.reset_parameters()
+    for layer in module.modules():
+        if isinstance(layer, Embedding) and layer.norm == "none":
+            layer.linear.weight.data.mul_(0.1)

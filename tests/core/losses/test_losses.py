@@ -278,6 +278,16 @@ def test_mmc_logits_are_negative_squared_distances_and_never_positive(half):
     assert head(centers).diagonal().abs().max() == 0
 
 
+def test_a_fresh_network_starts_between_the_centres():
+    """Its features are short beside the centres, so the loss starts near C_MM^2 / 2 and the network learns at once."""
+    loss = MaxMahalanobis()
+    model = make(loss)
+    x, y = blobs()
+    z = model.features(x)
+    assert z.norm(dim=1).max() < 3
+    assert loss(model.head, z, y).item() == pytest.approx(50, rel=0.1)
+
+
 def test_the_attacks_margin_is_right_on_logits_that_are_all_negative():
     """Between the centres of 0 and 1, a step towards 1 makes the margin positive; the hinge has a gradient."""
     head = CenterHead(9, 10)
