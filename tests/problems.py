@@ -37,13 +37,21 @@ class LinearProblem:
 
 
 def linear(
-    n: int = 4, classes: int = 2, shape: tuple[int, int, int] = (1, 8, 8), seed: int = 0, shift: float = 0.0
+    n: int = 4,
+    classes: int = 2,
+    shape: tuple[int, int, int] = (1, 8, 8),
+    seed: int = 0,
+    shift: float = 0.0,
+    spread: float = 0.1,
+    offset: float = 0.0,
 ) -> LinearProblem:
-    """A random linear problem in float32; shift is added to every logit."""
+    """A random linear problem in float32. shift is added to every logit, offset to class 1's weights; spread is the
+    pixels' standard deviation about grey."""
     generator = torch.Generator().manual_seed(seed)
     size = shape[0] * shape[1] * shape[2]
     weights = torch.randn(classes, size, generator=generator)
-    images = 0.5 + 0.1 * torch.randn(n, *shape, generator=generator).clamp(-2, 2)
+    weights[1] += offset
+    images = 0.5 + spread * torch.randn(n, *shape, generator=generator).clamp(-2, 2)
     model = Linear(weights, shift - weights.sum(1) / 2)  # all classes tie at middle grey
     logits = model(images)
     labels = logits.argmax(1)
@@ -56,3 +64,21 @@ def linear(
     gap, normal = gaps[rows, k], normals[rows, k]
     nearest = (gap / normal.square().sum(1))[:, None] * normal
     return LinearProblem(model, images, labels, nearest.view_as(images), normal.view_as(images), gap)
+
+
+class Constant(nn.Module):
+    """One class for everything; what the logits have to do with x is the argument."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = torch.tensor([[3.0, 1.0, 2.0]]).repeat(len(x), 1)
+        if self.kind == "without gradient":
+            return logits
+        if self.kind == "zero gradient":
+            return logits + 0 * x.sum((1, 2, 3))[:, None]
+        if self.kind == "tiny gradient":
+            return logits + 1e-30 * x.flatten(1)[:, :3]
+        return logits + (x - 0.5).sum((1, 2, 3))[:, None].abs().sqrt()  # NaN gradient at middle grey

@@ -8,16 +8,17 @@ from core.attacks.fgsm import FGSM, IteratedFGSM
 from core.attacks.mim import MomentumIterative
 from core.attacks.pgd import ProjectedGradient, SmoothProjectedGradient
 from core.attacks.scw import SmoothCarliniWagner
+from core.attacks.smoothfool import SmoothFool
 from core.attacks.spsa import SPSA
 from core.attacks.transforms import Noise, Rotation
 
 ATTACKS: dict[str, type[Attack]] = {cls.name: cls for cls in (
-    CarliniWagner, SmoothCarliniWagner, DDN, SmoothDDN, DeepFool, FGSM, IteratedFGSM, ProjectedGradient,
+    CarliniWagner, SmoothCarliniWagner, DDN, SmoothDDN, DeepFool, SmoothFool, FGSM, IteratedFGSM, ProjectedGradient,
     SmoothProjectedGradient, MomentumIterative, SPSA, Noise, Rotation,
 )}  # fmt: skip
 
 __all__ = [
     "ADVICE", "ATTACKS", "DDN", "FGSM", "SPSA", "Attack", "AttackResult", "CarliniWagner", "DeepFool", "IteratedFGSM",
     "MomentumIterative", "Noise", "ProjectedGradient", "Rotation", "Run", "SmoothCarliniWagner", "SmoothDDN",
-    "SmoothProjectedGradient", "Status", "Step", "hinge", "margin", "run",
+    "SmoothFool", "SmoothProjectedGradient", "Status", "Step", "hinge", "margin", "run",
 ]  # fmt: skip

@@ -7,25 +7,7 @@ from torch import Tensor, nn
 from core.attacks import run
 from core.attacks.deepfool import DeepFool
 from core.metrics import l2
-from tests.problems import Linear, linear
-
-
-class Constant(nn.Module):
-    """One class for everything; what the logits have to do with x is the argument."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self.kind = kind
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits = torch.tensor([[3.0, 1.0, 2.0]]).repeat(len(x), 1)
-        if self.kind == "without gradient":
-            return logits
-        if self.kind == "zero gradient":
-            return logits + 0 * x.sum((1, 2, 3))[:, None]
-        if self.kind == "tiny gradient":
-            return logits + 1e-30 * x.flatten(1)[:, :3]
-        return logits + (x - 0.5).sum((1, 2, 3))[:, None].abs().sqrt()  # NaN gradient at middle grey
+from tests.problems import Constant, Linear, linear
 
 
 @pytest.mark.parametrize("classes", [2, 5])

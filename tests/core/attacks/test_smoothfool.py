@@ -1,0 +1,203 @@
+"""SmoothFool against closed forms; SmoothClip against Algorithm 1; and everything it could choke on."""
+
+import pytest
+import torch
+from scipy.signal import convolve2d
+from torch import Tensor, nn
+
+from core.attacks import run
+from core.attacks.deepfool import DeepFool
+from core.attacks.smoothfool import SmoothFool, smooth_clip, smooth_normal
+from core.filters import kernel, low_pass, low_pass_matrix
+from core.metrics import l2, roughness
+from tests.problems import Constant, Linear, linear
+
+
+def network(classes: int = 6, shape: tuple[int, int, int] = (1, 8, 8)) -> nn.Module:
+    torch.manual_seed(0)
+    size = shape[0] * shape[1] * shape[2]
+    return nn.Sequential(nn.Flatten(), nn.Linear(size, 32), nn.Tanh(), nn.Linear(32, classes)).requires_grad_(False)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "linear", "uniform"])
+@pytest.mark.parametrize(("classes", "shape"), [(2, (1, 12, 12)), (4, (3, 9, 10))])
+def test_linear_classifier_has_the_closed_form(kind, classes, shape):
+    problem = linear(n=5, classes=classes, shape=shape)
+    smooth = low_pass(problem.normal, kernel(kind, 1.2))
+    length = problem.gap / (problem.normal * smooth).sum((1, 2, 3))
+    expected = length.view(-1, 1, 1, 1) * smooth
+    for overshoot in (0.0, 0.02):
+        attack = SmoothFool(sigma_g=1.2, smoothing_kernel=kind, overshoot=overshoot)
+        result = run(attack, problem.model, problem.images, problem.labels)
+        assert result.status == ("fooled",) * 5
+        assert (result.trace["clip_steps"] == 0).all()  # nothing left [0, 1]
+        error = l2(result.perturbation - (1 + overshoot) * expected)
+        behind = 1.02e-4 * l2(expected) / l2(problem.nearest)  # DeepFool's constant, projected likewise
+        assert (error <= behind + 1e-3 * l2(expected)).all()
+        assert (error <= 0.02 * l2(expected)).all()
+
+
+def test_a_narrow_filter_makes_it_deepfool():
+    model, images = network(), torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    labels = model(images).argmax(1)
+    deepfool = run(DeepFool(relaxation=1), model, images, labels)
+    smoothfool = run(SmoothFool(sigma_g=0.1, smooth_clip="plain"), model, images, labels)
+    assert all(deepfool.success)
+    assert all(smoothfool.success)
+    cosine = torch.cosine_similarity(deepfool.perturbation.flatten(1), smoothfool.perturbation.flatten(1))
+    assert (cosine > 0.97).all()
+    assert torch.allclose(deepfool.l2, smoothfool.l2, rtol=0.05)
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
+def test_the_widest_filter_adds_a_constant(shape):
+    problem = linear(n=3, shape=shape, spread=0.01, offset=0.3)  # normals with a mean: a constant can fool
+    result = run(SmoothFool(sigma_g=200), problem.model, problem.images, problem.labels)
+    assert result.status == ("fooled",) * 3
+    deviation = result.perturbation.std((2, 3))
+    assert (deviation < 0.01 * result.perturbation.mean((2, 3)).abs()).all()
+
+
+def test_it_is_smoother_than_deepfool():
+    model, images = network(shape=(1, 12, 12)), torch.rand(8, 1, 12, 12, generator=torch.Generator().manual_seed(1))
+    labels = model(images).argmax(1)
+    deepfool, smooth = (run(attack, model, images, labels) for attack in (DeepFool(), SmoothFool(sigma_g=2)))
+    assert all(smooth.success)
+    share = roughness(smooth.perturbation, 1.0, normalised=True)
+    assert share.mean() <= roughness(deepfool.perturbation, 1.0, normalised=True).mean() / 4
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "uniform"])
+def test_a_normal_of_the_filters_negative_frequencies_is_still_smoothed_uphill(kind):
+    g = kernel(kind, 2.0, dtype=torch.float64)
+    values, vectors = torch.linalg.eigh(low_pass_matrix(g, 24))
+    assert values[0] < -1e-3
+    w = torch.outer(vectors[:, 0], vectors[:, -1])[None, None]
+    assert (w * low_pass(w, g)).sum() < 0  # eq. 7 would step away from the boundary
+    smooth, along = smooth_normal(w, g)
+    assert torch.allclose(along, low_pass(w, g).square().sum())
+    assert torch.allclose(along, (w * smooth).sum())
+    model = Linear(torch.stack([torch.zeros(24 * 24), w.flatten().float()]), torch.tensor([0.1, 0.0]))
+    images = torch.full((1, 1, 24, 24), 0.5)
+    images = images - 0.1 * w.float() * (w.float() * images).sum()
+    assert run(SmoothFool(smoothing_kernel=kind), model, images, torch.tensor([0])).status == ("fooled",)
+
+
+def test_an_ordinary_normal_is_smoothed_once():
+    w = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    g = kernel("gaussian", 2.0)
+    assert torch.equal(smooth_normal(w, g)[0], low_pass(w, g))
+
+
+def _one_step(x: Tensor, r: Tensor, g: Tensor, rule: str, epsilon: float) -> Tensor:
+    """Algorithm 1 and the released step, written out for one image (H, W) with scipy's convolution."""
+    kernel_2d = torch.outer(g, g).numpy()
+    z = (x + r).double()
+    above, below = (
+        torch.from_numpy(convolve2d(mask.double().numpy(), kernel_2d, mode="same")) for mask in (z > 1, z < 0)
+    )
+    if rule == "paper":
+        return r - epsilon * ((z - 1).max().clamp_min(0) * above + z.min().clamp_max(0) * below)
+    up = max(0.1 * float((z - 1).max()), 0.01) * above / above.max() if (z > 1).any() else 0 * above
+    down = max(0.1 * float(-z.min()), 0.01) * below / below.max() if (z < 0).any() else 0 * below
+    return r - up + down
+
+
+@pytest.mark.parametrize(("rule", "epsilon"), [("paper", 1.0), ("paper", 0.3), ("released", 1.0)])
+def test_smooth_clip_follows_the_algorithm(rule, epsilon):
+    generator = torch.Generator().manual_seed(0)
+    g = kernel("gaussian", 1.5, dtype=torch.float64)
+    x = torch.rand(1, 1, 14, 14, generator=generator, dtype=torch.float64)
+    r = low_pass(2 * torch.randn(1, 1, 14, 14, generator=generator, dtype=torch.float64), g)
+    expected = r[0, 0]
+    steps = 0
+    while max(float((x[0, 0] + expected).max()) - 1, -float((x[0, 0] + expected).min())) > 1e-3:
+        expected = _one_step(x[0, 0], expected, g, rule, epsilon)
+        steps += 1
+    assert steps > 2
+    clipped, overflow, count = smooth_clip(x, r, g, rule, epsilon, limit=10_000)
+    assert int(count) == steps
+    assert float(overflow) <= 1e-3
+    assert torch.allclose(clipped[0, 0], expected, atol=1.1e-3)
+
+
+@pytest.mark.parametrize("rule", ["paper", "released", "plain"])
+def test_white_and_black_are_legal(rule):
+    images = torch.stack([torch.ones(1, 9, 9), torch.zeros(1, 9, 9)])
+    g = kernel("gaussian", 1.0)
+    for r in (torch.zeros_like(images), 0.5 - images):  # nothing, and inwards
+        clipped, overflow, steps = smooth_clip(images, r, g, rule)
+        assert torch.equal(clipped, r)
+        assert not overflow.any()
+        assert not steps.any()
+
+
+@pytest.mark.parametrize("rule", ["paper", "released"])
+def test_smooth_clip_is_smoother_than_cutting_off(rule):
+    g = kernel("gaussian", 1.5)
+    images = torch.full((1, 1, 20, 20), 0.6)
+    images[..., 10:] = 0.9  # an edge: the right half can rise by 0.1 only
+    r = torch.full_like(images, 0.3)
+    clipped, overflow, steps = smooth_clip(images, r, g, rule)
+    plain, cut, _ = smooth_clip(images, r, g, "plain")
+    assert float(overflow) <= 1e-3 < float(cut)
+    assert int(steps) > 0
+    assert torch.allclose(plain, (images + r).clamp(0, 1) - images)
+    assert ((images + clipped >= 0) & (images + clipped <= 1)).all()
+    assert roughness(clipped, 1.0) < roughness(plain, 1.0) / 2
+
+
+@pytest.mark.parametrize("rule", ["paper", "released"])
+def test_a_clip_that_cannot_end_says_so_and_cuts_off(rule):
+    """Black beside white, everywhere: pushing one back pushes the other out."""
+    images = torch.zeros(2, 1, 16, 16)
+    images[0, :, ::2, ::2] = 1
+    images[1] = 0.5
+    r = torch.full_like(images, 0.2)
+    r[0, :, 8:] = -0.2
+    clipped, overflow, steps = smooth_clip(images, r, kernel("gaussian", 4.0), rule, limit=40)
+    assert overflow[0] > 1e-3
+    assert steps[0] <= 40
+    assert torch.allclose(clipped[0], (images + r).clamp(0, 1)[0] - images[0])
+    assert torch.allclose(clipped[1], r[1])  # its neighbour in the batch is not concerned
+
+
+def test_steps_show_how_they_came_about():
+    problem = linear(n=2, shape=(1, 12, 12), spread=0.03)
+    *_, last = SmoothFool().steps(problem.model, problem.images, problem.labels)
+    assert list(last.detail) == ["DeepFool's r", "smooth projection", "clipped"]
+    to_boundary, projection, clipped = last.detail.values()
+    assert (l2(to_boundary - problem.nearest) <= 0.03 * l2(problem.nearest)).all()
+    assert torch.allclose(projection, clipped, atol=1e-6)
+    assert torch.allclose(last.best, problem.images + clipped, atol=1e-6)
+    assert torch.allclose(last.scalars["distortion"], l2(clipped), atol=1e-5)
+    assert last.index == last.total == 50
+
+
+def test_logits_that_are_all_negative_are_attacked_as_their_shifted_twin():
+    ordinary, negative = (linear(classes=5, shape=(1, 12, 12), spread=0.03, shift=s) for s in (0.0, -100.0))
+    assert (negative.model(negative.images) < 0).all()
+    a, b = (run(SmoothFool(), p.model, p.images, p.labels) for p in (ordinary, negative))
+    assert a.status == b.status == ("fooled",) * 4
+    assert torch.allclose(a.adversarial, b.adversarial, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("without gradient", "failed"), ("zero gradient", "failed"), ("tiny gradient", "failed"), ("NaN", "not finite")],
+)
+def test_a_network_without_boundary_is_given_up(kind, status):
+    steps = []
+    images = torch.full((2, 1, 4, 4), 0.5)
+    attack = SmoothFool(deepfool_steps=5, projections=5)
+    result = run(attack, Constant(kind), images, torch.zeros(2, dtype=torch.long), on_step=steps.append)
+    assert result.status == (status,) * 2
+    assert steps[-1].index == steps[-1].total
+    assert result.adversarial.isfinite().all()
+
+
+def test_presets_are_valid():
+    for name in SmoothFool.presets:
+        SmoothFool.preset(name)
+    with pytest.raises(ValueError, match=r"sigma_g must be at least 0\.1"):
+        SmoothFool(sigma_g=0)
