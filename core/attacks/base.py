@@ -253,7 +253,9 @@ class Run:
 
     def result(self) -> AttackResult:
         """What has been reached so far, checked by fresh forward passes."""
-        adversarial = self.best()
+        claimed = self.best()
+        valid = (claimed >= 0) & (claimed <= 1)  # False for NaN too
+        adversarial = torch.where(valid, claimed, self._x)
         targets = None
         if self.step is not None and self.step.targets is not None:
             targets = torch.full_like(self._y, -1)
@@ -262,11 +264,7 @@ class Run:
             logits, logits_8bit = self.model(adversarial), self.model(quantize(adversarial))
         attacked = torch.zeros(len(self._x), dtype=torch.bool)
         attacked[self._attacked.cpu()] = True
-        fooled = (
-            _named(logits.argmax(1), self._y, targets)
-            & logits.isfinite().all(1)
-            & ((adversarial >= 0) & (adversarial <= 1)).flatten(1).all(1)
-        )
+        fooled = _named(logits.argmax(1), self._y, targets) & logits.isfinite().all(1) & valid.flatten(1).all(1)
         status: list[Status] = []
         for i in range(len(self._x)):
             if attacked[i]:
