@@ -1,10 +1,12 @@
 """Attacks: generators of steps over declared parameters. `ATTACKS` lists them, `run` runs one and checks its claim."""
 
 from core.attacks.base import ADVICE, Attack, AttackResult, Run, Status, Step, hinge, margin, run
+from core.attacks.color_shift import ColorShift
 from core.attacks.cw import CarliniWagner
 from core.attacks.ddn import DDN, SmoothDDN
 from core.attacks.deepfool import DeepFool
 from core.attacks.fgsm import FGSM, IteratedFGSM
+from core.attacks.iterative_smooth import IterativeSmooth
 from core.attacks.mim import MomentumIterative
 from core.attacks.pgd import ProjectedGradient, SmoothProjectedGradient
 from core.attacks.scw import SmoothCarliniWagner
@@ -14,11 +16,12 @@ from core.attacks.transforms import Noise, Rotation
 
 ATTACKS: dict[str, type[Attack]] = {cls.name: cls for cls in (
     CarliniWagner, SmoothCarliniWagner, DDN, SmoothDDN, DeepFool, SmoothFool, FGSM, IteratedFGSM, ProjectedGradient,
-    SmoothProjectedGradient, MomentumIterative, SPSA, Noise, Rotation,
+    SmoothProjectedGradient, MomentumIterative, IterativeSmooth, ColorShift, SPSA, Noise, Rotation,
 )}  # fmt: skip
 
 __all__ = [
-    "ADVICE", "ATTACKS", "DDN", "FGSM", "SPSA", "Attack", "AttackResult", "CarliniWagner", "DeepFool", "IteratedFGSM",
-    "MomentumIterative", "Noise", "ProjectedGradient", "Rotation", "Run", "SmoothCarliniWagner", "SmoothDDN",
-    "SmoothFool", "SmoothProjectedGradient", "Status", "Step", "hinge", "margin", "run",
+    "ADVICE", "ATTACKS", "DDN", "FGSM", "SPSA", "Attack", "AttackResult", "CarliniWagner", "ColorShift", "DeepFool",
+    "IteratedFGSM", "IterativeSmooth", "MomentumIterative", "Noise", "ProjectedGradient", "Rotation", "Run",
+    "SmoothCarliniWagner", "SmoothDDN", "SmoothFool", "SmoothProjectedGradient", "Status", "Step", "hinge", "margin",
+    "run",
 ]  # fmt: skip
