@@ -42,6 +42,9 @@ class QuadraticLoss(Loss):
         assert isinstance(head, QuadraticHead)
         nn.init.normal_(head.centers, generator=generator)
 
+    def __call__(self, head: nn.Module, features: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(head(features), labels)
+
     def attack(self, head: nn.Module, features: Tensor, labels: Tensor) -> Tensor:
         assert isinstance(head, QuadraticHead)
         return head.distances(features).gather(1, labels[:, None])[:, 0]
@@ -58,9 +61,6 @@ class GeneralizedSoftmax(QuadraticLoss):
     look_for: ClassVar[str] = "Boundaries bend, yet features still spread: the loss knows only differences of logits."
     paper: ClassVar[str] = "MMC report, section 2.2"
     bias: ClassVar[Literal["free", "gaussian"]] = "free"
-
-    def __call__(self, head: nn.Module, features: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(head(features), labels)
 
 
 class LargeMargin(QuadraticLoss):

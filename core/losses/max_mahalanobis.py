@@ -83,6 +83,9 @@ class FixedCenters(Loss):
             chosen = hierarchical_centers(groups, dim, self.norm, self.sub_norm)
         head.centers.copy_(chosen)
 
+    def __call__(self, head: nn.Module, features: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(head(features), labels)
+
     def attack(self, head: nn.Module, features: Tensor, labels: Tensor) -> Tensor:
         assert isinstance(head, CenterHead)
         return squared_distances(features, labels, head.centers)
@@ -115,6 +118,3 @@ class MaxMahalanobisLDA(FixedCenters):
     formula: ClassVar[str] = r"-\log\,\mathrm{softmax}\big(-\lVert z - \mu^*_i \rVert_2^2\big)_y"
     look_for: ClassVar[str] = "The centres are MMC's, but the softmax is content with being nearer than to the others."
     paper: ClassVar[str] = "MMC report, section 2.2; Pang et al. 2018"
-
-    def __call__(self, head: nn.Module, features: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(head(features), labels)

@@ -107,10 +107,12 @@ class KernelHead(nn.Module):
     references: Tensor
     reference_labels: Tensor
 
-    def __init__(self, dim: int, classes: int, alpha: float = 2.0, references: int = 1000) -> None:
+    def __init__(self, dim: int, classes: int, alpha: float = 10.0, references: int = 1000) -> None:
         super().__init__()
         if references < classes:
             raise ValueError(f"references must be at least {classes}, one for each class; got {references}.")
+        if not 0 < alpha < float("inf"):
+            raise ValueError(f"alpha must be a finite number greater than 0; got {alpha}.")
         self.alpha, self.classes = alpha, classes
         self.register_buffer("references", torch.zeros(references, dim))
         self.register_buffer("reference_labels", torch.arange(references) % classes)

@@ -55,15 +55,16 @@ def test_gradients_of_the_kernel_head():
     assert gradient.isfinite().all()
 
 
-def test_the_kernel_head_agrees_with_10_nn_on_real_features():
+@pytest.mark.parametrize("alpha", [2.0, 10.0])
+def test_the_kernel_head_agrees_with_10_nn_on_real_features(alpha):
     """500 gallery digits as references, the other 500 classified: features of the committed C4 on the unit sphere."""
     model, digits = models.load("mnist-c4-ce", "cpu"), data.gallery.read("mnist")
     with torch.no_grad():
         z = nn.functional.normalize(model.features(digits.images))
     train, labels, z, truth = z[:500], digits.labels[:500], z[500:], digits.labels[500:]
-    head = kernel_head(train, labels, classes=10)
+    head = kernel_head(train, labels, alpha, classes=10)
     kernel, neighbours = (classify(name, head, train, labels, z) for name in ("argmax", "10-nn"))
-    print("kernel head agrees with 10-NN on", (kernel == neighbours).float().mean().item())
+    print(f"kernel head, alpha {alpha:g}, agrees with 10-NN on", (kernel == neighbours).float().mean().item())
     assert (kernel == neighbours).float().mean() >= 0.99
     assert (kernel == truth).float().mean() >= 0.98
 
@@ -128,6 +129,7 @@ Z, Y = clouds(12)
         (lambda: classify("10-nn", nn.Identity(), Z[:9], Y[:9], Z), "train must hold at least 10 features for 10-nn"),
         (lambda: classify("nearest-center", nn.Linear(3, 3), Z, Y, Z), "head must have centres for nearest-center"),
         (lambda: KernelHead(3, 10, references=9), "references must be at least 10, one for each class; got 9."),
+        (lambda: KernelHead(3, 3, alpha=0.0), "alpha must be a finite number greater than 0; got 0.0."),
         (lambda: KernelHead(3, 3, references=12).refer(Z[:4], Y[:4]), "features must be (12, 3) with one label each"),
         (lambda: KernelHead(3, 4, references=12).refer(Z, Y), "labels must hold each of 0 to 3"),
         (lambda: choose_references(Y, 2, torch.Generator()), "n must leave each class 1 to 4 rows"),
