@@ -65,7 +65,7 @@ def test_an_inherited_field_belongs_to_the_class_that_declared_it_first():
     owners = {f.name: f.owner for f in fields(Sharp)}
     assert owners == dict.fromkeys(("kernel", "rounds", "seed", "clip", "note", "sigma"), "Blur") | {"amount": "Sharp"}
     assert info("sigma", Sharp).default == 1.0
-    assert info("alpha", SmoothCarliniWagner).owner == "SmoothCarliniWagner"
+    assert info("alpha", SmoothCarliniWagner).owner == "SmoothingParameters"
     assert info("bandwidth", SmoothCarliniWagner).owner == "GraphParameters"
 
 
