@@ -47,11 +47,11 @@ class ColorShift(Attack):
     )
     paper: ClassVar[str] = "SmoothFool, section 4.1, after Semantic Adversarial Examples (Hosseini, Poovendran 2018)"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"trials": 100},
-        "authors' code": {"trials": 1000},
+        "paper": {"color_trials": 100},
+        "authors' code": {"color_trials": 1000},
     }
 
-    trials: int = parameter(
+    color_trials: int = parameter(
         100, ge=1, le=10_000, step=10, slider=(10, 1000), unit="trials", paper="SmoothFool, section 4.1",
         help="Random colour shifts that are tried at most; each costs one forward pass.",
     )  # fmt: skip
@@ -63,13 +63,13 @@ class ColorShift(Attack):
             raise ValueError(
                 f"images must have three colours for a colour shift; got {images.shape[1]}: choose a colour data set."
             )
-        search = Search(model, images, labels, self.trials)
+        search = Search(model, images, labels, self.color_trials)
         hsv = to_hsv(images)
         options: dict[str, Any] = {"generator": generator, "device": images.device, "dtype": images.dtype}
-        for trial in range(self.trials):
+        for trial in range(self.color_trials):
             # Drawn for all images, so that what one gets does not depend on which others have left.
             turn, shift = torch.rand(2, len(images), **options)[:, search.rows]
-            shift = (2 * shift - 1) * trial / self.trials
+            shift = (2 * shift - 1) * trial / self.color_trials
             hue, saturation, value = hsv[search.rows].unbind(1)
             shifted = torch.stack(
                 [(hue + turn.view(-1, 1, 1)) % 1, (saturation + shift.view(-1, 1, 1)).clamp(0, 1), value], 1
