@@ -12,6 +12,8 @@ from core.params import ParameterInfo, Parameters, fields
 
 P = TypeVar("P", bound=Parameters)
 
+AUTOMATIC = "automatic"
+"""The stop of a slider that stands for None, where a parameter may be left out."""
 STOPS = 61
 """Stops of a logarithmic slider."""
 
@@ -37,8 +39,10 @@ def _range(info: ParameterInfo) -> tuple[float, float]:
 
 
 def _typed(info: ParameterInfo, value: Any) -> Any:
-    """Streamlit wants all numbers of a widget to be of one type, where a declaration may say 1 for 1.0."""
-    if value is None or info.kind not in ("int", "float"):
+    """A parameter's value as its widget has it: numbers all of one type, where a declaration may say 1 for 1.0."""
+    if value is None:
+        return AUTOMATIC
+    if value == AUTOMATIC or info.kind not in ("int", "float"):
         return value
     return int(value) if info.kind == "int" else float(value)
 
@@ -50,6 +54,19 @@ def logarithmic_stops(low: float, high: float, include: Collection[float]) -> li
     return sorted({s for s in stops if low <= s <= high} | {low, high} | {float(v) for v in include})
 
 
+def _stops(info: ParameterInfo, low: float, high: float, include: Collection[float]) -> list[float]:
+    """The values that the slider of an optional parameter offers, those of `include` among them."""
+    if info.log:
+        return logarithmic_stops(low, high, include)
+    step = info.step or 1
+    even = [low + i * step for i in range(int((high - low) / step + 1e-9) + 1)]
+    return sorted({_typed(info, v) for v in [*even, *include]})
+
+
+def _shown(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.3g}"
+
+
 def widget(info: ParameterInfo, key: str, default: Any = None) -> Any:
     """Draw the widget of one parameter and return its value. default: another start than the declared one."""
     value = st.session_state.setdefault(key, _typed(info, info.default if default is None else default))
@@ -58,13 +75,14 @@ def widget(info: ParameterInfo, key: str, default: Any = None) -> Any:
         return st.toggle(label(info), **common)
     if info.kind == "choice":
         return st.segmented_control(label(info), info.choices, required=True, **common)
-    if info.optional:
-        low, high = _typed(info, info.low), _typed(info, info.high)
-        return st.number_input(label(info), low, high, value=None, placeholder="automatic", **common)
     low, high = _range(info)
+    if info.optional:
+        stops = _stops(info, low, high, {value} - {AUTOMATIC})
+        chosen = st.select_slider(label(info), [AUTOMATIC, *stops], format_func=_shown, **common)
+        return None if chosen == AUTOMATIC else chosen
     if info.log:
         stops = logarithmic_stops(low, high, {info.default, value})
-        return st.select_slider(label(info), stops, format_func=lambda v: f"{v:.3g}", **common)
+        return st.select_slider(label(info), stops, format_func=_shown, **common)
     kind = int if info.kind == "int" else float
     step = kind(info.step or 1)
     low, high = min(low, value), max(high, value)  # a preset or a link may lie outside the slider's usual range

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from core.attacks import ATTACKS
 from core.magnify import MagnifyParameters
 from core.params import fields
-from pages.parts.forms import STOPS, help_text, logarithmic_stops, widget_key
+from pages.parts.forms import AUTOMATIC, STOPS, help_text, logarithmic_stops, widget_key
 
 
 @given(
@@ -51,14 +51,13 @@ def test_a_form_gives_what_its_widgets_say():
     app = AppTest.from_function(page, default_timeout=60).run()
     assert app.session_state["made"] == MagnifyParameters(beta=0.3)
     first, *others = app.get("slider") + app.get("select_slider")
-    assert {widget.key for widget in (first, *others)} == {
-        "test.MagnifyParameters.beta", "test.MagnifyParameters.sigma_domain", "test.MagnifyParameters.sigma_range",
-    }  # fmt: skip
-    radius = app.number_input(key="test.MagnifyParameters.radius")
-    assert radius.value is None  # optional: nothing means automatic
+    names = ("beta", "sigma_domain", "sigma_range", "radius")
+    assert {widget.key for widget in (first, *others)} == {f"test.MagnifyParameters.{name}" for name in names}
+    radius = app.select_slider(key="test.MagnifyParameters.radius")
+    assert radius.value == AUTOMATIC  # optional: left out
     radius.set_value(7).run()
     assert app.session_state["made"] == MagnifyParameters(beta=0.3, radius=7)
-    app.number_input(key="test.MagnifyParameters.radius").set_value(None).run()
+    app.select_slider(key="test.MagnifyParameters.radius").set_value(AUTOMATIC).run()
     assert app.session_state["made"] == MagnifyParameters(beta=0.3)
     app.slider(key="test.MagnifyParameters.beta").set_value(1.0).run()
     assert app.session_state["made"] == MagnifyParameters(beta=1.0)
