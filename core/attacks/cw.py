@@ -48,9 +48,10 @@ def _per_image(x: Tensor) -> Tensor:
 
 def reach(slope: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:
     """How far to go to raise a linear function of this slope by `gap`: (per variable along the slope's signs, the
-    shortest way)."""
+    shortest way); no variable farther than 1, from black to white."""
     total, squared = _per_image(slope.abs()), _per_image(slope.square())
-    return gap / torch.where(total > 0, total, 1), gap / torch.where(squared > 0, squared, 1) * slope
+    step = (gap / torch.where(total > 0, total, 1)).clamp(max=1)
+    return step, (gap / torch.where(squared > 0, squared, 1) * slope).clamp(-1, 1)
 
 
 class Variable(Protocol):
@@ -240,9 +241,10 @@ class CarliniWagnerBase(Attack):
                 share = 1.0
                 if single:
                     share = _LAST + (1 - _LAST) * (1 + math.cos(math.pi * iteration / self.iterations)) / 2
-                    c[active] *= torch.where(confident, 1 - _CORRECTION, 1 + _CORRECTION)
+                    now = c[active]
+                    c[active] = torch.where(confident, (1 - _CORRECTION) * now, (1 + _CORRECTION) * now)
                     nowhere = (best.level[active] == 0).view(-1, 1, 1, 1)
-                    adam.rate = torch.where(nowhere, 1 + _CORRECTION, 1) * adam.rate
+                    adam.rate = torch.where(nowhere, (1 + _CORRECTION) * adam.rate, adam.rate)
                 elif self.abort_early and (iteration + 1) % patience == 0:
                     going &= loss < previous[active] * 0.9999
                     previous[active] = loss
