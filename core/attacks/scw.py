@@ -1,19 +1,22 @@
-r"""Smooth C&W: the attack of section 4.2 of Smooth Adversarial Examples (eqs. 15 to 19).
+r"""Smooth C&W: the attack of section 4.2 of Smooth Adversarial Examples (eqs. 13 to 19).
 
 The variable is a latent z; the perturbation r = s^_alpha(z) is its smoothing on the pixel graph of the clean image, so
 every iterate is smooth wherever the image is. The paper calls the backward pass "equivalent to smoothing" (eq. 19);
 exactly it is the transpose, L_alpha^-1 (g / s_alpha(1)), which `core.graph.Smoother` implements.
+
+The paper's counter-example, a pairwise penalty on r itself (eq. 14), is there to be compared with.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from core.attacks.cw import PAPER_SEARCH, CarliniWagnerBase, Variable, reach
-from core.graph import GraphParameters, Smoother
+from core.attacks.cw import PAPER_SEARCH, CarliniWagnerBase, Clipped, Variable, reach
+from core.attacks.smoothing import SmoothingParameters
+from core.graph import PixelGraph, Smoother
 from core.params import parameter
 
 
@@ -41,8 +44,27 @@ class Smooth:
         return Smooth(self.smoother[rows])
 
 
-class SmoothCarliniWagner(CarliniWagnerBase, GraphParameters):
-    """sC&W: C&W on r = s^_alpha(z), eq. 18 of Smooth Adversarial Examples."""
+def pairwise(r: Tensor, graph: PixelGraph) -> Tensor:
+    """sum_{i,j} w_ij |r^_i - r^_j|^2 per image (N,), r^ = D^{-1/2} r: eq. 14 without mu; it equals 2 tr r'(I - S) r."""
+    return 2 * (r * (r - graph.matvec(r))).flatten(1).sum(1)
+
+
+class Penalised(Clipped):
+    """x = clip(x_o + r), with the graph at hand for the penalty on r."""
+
+    def __init__(self, graph: PixelGraph) -> None:
+        self.graph = graph
+
+    def keep(self, rows: Tensor) -> Penalised:
+        return Penalised(self.graph[rows])
+
+
+class SmoothCarliniWagner(CarliniWagnerBase, SmoothingParameters):
+    """sC&W: C&W on r = s^_alpha(z), eq. 18 of Smooth Adversarial Examples; or on r with the penalty of eq. 14.
+
+    Departure in the penalty: lambda multiplies it along with |r|^2, so mu is its weight relative to the distortion.
+    With the paper's mu of its own, no c would be large enough once mu is too large.
+    """
 
     name: ClassVar[str] = "scw"
     title: ClassVar[str] = "Smooth C&W (sC&W)"
@@ -60,12 +82,25 @@ class SmoothCarliniWagner(CarliniWagnerBase, GraphParameters):
         "paper, ImageNet": {"alpha": 0.997, "margin": 0.0, "initial_c": 100.0, **PAPER_SEARCH},
     }
 
-    alpha: float = parameter(
-        0.95, ge=0, le=0.9999, step=0.001, slider=(0, 0.999), symbol="α", title="Smoothing",
-        paper="Smooth Adversarial Examples, eqs. 6 to 9",
-        help="Strength of the smoothing. 0 changes every pixel on its own (plain C&W in r); towards 1 the change "
-        "spreads over whole regions of similar colour. The paper: 0.95 on MNIST, 0.997 on ImageNet.",
+    smoothness: Literal["constraint", "penalty"] = parameter(
+        "constraint", advanced=True, paper="Smooth Adversarial Examples, eqs. 14 and 17",
+        help="Smooth by construction, r = s^_alpha(z); or, for comparison, r with a penalty on differences between "
+        "neighbours, which the paper advises against.",
+    )  # fmt: skip
+    mu: float = parameter(
+        10.0, ge=0.001, le=1e6, log=True, slider=(0.1, 1000), symbol="μ", title="Penalty weight", advanced=True,
+        paper="Smooth Adversarial Examples, eq. 14",
+        help="Weight of the penalty relative to the squared distortion. Without effect on the constraint, as the "
+        "smoothing α is on the penalty.",
     )  # fmt: skip
 
     def variable(self, images: Tensor) -> Variable:
-        return Smooth(Smoother(self.graph(images), self.alpha))
+        if self.smoothness == "penalty":
+            return Penalised(self.graph(images))
+        return Smooth(self.smoother(images))
+
+    def penalty(self, perturbation: Tensor, variable: Variable) -> Tensor:
+        distortion = super().penalty(perturbation, variable)
+        if not isinstance(variable, Penalised):
+            return distortion
+        return distortion + self.mu * pairwise(perturbation, variable.graph)
