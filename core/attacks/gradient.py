@@ -9,6 +9,7 @@ about 100, as Max-Mahalanobis logits do. The true class is masked with -inf, so 
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -185,18 +186,18 @@ def clipped(images: Tensor, r: Tensor) -> Tensor:
     return (images + r).clamp(0, 1)
 
 
-class Descent:
+class Descent(abc.ABC):
     """The rule by which iterates move against the gradient, n(g) and c(x) of eq. 11, for the images in the batch."""
 
     def start(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
         """Where to start from, (N, C, H, W)."""
         return images
 
+    @abc.abstractmethod
     def move(self, x: Tensor, gradient: Tensor, images: Tensor) -> Tensor:
         """The next iterates; `images` are the clean ones."""
-        raise NotImplementedError
 
-    def stay(self, going: Tensor) -> None:
+    def stay(self, going: Tensor) -> None:  # noqa: B027  # nothing to do for a rule without state
         """Go on with these images only."""
 
 
