@@ -38,9 +38,8 @@ class Running:
 
 
 def fitting_preset(cls: type[Attack], card: Card) -> str | None:
-    """The paper's preset for the kind of data a network sees."""
-    wanted = "paper, ImageNet" if card.dataset == "imagenet" else "paper, MNIST"
-    return wanted if wanted in cls.presets else None
+    """The preset for photographs, where the network sees such and the attack has one; else the declared defaults."""
+    return "photograph" if card.dataset == "imagenet" and "photograph" in cls.presets else None
 
 
 def attack_controls(card: Card) -> Attack | None:

@@ -92,6 +92,7 @@ class SmoothProjectedGradient(ProjectedGradientBase, SmoothingParameters):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper, MNIST": {**_PRESETS["paper, MNIST"], "alpha": 0.95},
         "paper, ImageNet": {**_PRESETS["paper, ImageNet"], "alpha": 0.997},
+        "photograph": {"alpha": 0.997},
     }
 
     def descent(self, images: Tensor) -> Descent:
