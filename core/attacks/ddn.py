@@ -188,6 +188,7 @@ class SmoothDDN(DecoupledBase, SmoothingParameters):
     paper: ClassVar[str] = "ours; Smooth Adversarial Examples, section 3, and Rony et al. (2019)"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper, MNIST": {"alpha": 0.95},
+        "paper, ImageNet": {"alpha": 0.997},
         "photograph": {"alpha": 0.997},
     }
 
