@@ -95,7 +95,7 @@ def watch(running: Running) -> None:
             st.session_state[f"{SCOPE}.problem"] = job.error
         st.rerun()
     if job.progress is None:
-        st.progress(0.0, "Waiting for a free place" if job.state == "waiting" else "Preparing the pixel graph")
+        st.progress(0.0, "Waiting for a free place" if job.state == "waiting" else "Preparing")
         return
     snapshot = job.progress.snapshot
     remaining = f", about {job.remaining:.0f} s to go at most" if job.remaining is not None else ""

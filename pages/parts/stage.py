@@ -122,7 +122,7 @@ def finished(result: AttackResult, title: str, scope: str) -> Display:
             [
                 Picture(result.images[0], "Original", title),
                 Picture(adversarial[0], "Adversarial" if fooled else "Nearest attempt", _verdict_note(result)),
-                Picture(shown, "Perturbation", f"amplified ×{gain:.3g}, grey is no change"),
+                Picture(shown, "Perturbation", f"before rounding, amplified ×{gain:.3g}; grey is no change"),
             ],
             columns=3,
         )
@@ -141,7 +141,7 @@ def finished(result: AttackResult, title: str, scope: str) -> Display:
 def _verdict_note(result: AttackResult) -> str:
     if result.status[0] != "fooled":
         return "not adversarial"
-    return "in 8 bits: still fools" if bool(result.success_8bit[0]) else "in 8 bits: no longer fools"
+    return "shown in 8 bits: still fools" if bool(result.success_8bit[0]) else "shown in 8 bits: no longer fools"
 
 
 def verdict(result: AttackResult, names: Sequence[str], sigma_h: float) -> None:

@@ -74,7 +74,7 @@ def test_pictures_and_numbers_are_those_of_core(lab: Lab, attack: str, values: d
     assert lab.verdict == f"{names[int(before.argmax())]} is now {names[int(after.argmax())]}"
     assert [value for _, value in lab.bars] == percent(before) + percent(after)
     still = bool(model(eight_bit).argmax() != expected.labels[0])
-    assert pictures["Adversarial"].note == ("in 8 bits: still fools" if still else "in 8 bits: no longer fools")
+    assert pictures["Adversarial"].note == ("shown in 8 bits: still fools" if still else "shown in 8 bits: no longer fools")
 
     table = lab.table
     perturbation, images = r[None], expected.images
