@@ -108,23 +108,26 @@ class Search:
         """How far the attack leads (count * n,), for the logits of `count` copies of the batch, one after the other."""
         return self._sign * margin(logits, self._class[self.rows].repeat(count))
 
-    def probe(self, x: Tensor, backward: bool = True) -> Probe:
-        """Ask the network about the iterates `x` (n, C, H, W) and record them."""
+    def probe(self, x: Tensor, backward: bool = True, sharp: bool = False) -> Probe:
+        """Ask the network about the iterates `x` (n, C, H, W) and record them.
+
+        backward: the gradient is needed. sharp: of minus the lead, which is normal to the boundary of the one class
+        that is nearest to being named, instead of the log odds, to which all classes contribute.
+        """
         classes = self._class[self.rows]
         x = x.detach().requires_grad_(backward)
         with torch.set_grad_enabled(backward):
             logits = self.model(x)
-            loss = self._sign * log_odds(logits, classes)
+            loss = self._sign * (-margin(logits, classes) if sharp else log_odds(logits, classes))
         slope = gradient(loss, x) if backward else torch.zeros_like(x)
         sound = slope.flatten(1).isfinite().all(1)
-        lead, fools, sound = self.record(x.detach(), logits.detach(), loss.detach(), sound=sound)
+        lead, fools, sound = self.record(x.detach(), logits.detach(), sound=sound)
         return Probe(slope, lead, fools, sound)
 
     def record(
         self,
         x: Tensor,
         logits: Tensor,
-        loss: Tensor | None = None,
         cost: Tensor | None = None,
         sound: Tensor | None = None,
         **scalars: Tensor,
@@ -136,8 +139,6 @@ class Search:
         rows, classes = self.rows, self._class[self.rows]
         finite = logits.isfinite().all(1)
         sound = finite if sound is None else sound & finite
-        if loss is None:
-            loss = self._sign * log_odds(logits, classes)
         lead = self.lead(logits)
         fools = finite & (lead > _ROUNDING * logits.abs().amax(1))
         distortion = l2(x, self.x)
@@ -154,7 +155,12 @@ class Search:
         self._found[rows] = found | (fools & sound)
         self._finite[rows] &= sound
         self._current[rows] = x
-        for name, values in {"loss": loss, "distortion": distortion, "margin": lead, **scalars}.items():
+        for name, values in {
+            "loss": self._sign * log_odds(logits, classes),
+            "distortion": distortion,
+            "margin": lead,
+            **scalars,
+        }.items():
             self._scalars.setdefault(name, torch.full_like(self._cost, torch.nan))[rows] = values
         return lead, fools, sound
 
