@@ -20,7 +20,7 @@ SHORT = {"iterations": 10, "search_steps": 2}
 
 def computed(attack: str, row: int = 0, seed: int = 0, **values) -> AttackResult:
     """The same attack, run directly: no page, no thread, no cache."""
-    made = ATTACKS[attack].preset("paper, MNIST", **values)
+    made = ATTACKS[attack](**values)
     return run(made, models.load("mnist-c4-ce"), MNIST.images[row : row + 1], MNIST.labels[row : row + 1], seed)
 
 
@@ -60,7 +60,7 @@ def test_pictures_and_numbers_are_those_of_core(lab: Lab, attack: str, values: d
     np.testing.assert_array_equal(pictures["Adversarial"].levels, levels(eight_bit[0]))
     r = (expected.adversarial - expected.images)[0]
     np.testing.assert_array_equal(pictures["Perturbation"].levels, levels((0.5 + 5 * r).clamp(0, 1)))
-    assert "×5," in pictures["Perturbation"].note
+    assert "×5;" in pictures["Perturbation"].note
     pair = on_one_scale(expected.images, eight_bit, beta=0.8, sigma_domain=3.0, sigma_range=0.2)
     np.testing.assert_array_equal(pictures["Magnified original"].levels, pair[0])
     np.testing.assert_array_equal(pictures["Magnified adversarial"].levels, pair[1])
@@ -74,7 +74,7 @@ def test_pictures_and_numbers_are_those_of_core(lab: Lab, attack: str, values: d
     assert lab.verdict == f"{names[int(before.argmax())]} is now {names[int(after.argmax())]}"
     assert [value for _, value in lab.bars] == percent(before) + percent(after)
     still = bool(model(eight_bit).argmax() != expected.labels[0])
-    assert pictures["Adversarial"].note == ("shown in 8 bits: still fools" if still else "shown in 8 bits: no longer fools")
+    assert pictures["Adversarial"].note == f"shown in 8 bits: {'still' if still else 'no longer'} fools"
 
     table = lab.table
     perturbation, images = r[None], expected.images
@@ -111,7 +111,7 @@ def test_display_controls_redraw_and_attack_nothing(lab: Lab, started: list[str]
     np.testing.assert_array_equal(
         lab.pictures["Perturbation"].levels, levels((0.5 + gain * result.perturbation[0]).clamp(0, 1))
     )
-    assert f"×{gain:.3g}," in lab.pictures["Perturbation"].note
+    assert f"×{gain:.3g};" in lab.pictures["Perturbation"].note
     adversarial = (result.adversarial * 255).round() / 255
     chosen = {"beta": 0.8, "sigma_domain": 3.0, "sigma_range": 0.2}
     for name, value in (("beta", 0.3), ("sigma_domain", 6.0), ("sigma_range", 0.5)):
@@ -248,7 +248,7 @@ def test_stopping_keeps_what_was_reached(lab: Lab):
     steps = int(lab.table["Steps"])
     assert 12 <= steps < 4500
 
-    driver = Run(ATTACKS["scw"].preset("paper, MNIST", iterations=500, search_steps=9),
+    driver = Run(ATTACKS["scw"](iterations=500, search_steps=9),
                  models.load("mnist-c4-ce"), MNIST.images[:1], MNIST.labels[:1])  # fmt: skip
     for _ in range(steps):
         next(driver)
