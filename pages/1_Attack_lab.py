@@ -15,7 +15,7 @@ from pages.parts.choose import Choice
 from pages.parts.jobs import Busy, Job
 
 SCOPE = "lab"
-FIRST = ("alpha", "margin")
+FIRST = ("alpha", "sigma_g", "margin")
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def traces(
     for column, (name, (title, colour)) in enumerate(panels.items(), 1):
         steps, values = with_gaps(trace["step"].tolist(), trace[name][:, image].tolist())
         figure.add_scatter(
-            x=steps, y=values, mode="lines", name=title, showlegend=False,
+            x=steps, y=values, mode="lines+markers", marker={"size": 3}, name=title, showlegend=False,
             line={"color": colour, "width": 2}, row=1, col=column, hovertemplate="step %{x}: %{y:.4g}<extra></extra>",
         )  # fmt: skip
         if name == "margin":

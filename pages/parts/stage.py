@@ -175,7 +175,7 @@ def numbers(result: AttackResult, sigma_h: float) -> list[tuple[str, str, str]]:
         ("SSIM", f"{ssim(x, adversarial)[0]:.4f}", "Structural similarity, 1 is identical"),
         ("PSNR", f"{psnr(x, adversarial)[0]:.1f} dB", "Peak signal-to-noise ratio"),
         ("Fools in 8 bits", "yes" if bool(result.success_8bit[0]) else "no", "After rounding to 256 levels, as a PNG"),
-        ("Steps", f"{int(result.trace['step'][-1]) if 'step' in result.trace else 0}", "Of the optimiser"),
+        ("Steps", f"{len(result.trace.get('step', ()))}", "Steps that were made; images may finish early"),
         ("Time", f"{result.seconds:.1f} s", "On the machine that computed it"),
     ]
 
