@@ -4,11 +4,11 @@ Minimise lambda |x - x_o|^2 + [y_t - max_{i != t} y_i + m]_+ with Adam, for some
 and keep the least distorted iterate that reaches the margin m. Two ways to come by c, for each image by itself:
 
 - The published one: `search_steps` runs from the start, each with another c, chosen by binary search.
-- Ours, the default (`search_steps = None`): a single run that corrects c after every iterate, down by a tenth where the
-  margin was reached and up by a tenth where not, while the step size falls along a cosine (and grows by a tenth after
-  every iterate as long as nothing has fooled the network). The hinge is an exact penalty: every c above a certain one
-  has the same minimiser, but the farther above, the farther Adam swings across the boundary, and the search over c is
-  there to damp the swings. Correcting c as one goes, with ever shorter steps, does it in one run. Measured by
+- Ours, the default (`search_steps = None`): a single run that corrects c after every iterate, down by a twentieth where
+  the margin was reached and up by a twentieth where not, while the step size falls along a cosine. (As long as nothing
+  has fooled the network, c and the step size grow by a tenth instead.) The hinge is an exact penalty: every c above a
+  certain one has the same minimiser, but the farther above, the farther Adam swings across the boundary, and the search
+  over c is there to damp the swings. Correcting c as one goes, with ever shorter steps, does it in one run. Measured by
   `benchmarks/attacks.py`.
 
 sC&W, where v is smoothed into r, is smooth because it stops early: s^_alpha is invertible, so no r is excluded, and the
@@ -34,7 +34,8 @@ from core.attacks.deepfool import crosses, gradient
 from core.metrics import l2
 from core.params import parameter
 
-_CORRECTION = 0.1  # of c after every iterate of a single run
+_CORRECTION = 0.05  # of c after every iterate of a single run
+_GROWTH = 0.1  # of c and of the step size instead, as long as nothing fooled the network
 _LAST = 0.05  # the share of the step size that a single run ends with
 
 PAPER_SEARCH: dict[str, Any] = {"iterations": 100, "search_steps": 5, "learning_rate": 0.1}
@@ -241,10 +242,10 @@ class CarliniWagnerBase(Attack):
                 share = 1.0
                 if single:
                     share = _LAST + (1 - _LAST) * (1 + math.cos(math.pi * iteration / self.iterations)) / 2
-                    now = c[active]
-                    c[active] = torch.where(confident, (1 - _CORRECTION) * now, (1 + _CORRECTION) * now)
-                    nowhere = (best.level[active] == 0).view(-1, 1, 1, 1)
-                    adam.rate = torch.where(nowhere, (1 + _CORRECTION) * adam.rate, adam.rate)
+                    now, nowhere = c[active], best.level[active] == 0
+                    upwards = torch.where(nowhere, (1 + _GROWTH) * now, (1 + _CORRECTION) * now)
+                    c[active] = torch.where(confident, (1 - _CORRECTION) * now, upwards)
+                    adam.rate = torch.where(nowhere.view(-1, 1, 1, 1), (1 + _GROWTH) * adam.rate, adam.rate)
                 elif self.abort_early and (iteration + 1) % patience == 0:
                     going &= loss < previous[active] * 0.9999
                     previous[active] = loss

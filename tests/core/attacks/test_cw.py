@@ -111,7 +111,7 @@ def plain_loop(model, image, label, attack):
             if success and float((x - image).norm()) < shortest:
                 best, shortest = x, float((x - image).norm())
             if attack.search_steps is None:
-                c *= 0.9 if success else 1.1
+                c *= 0.95 if success else 1.05 if fooled else 1.1
                 growth *= 1.0 if fooled else 1.1
                 share = 0.05 + 0.95 * (1 + math.cos(math.pi * i / attack.iterations)) / 2
                 optimiser.param_groups[0]["lr"] = first_rate * growth * share

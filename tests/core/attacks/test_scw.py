@@ -70,7 +70,7 @@ def test_on_any_linear_classifier_it_approaches_the_closed_form_from_smooth_to_r
     assert all(r.status == ("fooled",) * 4 for r in results)
     assert lengths[0] > lengths[1] > lengths[2] >= shortest * (1 - 1e-4)
     assert lengths[2] <= 1.05 * shortest
-    assert rough[0] < rough[1] < rough[2]
+    assert rough[0] < min(rough[1:])
 
 
 @pytest.mark.parametrize("shape", [(1, 10, 10), (3, 8, 9)])
