@@ -13,15 +13,17 @@ from core.attacks.scw import SmoothCarliniWagner
 from core.attacks.smoothfool import SmoothFool
 from core.attacks.spsa import SPSA
 from core.attacks.transforms import Noise, Rotation
+from core.attacks.universal import Universal
 
 ATTACKS: dict[str, type[Attack]] = {cls.name: cls for cls in (
     CarliniWagner, SmoothCarliniWagner, DDN, SmoothDDN, DeepFool, SmoothFool, FGSM, IteratedFGSM, ProjectedGradient,
     SmoothProjectedGradient, MomentumIterative, IterativeSmooth, ColorShift, SPSA, Noise, Rotation,
+    Universal,
 )}  # fmt: skip
 
 __all__ = [
     "ADVICE", "ATTACKS", "DDN", "FGSM", "SPSA", "Attack", "AttackResult", "CarliniWagner", "ColorShift", "DeepFool",
     "IteratedFGSM", "IterativeSmooth", "MomentumIterative", "Noise", "ProjectedGradient", "Rotation", "Run",
-    "SmoothCarliniWagner", "SmoothDDN", "SmoothFool", "SmoothProjectedGradient", "Status", "Step", "hinge", "margin",
-    "run",
+    "SmoothCarliniWagner", "SmoothDDN", "SmoothFool", "SmoothProjectedGradient", "Status", "Step", "Universal", "hinge",
+    "margin", "run",
 ]  # fmt: skip

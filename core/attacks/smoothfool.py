@@ -15,7 +15,7 @@ from core.attacks.base import Attack, Step, margin
 from core.attacks.deepfool import DeepFool, DeepFoolParameters, crosses, gradient
 from core.filters import KernelKind, kernel, low_pass
 from core.metrics import l2, roughness
-from core.params import parameter
+from core.params import Parameters, parameter
 
 ClipRule = Literal["released", "paper", "plain"]
 
@@ -93,7 +93,26 @@ def smooth_clip(
     return (images + clipped).clamp(0, 1) - images, overflow, count
 
 
-class SmoothFool(DeepFoolParameters, Attack):
+class LowPassParameters(Parameters):
+    """The low-pass filter g that makes a perturbation smooth."""
+
+    sigma_g: float = parameter(
+        2.0, ge=0.1, le=200, slider=(0.1, 200), log=True, symbol="σ_g", unit="pixels", title="Smoothness",
+        paper="SmoothFool, section 4.1",
+        help="Width of the low-pass filter g. Up to 0.2 g does nothing; as wide as the image, one constant per colour "
+        "is left.",
+    )  # fmt: skip
+    smoothing_kernel: KernelKind = parameter(
+        "gaussian", paper="SmoothFool, section 4.2, Table 5",
+        help="Shape of g, always 5 σ_g wide. The paper finds that the shape hardly matters.",
+    )  # fmt: skip
+
+    def low_pass_kernel(self, like: Tensor) -> Tensor:
+        """g in one dimension, of the type of the images `like`."""
+        return kernel(self.smoothing_kernel, self.sigma_g, dtype=like.dtype, device=like.device)
+
+
+class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
     """SmoothFool: Algorithm 2.
 
     In each round DeepFool finds the nearest point x_p of the decision boundary and its normal w there (eq. 8), x is
@@ -123,16 +142,6 @@ class SmoothFool(DeepFoolParameters, Attack):
         "authors' code": {"smooth_clip": "released", "boundary_stretch": 1.5, "projection_stretch": 1.1},
     }
 
-    sigma_g: float = parameter(
-        2.0, ge=0.1, le=200, slider=(0.1, 200), log=True, symbol="σ_g", unit="pixels", title="Smoothness",
-        paper="SmoothFool, section 4.1",
-        help="Width of the low-pass filter g. Up to 0.2 g does nothing and the attack is DeepFool; as wide as the "
-        "image, one constant per colour is added.",
-    )  # fmt: skip
-    smoothing_kernel: KernelKind = parameter(
-        "gaussian", paper="SmoothFool, section 4.2, Table 5",
-        help="Shape of g, always 5 σ_g wide. The paper finds that the shape hardly matters.",
-    )  # fmt: skip
     smooth_clip: ClipRule = parameter(
         "released", title="Clip", paper="SmoothFool, section 3.3, Algorithm 1",
         help="How the perturbation is kept within black and white: smoothly with the step of the authors' released "
@@ -164,7 +173,7 @@ class SmoothFool(DeepFoolParameters, Attack):
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
         n = len(images)
-        g = kernel(self.smoothing_kernel, self.sigma_g, dtype=images.dtype, device=images.device)
+        g = self.low_pass_kernel(images)
         deepfool = DeepFool(
             candidates=self.candidates, overshoot=self.overshoot, deepfool_steps=self.deepfool_steps, relaxation=1.0
         )
