@@ -23,6 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     core.models.cli.add_commands(commands)
     core.train.cli.add_command(commands)
     core.evaluate.cli.add_command(commands)
+    core.evaluate.cli.add_evaluate_command(commands)
     core.evaluate.cli.add_tours_command(commands)
     try:
         arguments, rest = parser.parse_known_args(argv)

@@ -99,8 +99,12 @@ def attack_many(
     batch_size: int | None = None,
     seed: int = 0,
     on_progress: Callable[[float], object] | None = None,
+    on_result: Callable[[AttackResult], object] | None = None,
 ) -> Outcome:
-    """Attack all of `images`, `batch_size` at a time (default: PIXELS_AT_ONCE); on_progress hears 0 ... 1."""
+    """Attack all of `images`, `batch_size` at a time (default: PIXELS_AT_ONCE).
+
+    on_progress hears 0 ... 1; on_result gets each batch's result, which holds the pictures.
+    """
     if not len(images):
         raise ValueError("images is empty; give at least one image.")
     if batch_size is not None and batch_size < 1:
@@ -114,6 +118,8 @@ def attack_many(
             if on_progress is not None:
                 on_progress((start + len(part) * step.index / step.total) / len(images))
         results.append(run.result())
+        if on_result is not None:
+            on_result(results[-1])
     targets = [r.targets for r in results]  # None too where a batch held nothing to attack
     return Outcome(
         parameters=attack.values(),
