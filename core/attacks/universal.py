@@ -57,9 +57,9 @@ class Universal(LowPassParameters, Attack):
     - "gradient" (ours): r moves against g * (the gradient of the mean hinge on the log odds), by a share of the ball.
     - "SmoothFool", after the paper, which integrates it with Moosavi-Dezfooli et al. (2017), Algorithm 1: each image's
       own SmoothFool perturbation is added to r. The paper leaves the details to its supplementary. Perturbations of
-      single images are small beside the ball and point everywhere, so this takes many more images and passes: on 24
-      photographs and EfficientNet-Lite0 it fools none of them where the gradient fools a quarter, in a third of the
-      time.
+      single images are small beside the ball and point everywhere, so this takes far more images and passes. Measured
+      on MNIST with a C4, ball 0.4, 200 images: 2 such passes fool 7 % of 500 others, 10 passes by gradient 33 %, in a
+      seventh of the time.
 
     Departure: the sum of a batch's perturbations is added before the ball is enforced, not one by one; `together` = 1
     is the original. Scalars: "fooling_rate" of the current r on the set, the same for every image; "margin",
