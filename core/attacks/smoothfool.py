@@ -53,8 +53,8 @@ def smooth_clip(
     images: (N, C, H, W) in [0, 1]; r: the same shape; g: the low-pass kernel that made r smooth. Returns the clipped
     perturbation (images + it lies in [0, 1]), the largest overflow that the smooth clip left (N,), and its steps (N,).
     An overflow above 1e-3 means that it did not terminate, within `limit` steps or before 30 steps in a row brought
-    nothing; then r is clipped *plainly*: what the masks for black and for white leave when they fight is rougher than
-    r with its ends cut off, and on MNIST at sigma_g = 4 it fools fewer than half as many images.
+    nothing; then r is clipped *plainly*: where the masks for black and for white fight, hardly anything of r is left.
+    On MNIST at sigma_g = 8 the paper's step fools 36 of 40 images so, and 7 if what the fight leaves is used.
 
     In each step the masks of the values above 1 and below 0 are smoothed by g, scaled, and taken off:
     - "paper": epsilon times the largest overflow times the mask. The largest value of a small smoothed mask is far
