@@ -55,7 +55,7 @@ from core.evaluate import correct
 from core.evaluate.attacking import PIXELS_AT_ONCE
 from core.metrics import l2, roughness
 
-console = Console(highlight=False)
+console = Console(highlight=False, width=120)
 NETWORK = "imagenet-efficientnet-lite0"
 STEPS = 12  # timed of each attack in each round
 
