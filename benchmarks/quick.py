@@ -11,6 +11,17 @@ that of the attack alone, as a ratio to the first sC&W.
 "matched" is sDDN with the alpha, found by bisection on the same images, at which its mean Omega_n is that of the sC&W
 above it: the fair comparison of distortions, because the same alpha smooths the two attacks differently. qPGD2 and the
 pairwise penalty, the paper's counter-examples, stand beside them.
+
+Measured, mean L2 and Omega_n x 1000, all attacks successful on all images:
+
+    100 MNIST digits, C4, alpha 0.95             sC&W published (239 passes) 1.371, 207; sC&W (50) 1.336, 198
+                                                 sDDN 50 1.478, 125; as rough as these two: 1.182, 209; 1.198, 197
+    5 photographs, EfficientNet-Lite0, 0.997     sC&W published (229 passes) 0.652, 88; sC&W (42) 0.385, 46
+                                                 sDDN 50 0.414, 20; as rough as these two: 0.190, 88; 0.250, 45
+
+At the same alpha sDDN is smoother and, on digits, longer; at the same roughness it is shorter. With 25 passes it is 2 %
+(digits) to 26 % (photographs) longer than with 50, with 100 less than 1 % shorter. It takes as long as any attack of as
+many smoothed passes does.
 """
 
 from __future__ import annotations
