@@ -272,11 +272,12 @@ def _parser(info: ParameterInfo) -> Callable[[str], Any]:
     return parse
 
 
-def from_arguments(cls: type[P], namespace: argparse.Namespace, prefix: str = "") -> P:
-    """The parameters given on the command line, defaults for the rest."""
+def from_arguments(cls: type[P], namespace: argparse.Namespace, prefix: str = "", preset: str | None = None) -> P:
+    """The parameters given on the command line; for the rest those of `preset`, or the defaults."""
     given = vars(namespace)
     keys = {info.name: f"{prefix}{info.name}".replace("-", "_") for info in fields(cls)}
-    return cls(**{name: given[key] for name, key in keys.items() if key in given})
+    values = {name: given[key] for name, key in keys.items() if key in given}
+    return cls(**values) if preset is None else cls.preset(preset, **values)
 
 
 def iterate_documentation(cls: type[Parameters]) -> Iterator[str]:

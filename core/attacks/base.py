@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from core.data.files import quantize
 from core.metrics import l2, linf
-from core.params import Parameters
+from core.params import Parameters, parameter
 
 Status = Literal["fooled", "failed", "already misclassified", "not finite"]
 
@@ -78,6 +78,20 @@ class Attack(Parameters, abc.ABC):
 
         `generator` is the only source of randomness. Raises nothing for a failed image: `Step.found` says so.
         """
+
+
+class Quantised(Parameters):
+    """Attacks that can work on pictures as a file holds them."""
+
+    quantised: bool = parameter(
+        False, title="Round to 8 bits", advanced=True, paper="Rony et al. (2019), Algorithm 1",
+        help="Round every iterate to the 256 levels of a picture file before the network sees it, so that what is "
+        "found survives being saved.",
+    )  # fmt: skip
+
+    def shown(self, images: Tensor) -> Tensor:
+        """The iterates (any shape) in [0, 1] as the network is to see them."""
+        return quantize(images) if self.quantised else images
 
 
 def margin(logits: Tensor, labels: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks.adam import Adam
-from core.attacks.base import Attack, Step, margin
+from core.attacks.base import Attack, Quantised, Step, margin
 from core.attacks.deepfool import crosses, gradient
 from core.metrics import l2
 from core.params import parameter
@@ -133,7 +133,7 @@ class _Best:
         self.images[won], self.cost[won], self.level[won] = x[better], cost[better], level[better]
 
 
-class CarliniWagnerBase(Attack):
+class CarliniWagnerBase(Quantised, Attack):
     """The search that C&W and its smooth version share: only the change of variable differs."""
 
     margin: float = parameter(
@@ -211,7 +211,7 @@ class CarliniWagnerBase(Attack):
                     v.requires_grad_(True)
                     adversarial, perturbation = variable.image(v, x)
                     penalty = self.penalty(perturbation, variable)
-                    seen = adversarial.detach().requires_grad_(True)
+                    seen = self.shown(adversarial.detach()).requires_grad_(True)
                     logits = model(seen)
                     hinge = (self.margin - margin(logits, y)).clamp_min(0)
                     # Where every image has the margin, the way back through the network is saved.
@@ -224,7 +224,7 @@ class CarliniWagnerBase(Attack):
                         adam.rate = rate
                     weighed = penalty / c[active]
                     (slope,) = torch.autograd.grad((adversarial, weighed), v, (pull, torch.ones_like(weighed)))
-                v, adversarial = v.detach(), adversarial.detach()
+                v, adversarial = v.detach(), seen.detach()
                 loss = weighed.detach() + hinge
                 lead, distortion = margin(logits, y), l2(adversarial, x)
                 fools = crosses(logits, y)

@@ -46,16 +46,15 @@ that a step could only push out of [0, 1] take no part in it (most of MNIST is e
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Step
+from core.attacks.base import Attack, Quantised, Step
 from core.attacks.gradient import Goal, Search, clipped, norms, unit
 from core.attacks.smoothing import SmoothingParameters
-from core.data.files import quantize
 from core.graph import Smoother
 from core.params import parameter
 
@@ -87,7 +86,7 @@ class SmoothMetric(Metric):
         self.smoother, self.scale = self.smoother[going], self.scale[going]
 
 
-class DecoupledBase(Attack, Goal):
+class DecoupledBase(Quantised, Attack, Goal):
     """The search that DDN and sDDN share: only the direction of a step differs."""
 
     passes: int = parameter(
@@ -104,10 +103,6 @@ class DecoupledBase(Attack, Goal):
         "in the end towards the nearest class alone; or as published: first norm 1, always the same γ, steps from 1 "
         "down to 0.01.",
     )  # fmt: skip
-    quantised: bool = parameter(
-        False, advanced=True, paper="Rony et al. (2019), Algorithm 1",
-        help="Round every iterate to the 256 levels of a picture file, so that success survives saving it.",
-    )  # fmt: skip
 
     def metric(self, images: Tensor) -> Metric:
         return Metric()
@@ -116,7 +111,6 @@ class DecoupledBase(Attack, Goal):
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
         search = Search(model, images, labels, self.passes, self.targets(model, images, labels, generator))
-        show: Callable[[Tensor], Tensor] = quantize if self.quantised else lambda x: x
         metric = self.metric(images)
         r = torch.zeros_like(images)
         norm = images.new_zeros(len(images), 1, 1, 1)
@@ -125,7 +119,7 @@ class DecoupledBase(Attack, Goal):
         for index in range(1, self.passes + 1):
             last = index == self.passes
             sharp = ours and index > self.passes / 2
-            probe = search.probe(show(clipped(search.x, r)), not last, sharp)
+            probe = search.probe(self.shown(clipped(search.x, r)), not last, sharp)
             ever |= probe.fools
             x = search.x + r
             g = torch.where(((x <= 0) & (probe.gradient > 0)) | ((x >= 1) & (probe.gradient < 0)), 0, -probe.gradient)

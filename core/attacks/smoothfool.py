@@ -156,6 +156,11 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
         paper="SmoothFool, authors' code",
         help="Steps of SmoothClip at most; a perturbation that is still out of range is clipped plainly.",
     )  # fmt: skip
+    least_progress: float = parameter(
+        0.05, ge=0, le=1, step=0.01, slider=(0, 0.5), advanced=True,
+        help="Where the smooth clip leaves less than this share of a round's way to the boundary that the plain clip "
+        "would leave, the round is clipped plainly. 0 never does so, as in the paper.",
+    )  # fmt: skip
     projections: int = parameter(
         50, ge=1, le=1000, step=1, slider=(1, 100), unit="rounds",
         help="Smooth projections at most. Each costs one DeepFool and two more passes.",
@@ -181,7 +186,10 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
         best_margin = images.new_full((n,), -torch.inf)
         found = torch.zeros(n, dtype=torch.bool, device=images.device)
         finite = torch.ones_like(found)
-        names = ("margin", "distortion", "roughness", "roughness_share", "boundary", "clip_overflow", "clip_steps")
+        names = (
+            "margin", "distortion", "roughness", "roughness_share", "boundary", "clip_overflow", "clip_steps",
+            "clipped_plainly",
+        )  # fmt: skip
         scalars = {name: images.new_full((n,), torch.nan) for name in names}
         detail = {name: torch.zeros_like(images) for name in ("DeepFool's r", "smooth projection", "clipped")}
         active = torch.arange(n, device=images.device)
@@ -199,6 +207,11 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
             finite[active] = sound
             r = torch.where(usable.view(-1, 1, 1, 1), r, 0)
             clipped, overflow, steps = smooth_clip(x, r, g, self.smooth_clip, self.clip_epsilon, self.clip_steps)
+            plain = (x + r).clamp(0, 1) - x
+            plainly = overflow > _TOLERANCE
+            if self.least_progress:
+                plainly |= (w * (clipped - self.least_progress * plain)).sum((1, 2, 3)) < 0
+            clipped = torch.where(plainly.view(-1, 1, 1, 1), plain, clipped)
             current[active] = x = (x + clipped).clamp(0, 1)
 
             with torch.no_grad():
@@ -211,7 +224,7 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
             for name, values in (
                 ("margin", lead), ("distortion", l2(total_r)), ("roughness", roughness(total_r, _SIGMA_H)),
                 ("roughness_share", roughness(total_r, _SIGMA_H, normalised=True)), ("boundary", l2(to_boundary)),
-                ("clip_overflow", overflow), ("clip_steps", steps),
+                ("clip_overflow", overflow), ("clip_steps", steps), ("clipped_plainly", plainly.to(x.dtype)),
             ):  # fmt: skip
                 scalars[name][active] = values
             for name, pictures in (("DeepFool's r", to_boundary), ("smooth projection", r), ("clipped", clipped)):

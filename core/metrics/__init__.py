@@ -1,7 +1,8 @@
 """What can be measured of a perturbation, one value per image: size, roughness, and how visible it is."""
 
 from core.metrics.distortion import l2, linf
+from core.metrics.mad import mad
 from core.metrics.perceptual import psnr, ssim
 from core.metrics.roughness import radial_power_spectrum, roughness
 
-__all__ = ["l2", "linf", "psnr", "radial_power_spectrum", "roughness", "ssim"]
+__all__ = ["l2", "linf", "mad", "psnr", "radial_power_spectrum", "roughness", "ssim"]

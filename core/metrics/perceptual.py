@@ -11,7 +11,7 @@ from core.filters import check_images
 _WINDOW = 11  # pixels, Wang et al. 2004
 
 
-def _check_pair(a: Tensor, b: Tensor) -> None:
+def check_pair(a: Tensor, b: Tensor) -> None:
     check_images(a, "a")
     check_images(b, "b")
     if a.shape != b.shape:
@@ -21,7 +21,7 @@ def _check_pair(a: Tensor, b: Tensor) -> None:
 def psnr(a: Tensor, b: Tensor) -> Tensor:
     """Peak signal-to-noise ratio per image in decibels, (N,), for a peak of 1: -10 log10 of the mean squared error over
     pixels and channels. Infinite for identical images."""
-    _check_pair(a, b)
+    check_pair(a, b)
     return -10 * (a - b).square().mean((1, 2, 3)).log10()
 
 
@@ -32,7 +32,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     visibility to structural similarity" (2004): Gaussian window of 11 pixels, sigma 1.5, K1 0.01, K2 0.03, on values of
     range 1. Images must be at least 11 pixels on each side.
     """
-    _check_pair(a, b)
+    check_pair(a, b)
     if min(a.shape[2:]) < _WINDOW:
         raise ValueError(f"images must be at least {_WINDOW} pixels on each side for SSIM; got {tuple(a.shape[2:])}.")
     # In double precision: local variances are differences of nearly equal numbers.

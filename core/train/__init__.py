@@ -1,6 +1,7 @@
 """Training: recipes as declared parameters, a loop that yields epochs, checkpoints with cards."""
 
-from core.train.loop import Epoch, Training, accuracy, save
+from core.train.checkpoint import EMBEDDINGS, accuracy, save
+from core.train.loop import Batch, Epoch, Training, resume
 from core.train.recipe import Recipe
 
-__all__ = ["Epoch", "Recipe", "Training", "accuracy", "save"]
+__all__ = ["EMBEDDINGS", "Batch", "Epoch", "Recipe", "Training", "accuracy", "resume", "save"]

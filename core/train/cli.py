@@ -3,52 +3,105 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from core.data import DATASETS, home
+from core.losses import LOSSES, CrossEntropy, Loss
 from core.models import NETWORKS
-from core.params import add_arguments, from_arguments
-from core.train.loop import Training
+from core.params import CommandParser, add_arguments, from_arguments, iterate_documentation
+from core.train import ranks
+from core.train.loop import Epoch, Training
 from core.train.recipe import Recipe
 
 
 def add_command(subparsers: argparse._SubParsersAction) -> None:
-    """Register `train` with its options."""
-    parser = subparsers.add_parser("train", help="train a network and keep it as a checkpoint with its card")
+    """Register `train` with the options of the recipe; the loss's own follow once its name is known."""
+    losses = [
+        f"{cls.title}\n" + "\n".join(f"  {line}" for line in iterate_documentation(cls)) for cls in LOSSES.values()
+    ]
+    parser = subparsers.add_parser(
+        "train",
+        help="train a network and keep it as a checkpoint with its card",
+        allow_abbrev=False,
+        description="Train a network. A run that was interrupted goes on when the same command is given again. "
+        "Under torchrun (torchrun --nproc-per-node 2 -m core train ...) all processes train the one network.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"recipes (--preset): {', '.join(Recipe.presets)}\n\noptions of the losses, each as --loss-NAME:\n"
+        + "\n".join(losses),
+    )  # fmt: skip
     parser.add_argument("--network", choices=[n for n in NETWORKS if not n.startswith("efficientnet")], default="c4")
+    parser.add_argument(
+        "--network-argument", action="append", default=[], metavar="NAME=VALUE", help="of its constructor: width=0.5"
+    )
     parser.add_argument("--dataset", choices=[d for d in DATASETS if d != "photos"], default="mnist")
+    parser.add_argument("--loss", choices=list(LOSSES), default=CrossEntropy.name)
+    parser.add_argument("--loss-preset", help="start from this preset of the loss")
+    parser.add_argument("--preset", help="start from this preset of the recipe")
     parser.add_argument("--name", required=True, help="name of the checkpoint")
     parser.add_argument(
         "--out", type=Path, default=home() / "checkpoints", help="folder that gets it (default %(default)s)"
     )
     add_arguments(parser, Recipe)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, more=True)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, rest: list[str]) -> int:
     """Train and save; returns the exit status."""
-    console = Console()
+    cls = LOSSES[arguments.loss]
+    parser = CommandParser(prog=f"python -m core train --loss {arguments.loss}", allow_abbrev=False)
+    add_arguments(parser, cls, prefix="loss-")
+    loss = from_arguments(cls, parser.parse_args(rest), prefix="loss-", preset=arguments.loss_preset)
+    recipe = from_arguments(Recipe, arguments, preset=arguments.preset)
+    with ranks.joined():
+        return _train(arguments, recipe, loss)
+
+
+def _train(arguments: argparse.Namespace, recipe: Recipe, loss: Loss) -> int:
+    state = home() / "runs" / f"{arguments.name}.safetensors"
+    training = Training(
+        arguments.network, arguments.dataset, recipe, arguments.name, loss, _pairs(arguments.network_argument), state
+    )  # fmt: skip
+    console = Console(quiet=ranks.rank() > 0)
+    if training.done:
+        console.print(f"going on after epoch {training.done} of {recipe.epochs}")
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:.0f} %"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("training", total=None)
-        training = Training(
-            arguments.network, arguments.dataset, from_arguments(Recipe, arguments), arguments.name,
-            on_batch=lambda done, total: bar.update(task, completed=done, total=total),
-        )  # fmt: skip
-        for epoch in training:
-            bar.console.print(
-                f"epoch {epoch.index:3d}/{epoch.total}  loss {epoch.loss:.4f}  "
-                f"test accuracy {100 * epoch.accuracy:.2f} %  {epoch.seconds:.0f} s"
-            )
-    card = training.save(arguments.out)
-    assert card.accuracy is not None
-    console.print(f"{arguments.out / card.name}: {100 * card.accuracy.value:.2f} % of {card.accuracy.n} test images")
+    try:
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task("training", total=recipe.epochs * training.batches)
+            for event in training.steps():
+                if isinstance(event, Epoch):
+                    bar.console.print(
+                        f"epoch {event.index:3d}/{event.total}  loss {event.loss:.4f}  "
+                        f"test accuracy {100 * event.accuracy:.2f} %  {event.seconds:.0f} s"
+                    )
+                else:
+                    bar.update(task, completed=event.done, description=f"loss {event.loss:.3f}")
+    except KeyboardInterrupt:
+        console.print(f"stopped after epoch {training.done} of {recipe.epochs}; the same command goes on from there.")
+        return 130
+    if ranks.rank() == 0:
+        card = training.save(arguments.out)
+        state.unlink(missing_ok=True)
+        assert card.accuracy is not None
+        console.print(
+            f"{arguments.out / card.name}: {100 * card.accuracy.value:.2f} % of {card.accuracy.n} test images"
+        )
     return 0
+
+
+def _pairs(texts: list[str]) -> dict[str, Any]:
+    """{"width": 0.5} from ["width=0.5"]; ValueError in one sentence for anything else."""
+    try:
+        return {name: json.loads(value) for name, value in (text.split("=", 1) for text in texts)}
+    except ValueError:
+        raise ValueError(f"network-argument must be NAME=NUMBER, as in width=0.5; got {' '.join(texts)!r}.") from None

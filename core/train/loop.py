@@ -1,27 +1,38 @@
-"""The training loop: a generator of epochs, and the checkpoint at its end."""
+"""The training loop: a generator of batches and epochs, resumable after every epoch."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import dataclasses
+import inspect
 import re
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-import torch.nn.functional as F
-from safetensors.torch import save as save_safetensors
-from torch import Tensor
+from torch import Tensor, nn
 
-import core
 from core.data import DATASETS, load
-from core.data.store import write_together
-from core.models import Accuracy, Card, Classifier, build, check
+from core.data.imageset import draw
+from core.losses import LOSSES, CrossEntropy, Loss, choose_references
+from core.models import NETWORKS, Card, build, check
+from core.models.heads import KernelHead
 from core.models.networks import initialise
+from core.train import checkpoint, ranks
+from core.train.augment import attacked, features, flipped, scaled, shifted, size_in
 from core.train.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One optimiser step was taken."""
+
+    done: int
+    """Steps since the run began."""
+    total: int
+    loss: float
 
 
 @dataclass(frozen=True)
@@ -33,40 +44,40 @@ class Epoch:
     loss: float
     """Mean training loss of the epoch."""
     accuracy: float
-    """Share of test images that are classified correctly."""
+    """Share of test images that are classified correctly by the head's logits, in the recipe's precision."""
     seconds: float
 
 
-def accuracy(model: torch.nn.Module, images: Tensor, labels: Tensor, batch_size: int = 500) -> float:
-    """Share of `images` (N, C, H, W) that `model` assigns to `labels` (N,)."""
-    device = next(model.parameters()).device
-    right = 0
-    with torch.no_grad():
-        for x, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-            right += int((model(x.to(device)).argmax(1).cpu() == y).sum())
-    return right / len(labels)
+class Objective(nn.Module):
+    """Images and labels to the loss, as one module, which is what distributed data parallel wraps."""
+
+    def __init__(self, model: nn.Module, loss: Loss, recipe: Recipe) -> None:
+        super().__init__()
+        self.model, self.loss, self.recipe = model, loss, recipe
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        return self.loss(self.model.head, features(self.model, images, self.recipe), labels)  # type: ignore[arg-type]
 
 
-def shifted(images: Tensor, shift: int, generator: torch.Generator) -> Tensor:
-    """Each image moved by its own random whole number of pixels, at most `shift`, zeros coming in."""
-    if not shift:
-        return images
-    n, _, h, w = images.shape
-    padded = F.pad(images, (shift,) * 4)
-    dy, dx = torch.randint(0, 2 * shift + 1, (2, n, 1), generator=generator)
-    rows = (torch.arange(h) + dy)[:, None, :, None]
-    columns = (torch.arange(w) + dx)[:, None, None, :]
-    batch = torch.arange(n)[:, None, None, None]
-    channel = torch.arange(images.shape[1])[None, :, None, None]
-    return padded[batch, channel, rows, columns]
+def network_arguments(network: str, shape: tuple[int, ...], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given`, with the channels and the size of the images where the network asks for them and its default differs."""
+    declared = inspect.signature(NETWORKS[network]).parameters
+    wanted = {"channels": shape[0], "size": shape[1]}
+    found = {k: v for k, v in wanted.items() if k in declared and declared[k].default != v}
+    return found | dict(given)
 
 
 class Training:
-    """A network being trained: iterate over its epochs, then `save` it.
+    """A network being trained: iterate over its epochs (or pull `steps`), then `save` it.
 
-    network: key in core.models.NETWORKS; dataset: key in core.data.DATASETS; name: of the folder that will hold it.
-    Raises ValueError in one sentence if the data set is not installed, the network does not take its images, or `name`
-    cannot name a folder.
+    network: key in core.models.NETWORKS; dataset: key in core.data.DATASETS; name: of the folder that will hold it;
+    loss: cross-entropy if left out; arguments: of the network's constructor. state: a file that holds the run's state
+    after every epoch; if it exists already, the run continues from there, and on the CPU the result has the same bits
+    as if it had never been interrupted. Under `torchrun` every process makes the same Training, takes its share of
+    every batch, and the first one measures and writes.
+
+    Raises ValueError in one sentence if the data set is not installed, the network does not take its images, `name`
+    cannot name a folder, or the state is that of another run.
     """
 
     def __init__(
@@ -75,111 +86,269 @@ class Training:
         dataset: str,
         recipe: Recipe,
         name: str,
-        on_batch: Callable[[int, int], object] | None = None,
+        loss: Loss | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        state: Path | None = None,
     ) -> None:
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise ValueError(f"name must be letters, digits, '_', '-' and '.', a letter or digit first; got {name!r}.")
-        self.recipe, self.on_batch = recipe, on_batch
+        self.recipe, self.loss, self.state = recipe, loss or CrossEntropy(), state
         self.train = load(dataset, "train", n=recipe.n, seed=recipe.seed)
         self.test = load(dataset, "test")
         self.generator = torch.Generator().manual_seed(recipe.seed)
+        shape, classes = tuple(self.train.images.shape[1:]), len(self.train.classes)
         flat = self.train.images.transpose(0, 1).flatten(1)
         self.card = Card(
             name=name,
-            title=f"{network.upper()} on {DATASETS[dataset].title}, cross-entropy",
+            title=f"{network.upper()} on {DATASETS[dataset].title}, {self.loss.title}",
             dataset=dataset,
             network=network,
-            loss="cross-entropy",
-            input_shape=tuple(self.train.images.shape[1:]),
-            classes=len(self.train.classes),
+            network_arguments=network_arguments(network, shape, arguments or {}),
+            input_shape=shape,
+            classes=classes,
             mean=tuple(round(float(v), 4) for v in flat.mean(1)),
             std=tuple(round(float(v), 4) for v in flat.std(1)),
             recipe=recipe.values(),
             seed=recipe.seed,
             sha256="0" * 64,
-            source="trained by: " + f"python -m core train --network {network} --dataset {dataset} --name {name}"
-            + "".join(f" --{k.replace('_', '-')} {v}" for k, v in recipe.changed().items()),
+            source="trained by: " + _command(network, dataset, name, recipe, self.loss, arguments or {}),
+            loss=self.loss.name,
         )  # fmt: skip
+        width = build(self.card).network.features
+        self.card = self.card.model_copy(update=self.loss.entries(classes, int(width)))  # type: ignore[arg-type]
         self.model = build(self.card)
         initialise(self.model, self.generator)
-        check(self.model)
+        self.loss.prepare(self.model.head, self.generator)
+        check(self.model.eval())
+        self._check_small()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        decayed = [p for p in self.model.parameters() if p.ndim > 1]
-        others = [p for p in self.model.parameters() if p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate)
-        self.batches = -(-len(self.train) // recipe.batch_size)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, recipe.learning_rate, total_steps=self.batches * recipe.epochs
-        )
-        self.final_accuracy: float | None = None
+        self.objective = ranks.parallel(Objective(self.model, self.loss, recipe))
+        self.references = (
+            choose_references(self.train.labels, self.loss.wanted_references, self.generator)
+            if self.loss.wanted_references else torch.empty(0, dtype=torch.long)
+        )  # fmt: skip
+        self.sample = self.test[draw(max(1, min(recipe.sample, len(self.test))), len(self.test), recipe.seed)]
+        self.kept: dict[int, tuple[Tensor, Tensor]] = {}
+        """Epoch -> features (n, d) and predictions (n,) of `sample`, 0 being before training."""
+        self.optimiser = _optimiser(self.model, recipe)
+        self.batches = max(1, len(self.train) // recipe.batch_size + (self._last_batch() > 0))
+        self.schedule = _schedule(self.optimiser, recipe, self.batches)
+        self.history: list[Epoch] = []
+        if state is not None and state.exists():
+            self._resume(state)
+        elif recipe.sample:
+            self.model.eval()
+            self._keep(0)
+
+    @property
+    def done(self) -> int:
+        """Epochs that are finished."""
+        return len(self.history)
 
     def __iter__(self) -> Iterator[Epoch]:
-        for index in range(1, self.recipe.epochs + 1):
-            start, total_loss = time.perf_counter(), 0.0
+        return (event for event in self.steps() if isinstance(event, Epoch))
+
+    def steps(self) -> Iterator[Batch | Epoch]:
+        """Train on from where the run is: every optimiser step, and after its last one the epoch they made.
+
+        To stop pulling is to stop; the state on the disk is that of the last whole epoch.
+        """
+        for index in range(self.done + 1, self.recipe.epochs + 1):
+            start, total_loss, seen = time.perf_counter(), 0.0, 0
+            noise = torch.Generator(self.device).manual_seed(
+                hash((self.recipe.seed, index, ranks.rank())) % 2**63
+            )  # of the attacks of adversarial training; its own, for ranks may draw unequal shares
+            size = size_in(index, self.recipe, self.train.images.shape[-1])
             self.model.train()
-            order = torch.randperm(len(self.train), generator=self.generator)
-            for batch, rows in enumerate(order.split(self.recipe.batch_size)):
+            order = torch.randperm(len(self.train), generator=self.generator).split(self.recipe.batch_size)
+            for batch, rows in enumerate(order[: self.batches], 1):
                 x = shifted(self.train.images[rows], self.recipe.shift, self.generator)
-                x = x.to(self.device, memory_format=torch.channels_last)
-                y = self.train.labels[rows].to(self.device)
-                with torch.autocast(self.device.type, torch.bfloat16):
-                    logits = self.model(x)
-                loss = F.cross_entropy(logits.float(), y, label_smoothing=self.recipe.label_smoothing)
+                if self.recipe.flip:
+                    x = flipped(x, self.generator)
+                mine = slice(ranks.rank(), None, ranks.world())
+                x = scaled(x[mine].to(self.device), size).to(memory_format=torch.channels_last)
+                y = self.train.labels[rows][mine].to(self.device)
+                x = attacked(self.model, self.loss, self.recipe, x, y, noise)
+                loss = self.objective(x, y)
                 self.optimiser.zero_grad()
                 loss.backward()
                 self.optimiser.step()
                 self.schedule.step()
-                total_loss += loss.item() * len(rows)
-                if self.on_batch is not None:
-                    self.on_batch((index - 1) * self.batches + batch + 1, self.batches * self.recipe.epochs)
+                value = float(ranks.mean(loss.detach()))
+                total_loss, seen = total_loss + value * len(rows), seen + len(rows)
+                yield Batch((index - 1) * self.batches + batch, self.batches * self.recipe.epochs, value)
             self.model.eval()
-            self.final_accuracy = accuracy(self.model, self.test.images, self.test.labels)
-            seconds = time.perf_counter() - start
-            yield Epoch(index, self.recipe.epochs, total_loss / len(self.train), self.final_accuracy, seconds)
+            if ranks.rank() == 0:
+                self._refer()
+                right = self._accuracy()
+                if self.recipe.sample and (index % self.recipe.sample_every == 0 or index == self.recipe.epochs):
+                    self._keep(index)
+            else:
+                right = float("nan")
+            epoch = Epoch(index, self.recipe.epochs, total_loss / seen, right, time.perf_counter() - start)
+            self.history.append(epoch)
+            if self.state is not None and ranks.rank() == 0:
+                self._store(self.state)
+            yield epoch
 
-    def save(self, folder: Path) -> Card:
-        """Write weights and card into `folder / name`, whole or not at all; the card holds the accuracy as stored.
+    def save(self, folder: Path, name: str | None = None) -> Card:
+        """Write weights, card and kept features into `folder / name`, whole or not at all.
 
-        Weights are kept in float16 where that costs no test accuracy, else in float32.
+        name: that of the run if left out. The card holds the accuracy as stored; weights are kept in float16 where that
+        costs no test accuracy, else in float32.
         """
-        return save(self.model, self.card, folder, self.test.images, self.test.labels)
+        described = self.card if name is None else Card.model_validate(self.card.model_dump() | {"name": name})
+        return checkpoint.save(
+            self.model, described, folder, self.test.images, self.test.labels, self.embeddings()
+        )  # fmt: skip
 
-
-def save(model: Classifier, described: Card, folder: Path, images: Tensor, labels: Tensor) -> Card:
-    """Write `model` as a checkpoint `folder / card.name`; its accuracy on `images` is measured on what is stored.
-
-    ValueError in one sentence if the disk is full or the folder not writable; nothing half written stays behind.
-    """
-    # Cloned: the model is about to hold rounded weights for a moment, and on the CPU its state is not a copy.
-    exact = {
-        k: v.detach().float().cpu().clone(memory_format=torch.contiguous_format) for k, v in model.state_dict().items()
-    }
-    full = accuracy(model, images, labels)
-    half = {k: v.half() for k, v in exact.items()}
-    model.load_state_dict({k: v.float() for k, v in half.items()})
-    rounded = accuracy(model, images, labels)
-    keep_half = rounded >= full
-    model.load_state_dict(exact)
-    content = save_safetensors(half if keep_half else exact)
-    finished = described.model_copy(
-        update={
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "accuracy": Accuracy(value=rounded if keep_half else full, n=len(labels), split="test"),
-            "versions": {"smoothscope": core.__version__, "torch": torch.__version__.split("+")[0],
-                         "python": ".".join(map(str, sys.version_info[:2]))},
+    def embeddings(self) -> dict[str, Tensor]:
+        """What `checkpoint.EMBEDDINGS` describes, of the epochs so far; empty if the recipe keeps none."""
+        if not self.kept:
+            return {}
+        return {
+            "epochs": torch.tensor(sorted(self.kept)),
+            "features": torch.stack([self.kept[e][0] for e in sorted(self.kept)]).half(),
+            "predictions": torch.stack([self.kept[e][1] for e in sorted(self.kept)]).to(torch.int16),
+            "indices": self.sample.indices,
+            "labels": self.sample.labels,
         }
-    )  # fmt: skip
-    card = json.dumps(json.loads(finished.model_dump_json()), indent=1) + "\n"
-    target = folder / described.name
+
+    def _features(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([features(self.model, x.to(self.device), self.recipe) for x in images.split(500)])
+
+    def _refer(self) -> None:
+        """Let the head store today's features of its references (of the kernel head, graph smoothness)."""
+        if isinstance(self.model.head, KernelHead):
+            rows = self.references
+            self.model.head.refer(self._features(self.train.images[rows]), self.train.labels[rows].to(self.device))
+
+    def _accuracy(self) -> float:
+        with torch.no_grad():
+            named = self.model.head(self._features(self.test.images)).argmax(1).cpu()
+        return (named == self.test.labels).double().mean().item()
+
+    def _keep(self, epoch: int) -> None:
+        z = self._features(self.sample.images)
+        with torch.no_grad():
+            self.kept[epoch] = z.cpu(), self.model.head(z).argmax(1).cpu()
+
+    def _last_batch(self) -> int:
+        """Images of the last, smaller batch; 0 if there is none or a batch norm could not take it."""
+        size = len(self.train) % self.recipe.batch_size
+        return size if size >= 2 * ranks.world() or size == len(self.train) else 0
+
+    def _check_small(self) -> None:
+        """ValueError if the network does not take the scaled-down pictures it is to begin with."""
+        size = size_in(1, self.recipe, self.train.images.shape[-1])
+        try:
+            with torch.no_grad():
+                self.model(torch.full((1, self.card.input_shape[0], size, size), 0.5))
+        except RuntimeError:
+            raise ValueError(
+                f"first_size must be left out: {self.card.network} takes no pictures of {size} pixels."
+            ) from None
+
+    def _description(self) -> dict[str, Any]:
+        """What must be the same for a run to be continued; the name only says where it ends up."""
+        kept = self.card.model_dump(mode="json", exclude={"name", "source", "sha256", "versions", "title"})
+        return {"card": kept, "world": ranks.world()}
+
+    def _store(self, path: Path) -> None:
+        state = self.optimiser.state_dict()
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()} | {
+            "generator": self.generator.get_state()
+        }
+        scalars: dict[str, dict[str, Any]] = {}
+        for number, entries in state["state"].items():
+            for key, value in entries.items():
+                if isinstance(value, Tensor):
+                    tensors[f"optimiser.{number}.{key}"] = value
+                else:
+                    scalars.setdefault(str(number), {})[key] = value
+        for epoch, (z, named) in self.kept.items():
+            tensors |= {f"kept.{epoch}.features": z, f"kept.{epoch}.predictions": named}
+        schedule = {k: v for k, v in self.schedule.state_dict().items() if isinstance(v, int | float | list)}
+        checkpoint.write_state(path, tensors, self._description() | {
+            "history": [dataclasses.asdict(epoch) for epoch in self.history],
+            "optimiser": scalars, "groups": state["param_groups"], "schedule": schedule,
+        })  # fmt: skip
+
+    def _resume(self, path: Path) -> None:
+        tensors, description = checkpoint.read_state(path)
+        if {key: description.get(key) for key in ("card", "world")} != self._description():
+            raise ValueError(
+                f"{path} is the state of a run with other settings; choose another name, or delete it to start anew."
+            )
+        self.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        entries: dict[int, dict[str, Any]] = {int(k): dict(v) for k, v in description["optimiser"].items()}
+        for key, value in tensors.items():
+            if key.startswith("optimiser."):
+                _, number, entry = key.split(".")
+                entries.setdefault(int(number), {})[entry] = value
+        self.optimiser.load_state_dict({"state": entries, "param_groups": description["groups"]})
+        self.schedule.load_state_dict(self.schedule.state_dict() | description["schedule"])
+        self.generator.set_state(tensors["generator"])
+        self.history = [Epoch(**epoch) for epoch in description["history"]]
+        epochs = {int(key.split(".")[1]) for key in tensors if key.startswith("kept.")}
+        self.kept = {e: (tensors[f"kept.{e}.features"], tensors[f"kept.{e}.predictions"]) for e in epochs}
+        self.model.eval()
+
+
+def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    named = list(model.named_parameters())
+    free = [p.ndim <= 1 or name.endswith(("centers", "log_precision")) for name, p in named]
+    groups = [
+        {"params": [p for (_, p), f in zip(named, free, strict=True) if f is exempt],
+         "weight_decay": 0.0 if exempt else recipe.weight_decay}
+        for exempt in (False, True)
+    ]  # fmt: skip
+    match recipe.optimiser:
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+        case "adam":
+            return torch.optim.Adam(groups, lr=recipe.learning_rate)
+        case "rmsprop":
+            return torch.optim.RMSprop(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
+        case "sgd":
+            nesterov = recipe.momentum > 0
+            return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov)
+
+
+def _schedule(optimiser: torch.optim.Optimizer, recipe: Recipe, batches: int) -> torch.optim.lr_scheduler.LRScheduler:
+    steps = batches * recipe.epochs
+    match recipe.schedule:
+        case "one-cycle":
+            # Only Adam's momentum goes against the rate: that of the others is a declared parameter.
+            cycled = recipe.optimiser in ("adam", "adamw")
+            return torch.optim.lr_scheduler.OneCycleLR(
+                optimiser, recipe.learning_rate, total_steps=steps, cycle_momentum=cycled
+            )
+        case "steps":
+            return torch.optim.lr_scheduler.MultiStepLR(optimiser, sorted({steps // 2, 3 * steps // 4}))
+        case "constant":
+            return torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0)
+
+
+def _command(network: str, dataset: str, name: str, recipe: Recipe, loss: Loss, arguments: Mapping[str, Any]) -> str:
+    """The command line that trains this."""
+    words = [f"python -m core train --network {network} --dataset {dataset} --name {name}"]
+    words += [f"--network-argument {key}={value}" for key, value in arguments.items()]
+    words += [f"--loss {loss.name}"] * (loss.name != CrossEntropy.name)
+    words += [f"--loss-{k.replace('_', '-')} {v}" for k, v in loss.changed().items()]
+    words += [f"--{k.replace('_', '-')} {v}" for k, v in recipe.changed().items()]
+    return " ".join(words)
+
+
+def resume(path: Path, name: str) -> Training:
+    """The run whose state lies in `path`, to be continued; it will be saved as `name`. ValueError if it is none."""
+    card = checkpoint.read_description(path)["card"]
     try:
-        write_together(
-            {
-                target / "weights.safetensors": lambda file: file.write(content),
-                target / "card.json": lambda file: file.write(card.encode()),
-            }
-        )
-    except OSError as error:
-        raise ValueError(f"the checkpoint cannot be written to {target} ({error.strerror}); free some space.") from None
-    return finished
+        recipe, loss = Recipe(**card["recipe"]), LOSSES[card["loss"]](**card["loss_arguments"])
+        return Training(
+            card["network"], card["dataset"], recipe, name, loss, card["network_arguments"], state=path
+        )  # fmt: skip
+    except KeyError:
+        raise ValueError(f"{path} is not the state of a run; delete it and train anew.") from None

@@ -1,0 +1,92 @@
+"""What happens to a batch before the network sees it: shifts, mirroring, scaling down, and attacks."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.attacks import SmoothFool
+from core.attacks.fgsm import SignDescent
+from core.losses import Loss
+from core.models import Classifier
+from core.train.recipe import Recipe
+
+
+def shifted(images: Tensor, shift: int, generator: torch.Generator) -> Tensor:
+    """Each image moved by its own random whole number of pixels, at most `shift`, zeros coming in."""
+    if not shift:
+        return images
+    n, _, h, w = images.shape
+    padded = F.pad(images, (shift,) * 4)
+    dy, dx = torch.randint(0, 2 * shift + 1, (2, n, 1), generator=generator)
+    rows = (torch.arange(h) + dy)[:, None, :, None]
+    columns = (torch.arange(w) + dx)[:, None, None, :]
+    batch = torch.arange(n)[:, None, None, None]
+    channel = torch.arange(images.shape[1])[None, :, None, None]
+    return padded[batch, channel, rows, columns]
+
+
+def flipped(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Each image mirrored left to right with probability one half."""
+    mirror = torch.randint(0, 2, (len(images), 1, 1, 1), generator=generator, dtype=torch.bool)
+    return torch.where(mirror.to(images.device), images.flip(3), images)
+
+
+def size_in(epoch: int, recipe: Recipe, full: int) -> int:
+    """Pixels of the pictures in epoch `epoch` (from 1): from `first_size` up to `full` by two thirds of the run.
+
+    Multiples of 4, so that networks that halve twice lose no border.
+    """
+    if recipe.first_size is None or recipe.first_size >= full:
+        return full
+    share = min(1.0, 1.5 * (epoch - 1) / recipe.epochs)
+    size = recipe.first_size + share * (full - recipe.first_size)
+    return full if share == 1 else 4 * round(size / 4)
+
+
+def scaled(images: Tensor, size: int) -> Tensor:
+    """`images` scaled to `size` x `size` pixels, antialiased."""
+    if images.shape[-1] == size:
+        return images
+    return F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
+def attacked(
+    model: Classifier, loss: Loss, recipe: Recipe, images: Tensor, labels: Tensor, generator: torch.Generator
+) -> Tensor:
+    """The batch as adversarial training wants it: the first `adversarial_share` of `images` attacked, in [0, 1].
+
+    The ball attacks go up the slope of the loss's own adaptive objective (`Loss.attack`) and keep their last iterate,
+    also of images that are fooled already (Madry et al. 2018, eq. 2.1). The network is in eval mode meanwhile, so that
+    the attack leaves its batch statistics alone.
+    """
+    if recipe.adversarial == "none":
+        return images
+    count = max(1, round(recipe.adversarial_share * len(images)))
+    clean, rest, y = images[:count], images[count:], labels[:count]
+    training = model.training
+    model.eval()
+    if recipe.adversarial == "smoothfool":
+        x = clean
+        for step in SmoothFool(projections=recipe.attack_steps).steps(model, clean, y, generator):
+            x = step.best
+    else:
+        steps = recipe.attack_steps if recipe.adversarial == "pgd" else 1
+        length = {"fgsm": 1.0, "fast": 1.25, "pgd": 2.5 / steps}[recipe.adversarial] * recipe.epsilon
+        ball = SignDescent(recipe.epsilon, length, random_start=recipe.adversarial != "fgsm")
+        x = ball.start(clean, generator)
+        for _ in range(steps):
+            x = x.detach().requires_grad_()
+            z = features(model, x, recipe)
+            (gradient,) = torch.autograd.grad(loss.attack(model.head, z, y).sum(), x)
+            x = ball.move(x.detach(), -gradient, clean)
+    model.train(training)
+    return torch.cat([x.detach(), rest])
+
+
+def features(model: Classifier, images: Tensor, recipe: Recipe) -> Tensor:
+    """(N, d) float32 features, computed in the recipe's precision."""
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        z: Tensor = model.features(images)
+    return z.float()
