@@ -1,6 +1,7 @@
-"""Most apparent distortion: how visible a distortion is to a person, from E. C. Larson and D. M. Chandler, "Most apparent
-distortion: full-reference image quality assessment and the role of strategy", J. Electronic Imaging 19(1), 011006
-(2010). Sections below are of that paper.
+"""Most apparent distortion: how visible a distortion is to a person.
+
+Source: E. C. Larson, D. M. Chandler, "Most apparent distortion: full-reference image quality assessment and the role of
+strategy", J. Electronic Imaging 19(1), 011006 (2010), whose sections are named below.
 
 Two strategies of looking. Near threshold one searches for the distortion (d_detect, section 3.1: lightness, contrast
 sensitivity, masking by the picture's own contrast). Far above it one judges the picture's look (d_appear, section 3.2:
@@ -9,8 +10,10 @@ how the statistics of log-Gabor subbands change). Both are blended: MAD = d_dete
 Departures, all of them where the authors' released code is about its own arrays rather than about the paper:
 - All blocks that lie inside the picture count. The released code leaves out a frame of one block, which would leave
   nothing of a 28-pixel digit, and multiplies a block's visibility with the squared error of a block half a block off.
-- Lightness is (k I)^(2.2/3) as printed; the released code's is k I^(2.2/3), so that its threshold of 0.5 takes everything
-  below level 49 of 255 for too dark to see, the printed one what is below 14.
+- Lightness is (k I)^(2.2/3) as printed; the released code's is k I^(2.2/3), so that its threshold of 0.5 takes
+  everything below level 49 of 255 for too dark to see, the printed one what is below 14.
+- A block's masking deviation is the smallest of its four quarters', as printed; translations of the released code take
+  the smallest of neighbouring blocks.
 - Frequencies are those of the discrete Fourier transform, in cycles per pixel along both axes; the released code's are
   half a sample off, and stretched where a picture is not square.
 - Colours are turned to grey (ITU-R BT.601) and not rounded: what is measured here is often smaller than a grey level.
@@ -54,7 +57,9 @@ def mad(reference: Tensor, distorted: Tensor) -> Tensor:
     if reference.shape[1] not in (1, 3):
         raise ValueError(f"images must have 1 or 3 channels for MAD; got {reference.shape[1]}.")
     if min(reference.shape[2:]) < BLOCK:
-        raise ValueError(f"images must be at least {BLOCK} pixels on each side for MAD; got {tuple(reference.shape[2:])}.")
+        raise ValueError(
+            f"images must be at least {BLOCK} pixels on each side for MAD; got {tuple(reference.shape[2:])}."
+        )
     with torch.no_grad():
         scores = [
             _blend(_detect(x, y), _appear(x, y))
