@@ -1,0 +1,123 @@
+"""The steps of an attack that are kept to be looked at afterwards: few enough to scrub through in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.attacks import Step
+from core.data.files import quantize
+from pages.parts.packing import STEP, Parcel, from_steps, pack_steps, to_steps
+
+FRAMES = 64
+"""Frames kept at most."""
+IMAGE = "image"
+"""The strip of the attack's images, as offsets from the clean one."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """The kept steps of an attack on one image: `IMAGE`, and the perturbations that each step says it went through."""
+
+    steps: tuple[int, ...]
+    """Their numbers, counting the steps that were made from 1, ascending."""
+    best: int
+    """Which of them (0 ...) the result is from."""
+    strips: Mapping[str, Parcel]
+    """(T, C, H, W) each, in multiples of `packing.STEP`: what was added to the clean image."""
+    notes: Mapping[str, tuple[str, ...]]
+    """What is said of each step, for each strip."""
+    details: Mapping[str, Tensor]
+    """(C, H, W) each: the perturbations of the best step."""
+    peak: float
+    """Largest absolute value of a detail, over all kept steps."""
+
+
+def stride(n: int, limit: int) -> int:
+    """The smallest power of 2 at which at most `limit` of n steps are kept: those 0, stride, 2 stride ...
+
+    A power of 2, because then what was kept of fewer steps contains what is kept of more: an attack need not say
+    beforehand when it will end.
+    """
+    s = 1
+    while -(-n // s) > limit:
+        s *= 2
+    return s
+
+
+def chosen(n: int, best: int, limit: int = FRAMES) -> list[int]:
+    """Which of n steps (0 ... n - 1) are kept, at most `limit`: evenly spaced ones, the best, and the last."""
+    if not 0 <= best < n:
+        raise ValueError(f"best must be one of the {n} steps, from 0 to {n - 1}; got {best}.")
+    return sorted({*range(0, n, stride(n, limit - 2)), best, n - 1})
+
+
+@dataclass(frozen=True)
+class _Frame:
+    pictures: dict[str, NDArray[np.int16]]
+    notes: dict[str, str]
+
+
+class Recorder:
+    """Keeps the `chosen` steps of an attack on one image while it runs."""
+
+    def __init__(self, clean: Tensor, limit: int = FRAMES) -> None:
+        """clean: (C, H, W), exactly k/255, as every picture from a file is."""
+        self._clean = clean.detach().cpu()
+        self._levels = np.rint(self._clean.numpy() * np.float32(255)).astype(np.int32)
+        self._limit = limit
+        self._made = 0
+        self._kept: dict[int, _Frame] = {}
+        self._best: tuple[int, _Frame] | None = None
+        self._last: tuple[int, _Frame] | None = None
+        self._best_image: Tensor | None = None
+
+    def see(self, step: Step) -> None:
+        """Look at a step; it may change afterwards."""
+        number, self._made = self._made, self._made + 1
+        best = step.best[0].detach().cpu()
+        better = self._best_image is None or not torch.equal(best, self._best_image)
+        spacing = stride(self._made, self._limit - 2)
+        if number % spacing == 0:
+            self._kept = {i: frame for i, frame in self._kept.items() if i % spacing == 0}
+            self._kept[number] = self._frame(step, step.images[0])
+        if better:
+            self._best_image = best.clone()
+            self._best = number, self._frame(step, best)
+        self._last = number, self._frame(step, step.images[0])
+
+    def _frame(self, step: Step, image: Tensor) -> _Frame:
+        pictures = {IMAGE: self._offsets(image.detach().cpu())}
+        pictures |= {name: to_steps(r[0]) for name, r in step.detail.items()}
+        margin = step.scalars.get("margin")
+        fools = "" if margin is None else "fools the network" if float(margin[0]) > 0 else "does not fool the network"
+        return _Frame(pictures, {IMAGE: fools} | {name: f"L2 {r[0].norm():.3f}" for name, r in step.detail.items()})
+
+    def _offsets(self, image: Tensor) -> NDArray[np.int16]:
+        """image - clean, rounded so that clean + offset has the very 8-bit levels of `image`, ties included."""
+        target = np.rint(quantize(image).numpy() * np.float32(255)).astype(np.int32)
+        middle = 128 * (target - self._levels)
+        return to_steps(image - self._clean).astype(np.int32).clip(middle - 63, middle + 63).astype(np.int16)
+
+    def film(self) -> Film | None:
+        """What has been kept so far; None before the first step."""
+        if self._best is None or self._last is None:
+            return None
+        best = self._best[0]
+        frames = self._kept | dict([self._last]) | dict([self._best])
+        order = chosen(self._made, best, self._limit)
+        strips = {name: np.stack([frames[i].pictures[name] for i in order]) for name in frames[best].pictures}
+        details = [name for name in strips if name != IMAGE]
+        return Film(
+            steps=tuple(i + 1 for i in order),
+            best=order.index(best),
+            strips={name: pack_steps(strip) for name, strip in strips.items()},
+            notes={name: tuple(frames[i].notes[name] for i in order) for name in strips},
+            details={name: from_steps(frames[best].pictures[name]) for name in details},
+            peak=max((STEP * float(np.abs(strips[name].astype(np.int32)).max()) for name in details), default=0.0),
+        )
