@@ -9,7 +9,7 @@ import torch
 
 from core.attacks import ATTACKS, Attack
 from core.models import Card
-from pages.parts import attacking, choose, forms, page, plots, stage
+from pages.parts import attacking, choose, forms, page, stage
 from pages.parts.attacking import Finished, Snapshot
 from pages.parts.choose import Choice
 from pages.parts.jobs import Busy, Job
@@ -100,11 +100,7 @@ def watch(running: Running) -> None:
     snapshot = job.progress.snapshot
     remaining = f", about {job.remaining:.0f} s to go at most" if job.remaining is not None else ""
     st.progress(job.progress.fraction, f"Step {snapshot.step} of {snapshot.total}, {job.elapsed:.0f} s{remaining}")
-    stage.underway(running.choice.image[0], snapshot.best, snapshot.found)
-    panels = {name: panel for name, panel in stage.PANELS.items() if name in snapshot.trace}
-    if panels:
-        figure = plots.traces(snapshot.trace, panels, total=snapshot.total)
-        st.plotly_chart(figure, key=f"{SCOPE}.live", config=plots.CONFIG)
+    stage.underway(running.choice.image[0], snapshot.best, snapshot.found, snapshot.trace, SCOPE)
 
 
 @st.fragment
@@ -120,12 +116,10 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
             stage.probabilities("The network says", choice.logits, choice.classes, choice.attacked)
         return
     with left:
-        display = stage.finished(shown.run.result, shown.choice.title, SCOPE)
+        display = stage.finished(shown.run, shown.choice.title, SCOPE)
     with right:
         stage.verdict(shown.run.result, shown.choice.classes, display.sigma_h)
-    stage.charts(shown.run.result, SCOPE)
-    if shown.run.frames:
-        stage.watch(shown.run.frames, SCOPE)
+    stage.spectrum(shown.run.result, SCOPE)
     notes = [f"{shown.attack.title} on {shown.choice.card.title}"]
     if shown.run.result.stopped:
         notes.append("stopped before its end")

@@ -11,29 +11,19 @@ from torch import Tensor
 from core.attacks import Attack, AttackResult, Run
 from core.models import Classifier
 from pages.parts.cache import Bounded, fingerprint
+from pages.parts.film import Film, Recorder
 from pages.parts.jobs import Job, Progress, Stop
 
 EVERY = 0.25
 """Seconds between two snapshots: making one copies the pictures and the whole trace."""
 
-FRAMES = 64
-"""Frames kept of an attack that can be watched; every other one is dropped when there would be more."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """The perturbations (C, H, W) that one step of an attack went through, by name."""
-
-    step: int
-    detail: dict[str, Tensor]
-
 
 @dataclass(frozen=True)
 class Finished:
-    """An attack that has ended, and what can be watched of it."""
+    """An attack that has ended, and the steps of it that can be looked at (None if it made none)."""
 
     result: AttackResult
-    frames: tuple[Frame, ...]
+    film: Film | None
 
 
 results: Bounded[Finished] = Bounded(48)
@@ -65,20 +55,17 @@ def start(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, see
         run = Run(attack, model, images, labels, seed)
         progress: Progress[Snapshot] | None = None
         shown = 0.0
-        frames: list[Frame] = []
+        recorder = Recorder(images[0])
         try:
             for step in run:
-                if step.detail:
-                    frames.append(Frame(step.index, {name: r[0].clone().cpu() for name, r in step.detail.items()}))
-                    if len(frames) > FRAMES:
-                        del frames[1::2]
+                recorder.see(step)
                 if progress is None or time.monotonic() - shown > EVERY:
                     snapshot = Snapshot(run.best()[0], bool(step.found[0]), run.trace(), step.index, step.total)
                     progress, shown = Progress(step.index / step.total, snapshot), time.monotonic()
                 yield progress
         except Stop:
-            return Finished(run.result(), tuple(frames))
-        finished = Finished(run.result(), tuple(frames))
+            return Finished(run.result(), recorder.film())
+        finished = Finished(run.result(), recorder.film())
         results.put(name, finished)
         return finished
 

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import streamlit as st
 from torch import Tensor
 
 from core.attacks import ADVICE, AttackResult
-from core.magnify import MagnifyParameters, display_scale, to_display
+from core.data.files import quantize
+from core.magnify import MagnifyParameters, display_scale
 from core.metrics import l2, linf, psnr, radial_power_spectrum, roughness, ssim
 from core.params import fields
 from pages.parts import cache, forms, pictures, plots
-from pages.parts.attacking import Frame
-from pages.parts.pictures import Picture
+from pages.parts.attacking import Finished
+from pages.parts.film import IMAGE
+from pages.parts.packing import rounded
+from pages.parts.viewer import Panel, Trace, viewer
 
 GAINS: dict[str, float | None] = {"fit": None, "×1": 1.0, "×5": 5.0, "×20": 20.0, "×100": 100.0}
 SIGMAS = (0.5, 1.0, 2.0, 5.0)
-PANELS = {
-    "loss": ("loss", plots.ORANGE),
-    "distortion": ("distortion (L2)", plots.BLUE),
-    "margin": ("margin (above 0: fooled)", plots.RED),
-    "roughness": ("roughness Ω", plots.PURPLE),
-}
-"""Scalars that have a chart, where an attack reports them."""
-TWO_AND_CONTROLS = [465, 226]
-"""Widths of a row of two pictures with the display controls where the third would be."""
+TRACES = {"loss": "loss", "margin": "margin", "distortion": "distortion L2", "roughness": "roughness Ω"}
+"""Scalars that are drawn, where an attack reports them."""
 _MAGNIFY = {info.name: info for info in fields(MagnifyParameters)}
 
 
@@ -47,18 +43,18 @@ def display_controls(scope: str) -> Display:
     a perturbation stands out from what any photograph shows when magnified.
     """
     start = MagnifyParameters.presets["authors' code"]
-    values = {
-        name: forms.widget(_MAGNIFY[name], forms.widget_key(_MAGNIFY[name], scope), start.get(name))
-        for name in ("beta", "sigma_domain", "sigma_range")
-    }
-    left, right = st.columns(2, gap="small")
+    values = {}
+    beta, domain, width, gains, detail = st.columns([1.2, 1, 1, 0.8, 0.8], gap="small")
+    for column, name in ((beta, "beta"), (domain, "sigma_domain"), (width, "sigma_range")):
+        with column:
+            values[name] = forms.widget(_MAGNIFY[name], forms.widget_key(_MAGNIFY[name], scope), start.get(name))
     st.session_state.setdefault(f"{scope}.gain", "fit")
-    gain = left.selectbox(
+    gain = gains.selectbox(
         "Gain", list(GAINS), key=f"{scope}.gain", persist_state="session",
         help="How much the perturbation is amplified for display. “fit” takes the largest gain that clips nothing.",
     )  # fmt: skip
     st.session_state.setdefault(f"{scope}.sigma_h", 1.0)
-    sigma_h = right.selectbox(
+    sigma_h = detail.selectbox(
         "Detail $σ_h$", SIGMAS, key=f"{scope}.sigma_h", persist_state="session", format_func=lambda s: f"{s:g}",
         help="Roughness Ω is what a Gaussian of this many pixels takes away from the perturbation: "
         "|r − r∗h|².\n\n*SmoothFool, eq. 4*",
@@ -71,70 +67,84 @@ def display_controls(scope: str) -> Display:
     return Display(magnify, GAINS[gain], sigma_h)
 
 
-def _magnified(images: Sequence[Tensor], magnify: MagnifyParameters) -> tuple[list[Tensor], str]:
-    """Magnified pictures (1, C, H, W) each, on one common scale, and a note that says which."""
+def magnified(titles: Sequence[str], images: Sequence[Tensor], magnify: MagnifyParameters) -> list[Panel]:
+    """Panels of magnified pictures (1, C, H, W), all on one scale, and a note that says which."""
     statistics = [cache.statistics(x, magnify.sigma_domain, magnify.sigma_range) for x in images]
-    magnified = [s.magnify(magnify.beta) for s in statistics]
-    scale = display_scale(magnified)
+    pictures = [s.magnify(magnify.beta)[0] for s in statistics]
+    scale = display_scale(pictures)
     note = f"one scale: grey 0, white +{scale.limit:.1f} σ"
     if scale.clipped:
         note += f"; {100 * scale.clipped:.1f} % clipped"
-    return [picture[0] for picture in to_display(magnified, scale)], note
+    return [Panel(title, picture, 2 * scale.limit, "σ", note) for title, picture in zip(titles, pictures, strict=True)]
+
+
+def fitting_gain(peak: float) -> float:
+    """The largest gain at which values up to `peak` are not clipped around mid-grey."""
+    return 0.5 / peak if peak > 0 else 1.0
+
+
+def traces(trace: Mapping[str, Tensor]) -> list[Trace]:
+    """The scalars of a run on one image, as in AttackResult.trace."""
+    return [
+        Trace(title, trace[name][:, 0].tolist(), zero=name == "margin")
+        for name, title in TRACES.items()
+        if len(trace.get(name, ())) > 1
+    ]
 
 
 def clean(image: Tensor, title: str, scope: str) -> None:
     """A picture (1, C, H, W) that has not been attacked, its magnification, and the display controls."""
-    left, right = st.columns(TWO_AND_CONTROLS, gap="small")
-    with right:
-        magnify = display_controls(scope).magnify
-    with left:
-        (shown,), note = _magnified([image], magnify)
-        pictures.grid([Picture(image[0], "Original", title), Picture(shown, "Magnified original", note)], columns=2)
+    above = st.container()
+    magnify = display_controls(scope).magnify
+    with above:
+        panels = [Panel("Original", image[0], note=title), *magnified(["Magnified original"], [image], magnify)]
+        viewer(panels, f"{scope}.clean", view=scope)
 
 
-def underway(image: Tensor, best: Tensor, found: bool) -> None:
-    """An attack that is running: the clean picture (C, H, W), the best so far, their difference."""
-    r = best - image
-    shown, gain = pictures.perturbation(r)
+def underway(image: Tensor, best: Tensor, found: bool, trace: Mapping[str, Tensor], scope: str) -> None:
+    """An attack that is running: the clean picture (C, H, W), the best so far, their difference, the scalars."""
+    r = rounded(best - image)
+    gain = fitting_gain(float(r.abs().max()))
     rough = float(roughness(r[None], 1.0, normalised=True)[0])
     title = "Best so far" if found else "Nearest attempt so far"
-    pictures.grid(
-        [
-            Picture(image, "Original"),
-            Picture(best, title, "fools the network" if found else "does not fool the network yet"),
-            Picture(shown, "Perturbation", f"amplified ×{gain:.3g}, grey is no change; roughness {rough:.3g}"),
-        ],
-        columns=3,
-    )
+    panels = [
+        Panel("Original", image),
+        Panel(title, quantize(best), note="fools the network" if found else "does not fool the network yet"),
+        Panel("Perturbation", r, 1 / gain, note=f"amplified ×{gain:.3g}, grey is no change; roughness {rough:.3g}"),
+    ]
+    viewer(panels, f"{scope}.underway", traces=traces(trace), view=scope)
 
 
-def finished(result: AttackResult, title: str, scope: str) -> Display:
-    """The five pictures of a finished (or stopped) attack on one image, and the display controls beside them."""
+def finished(run: Finished, title: str, scope: str) -> Display:
+    """A finished (or stopped) attack on one image: its pictures, the steps it made, and below the display controls."""
+    result, film = run.result, run.film
     fooled = result.status[0] == "fooled"
     above = st.container()
-    left, right = st.columns(TWO_AND_CONTROLS, gap="small")
-    with right:
-        display = display_controls(scope)
-    adversarial = result.adversarial_8bit
-    shown, gain = pictures.perturbation(result.perturbation[0], display.gain)
+    display = display_controls(scope)
+    r = result.perturbation[0]
+    gain = display.gain or fitting_gain(float(r.abs().max()))
+    name = "Adversarial" if fooled else "Nearest attempt"
+    before, after = magnified(
+        ["Magnified original", f"Magnified {'adversarial' if fooled else 'attempt'}"],
+        [result.images, result.adversarial_8bit], display.magnify,
+    )  # fmt: skip
+    panels = [
+        Panel("Original", result.images[0], note=title),
+        Panel(name, result.adversarial[0], note=_verdict_note(result), follows=IMAGE, base=result.images[0]),
+        Panel("Perturbation", r, 1 / gain, note=f"before rounding, amplified ×{gain:.3g}; grey is no change",
+              follows=IMAGE),
+        before,
+        replace(after, result=True),
+    ]  # fmt: skip
+    if film is not None:
+        gain = fitting_gain(film.peak)
+        panels += [
+            Panel(step[0].upper() + step[1:], values, 1 / gain, follows=step,
+                  note=f"{film.notes[step][film.best]}, amplified ×{gain:.3g}")
+            for step, values in film.details.items()
+        ]  # fmt: skip
     with above:
-        pictures.grid(
-            [
-                Picture(result.images[0], "Original", title),
-                Picture(adversarial[0], "Adversarial" if fooled else "Nearest attempt", _verdict_note(result)),
-                Picture(shown, "Perturbation", f"before rounding, amplified ×{gain:.3g}; grey is no change"),
-            ],
-            columns=3,
-        )
-    with left:
-        (before, after), note = _magnified([result.images, adversarial], display.magnify)
-        pictures.grid(
-            [
-                Picture(before, "Magnified original", note),
-                Picture(after, "Magnified adversarial" if fooled else "Magnified attempt", note),
-            ],
-            columns=2,
-        )
+        viewer(panels, f"{scope}.finished", film=film, traces=traces(result.trace), view=scope)
     return display
 
 
@@ -188,29 +198,10 @@ def _table(rows: Sequence[tuple[str, str, str]]) -> str:
     return f'<table class="ss-table">{cells}</table>'
 
 
-def charts(result: AttackResult, key: str) -> None:
-    """The scalars at every step, and how the perturbation's energy is spread over spatial frequencies."""
-    panels = {name: panel for name, panel in PANELS.items() if len(result.trace.get(name, ())) > 1}
-    spectrum = radial_power_spectrum(result.perturbation) if result.perturbation.any() else None
-    if panels or spectrum:
+def spectrum(result: AttackResult, key: str) -> None:
+    """How the perturbation's energy is spread over spatial frequencies."""
+    if result.perturbation.any():
         st.plotly_chart(
-            plots.traces(result.trace, panels, spectrum=spectrum), key=f"{key}.charts", config=plots.CONFIG,
-            alt=f"At every step of the attack: {', '.join(title for title, _ in panels.values())}; "
-            "energy of the perturbation for each spatial frequency",
+            plots.spectrum(*radial_power_spectrum(result.perturbation)), key=f"{key}.spectrum", config=plots.CONFIG,
+            alt="Energy of the perturbation for each spatial frequency",
         )  # fmt: skip
-
-
-def watch(frames: Sequence[Frame], scope: str) -> None:
-    """The steps of an attack, one at a time: the perturbations it went through, on one gain."""
-    st.subheader("Step by step", anchor=False)
-    steps = [frame.step for frame in frames]
-    key = f"{scope}.frame"
-    if st.session_state.get(key) not in steps:
-        st.session_state[key] = steps[0]
-    at = st.select_slider("Step", steps, key=key) if len(steps) > 1 else steps[0]
-    detail = frames[steps.index(at)].detail
-    peak = max(float(r.abs().max()) for r in detail.values())
-    gain = 0.5 / peak if peak > 0 else 1.0
-    shown = [Picture(pictures.perturbation(r, gain)[0], name, f"L2 {r.norm():.3f}") for name, r in detail.items()]
-    pictures.grid(shown)
-    st.caption(f"All amplified ×{gain:.3g}, grey is no change.")

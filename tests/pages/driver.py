@@ -1,9 +1,10 @@
 """Drive the Attack lab as a person does, and read from it what a person sees."""
 
-import base64
 import html
 import io
+import json
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,15 @@ BAR = re.compile(r'<span class="ss-name"[^>]*>(?P<name>.*?)</span><span class="s
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture of a page: levels (H, W) or (H, W, 3) uint8, and the note below it."""
+    """A picture of a page: levels (H, W) or (H, W, 3) uint8, and the note below it.
+
+    In a viewer also the values (C, H, W) that it was sent, and of a panel that follows a film its steps (T, C, H, W).
+    """
 
     levels: np.ndarray
     note: str
+    values: torch.Tensor | None = None
+    steps: torch.Tensor | None = None
 
 
 def decode(png: bytes) -> np.ndarray:
@@ -57,13 +63,51 @@ def markup(app: AppTest) -> str:
     return "\n".join(body for body in bodies if not body.startswith("<style"))
 
 
-def figures(app: AppTest) -> dict[str, Seen]:
-    """Title -> picture, in the order of the page."""
+def unpack(parcel: bytes) -> tuple[str, np.ndarray]:
+    """Name and values of an array that was sent to a viewer: float32, or int16 steps of a film."""
+    length = int.from_bytes(parcel[:4], "little")
+    header = json.loads(parcel[4 : 4 + length])
+    shape, sent = tuple(header["shape"]), np.frombuffer(zlib.decompress(parcel[4 + length :]), np.uint8)
+    if header["kind"] == "u8":
+        values = np.add.accumulate(sent.reshape(shape), axis=-1, dtype=np.uint8) / np.float32(255)
+    elif header["kind"] == "f32":
+        values = sent.reshape(4, -1).T.copy().view("<f4").reshape(shape)
+    else:
+        coded = sent.reshape(2, -1).T.copy().view("<u2").astype(np.int32).reshape(shape)
+        values = np.add.accumulate((coded >> 1) ^ -(coded & 1), axis=0).astype(np.int16)
+    return header["id"], values
+
+
+def of_film(steps: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy((steps / 32640).astype(np.float32))
+
+
+def viewers(app: AppTest) -> list[dict[str, Any]]:
+    """What the viewers of a page were sent; arrays by name are in "values"."""
+    elements = [element.proto for element in app.get("bidi_component")]
+    arrays = dict(unpack(e.bytes) for e in elements if e.component_name == "smoothscope.carrier")
+    shown = [json.loads(e.json) for e in elements if e.component_name == "smoothscope.viewer"]
+    return [viewer | {"values": {name: arrays[name] for name in viewer["arrays"]}} for viewer in shown]
+
+
+def panels(app: AppTest) -> dict[str, Seen]:
+    """Title -> picture, of all viewers of a page."""
     found = {}
-    for match in FIGURE.finditer(markup(app)):
-        title = html.unescape(match["title"])
-        assert title not in found, f"two pictures are called {title}"
-        found[title] = Seen(decode(base64.b64decode(match["png"])), html.unescape(match["note"]))
+    for viewer in viewers(app):
+        arrays = viewer["values"]
+        for panel in viewer["panels"]:
+            values = arrays[panel["array"]]
+            if values.dtype == np.int16:
+                values = of_film(values[0]).numpy()
+            values = torch.from_numpy(values)
+            shown = values if panel["span"] is None else 0.5 + values / torch.tensor(panel["span"])
+            steps = None
+            if panel["strip"]:
+                steps = of_film(arrays[panel["strip"]])
+                if panel["base"]:
+                    steps = torch.from_numpy(arrays[panel["base"]]) + steps
+            assert panel["title"] not in found, f"two pictures are called {panel['title']}"
+            found[panel["title"]] = Seen(levels(shown.clamp(0, 1)), panel["note"], values, steps)
     return found
 
 
@@ -145,7 +189,7 @@ class Lab:
 
     @property
     def pictures(self) -> dict[str, Seen]:
-        return figures(self.app)
+        return panels(self.app)
 
     @property
     def table(self) -> dict[str, str]:

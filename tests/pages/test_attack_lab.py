@@ -28,6 +28,10 @@ def percent(logits: torch.Tensor) -> list[str]:
     return [f"{100 * p:.1f} %" for p in logits.double().softmax(0).sort(descending=True).values[:3].tolist()]
 
 
+def amplified(r: torch.Tensor, gain: float) -> np.ndarray:
+    return levels((0.5 + r / torch.tensor(1 / gain)).clamp(0, 1))
+
+
 def on_one_scale(*pictures: torch.Tensor, **parameters) -> list[np.ndarray]:
     return [levels(shown[0]) for shown in to_display([magnify(picture, **parameters) for picture in pictures])]
 
@@ -59,7 +63,7 @@ def test_pictures_and_numbers_are_those_of_core(lab: Lab, attack: str, values: d
     np.testing.assert_array_equal(pictures["Original"].levels, levels(expected.images[0]))
     np.testing.assert_array_equal(pictures["Adversarial"].levels, levels(eight_bit[0]))
     r = (expected.adversarial - expected.images)[0]
-    np.testing.assert_array_equal(pictures["Perturbation"].levels, levels((0.5 + 5 * r).clamp(0, 1)))
+    np.testing.assert_array_equal(pictures["Perturbation"].levels, amplified(r, 5))
     assert "×5;" in pictures["Perturbation"].note
     pair = on_one_scale(expected.images, eight_bit, beta=0.8, sigma_domain=3.0, sigma_range=0.2)
     np.testing.assert_array_equal(pictures["Magnified original"].levels, pair[0])
@@ -108,9 +112,7 @@ def test_display_controls_redraw_and_attack_nothing(lab: Lab, started: list[str]
     lab.run(**SHORT)
     result = lab.result
     gain = 0.5 / float(result.perturbation.abs().max())
-    np.testing.assert_array_equal(
-        lab.pictures["Perturbation"].levels, levels((0.5 + gain * result.perturbation[0]).clamp(0, 1))
-    )
+    np.testing.assert_array_equal(lab.pictures["Perturbation"].levels, amplified(result.perturbation[0], gain))
     assert f"×{gain:.3g};" in lab.pictures["Perturbation"].note
     adversarial = (result.adversarial * 255).round() / 255
     chosen = {"beta": 0.8, "sigma_domain": 3.0, "sigma_range": 0.2}
@@ -121,9 +123,7 @@ def test_display_controls_redraw_and_attack_nothing(lab: Lab, started: list[str]
         np.testing.assert_array_equal(lab.pictures["Magnified original"].levels, pair[0])
         np.testing.assert_array_equal(lab.pictures["Magnified adversarial"].levels, pair[1])
     lab.move("gain", "×20")
-    np.testing.assert_array_equal(
-        lab.pictures["Perturbation"].levels, levels((0.5 + 20 * result.perturbation[0]).clamp(0, 1))
-    )
+    np.testing.assert_array_equal(lab.pictures["Perturbation"].levels, amplified(result.perturbation[0], 20))
     lab.move("sigma_h", 2.0)
     assert lab.table["Ω × 10³"] == f"{1e3 * roughness(result.perturbation, 2.0)[0]:.3g}"
     assert lab.table["Ω / L2² × 10³"] == f"{1e3 * roughness(result.perturbation, 2.0, normalised=True)[0]:.3g}"

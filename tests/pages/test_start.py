@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from driver import FIGURE, ROOT, TIMEOUT, decode, figures, levels, markup, open_start
+from driver import FIGURE, ROOT, TIMEOUT, decode, levels, markup, open_start, panels
 
 from core import data, models
 from core.data import photos
@@ -94,7 +94,7 @@ def test_the_button_leads_to_the_lab():
     (button,) = app.button
     button.click().run(timeout=TIMEOUT)
     assert not app.exception
-    assert "Magnified original" in figures(app)
+    assert "Magnified original" in panels(app)
 
 
 WITHOUT_TORCH = """
