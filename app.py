@@ -73,5 +73,7 @@ st.caption(
     f"the three magnified ones share one scale. Remake all of it: `{tour['made by']}`"
 )
 
+page.finish()
+
 # The lab needs PyTorch; it is brought in while the visitor reads.
 threading.Thread(target=import_module, args=("core.attacks",), daemon=True, name="warm-up").start()

@@ -22,10 +22,10 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, NoReturn, Self, TypeVar, Union
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 _EXTRA_KEY = "smoothscope"
@@ -86,6 +86,7 @@ class ParameterInfo:
     choices: tuple[Any, ...]
     optional: bool  # None is a legal value
     owner: str = ""  # the class that declares it; classes that inherit it share its meaning
+    declared: FieldInfo | None = field(default=None, repr=False, compare=False)
 
     @property
     def label(self) -> str:
@@ -115,6 +116,13 @@ class ParameterInfo:
         except ValueError:
             noun = "a whole number" if self.kind == "int" else "a number"
             raise ValueError(f"{self.name} must be {noun}; got {text!r}.") from None
+
+    def read(self, text: str) -> Any:
+        """The legal value that `text` spells: as `parse`, and within the bounds; ValueError in one sentence."""
+        assert self.declared is not None
+        kinds: dict[str, Any] = {self.name: (self.declared.annotation, self.declared)}
+        alone: type[Parameters] = create_model("Alone", __base__=Parameters, **kinds)
+        return getattr(alone(**{self.name: self.parse(text)}), self.name)
 
 
 def _one_sentence(error: ValidationError) -> str:
@@ -194,12 +202,12 @@ def _kind(annotation: Any) -> tuple[Literal["bool", "int", "float", "choice", "s
     raise TypeError(f"a parameter cannot be of type {annotation!r}")
 
 
-def _info(name: str, field: FieldInfo) -> ParameterInfo:
-    kind, choices, optional = _kind(field.annotation)
-    extra = typing.cast(dict[str, Any], field.json_schema_extra or {}).get(_EXTRA_KEY, {})
+def _info(name: str, declared: FieldInfo) -> ParameterInfo:
+    kind, choices, optional = _kind(declared.annotation)
+    extra = typing.cast(dict[str, Any], declared.json_schema_extra or {}).get(_EXTRA_KEY, {})
     low = high = None
     nudge = 1 if kind == "int" else extra.get("step") or 1e-6
-    for constraint in field.metadata:
+    for constraint in declared.metadata:
         for attribute in ("ge", "gt", "le", "lt"):
             bound = getattr(constraint, attribute, None)
             if bound is None:
@@ -215,8 +223,8 @@ def _info(name: str, field: FieldInfo) -> ParameterInfo:
     return ParameterInfo(
         name=name,
         kind=kind,
-        default=field.default,
-        help=field.description or "",
+        default=declared.default,
+        help=declared.description or "",
         title=extra.get("title") or name.replace("_", " ").capitalize(),
         symbol=extra.get("symbol"),
         unit=extra.get("unit"),
@@ -229,12 +237,13 @@ def _info(name: str, field: FieldInfo) -> ParameterInfo:
         slider=extra.get("slider"),
         choices=choices,
         optional=optional,
+        declared=declared,
     )
 
 
 def fields(cls: type[Parameters]) -> list[ParameterInfo]:
     """The declared parameters of a class, in order."""
-    return [replace(_info(name, field), owner=_owner(cls, name)) for name, field in cls.model_fields.items()]
+    return [replace(_info(name, declared), owner=_owner(cls, name)) for name, declared in cls.model_fields.items()]
 
 
 def _owner(cls: type[Parameters], name: str) -> str:

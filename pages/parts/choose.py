@@ -12,8 +12,10 @@ from torch import Tensor
 from core import models
 from core.data import DATASETS, ImageError, ImageSet, imagenet, read_image
 from core.models import Card, Classifier
-from pages.parts import cache, picker
+from pages.parts import cache, links, picker
 
+FIRST = "mnist-c4-ce"
+"""The network that a page opens with."""
 UPLOADS = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "ppm")
 
 
@@ -42,8 +44,10 @@ def network(scope: str) -> tuple[Card, Classifier] | None:
     """A select box of all networks; the chosen one loaded, or None after having said what is wrong with it."""
     names = list(models.refresh())
     key = f"{scope}.model"
-    if st.session_state.get(key) not in names:
-        st.session_state[key] = names[0] if "mnist-c4-ce" not in names else "mnist-c4-ce"
+    first = names[0] if FIRST not in names else FIRST
+    links.choice("model", key, first, names)
+    if st.session_state[key] not in names:  # it was deleted meanwhile
+        st.session_state[key] = first
     cards = {}
     for name in names:
         try:
@@ -117,6 +121,18 @@ def _gallery(scope: str, card: Card, images: ImageSet) -> None:
         st.rerun()
 
 
+def _name(images: ImageSet, row: int) -> str:
+    """What a link calls a picture: its name, or its place in the official test set."""
+    return images.names[row] if images.names else str(int(images.indices[row % len(images)]))
+
+
+def _row(images: ImageSet, name: str) -> int:
+    for row in range(len(images)):
+        if _name(images, row) == name:
+            return row
+    raise ValueError("there is no such picture here.")
+
+
 def _title(images: ImageSet, row: int) -> str:
     if images.names:
         return images.names[row]
@@ -145,7 +161,8 @@ def picture(scope: str, card: Card, model: Classifier) -> Choice | None:
     images = shelf(card)
     key = f"{scope}.row.{card.dataset}"
     if images is not None:
-        row = int(st.session_state.setdefault(key, 0)) % len(images)
+        links.read("image", key, 0, lambda text: _row(images, text), lambda row: _name(images, row))
+        row = int(st.session_state[key]) % len(images)
         moves = st.columns(3, gap="small")
         previous, following = (row - 1) % len(images), (row + 1) % len(images)
         other = random.randrange(len(images))
@@ -165,6 +182,7 @@ def picture(scope: str, card: Card, model: Classifier) -> Choice | None:
         channels, height, width = card.input_shape
         try:
             image = read_image(content, (height, width), 1 if channels == 1 else 3, card.crop_fraction)
+            links.leave_out("Your own picture is not in the link: it opens with one of the gallery's.")
             return _choice(card, model, image, -1, name)
         except ImageError as error:
             st.error(str(error))

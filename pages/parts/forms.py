@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from core.params import ParameterInfo, Parameters, fields
+from pages.parts import links
 
 P = TypeVar("P", bound=Parameters)
 
@@ -67,9 +68,17 @@ def _shown(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.3g}"
 
 
-def widget(info: ParameterInfo, key: str, default: Any = None) -> Any:
-    """Draw the widget of one parameter and return its value. default: another start than the declared one."""
-    value = st.session_state.setdefault(key, _typed(info, info.default if default is None else default))
+def widget(info: ParameterInfo, key: str, default: Any = None, link: str | None = None) -> Any:
+    """Draw the widget of one parameter and return its value.
+
+    default: another start than the declared one. link: the parameter's name in the page's link, if it is in it.
+    """
+    start = _typed(info, info.default if default is None else default)
+    if link is not None:
+        links.read(
+            link, key, start, lambda text: _typed(info, info.read(text)), lambda v: "none" if v == AUTOMATIC else str(v)
+        )
+    value = st.session_state.setdefault(key, start)
     common: dict[str, Any] = {"key": key, "help": help_text(info), "persist_state": "session"}
     if info.kind == "bool":
         return st.toggle(label(info), **common)
@@ -103,22 +112,30 @@ def apply(cls: type[Parameters], scope: str, values: Mapping[str, Any]) -> None:
         st.session_state[widget_key(info, scope)] = _typed(info, values.get(info.name, info.default))
 
 
-def form(cls: type[P], scope: str, defaults: Mapping[str, Any], first: Collection[str] = ()) -> P | None:
+def form(
+    cls: type[P], scope: str, defaults: Mapping[str, Any], first: Collection[str] = (), link: str | None = None
+) -> P | None:
     """Widgets for all parameters of `cls`; those named in `first` on top, advanced ones folded away.
 
-    defaults: values of the chosen preset. Returns the validated parameters, or None after having said what is wrong.
+    defaults: values of the chosen preset. link: what stands before the parameters' names in the page's link, if they
+    are in it. Returns the validated parameters, or None after having said what is wrong.
     """
+
+    def draw(info: ParameterInfo) -> Any:
+        name = None if link is None else f"{link}{info.name}"
+        return widget(info, widget_key(info, scope), defaults.get(info.name), name)
+
     infos = {info.name: info for info in fields(cls)}
     order = [infos[name] for name in first] + [i for i in infos.values() if i.name not in first]
     values = {}
     for info in order:
         if not info.advanced:
-            values[info.name] = widget(info, widget_key(info, scope), defaults.get(info.name))
+            values[info.name] = draw(info)
     advanced = [info for info in order if info.advanced]
     if advanced:
         with st.expander("More parameters"):
             for info in advanced:
-                values[info.name] = widget(info, widget_key(info, scope), defaults.get(info.name))
+                values[info.name] = draw(info)
     try:
         return cls(**values)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What frames every page: configuration, navigation, style."""
+"""What frames every page: configuration, navigation, style, and the link that says all of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import streamlit as st
+
+from pages.parts import links, share
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,20 +20,54 @@ PAGES: tuple[tuple[str, str, str], ...] = (
 SIDEBAR = 264
 """Width of the controls, in CSS pixels: leaves room for three pictures and the numbers in a window of 1280."""
 STYLE = Path(__file__).with_name("style.css")
+PRESENTATION = Path(__file__).with_name("presentation.css")
+"""On top of the style where a page is shown to an audience: no controls, large type."""
+_PRESENT = "page.present"
+_FRAME = "page.frame"
 
 
 def setup(title: str, controls: bool = False) -> None:
-    """Configure the page and draw the navigation. Call first on every page. controls: the page uses the sidebar."""
+    """Configure the page and draw the navigation. Call first on every page, and `finish` last.
+
+    controls: the page uses the sidebar.
+    """
     st.set_page_config(
         page_title=f"{title} · Smoothscope" if title else "Smoothscope",
         page_icon=str(ROOT / "assets" / "icon.png"),
         layout="wide",
         initial_sidebar_state=SIDEBAR if controls else "collapsed",
     )
+    links.begin(title)
+    present = links.flag("present", _PRESENT)
     st.html(STYLE)
+    if present:
+        st.html(PRESENTATION)
     with st.container(horizontal=True, gap="medium", key="navigation"):
-        for file, label, icon in PAGES:
-            st.page_link(file, label=label, icon=icon)
+        if not present:
+            for file, label, icon in PAGES:
+                st.page_link(file, label=label, icon=icon)
+        sharing = st.container(horizontal=True, width="content", gap="small", key="sharing")
+    st.session_state[_FRAME] = sharing, st.container()
+
+
+def finish() -> None:
+    """Write the page's link, offer to copy it, and say what the link that was opened got wrong. Call last."""
+    notices, absent = links.end()
+    sharing, board = st.session_state[_FRAME]
+    present = st.session_state[_PRESENT]
+    with sharing:
+        st.button(
+            "Leave presentation" if present else "Present", key="page.toggle", on_click=_turn, args=(not present,),
+            icon=":material/close_fullscreen:" if present else ":material/slideshow:",
+            help="Show the controls again" if present else "Hide the controls and enlarge the type, for a projector",
+        )  # fmt: skip
+        share.button(absent, key="page.share")
+    for notice in notices:
+        board.warning(plain(notice), icon=":material/link_off:")
+
+
+def _turn(present: bool) -> None:
+    st.session_state[_PRESENT] = present
 
 
 def plain(text: str) -> str:

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import pkgutil
+import re
 from typing import Literal
 
 import pytest
@@ -160,6 +161,28 @@ def test_parse_refuses(name, text, sentence):
     with pytest.raises(ValueError, match=name) as caught:
         info(name).parse(text)
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"), [("sigma", "0.001", 0.001), ("seed", "none", None), ("clip", "off", False)]
+)
+def test_read_is_parse_within_the_bounds(name, text, value):
+    assert info(name).read(text) == value  # 0.001 is legal, though no stop of the slider
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("sigma", "0", "sigma must be greater than 0; got 0.0."),
+        ("sigma", "201", "sigma must be at most 200; got 201.0."),
+        ("sigma", "inf", "sigma must be a finite number; got inf."),
+        ("rounds", "10", "rounds must be less than 10; got 10."),
+        ("kernel", "round", "kernel must be one of gaussian, linear, 3; got 'round'."),
+    ],
+)
+def test_read_refuses(name, text, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence) + "$"):
+        info(name).read(text)
 
 
 @given(

@@ -1,0 +1,146 @@
+"""Links: what a page shows is in its address, and an address shows it again."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.parts import links
+
+
+def page() -> None:
+    import streamlit as st
+
+    from core.magnify import MagnifyParameters
+    from pages.parts import forms, links
+
+    links.begin("Test")
+    links.choice("colour", "test.colour", "red", ["red", "green", "dark blue"])
+    st.selectbox("Colour", ["red", "green", "dark blue"], key="test.colour")
+    links.whole("seed", "test.seed", 0, 0, 2**31 - 1)
+    st.number_input("Seed", 0, 2**31 - 1, key="test.seed")
+    on = links.flag("large", "test.large")
+    st.session_state["made"] = forms.form(MagnifyParameters, "test", {"beta": 0.3}, link="m.")
+    if st.session_state.get("own"):
+        links.leave_out("Not this one.")
+    notices, absent = links.end()
+    st.session_state["said"] = on, list(notices), list(absent)
+
+
+def opened(**address: str) -> AppTest:
+    app = AppTest.from_function(page, default_timeout=60)
+    for name, text in address.items():
+        app.query_params[name] = text
+    return app.run()
+
+
+def state(app: AppTest) -> tuple:
+    return app.session_state["test.colour"], app.session_state["test.seed"], app.session_state["made"].values()
+
+
+def address(app: AppTest) -> dict[str, str]:
+    return {name: text if isinstance(text, str) else text[-1] for name, text in app.query_params.items()}
+
+
+def test_nothing_is_written_of_a_page_at_its_start():
+    app = opened()
+    assert not app.exception
+    assert address(app) == {}
+    assert app.session_state["said"] == (False, [], [])
+
+
+def test_what_is_moved_is_in_the_address_and_the_address_shows_it_again():
+    app = opened()
+    app.selectbox(key="test.colour").set_value("dark blue")
+    app.number_input(key="test.seed").set_value(7)
+    app.slider(key="test.MagnifyParameters.beta").set_value(0.85)
+    app.select_slider(key="test.MagnifyParameters.radius").set_value(9).run()
+    written = address(app)
+    assert written == {"colour": "dark blue", "seed": "7", "m.beta": "0.85", "m.radius": "9"}
+    again = opened(**written)
+    assert not again.exception
+    assert state(again) == state(app)
+    assert address(again) == written
+    assert again.session_state["said"] == (False, [], [])
+    # Moved back, it is left out.
+    again.select_slider(key="test.MagnifyParameters.radius").set_value("automatic").run()
+    assert address(again) == {"colour": "dark blue", "seed": "7", "m.beta": "0.85"}
+
+
+def test_a_value_between_the_stops_of_a_slider():
+    app = opened(**{"m.beta": "0.123", "m.sigma_range": "0.0123456789"})
+    assert not app.exception
+    made = app.session_state["made"]
+    assert (made.beta, made.sigma_range) == (0.123, 0.0123456789)
+    assert address(app) == {"m.beta": "0.123", "m.sigma_range": "0.0123456789"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("colour", "pink", "there is no such colour here."),
+        ("seed", "-1", "it must be a whole number from 0 to 2147483647."),
+        ("seed", "2147483648", "it must be a whole number from 0 to 2147483647."),
+        ("seed", "three", "it must be a whole number from 0 to 2147483647."),
+        ("seed", "³", "it must be a whole number from 0 to 2147483647."),
+        ("large", "yes", "it must be 1, or 0."),
+        ("m.beta", "1.5", "beta must be at most 1; got 1.5."),
+        ("m.beta", "nan", "beta must be a finite number; got nan."),
+        ("m.beta", "half", "beta must be a number; got 'half'."),
+        ("m.radius", "2.5", "radius must be a whole number; got '2.5'."),
+        ("shape", "round", "this page has no such setting."),
+        ("m.gamma", "2", "this page has no such setting."),
+    ],
+)
+def test_a_wrong_value_is_left_out_and_said(name: str, text: str, reason: str):
+    app = opened(**{name: text, "m.sigma_domain": "6.5"})
+    assert not app.exception
+    assert app.session_state["said"] == (False, [f"“{name}={text}” was left out of the link: {reason}"], [])
+    assert app.session_state["made"].sigma_domain == 6.5  # the rest of it is followed
+    assert address(app) == {"m.sigma_domain": "6.5"}
+    start = opened(**{"m.sigma_domain": "6.5"})
+    assert state(app) == state(start)
+    # It is said until something else is done.
+    app.run()
+    assert len(app.session_state["said"][1]) == 1
+    app.number_input(key="test.seed").set_value(3).run()
+    assert app.session_state["said"][1] == []
+    assert address(app) == {"m.sigma_domain": "6.5", "seed": "3"}
+
+
+def test_a_long_value_is_not_repeated_in_full():
+    (notice,) = opened(colour="x" * 5000).session_state["said"][1]
+    assert len(notice) < 150
+
+
+def test_the_back_button_is_a_link(monkeypatch: pytest.MonkeyPatch):
+    app = opened()
+    app.number_input(key="test.seed").set_value(1).run()
+    app.number_input(key="test.seed").set_value(2).run()
+    monkeypatch.setattr(links, "_STALE", 0.0)  # a while later
+    app.query_params["seed"] = "1"
+    app.run()
+    assert app.session_state["test.seed"] == 1
+    app.query_params.clear()
+    app.run()
+    assert app.session_state["test.seed"] == 0
+    assert address(app) == {}
+
+
+def test_a_late_address_is_no_link():
+    """A person who moves two widgets quickly: the browser sends the second with the address of before the first."""
+    app = opened()
+    app.number_input(key="test.seed").set_value(1).run()
+    app.query_params.clear()
+    app.selectbox(key="test.colour").set_value("green").run()
+    assert state(app)[:2] == ("green", 1)
+    assert address(app) == {"seed": "1", "colour": "green"}
+    # The same with a button, which changes nothing that the address holds.
+    app.query_params.clear()
+    app.query_params["seed"] = "1"
+    app.run()
+    assert state(app)[:2] == ("green", 1)
+
+
+def test_what_cannot_be_in_a_link_is_told():
+    app = opened()
+    app.session_state["own"] = True
+    assert app.run().session_state["said"] == (False, [], ["Not this one."])
