@@ -91,7 +91,7 @@ def test_the_magnified_pictures_share_the_scale_that_is_told():
 
 def test_the_button_leads_to_the_lab():
     app = open_start()
-    (button,) = app.button
+    (button,) = [button for button in app.button if button.label == "Try it in the Attack lab"]
     button.click().run(timeout=TIMEOUT)
     assert not app.exception
     assert "Magnified original" in panels(app)
