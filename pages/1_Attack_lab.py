@@ -9,7 +9,7 @@ import torch
 
 from core.attacks import ATTACKS, Attack
 from core.models import Card
-from pages.parts import attacking, choose, forms, page, stage
+from pages.parts import attacking, choose, forms, links, page, stage
 from pages.parts.attacking import Finished, Snapshot
 from pages.parts.choose import Choice
 from pages.parts.jobs import Busy, Job
@@ -45,7 +45,7 @@ def fitting_preset(cls: type[Attack], card: Card) -> str | None:
 def attack_controls(card: Card) -> Attack | None:
     """The attack and its parameters, from the sidebar."""
     scope = f"{SCOPE}.{card.dataset}"
-    st.session_state.setdefault(f"{SCOPE}.attack", "scw")
+    links.choice("attack", f"{SCOPE}.attack", "scw", ATTACKS)
     name = st.selectbox(
         "Attack", list(ATTACKS), key=f"{SCOPE}.attack", format_func=lambda n: ATTACKS[n].title, persist_state="session"
     )
@@ -53,7 +53,7 @@ def attack_controls(card: Card) -> Attack | None:
     preset = fitting_preset(cls, card)
     defaults = cls.presets[preset] if preset else {}
     with st.container(key="parameters"):
-        attack = forms.form(cls, scope, defaults, [n for n in FIRST if n in cls.model_fields])
+        attack = forms.form(cls, scope, defaults, [n for n in FIRST if n in cls.model_fields], link="")
     for label, values in cls.presets.items():
         st.button(f"Values of: {label}", key=f"{scope}.{cls.name}.{label}", on_click=forms.apply,
                   args=(cls, scope, values), width="stretch")  # fmt: skip
@@ -96,6 +96,7 @@ def watch(running: Running) -> None:
         st.rerun()
     if job.progress is None:
         st.progress(0.0, "Waiting for a free place" if job.state == "waiting" else "Preparing")
+        stage.about_to_start(running.choice.image[0], SCOPE)
         return
     snapshot = job.progress.snapshot
     remaining = f", about {job.remaining:.0f} s to go at most" if job.remaining is not None else ""
@@ -114,6 +115,7 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
             stage.clean(choice.image, choice.title, SCOPE)
         with right:
             stage.probabilities("The network says", choice.logits, choice.classes, choice.attacked)
+        links.write()
         return
     with left:
         display = stage.finished(shown.run, shown.choice.title, SCOPE)
@@ -126,6 +128,7 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
     if shown.cached:
         notes.append("kept from an identical run")
     st.caption(", ".join(notes) + ".")
+    links.write()
 
 
 page.setup("Attack lab", controls=True)
@@ -133,6 +136,7 @@ with st.sidebar:
     chosen = choose.network(SCOPE)
     choice = choose.picture(SCOPE, *chosen) if chosen else None
     attack = attack_controls(chosen[0]) if chosen else None
+    links.whole("seed", f"{SCOPE}.seed", 0, 0, 2**31 - 1)
     seed = int(st.number_input("Seed", 0, 2**31 - 1, key=f"{SCOPE}.seed", persist_state="session"))
 
 running: Running | None = st.session_state.get(f"{SCOPE}.running")
@@ -161,8 +165,10 @@ if choice is not None:
     if problem := st.session_state.pop(f"{SCOPE}.problem", None):
         st.error(problem)
     if running is not None:
+        links.keep("view.")
         watch(running)
     else:
         shown: Shown | None = st.session_state.get(f"{SCOPE}.shown")
         fits = shown is not None and shown.choice.card == choice.card and shown.choice.image.equal(choice.image)
         show(shown if fits else None, choice, attack)
+page.finish()

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import streamlit as st
 from torch import Tensor
 
-from core import data, magnify, models
+from core import data, magnify, metrics, models
 from core.data import ImageSet
 from core.models import Classifier
 
@@ -68,6 +68,12 @@ def images(name: str, n: int | None = None) -> ImageSet:
 def statistics(pictures: Tensor, sigma_domain: float, sigma_range: float) -> magnify.LocalStatistics:
     """The part of magnification that does not depend on beta, so that beta can be moved freely."""
     return magnify.local_statistics(pictures, sigma_domain, sigma_range)
+
+
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Tensor: fingerprint})
+def mad(reference: Tensor, distorted: Tensor) -> Tensor:
+    """Most apparent distortion: takes longer than everything else that is said of a perturbation."""
+    return metrics.mad(reference, distorted)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the pictures")

@@ -41,6 +41,8 @@ class _Link:
 
     page: str
     entries: dict[str, _Entry] = field(default_factory=dict)
+    previous: dict[str, _Entry] = field(default_factory=dict)
+    """Of the run before."""
     given: dict[str, str] | None = None
     """What the address said, while it is being followed; None where it is not."""
     running: bool = True
@@ -88,7 +90,7 @@ def begin(page: str) -> None:
     if follow:
         link.notices.clear()
     link.given = address if follow else None
-    link.entries = {}
+    link.previous, link.entries = link.entries, {}
     link.absent = []
     link.running = True
 
@@ -147,6 +149,14 @@ def flag(name: str, key: str) -> bool:
 
     read(name, key, False, parse, lambda on: str(int(on)))
     return bool(st.session_state[key])
+
+
+def keep(prefix: str) -> None:
+    """What was set by names that begin so stays in the address, though no widget shows it at the moment."""
+    link = _link()
+    for name, entry in link.previous.items():
+        if name.startswith(prefix):
+            link.entries.setdefault(name, entry)
 
 
 def leave_out(sentence: str) -> None:

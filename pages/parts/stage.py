@@ -14,7 +14,7 @@ from core.data.files import quantize
 from core.magnify import MagnifyParameters, display_scale
 from core.metrics import l2, linf, psnr, radial_power_spectrum, roughness, ssim
 from core.params import fields
-from pages.parts import cache, forms, pictures, plots
+from pages.parts import cache, forms, links, pictures, plots
 from pages.parts.attacking import Finished
 from pages.parts.film import IMAGE
 from pages.parts.packing import rounded
@@ -47,13 +47,15 @@ def display_controls(scope: str) -> Display:
     beta, domain, width, gains, detail = st.columns([1.2, 1, 1, 0.8, 0.8], gap="small")
     for column, name in ((beta, "beta"), (domain, "sigma_domain"), (width, "sigma_range")):
         with column:
-            values[name] = forms.widget(_MAGNIFY[name], forms.widget_key(_MAGNIFY[name], scope), start.get(name))
-    st.session_state.setdefault(f"{scope}.gain", "fit")
+            values[name] = forms.widget(
+                _MAGNIFY[name], forms.widget_key(_MAGNIFY[name], scope), start.get(name), f"view.{name}"
+            )
+    links.choice("view.gain", f"{scope}.gain", "fit", GAINS)
     gain = gains.selectbox(
         "Gain", list(GAINS), key=f"{scope}.gain", persist_state="session",
         help="How much the perturbation is amplified for display. “fit” takes the largest gain that clips nothing.",
     )  # fmt: skip
-    st.session_state.setdefault(f"{scope}.sigma_h", 1.0)
+    links.choice("view.sigma_h", f"{scope}.sigma_h", 1.0, SIGMAS)
     sigma_h = detail.selectbox(
         "Detail $σ_h$", SIGMAS, key=f"{scope}.sigma_h", persist_state="session", format_func=lambda s: f"{s:g}",
         help="Roughness Ω is what a Gaussian of this many pixels takes away from the perturbation: "
@@ -99,6 +101,11 @@ def clean(image: Tensor, title: str, scope: str) -> None:
     with above:
         panels = [Panel("Original", image[0], note=title), *magnified(["Magnified original"], [image], magnify)]
         viewer(panels, f"{scope}.clean", view=scope)
+
+
+def about_to_start(image: Tensor, scope: str) -> None:
+    """The clean picture (C, H, W), where the running attack will be shown."""
+    viewer([Panel("Original", image)], f"{scope}.underway", view=scope)
 
 
 def underway(image: Tensor, best: Tensor, found: bool, trace: Mapping[str, Tensor], scope: str) -> None:
@@ -184,6 +191,7 @@ def numbers(result: AttackResult, sigma_h: float) -> list[tuple[str, str, str]]:
         ("Ω / L2² × 10³", f"{1e3 * roughness(r, sigma_h, normalised=True)[0]:.3g}", "Roughness for unit energy"),
         ("SSIM", f"{ssim(x, adversarial)[0]:.4f}", "Structural similarity, 1 is identical"),
         ("PSNR", f"{psnr(x, adversarial)[0]:.1f} dB", "Peak signal-to-noise ratio"),
+        ("MAD", f"{cache.mad(x, adversarial)[0]:.3g}", "Most apparent distortion, 0 is invisible"),
         ("Fools in 8 bits", "yes" if bool(result.success_8bit[0]) else "no", "After rounding to 256 levels, as a PNG"),
         ("Steps", f"{len(result.trace.get('step', ()))}", "Steps that were made; images may finish early"),
         ("Time", f"{result.seconds:.1f} s", "On the machine that computed it"),

@@ -10,7 +10,7 @@ from driver import Lab, levels
 from core import data, models
 from core.attacks import ATTACKS, AttackResult, Run, run
 from core.magnify import display_scale, magnify, to_display
-from core.metrics import l2, linf, psnr, roughness, ssim
+from core.metrics import l2, linf, mad, psnr, roughness, ssim
 from pages.parts import attacking
 from pages.parts.jobs import AT_ONCE, Busy, Job, Progress
 
@@ -88,6 +88,7 @@ def test_pictures_and_numbers_are_those_of_core(lab: Lab, attack: str, values: d
     assert table.pop("Ω / L2² × 10³") == f"{1e3 * roughness(perturbation, 1.0, normalised=True)[0]:.3g}"
     assert table.pop("SSIM") == f"{ssim(images, expected.adversarial)[0]:.4f}"
     assert table.pop("PSNR") == f"{psnr(images, expected.adversarial)[0]:.1f} dB"
+    assert table.pop("MAD") == f"{mad(images, expected.adversarial)[0]:.3g}"
     assert table.pop("Fools in 8 bits") == ("yes" if still else "no")
     assert table.pop("Steps") == str(len(expected.trace["step"]))
     assert table.pop("Time").endswith(" s")

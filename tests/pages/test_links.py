@@ -19,6 +19,11 @@ def page() -> None:
     st.number_input("Seed", 0, 2**31 - 1, key="test.seed")
     on = links.flag("large", "test.large")
     st.session_state["made"] = forms.form(MagnifyParameters, "test", {"beta": 0.3}, link="m.")
+    if st.session_state.get("busy"):
+        links.keep("view.")
+    else:
+        links.whole("view.gain", "test.gain", 1, 1, 9)
+        st.number_input("Gain", 1, 9, key="test.gain", persist_state="session")
     if st.session_state.get("own"):
         links.leave_out("Not this one.")
     notices, absent = links.end()
@@ -138,6 +143,15 @@ def test_a_late_address_is_no_link():
     app.query_params["seed"] = "1"
     app.run()
     assert state(app)[:2] == ("green", 1)
+
+
+def test_what_is_not_shown_at_the_moment_stays_in_the_address():
+    app = opened(**{"view.gain": "5"})
+    app.session_state["busy"] = True
+    assert address(app.run()) == {"view.gain": "5"}
+    app.session_state["busy"] = False
+    assert address(app.run()) == {"view.gain": "5"}
+    assert app.session_state["test.gain"] == 5
 
 
 def test_what_cannot_be_in_a_link_is_told():
