@@ -42,11 +42,13 @@ def setup(title: str, controls: bool = False) -> None:
     st.html(STYLE)
     if present:
         st.html(PRESENTATION)
-    with st.container(horizontal=True, gap="medium", key="navigation"):
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="navigation"):
         if not present:
             for file, label, icon in PAGES:
                 st.page_link(file, label=label, icon=icon)
-        sharing = st.container(horizontal=True, width="content", gap="small", key="sharing")
+        sharing = st.container(
+            horizontal=True, width="content", gap="medium", vertical_alignment="center", key="sharing"
+        )
     st.session_state[_FRAME] = sharing, st.container()
 
 
@@ -57,7 +59,8 @@ def finish() -> None:
     present = st.session_state[_PRESENT]
     with sharing:
         st.button(
-            "Leave presentation" if present else "Present", key="page.toggle", on_click=_turn, args=(not present,),
+            "Leave presentation" if present else "Present",
+            key="page.toggle", on_click=_turn, args=(not present,), type="tertiary",
             icon=":material/close_fullscreen:" if present else ":material/slideshow:",
             help="Show the controls again" if present else "Hide the controls and enlarge the type, for a projector",
         )  # fmt: skip

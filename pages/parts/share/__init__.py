@@ -11,8 +11,7 @@ HERE = Path(__file__).parent
 
 _share = st.components.v2.component(
     "smoothscope.share",
-    html='<button type="button">Copy link</button><input type="text" readonly hidden aria-label="Link to this page">'
-    '<span role="status"></span>',
+    html=(HERE / "share.html").read_text(encoding="utf-8"),
     css=(HERE / "share.css").read_text(encoding="utf-8"),
     js=(HERE / "share.js").read_text(encoding="utf-8"),
 )
