@@ -119,10 +119,19 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
     moved by the smooth projection r = w.(x_p - x)/(w.(g*w)) (g*w) onto that boundary (eq. 7; line 9 of the algorithm
     misprints x_p), and r is clipped smoothly. `Step.detail` holds the three perturbations of the round.
 
-    Departures: The default SmoothClip is the released code's. On MNIST at sigma_g = 2 and on ImageNet at 2 and 10 it
-    leaves r as smooth or smoother (Omega) than the paper's at the same success, in a tenth of the steps, and
-    practically always terminates; where it does not, see `smooth_clip`. DeepFool is ours with full steps. The number
-    of rounds is limited, and an image without a smooth direction (w = 0, or g*w = 0) is given up.
+    Departures: The default SmoothClip is the released code's, except in a round of an image in which it leaves less
+    than `least_progress` of the way w.r that the plain clip would leave: that round is clipped plainly, and scalar
+    "clipped_plainly" is 1. Pure, it takes so much off wide perturbations of black and white pictures that many never
+    arrive; the paper's clip mostly does not terminate there, which comes to the plain one. Success and Omega_n x 10^3 on
+    200 digits (C4; * on 60):
+
+        sigma_g   ours         released only   the paper's
+        2         100 %,  23   100 %,  23      100 %,  20
+        4         100 %,  23    81 %,  13       99 %,  47
+        8          98 %,  45    45 %,  33 *     97 %,  48
+
+    DeepFool is ours with full steps. The number of rounds is limited, and an image without a smooth direction (w = 0,
+    or g*w = 0) is given up.
     """
 
     name: ClassVar[str] = "smoothfool"
@@ -136,11 +145,13 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
     )
     paper: ClassVar[str] = "SmoothFool, sections 3.2 to 3.4, Algorithms 1 and 2"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper, MNIST": {"smooth_clip": "paper", "clip_epsilon": 1.0},
-        "paper, CIFAR-10": {"smooth_clip": "paper", "clip_epsilon": 0.5},
-        "paper, ImageNet": {"smooth_clip": "paper", "clip_epsilon": 0.1},
-        "authors' code": {"smooth_clip": "released", "boundary_stretch": 1.5, "projection_stretch": 1.1},
-    }
+        "paper, MNIST": {"smooth_clip": "paper", "clip_epsilon": 1.0, "least_progress": 0.0},
+        "paper, CIFAR-10": {"smooth_clip": "paper", "clip_epsilon": 0.5, "least_progress": 0.0},
+        "paper, ImageNet": {"smooth_clip": "paper", "clip_epsilon": 0.1, "least_progress": 0.0},
+        "authors' code": {
+            "smooth_clip": "released", "least_progress": 0.0, "boundary_stretch": 1.5, "projection_stretch": 1.1,
+        },
+    }  # fmt: skip
 
     smooth_clip: ClipRule = parameter(
         "released", title="Clip", paper="SmoothFool, section 3.3, Algorithm 1",
@@ -157,7 +168,7 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
         help="Steps of SmoothClip at most; a perturbation that is still out of range is clipped plainly.",
     )  # fmt: skip
     least_progress: float = parameter(
-        0.05, ge=0, le=1, step=0.01, slider=(0, 0.5), advanced=True,
+        0.02, ge=0, le=1, step=0.01, slider=(0, 0.5), advanced=True,
         help="Where the smooth clip leaves less than this share of a round's way to the boundary that the plain clip "
         "would leave, the round is clipped plainly. 0 never does so, as in the paper.",
     )  # fmt: skip

@@ -162,6 +162,23 @@ def test_a_clip_that_cannot_end_says_so_and_cuts_off(rule):
     assert torch.allclose(clipped[1], r[1])  # its neighbour in the batch is not concerned
 
 
+def test_where_the_smooth_clip_takes_everything_the_round_is_clipped_plainly():
+    """A white lattice on black. The boundary asks for more light, which only black pixels can give."""
+    images = torch.zeros(2, 1, 16, 16)
+    images[0, :, ::2, ::2] = 1
+    images[1] = 0.4
+    brightness = torch.full((256,), 1.0)
+    lattice = images[0].flatten()
+    model = Linear(torch.stack([torch.zeros(256), brightness]), torch.tensor([0.0, -float(lattice.sum()) - 60]))
+    dark = torch.zeros(2, dtype=torch.long)
+    pure, ours = (run(SmoothFool(sigma_g=4, **v), model, images, dark) for v in ({"least_progress": 0}, {}))
+    assert pure.status == ("failed", "fooled")
+    assert ours.status == ("fooled", "fooled")
+    assert torch.equal(pure.adversarial[1], ours.adversarial[1])  # where there is room, nothing is clipped
+    assert ours.trace["clipped_plainly"][:, 0].max() == 1
+    assert ours.trace["clipped_plainly"][:, 1].nan_to_num(0).max() == 0
+
+
 def test_steps_show_how_they_came_about():
     problem = linear(n=2, shape=(1, 12, 12), spread=0.03)
     *_, last = SmoothFool().steps(problem.model, problem.images, problem.labels)
