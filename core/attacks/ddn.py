@@ -167,6 +167,7 @@ class DDN(DecoupledBase):
     paper: ClassVar[str] = "Rony et al. (2019), Algorithm 1"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Rony et al.": {"passes": 100, "gamma": 0.05, "schedule": "original", "quantised": True},
+        "photograph": {"quantised": True},  # ours
     }
 
 
@@ -187,7 +188,7 @@ class SmoothDDN(DecoupledBase, SmoothingParameters):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper, MNIST": {"alpha": 0.95},
         "paper, ImageNet": {"alpha": 0.997},
-        "photograph": {"alpha": 0.997},
+        "photograph": {"alpha": 0.997, "quantised": True},
     }
 
     def metric(self, images: Tensor) -> Metric:

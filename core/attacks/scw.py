@@ -80,7 +80,7 @@ class SmoothCarliniWagner(CarliniWagnerBase, SmoothingParameters):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper, MNIST": {"alpha": 0.95, "margin": 1.0, "initial_c": 15.0, **PAPER_SEARCH},
         "paper, ImageNet": {"alpha": 0.997, "margin": 0.0, "initial_c": 100.0, **PAPER_SEARCH},
-        "photograph": {"alpha": 0.997, "margin": 2.0},  # ours: a lead that rounding to 8 bits does not undo
+        "photograph": {"alpha": 0.997, "quantised": True},  # ours
     }
 
     smoothness: Literal["constraint", "penalty"] = parameter(

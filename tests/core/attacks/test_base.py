@@ -140,7 +140,8 @@ class Poisoned(nn.Module):
         return torch.where(bad[:, None], torch.nan, self.model(x))
 
 
-def test_an_image_on_which_the_network_turns_nan_on_the_way_is_given_up():
+@pytest.mark.parametrize("attack", [CarliniWagner(), CarliniWagner(quantised=True)], ids=["plain", "rounded"])
+def test_an_image_on_which_the_network_turns_nan_on_the_way_is_given_up(attack):
     """Only pixels below 0.1 fool the network, and it breaks below 0.15."""
 
     class Grey(nn.Module):
@@ -150,12 +151,12 @@ def test_an_image_on_which_the_network_turns_nan_on_the_way_is_given_up():
 
     images = torch.full((2, 1, 1, 1), 0.5)
     steps = []
-    result = run(CarliniWagner(), Poisoned(Grey(), 0.15), images, torch.tensor([0, 0]), on_step=steps.append)
+    result = run(attack, Poisoned(Grey(), 0.15), images, torch.tensor([0, 0]), on_step=steps.append)
     assert result.status == ("not finite", "not finite")
     assert bool((result.adversarial > 0.15).all())
     assert steps[-1].index == steps[-1].total
     assert len(steps) < 50
-    assert run(CarliniWagner(), Grey(), images, torch.tensor([0, 0])).status == ("fooled", "fooled")
+    assert run(attack, Grey(), images, torch.tensor([0, 0])).status == ("fooled", "fooled")
 
 
 def test_a_network_of_nan_alone_gives_every_image_up(problem):

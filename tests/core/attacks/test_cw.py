@@ -10,6 +10,7 @@ from torch import nn
 from core.attacks import ATTACKS, CarliniWagner, SmoothCarliniWagner, run
 from core.attacks.adam import Adam
 from core.attacks.cw import CarliniWagnerBase, Clipped, _Best
+from core.data import quantize
 from core.metrics import l2
 from tests.problems import Constant, linear
 
@@ -260,6 +261,24 @@ def test_a_success_with_the_margin_beats_one_without_and_that_beats_none():
         expected = float(value) if wins else expected
         assert best.images.flatten().tolist() == [0.0, expected, 0.0]
     assert best.level.tolist() == [0, 2, 0]
+
+
+@pytest.mark.parametrize("values", [{}, {"search_steps": 3}], ids=["one run", "published"])
+@pytest.mark.parametrize("cls", [CarliniWagner, SmoothCarliniWagner])
+def test_rounded_it_finds_what_survives_being_saved(cls, values):
+    """The boundary is a third of a level away, per pixel; rounding undoes what plainly fools."""
+    problem = linear(n=6, shape=(1, 12, 12), spread=0.02)
+    images = quantize(problem.images)
+    labels = problem.model(images).argmax(1)
+    plain, rounded = (run(cls(margin=0, quantised=q, **values), problem.model, images, labels) for q in (False, True))
+    assert plain.success.all()
+    assert not plain.success_8bit.all()
+    assert rounded.success_8bit.all()
+    assert torch.equal(rounded.adversarial, rounded.adversarial_8bit)
+    reached = rounded.trace["margin"] > 0
+    shortest = torch.where(reached, rounded.trace["distortion"], torch.inf).amin(0)
+    assert torch.allclose(rounded.l2, shortest)
+    assert bool((rounded.l2 >= l2(problem.nearest) * 0.9).all())
 
 
 @pytest.mark.parametrize("cls", [CarliniWagner, SmoothCarliniWagner])

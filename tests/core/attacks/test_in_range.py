@@ -1,5 +1,9 @@
-"""Whatever the image, network and parameters: SmoothFool and its kin stay in [0, 1] and claim only what holds."""
+"""Whatever the image, network and parameters: these attacks stay in [0, 1] and claim only what holds.
 
+The others are in test_gradient.py.
+"""
+
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,13 +16,16 @@ from core.attacks import ATTACKS, Attack, Run
 from core.params import ParameterInfo, fields
 
 SIDES = st.integers(2, 9)
-NAMES = ("deepfool", "smoothfool", "iterative_smooth", "color_shift")
+NAMES = ("cw", "scw", "deepfool", "smoothfool", "iterative_smooth", "color_shift")
 BUDGETS = {
     "deepfool_steps": 8, "projections": 4, "clip_steps": 25, "descent_steps": 8, "color_trials": 6, "set_passes": 2,
+    "iterations": 12, "search_steps": 3,
 }  # fmt: skip
 
 
 def values(info: ParameterInfo) -> st.SearchStrategy[Any]:
+    if info.optional:
+        return st.none() | values(replace(info, optional=False))
     if info.name in BUDGETS:
         return st.integers(1, BUDGETS[info.name])
     if info.kind == "bool":
