@@ -122,8 +122,8 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
     Departures: The default SmoothClip is the released code's, except in a round of an image in which it leaves less
     than `least_progress` of the way w.r that the plain clip would leave: that round is clipped plainly, and scalar
     "clipped_plainly" is 1. Pure, it takes so much off wide perturbations of black and white pictures that many never
-    arrive; the paper's clip mostly does not terminate there, which comes to the plain one. Success and Omega_n x 10^3 on
-    200 digits (C4; * on 60):
+    arrive; the paper's clip mostly does not terminate there, which comes to the plain one. Success and Omega_n x 10^3
+    on 200 digits (C4; * on 60):
 
         sigma_g   ours         released only   the paper's
         2         100 %,  23   100 %,  23      100 %,  20
