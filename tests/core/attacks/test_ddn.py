@@ -27,13 +27,14 @@ def test_ddn_reaches_the_boundary_of_a_linear_classifier(shape, attack, toleranc
     assert bool((result.l2 <= shortest * (1 + tolerance)).all())
 
 
-def test_among_many_classes_it_finds_the_nearest_boundary():
+@pytest.mark.parametrize("passes", [50, 100])
+def test_among_many_classes_it_finds_the_nearest_boundary(passes):
     """The log odds mix all classes' boundaries; what follows them alone ends 15 % too far here."""
     problem = linear(n=50, classes=5)
     shortest = l2(problem.nearest)
-    result = run(DDN(passes=100), problem.model, problem.images, problem.labels)
-    assert bool((result.l2 <= 1.05 * shortest).all())
-    assert (result.l2 / shortest).mean() < 1.01
+    result = run(DDN(passes=passes), problem.model, problem.images, problem.labels)
+    assert bool((result.l2 <= 1.03 * shortest).all())
+    assert (result.l2 / shortest).mean() < 1.002
 
 
 def smooth_nearest(problem, attack):
