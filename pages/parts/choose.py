@@ -12,7 +12,7 @@ from torch import Tensor
 from core import models
 from core.data import DATASETS, ImageError, ImageSet, imagenet, read_image
 from core.models import Card, Classifier
-from pages.parts import cache, links, picker
+from pages.parts import cache, links, page, picker
 
 FIRST = "mnist-c4-ce"
 """The network that a page opens with."""
@@ -53,7 +53,7 @@ def network(scope: str) -> tuple[Card, Classifier] | None:
         try:
             cards[name] = models.card(name)
         except ValueError as error:
-            st.warning(str(error))
+            st.warning(page.plain(str(error)))
 
     titles = [card.title for card in cards.values()]
 
@@ -68,12 +68,12 @@ def network(scope: str) -> tuple[Card, Classifier] | None:
         card = cards[name] if name in cards else models.card(name)
         model = cache.model(name, card.sha256)
     except ValueError as error:
-        st.error(str(error))
+        st.error(page.plain(str(error)))
         return None
     facts = [card.loss]
     if card.accuracy is not None:
         facts.append(f"{100 * card.accuracy.value:.2f} % of {card.accuracy.n:,} test images right")
-    st.caption(", ".join(facts))
+    st.caption(page.plain(", ".join(facts)))
     return card, model
 
 
@@ -185,10 +185,10 @@ def picture(scope: str, card: Card, model: Classifier) -> Choice | None:
             links.leave_out("Your own picture is not in the link: it opens with one of the gallery's.")
             return _choice(card, model, image, -1, name)
         except ImageError as error:
-            st.error(str(error))
+            st.error(page.plain(str(error)))
             st.session_state.pop(_own_key(scope))
     if images is None:
-        st.info(f"There are no pictures for this network here; run: python -m core data get {card.dataset}")
+        st.info(page.plain(f"There are no pictures for this network here; run: python -m core data get {card.dataset}"))
         return None
     row = int(st.session_state[key]) % len(images)
     return _choice(card, model, images.images[row : row + 1], int(images.labels[row]), _title(images, row))

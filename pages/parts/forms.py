@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from core.params import ParameterInfo, Parameters, fields
-from pages.parts import links
+from pages.parts import links, page
 
 P = TypeVar("P", bound=Parameters)
 
@@ -139,5 +139,5 @@ def form(
     try:
         return cls(**values)
     except ValueError as error:
-        st.error(str(error))
+        st.error(page.plain(str(error)))
         return None

@@ -111,6 +111,11 @@ def panels(app: AppTest) -> dict[str, Seen]:
     return found
 
 
+def unescaped(markdown: str) -> str:
+    """What a person reads of a text in which `page.plain` has escaped something."""
+    return re.sub(r"\\(\W)", r"\1", markdown)
+
+
 class Lab:
     """The Attack lab with the C4 on MNIST; attacks are made small by `quick`."""
 
@@ -207,18 +212,20 @@ class Lab:
 
     @property
     def errors(self) -> list[str]:
-        return [error.value for error in self.app.error]
+        """What is wrong, without Markdown's escapes."""
+        return [unescaped(error.value) for error in self.app.error]
 
     @property
     def words(self) -> str:
         """All text of the page that is not HTML, without Markdown's escapes."""
         kinds = (self.app.markdown, self.app.caption, self.app.info, self.app.warning, self.app.error)
-        return re.sub(r"\\(\W)", r"\1", "\n".join(element.value for kind in kinds for element in kind))
+        return unescaped("\n".join(element.value for kind in kinds for element in kind))
 
 
 QUICK: dict[str, Any] = {
     "iterations": 10, "search_steps": 2, "passes": 10, "updates": 5, "rounds": 3, "samples": 16, "levels": 3,
-    "trials": 5, "angles": 5, "shifts": 3,
+    "trials": 5, "angles": 5, "shifts": 3, "deepfool_steps": 10, "projections": 5, "descent_steps": 10,
+    "color_trials": 10, "set_passes": 2,
 }  # fmt: skip
 """Values that keep any attack short, by the names that attacks give to their budgets."""
 
