@@ -1,0 +1,67 @@
+"""Attacks side by side on one image: what is said of each, and all of them brought to one norm."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from core.attacks import AttackResult, Status
+from core.data import quantize
+from core.metrics import l2
+
+_HALVINGS = 50
+
+
+def at_norm(images: Tensor, adversarial: Tensor, norm: float) -> Tensor:
+    """`adversarial` with every perturbation brought to the L2 norm `norm`, (N, C, H, W) in [0, 1].
+
+    The rule: clip(x + t (adversarial - x)) to [0, 1] with the t >= 0 at which the distance to x, after clipping, is
+    `norm`. That distance grows with t, so t is found by bisection. Where nothing was perturbed nothing can be scaled,
+    and where every pixel ends black or white before the norm is reached, that is where it ends.
+    """
+    if images.shape != adversarial.shape:
+        raise ValueError(
+            f"adversarial must have the shape of images, {tuple(images.shape)}; got {tuple(adversarial.shape)}."
+        )
+    if not norm > 0:
+        raise ValueError(f"norm must be above 0; got {norm}.")
+    x, r = images.double(), (adversarial - images).double()
+
+    def scaled(t: Tensor) -> Tensor:
+        return (x + t[:, None, None, None] * r).clamp(0, 1)
+
+    length = l2(r)
+    low = torch.where(length > 0, norm / length, 0.0)  # clipping only shortens
+    high = low.clone()
+    for _ in range(_HALVINGS):
+        short = l2(scaled(high) - x) < norm
+        if not short.any():
+            break
+        high = torch.where(short, 2 * high, high)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if bool((middle == high).all()):
+            break
+        short = l2(scaled(middle) - x) < norm
+        low, high = torch.where(short, middle, low), torch.where(short, high, middle)
+    return scaled(high).to(images.dtype)
+
+
+def matched(result: AttackResult, model: nn.Module, norm: float) -> AttackResult:
+    """`result` with its perturbations at one L2 norm (`at_norm`), and `model` asked anew whether they still fool it.
+
+    Images that were not attacked, and those given up, stay as they are.
+    """
+    attacked = torch.tensor([s in ("fooled", "failed") for s in result.status])
+    scaled = at_norm(result.images, result.adversarial, norm)
+    adversarial = torch.where(attacked[:, None, None, None], scaled, result.adversarial)
+    device = next((p.device for p in model.parameters()), adversarial.device)
+    with torch.no_grad():
+        logits, logits_8bit = (model(x.to(device)).cpu() for x in (adversarial, quantize(adversarial)))
+    wanted = logits.argmax(1) != result.labels if result.targets is None else logits.argmax(1) == result.targets
+    status: list[Status] = [
+        ("fooled" if wanted[i] else "failed") if attacked[i] else s for i, s in enumerate(result.status)
+    ]
+    return replace(result, adversarial=adversarial, logits=logits, logits_8bit=logits_8bit, status=tuple(status))
