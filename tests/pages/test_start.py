@@ -94,9 +94,8 @@ def test_the_button_leads_to_the_lab_which_magnifies_alike():
     (button,) = [button for button in app.button if button.label == "Try it in the Attack lab"]
     button.click().run(timeout=TIMEOUT)
     assert not app.exception
-    state = app.session_state.filtered_state
     for name in ("beta", "sigma_domain", "sigma_range"):
-        assert state[f"lab.MagnifyParameters.{name}"] == FACTS["magnify"][name]
+        assert app.session_state[f"lab.MagnifyParameters.{name}"] == FACTS["magnify"][name]
     assert FACTS["magnify"]["radius"] is None  # the lab leaves it out
     assert "Magnified original" in panels(app)
 
