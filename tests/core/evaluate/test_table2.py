@@ -5,10 +5,12 @@ import math
 import pytest
 import torch
 
-from core import data, models
+from core import data, models, train
+from core.__main__ import main
 from core.attacks import DeepFool, SmoothFool, run
 from core.evaluate import correct, table2
 from core.metrics import roughness
+from core.models.networks import initialise
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +58,27 @@ def test_the_papers_rows_are_those_of_the_paper():
     assert rows["SF"].roughness_share[0] == pytest.approx(0.036)
     assert rows["CS"].success == pytest.approx(0.927)
     assert "CS" not in table2.PAPER["mnist"][1]
+
+
+def test_the_command_takes_a_network_of_ones_own_on_cifar10(tmp_path, monkeypatch, capsys):
+    """Of random weights, hence no evidence: what counts is that all rows are there, beside the paper's."""
+    monkeypatch.setenv("SMOOTHSCOPE_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    card = models.Card(
+        name="tiny", title="Tiny", dataset="cifar10", network="resnet32", loss="cross-entropy", classes=10,
+        input_shape=(3, 32, 32), mean=(0.49, 0.48, 0.45), std=(0.25, 0.24, 0.26), sha256="0" * 64,
+    )  # fmt: skip
+    model = models.build(card)
+    initialise(model, torch.Generator().manual_seed(0))
+    pictures = data.gallery.read("cifar10")[:20]
+    train.save(model.eval(), card, tmp_path / "checkpoints", pictures.images, pictures.labels)
+    models.refresh()
+    assert main(["evaluate", "smoothfool-table", "--model", "tiny", "--n", "2"]) == 0
+    out = capsys.readouterr().out
+    monkeypatch.undo()
+    models.refresh()
+    assert [line.split()[1] for line in out.splitlines() if line.startswith("│ ") and "paper" not in line] == [
+        "DF", "IS", "CS", "SF",
+    ]  # fmt: skip
+    assert out.count("paper, ResNet-18") == 4
+    assert "10,000" in out
