@@ -127,7 +127,7 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
         notes.append("stopped before its end")
     if shown.cached:
         notes.append("kept from an identical run")
-    st.caption(", ".join(notes) + ".")
+    st.caption(page.plain(", ".join(notes)) + ".")
     links.write()
 
 
@@ -145,30 +145,30 @@ heading.header("Attack lab", anchor=False)
 if attack is not None:
     formula.latex(attack.formula)
     st.markdown(f"**Look for:** {attack.look_for}")
-if choice is not None:
+seen = running.choice if running is not None else choice  # a job goes on where the next network cannot be loaded
+if seen is not None:
     row = st.container(horizontal=True, vertical_alignment="center")
     if running is None:
         # Not a callback: its arguments would be those of the last run, a slider moved just before Run would be lost.
         pressed = row.button("Run", type="primary", icon=":material/play_arrow:", disabled=attack is None)
         if pressed and attack is not None:
-            start(attack, choice, seed)
+            start(attack, seen, seed)
             st.rerun()
     else:
         row.button("Stop", type="primary", icon=":material/stop:", on_click=stop)
-    seen = running.choice if running is not None else choice
-    truth = seen.classes[seen.label] if seen.label >= 0 else "not known, so its answer is attacked"
-    answer = seen.classes[int(seen.logits.argmax())]
+    truth = page.plain(seen.classes[seen.label]) if seen.label >= 0 else "not known, so its answer is attacked"
+    answer = page.plain(seen.classes[int(seen.logits.argmax())])
     row.markdown(
         f"**{page.plain(seen.title)}**  \nTruth: {truth}. The network says **{answer}** "
         f"({100 * float(seen.logits.softmax(0).max()):.1f} %)."
     )
     if problem := st.session_state.pop(f"{SCOPE}.problem", None):
-        st.error(problem)
+        st.error(page.plain(problem))
     if running is not None:
         links.keep("view.")
         watch(running)
     else:
         shown: Shown | None = st.session_state.get(f"{SCOPE}.shown")
-        fits = shown is not None and shown.choice.card == choice.card and shown.choice.image.equal(choice.image)
-        show(shown if fits else None, choice, attack)
+        fits = shown is not None and shown.choice.card == seen.card and shown.choice.image.equal(seen.image)
+        show(shown if fits else None, seen, attack)
 page.finish()

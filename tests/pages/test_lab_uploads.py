@@ -13,6 +13,7 @@ from driver import Lab, levels
 from PIL import Image
 
 from core import data, models
+from pages.parts import page
 
 MNIST = data.gallery.read("mnist")
 DRAWN = Image.fromarray(np.random.default_rng(1).integers(0, 256, (60, 80, 3), dtype=np.uint8))
@@ -164,3 +165,33 @@ def test_a_damaged_checkpoint_is_refused_by_name_and_the_others_serve(home):
     lab.run(iterations=10, search_steps=2)
     assert lab.result.model == "mnist-whole"
     assert lab.result.status == ("fooled",)
+
+
+def test_a_run_can_be_stopped_after_a_damaged_checkpoint_was_chosen(home):
+    copy_checkpoint(home, "mnist-flipped", flip=True)
+    models.refresh()
+    lab = Lab()
+    lab.set(iterations=10_000, search_steps=9)
+    lab.press("Run")
+    lab.app.selectbox(key="lab.model").set_value("mnist-flipped").run()
+    lab.sound()
+    assert lab.running is not None
+    assert "Original" in lab.pictures  # of the run that goes on
+    lab.press("Stop")
+    lab.finish()
+    assert not lab.pictures
+    lab.app.selectbox(key="lab.model").set_value("mnist-c4-ce").run()
+    assert lab.result.stopped
+
+
+def test_a_card_is_no_markdown(home):
+    copy_checkpoint(home, "mnist-whole", flip=False)
+    path = home / "checkpoints" / "mnist-whole" / "card.json"
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps(card | {"title": "*C4* [here](x) $a$ :red[b]"}))
+    models.refresh()
+    lab = Lab()
+    lab.app.selectbox(key="lab.model").set_value("mnist-whole").run()
+    lab.run(iterations=10, search_steps=2)
+    (caption,) = [c.value for c in lab.app.caption if " on " in c.value]
+    assert page.plain("*C4* [here](x) $a$ :red[b]") in caption
