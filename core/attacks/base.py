@@ -218,6 +218,8 @@ class Run:
         with torch.no_grad():
             self._logits_clean = model(self._x)
         classes = self._logits_clean.shape[1]
+        if classes < 2:
+            raise ValueError(f"model must tell at least 2 classes apart; got {classes}: nothing can be mistaken.")
         if int(labels.min()) < 0 or int(labels.max()) >= classes:
             raise ValueError(f"labels must be between 0 and {classes - 1}; got {labels.tolist()[:8]}.")
         finite = self._logits_clean.isfinite().all(1)
