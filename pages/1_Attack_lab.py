@@ -140,14 +140,13 @@ with st.sidebar:
     seed = int(st.number_input("Seed", 0, 2**31 - 1, key=f"{SCOPE}.seed", persist_state="session"))
 
 running: Running | None = st.session_state.get(f"{SCOPE}.running")
-heading, formula = st.columns([1, 3], vertical_alignment="center")
-heading.header("Attack lab", anchor=False)
+left, right = st.columns([1, 1.15], vertical_alignment="center")
 if attack is not None:
-    formula.latex(attack.formula)
+    right.latex(attack.formula)
     st.markdown(f"**Look for:** {attack.look_for}")
 seen = running.choice if running is not None else choice  # a job goes on where the next network cannot be loaded
 if seen is not None:
-    row = st.container(horizontal=True, vertical_alignment="center")
+    row = left.container(horizontal=True, vertical_alignment="center")
     if running is None:
         # Not a callback: its arguments would be those of the last run, a slider moved just before Run would be lost.
         pressed = row.button("Run", type="primary", icon=":material/play_arrow:", disabled=attack is None)

@@ -12,10 +12,13 @@ from torch import Tensor
 
 from core.attacks import Step
 from core.data.files import quantize
+from core.metrics import roughness
 from pages.parts.packing import STEP, Parcel, from_steps, pack_steps, to_steps
 
 FRAMES = 64
 """Frames kept at most."""
+BYTES = 9_000_000
+"""Of all strips together at most, packed; where noise makes them larger, fewer frames are kept."""
 IMAGE = "image"
 """The strip of the attack's images, as offsets from the clean one."""
 
@@ -29,13 +32,16 @@ class Film:
     best: int
     """Which of them (0 ...) the result is from."""
     strips: Mapping[str, Parcel]
-    """(T, C, H, W) each, in multiples of `packing.STEP`: what was added to the clean image."""
+    """(T, C, H, W) each: what was added to the clean image, in multiples of `packing.STEP`, and the perturbations of
+    each step, in multiples of a 2047th of the largest value of any of them."""
     notes: Mapping[str, tuple[str, ...]]
     """What is said of each step, for each strip."""
     details: Mapping[str, Tensor]
     """(C, H, W) each: the perturbations of the best step."""
-    peak: float
-    """Largest absolute value of a detail, over all kept steps."""
+    peaks: tuple[float, ...]
+    """Largest absolute value of a detail, at each kept step."""
+    roughness: tuple[float, ...]
+    """Omega of what was added to the clean image at each kept step, sigma_h = 1 pixel."""
 
 
 def stride(n: int, limit: int) -> int:
@@ -60,6 +66,7 @@ def chosen(n: int, best: int, limit: int = FRAMES) -> list[int]:
 @dataclass(frozen=True)
 class _Frame:
     pictures: dict[str, NDArray[np.int16]]
+    fine: float  # the step of the details
     notes: dict[str, str]
 
 
@@ -93,10 +100,16 @@ class Recorder:
 
     def _frame(self, step: Step, image: Tensor) -> _Frame:
         pictures = {IMAGE: self._offsets(image.detach().cpu())}
-        pictures |= {name: to_steps(r[0]) for name, r in step.detail.items()}
+        peak = max((float(r[0].abs().max()) for r in step.detail.values()), default=0.0)
+        fine = (peak or 1.0) / 2047
+        pictures |= {name: to_steps(r[0], fine) for name, r in step.detail.items()}
         margin = step.scalars.get("margin")
         fools = "" if margin is None else "fools the network" if float(margin[0]) > 0 else "does not fool the network"
-        return _Frame(pictures, {IMAGE: fools} | {name: f"L2 {r[0].norm():.3f}" for name, r in step.detail.items()})
+        notes = {name: f"L2 {r[0].norm():.3g}" for name, r in step.detail.items()}
+        plainly = step.scalars.get("clipped_plainly")
+        if plainly is not None and float(plainly[0]) == 1:
+            notes["clipped"] += ", cut off value by value"
+        return _Frame(pictures, fine, {IMAGE: fools} | notes)
 
     def _offsets(self, image: Tensor) -> NDArray[np.int16]:
         """image - clean, rounded so that clean + offset has the very 8-bit levels of `image`, ties included."""
@@ -108,16 +121,24 @@ class Recorder:
         """What has been kept so far; None before the first step."""
         if self._best is None or self._last is None:
             return None
-        best = self._best[0]
         frames = self._kept | dict([self._last]) | dict([self._best])
-        order = chosen(self._made, best, self._limit)
-        strips = {name: np.stack([frames[i].pictures[name] for i in order]) for name in frames[best].pictures}
-        details = [name for name in strips if name != IMAGE]
-        return Film(
-            steps=tuple(i + 1 for i in order),
-            best=order.index(best),
-            strips={name: pack_steps(strip) for name, strip in strips.items()},
-            notes={name: tuple(frames[i].notes[name] for i in order) for name in strips},
-            details={name: from_steps(frames[best].pictures[name]) for name in details},
-            peak=max((STEP * float(np.abs(strips[name].astype(np.int32)).max()) for name in details), default=0.0),
-        )
+        limit = self._limit
+        while True:
+            film = _film(frames, chosen(self._made, self._best[0], limit), self._best[0])
+            if limit <= 4 or sum(len(strip.data) for strip in film.strips.values()) <= BYTES:
+                return film
+            limit //= 2
+
+
+def _film(frames: Mapping[int, _Frame], order: list[int], best: int) -> Film:
+    strips = {name: np.stack([frames[i].pictures[name] for i in order]) for name in frames[best].pictures}
+    sizes = {name: [STEP if name == IMAGE else frames[i].fine for i in order] for name in strips}
+    return Film(
+        steps=tuple(i + 1 for i in order),
+        best=order.index(best),
+        strips={name: pack_steps(strip, sizes[name]) for name, strip in strips.items()},
+        notes={name: tuple(frames[i].notes[name] for i in order) for name in strips},
+        details={name: from_steps(frames[best].pictures[name], frames[best].fine) for name in strips if name != IMAGE},
+        peaks=tuple(2047 * frames[i].fine for i in order),
+        roughness=tuple(float(roughness(from_steps(steps)[None], 1.0)[0]) for steps in strips[IMAGE]),
+    )

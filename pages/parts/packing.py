@@ -3,8 +3,9 @@
 A parcel is 4 bytes (length of the header, little endian), the header (JSON) and the values, deflated:
 
 - "u8": every value is k/255; the levels k, each less its left neighbour (as PNG's Sub filter);
-- "i16": every value is a multiple of `STEP`, as the frames of a film are; each less the same pixel of the frame before,
-  zigzag coded (small numbers of either sign become small numbers), all low bytes before all high bytes;
+- "i16": every value is a whole number of its frame's step (header: "steps"), as in a film; each number less the one
+  of the same pixel in the frame before, zigzag coded (small numbers of either sign become small numbers), all low bytes
+  before all high bytes;
 - "f32": anything else; float32, all first bytes, all second bytes and so on.
 
 viewer.js undoes this.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +28,7 @@ from torch import Tensor
 from pages.parts.cache import Bounded, fingerprint
 
 STEP = 1 / (128 * 255)
-"""What the frames of a film are rounded to: a 128th of an 8-bit level, the finest that 16 bits hold from -1 to 1."""
+"""What the images of a film are rounded to: a 128th of an 8-bit level, the finest that 16 bits hold from -1 to 1."""
 LARGEST = 32767
 DEFLATE = 3
 """Noise gets hardly smaller at higher levels, which take several times as long."""
@@ -43,10 +45,10 @@ class Parcel:
 _packed: Bounded[Parcel] = Bounded(64)
 
 
-def _parcel(kind: str, shape: tuple[int, ...], values: bytes) -> Parcel:
+def _parcel(kind: str, shape: tuple[int, ...], values: bytes, steps: Sequence[float] = ()) -> Parcel:
     deflated = zlib.compress(values, DEFLATE)
-    name = hashlib.sha256(f"{kind}{shape}".encode() + deflated).hexdigest()[:32]
-    header = json.dumps({"id": name, "kind": kind, "shape": shape}).encode()
+    name = hashlib.sha256(f"{kind}{shape}{steps}".encode() + deflated).hexdigest()[:32]
+    header = json.dumps({"id": name, "kind": kind, "shape": shape, "steps": steps}).encode()
     return Parcel(name, len(header).to_bytes(4, "little") + header + deflated)
 
 
@@ -56,15 +58,15 @@ def _planes(values: NDArray[Any]) -> bytes:
     return little.reshape(-1, 1).view(np.uint8).T.tobytes()
 
 
-def to_steps(values: Tensor) -> NDArray[np.int16]:
-    """`values` in multiples of `STEP`, rounded, beyond +-1.004 clipped."""
-    steps = np.rint(values.detach().cpu().numpy().astype(np.float64) / STEP)
+def to_steps(values: Tensor, step: float = STEP) -> NDArray[np.int16]:
+    """`values` in multiples of `step`, rounded; beyond 32767 of them (+-1.004) clipped."""
+    steps = np.rint(values.detach().cpu().numpy().astype(np.float64) / step)
     return steps.clip(-LARGEST, LARGEST).astype(np.int16)
 
 
-def from_steps(steps: NDArray[np.int16]) -> Tensor:
+def from_steps(steps: NDArray[np.int16], step: float = STEP) -> Tensor:
     """What `to_steps` rounded, float32."""
-    return torch.from_numpy((steps * STEP).astype(np.float32))
+    return torch.from_numpy((steps * step).astype(np.float32))
 
 
 def rounded(values: Tensor) -> Tensor:
@@ -72,10 +74,10 @@ def rounded(values: Tensor) -> Tensor:
     return from_steps(to_steps(values))
 
 
-def pack_steps(steps: NDArray[np.int16]) -> Parcel:
-    """Frames (T, C, H, W) in multiples of `STEP`."""
+def pack_steps(steps: NDArray[np.int16], sizes: Sequence[float]) -> Parcel:
+    """Frames (T, C, H, W), each in multiples of its own step, one of `sizes`."""
     difference = np.diff(steps, axis=0, prepend=np.zeros_like(steps[:1]))  # wraps round, as the way back does
-    return _parcel("i16", steps.shape, _planes((difference << 1) ^ (difference >> 15)))
+    return _parcel("i16", steps.shape, _planes((difference << 1) ^ (difference >> 15)), sizes)
 
 
 def pack(values: Tensor) -> Parcel:
@@ -99,5 +101,5 @@ def _pack(values: Tensor) -> Parcel:
             return _parcel("u8", array.shape, (levels - left).tobytes())
         steps = to_steps(values)
         if torch.equal(from_steps(steps), values):
-            return pack_steps(steps[None])
+            return pack_steps(steps[None], [STEP])
     return _parcel("f32", array.shape, _planes(array))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,9 +15,9 @@ from core.data.files import quantize
 from core.magnify import MagnifyParameters, display_scale
 from core.metrics import l2, linf, psnr, radial_power_spectrum, roughness, ssim
 from core.params import fields
-from pages.parts import cache, forms, links, pictures, plots
+from pages.parts import cache, forms, links, page, pictures, plots
 from pages.parts.attacking import Finished
-from pages.parts.film import IMAGE
+from pages.parts.film import IMAGE, Film
 from pages.parts.packing import rounded
 from pages.parts.viewer import Panel, Trace, viewer
 
@@ -64,7 +65,7 @@ def display_controls(scope: str) -> Display:
     try:
         magnify = MagnifyParameters(**values)
     except ValueError as error:
-        st.error(str(error))
+        st.error(page.plain(str(error)))
         magnify = MagnifyParameters(**start)
     return Display(magnify, GAINS[gain], sigma_h)
 
@@ -85,12 +86,15 @@ def fitting_gain(peak: float) -> float:
     return 0.5 / peak if peak > 0 else 1.0
 
 
-def traces(trace: Mapping[str, Tensor]) -> list[Trace]:
-    """The scalars of a run on one image, as in AttackResult.trace."""
+def traces(trace: Mapping[str, Tensor], film: Film | None = None) -> list[Trace]:
+    """The scalars of a run on one image, as in AttackResult.trace; of attacks that do not report it, the film's Ω."""
+    drawn = {name: trace[name][:, 0].tolist() for name in TRACES if name in trace}
+    if film is not None and "roughness" not in drawn:
+        drawn["roughness"] = [math.nan] * len(trace["step"])
+        for step, value in zip(film.steps, film.roughness, strict=True):
+            drawn["roughness"][step - 1] = value
     return [
-        Trace(title, trace[name][:, 0].tolist(), zero=name == "margin")
-        for name, title in TRACES.items()
-        if len(trace.get(name, ())) > 1
+        Trace(TRACES[name], values, zero=name == "margin") for name, values in drawn.items() if len(trace["step"]) > 1
     ]
 
 
@@ -105,7 +109,7 @@ def clean(image: Tensor, title: str, scope: str) -> None:
 
 def about_to_start(image: Tensor, scope: str) -> None:
     """The clean picture (C, H, W), where the running attack will be shown."""
-    viewer([Panel("Original", image)], f"{scope}.underway", view=scope)
+    viewer([Panel("Original", image)], f"{scope}.underway", columns=4, view=scope)
 
 
 def underway(image: Tensor, best: Tensor, found: bool, trace: Mapping[str, Tensor], scope: str) -> None:
@@ -119,7 +123,7 @@ def underway(image: Tensor, best: Tensor, found: bool, trace: Mapping[str, Tenso
         Panel(title, quantize(best), note="fools the network" if found else "does not fool the network yet"),
         Panel("Perturbation", r, 1 / gain, note=f"amplified ×{gain:.3g}, grey is no change; roughness {rough:.3g}"),
     ]
-    viewer(panels, f"{scope}.underway", traces=traces(trace), view=scope)
+    viewer(panels, f"{scope}.underway", columns=4, traces=traces(trace), view=scope)
 
 
 def finished(run: Finished, title: str, scope: str) -> Display:
@@ -144,14 +148,15 @@ def finished(run: Finished, title: str, scope: str) -> Display:
         replace(after, result=True),
     ]  # fmt: skip
     if film is not None:
-        gain = fitting_gain(film.peak)
+        # All details of a step have one gain; from step to step they differ too much for that.
+        spans = [1 / fitting_gain(peak) for peak in film.peaks]
         panels += [
-            Panel(step[0].upper() + step[1:], values, 1 / gain, follows=step,
-                  note=f"{film.notes[step][film.best]}, amplified ×{gain:.3g}")
+            Panel(step[0].upper() + step[1:], values, spans[film.best], follows=step, spans=spans,
+                  note=f"{film.notes[step][film.best]}, amplified ×{1 / spans[film.best]:.3g}")
             for step, values in film.details.items()
         ]  # fmt: skip
     with above:
-        viewer(panels, f"{scope}.finished", film=film, traces=traces(result.trace), view=scope)
+        viewer(panels, f"{scope}.finished", film=film, traces=traces(result.trace, film), view=scope)
     return display
 
 

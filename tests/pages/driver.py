@@ -64,7 +64,7 @@ def markup(app: AppTest) -> str:
 
 
 def unpack(parcel: bytes) -> tuple[str, np.ndarray]:
-    """Name and values of an array that was sent to a viewer: float32, or int16 steps of a film."""
+    """Name and values of an array that was sent to a viewer, float32."""
     length = int.from_bytes(parcel[:4], "little")
     header = json.loads(parcel[4 : 4 + length])
     shape, sent = tuple(header["shape"]), np.frombuffer(zlib.decompress(parcel[4 + length :]), np.uint8)
@@ -74,12 +74,11 @@ def unpack(parcel: bytes) -> tuple[str, np.ndarray]:
         values = sent.reshape(4, -1).T.copy().view("<f4").reshape(shape)
     else:
         coded = sent.reshape(2, -1).T.copy().view("<u2").astype(np.int32).reshape(shape)
-        values = np.add.accumulate((coded >> 1) ^ -(coded & 1), axis=0).astype(np.int16)
+        numbers = np.add.accumulate((coded >> 1) ^ -(coded & 1), axis=0).astype(np.int16)
+        steps = np.array(header["steps"]).reshape(-1, *[1] * (len(shape) - 1))
+        values = (numbers * steps).astype(np.float32)
+        values = values[0] if len(values) == 1 else values
     return header["id"], values
-
-
-def of_film(steps: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy((steps / 32640).astype(np.float32))
 
 
 def viewers(app: AppTest) -> list[dict[str, Any]]:
@@ -96,14 +95,11 @@ def panels(app: AppTest) -> dict[str, Seen]:
     for viewer in viewers(app):
         arrays = viewer["values"]
         for panel in viewer["panels"]:
-            values = arrays[panel["array"]]
-            if values.dtype == np.int16:
-                values = of_film(values[0]).numpy()
-            values = torch.from_numpy(values)
+            values = torch.from_numpy(arrays[panel["array"]])
             shown = values if panel["span"] is None else 0.5 + values / torch.tensor(panel["span"])
             steps = None
             if panel["strip"]:
-                steps = of_film(arrays[panel["strip"]])
+                steps = torch.from_numpy(arrays[panel["strip"]]).view(-1, *values.shape)
                 if panel["base"]:
                     steps = torch.from_numpy(arrays[panel["base"]]) + steps
             assert panel["title"] not in found, f"two pictures are called {panel['title']}"

@@ -53,6 +53,7 @@ class Panel:
     note: below the picture, plain text; lines are kept. facts: (name, value) pairs in a small table below the note.
     alt: what a screen reader says; title and note if left out.
     follows: the strip of the film that the panel shows while a step is looked at. base: (C, H, W) what is added to it.
+    spans: of each step, where they are too different for one span.
     result: the panel shows the result whichever step is looked at, and says so then.
     """
 
@@ -65,6 +66,7 @@ class Panel:
     alt: str = ""
     follows: str = ""
     base: Tensor | None = None
+    spans: Sequence[float] | None = None
     result: bool = False
 
     def __post_init__(self) -> None:
@@ -135,6 +137,7 @@ def viewer(
                 "title": panel.title,
                 "array": send(pack(panel.values)),
                 "span": panel.span,
+                "spans": panel.spans,
                 "unit": panel.unit,
                 "note": panel.note,
                 "facts": list(panel.facts),

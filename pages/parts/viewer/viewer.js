@@ -1,10 +1,10 @@
 // The image microscope. The same module serves two components: "carrier" elements bring arrays (bytes), "viewer"
 // elements show them (JSON). What is shown is computed here from the values, with float32 arithmetic (Math.fround).
 
-const STEP = 1 / (128 * 255); // as packing.py
 const SCALES = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64]; // screen pixels for one image pixel
 const GAP = 12;
 const SMALLEST = 150; // of a cell, in CSS pixels: the readout must fit
+const WIDE = 400; // from which on the readout fits on one line
 const BLINK = 700; // milliseconds
 const ROOM = 256 << 20; // bytes of arrays kept that no element holds at the moment
 const fround = Math.fround;
@@ -21,7 +21,7 @@ async function inflate(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-function decode(kind, shape, bytes) {
+function decode({ kind, shape, steps }, bytes) {
   const size = shape.reduce((a, b) => a * b, 1);
   const width = shape[shape.length - 1];
   if (kind === "u8") {
@@ -43,16 +43,18 @@ function decode(kind, shape, bytes) {
     const coded = bytes[i] | (bytes[size + i] << 8);
     frames[i] = ((coded >> 1) ^ -(coded & 1)) + (i < one ? 0 : frames[i - one]);
   }
-  return shape[0] > 1 ? { shape, frames } : { shape, frames, values: Float32Array.from(frames, (step) => step * STEP) };
+  const values = shape[0] > 1 ? undefined : Float32Array.from(frames, (number) => number * steps[0]);
+  return { shape, steps, frames, values };
 }
 
 async function receive(element, data) {
   const length = new DataView(data.buffer, data.byteOffset).getUint32(0, true);
-  const { id, kind, shape } = JSON.parse(new TextDecoder().decode(data.subarray(4, 4 + length)));
+  const header = JSON.parse(new TextDecoder().decode(data.subarray(4, 4 + length)));
+  const { id } = header;
   held.set(element, id);
   if (!arrays.has(id)) {
     const bytes = await inflate(data.subarray(4 + length));
-    arrays.set(id, decode(kind, shape, bytes));
+    arrays.set(id, decode(header, bytes));
   }
   let total = 0;
   const inUse = new Set(held.values());
@@ -87,6 +89,11 @@ function level(value, span) {
   return rint(fround(clamp(shown, 0, 1) * 255));
 }
 
+/** The largest whole scale that there is room for; 1/2, 1/3 ... where there is not even 1. */
+function whole(room) {
+  return room >= 1 ? Math.floor(room + 1e-6) : 1 / Math.ceil(1 / Math.max(room, 1e-3) - 1e-6);
+}
+
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -119,6 +126,18 @@ const ICONS = {
   on: "M9 5l7 7-7 7",
 };
 
+const HELP = [
+  ["Point, tap", "position and values in every picture"],
+  ["Drag, arrow keys", "move"],
+  ["+ −, pinch, wheel after a click, Ctrl + wheel", "zoom"],
+  ["0, double click", "show all, or a closer look"],
+  ["Shift + arrow keys", "another pixel"],
+  ["Space", "blink: the other picture"],
+  ["← → on the slider", "a step of the attack back, on"],
+  ["A step", "is kept to 1/128 of an 8-bit level, the result exactly"],
+  ["Esc", "leave blink, swipe, full screen"],
+];
+
 const short = (value) => {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
@@ -138,17 +157,18 @@ class Picture {
   read(frame) {
     const { array: id, strip, base } = this.panel;
     if (strip === null || frame === null) return array(id).values;
-    const { frames, shape } = array(strip);
+    const { frames, shape, steps } = array(strip);
     const size = frames.length / shape[0];
-    const offsets = frames.subarray(frame * size, (frame + 1) * size);
-    if (base === null) return Float32Array.from(offsets, (offset) => offset * STEP);
+    const numbers = frames.subarray(frame * size, (frame + 1) * size);
+    if (base === null) return Float32Array.from(numbers, (number) => number * steps[frame]);
     const { values } = array(base);
-    return Float32Array.from(offsets, (offset, i) => values[i] + fround(offset * STEP));
+    return Float32Array.from(numbers, (number, i) => values[i] + fround(number * steps[frame]));
   }
 
   /** Draw the picture at its own size, if what it shows has changed. */
   refresh(panel, frame, width, height) {
-    const span = panel.span === null ? null : fround(panel.span);
+    const wide = frame !== null && panel.spans ? panel.spans[frame] : panel.span;
+    const span = wide === null ? null : fround(wide);
     const shown = [panel.array, span, panel.strip !== null && frame !== null && `${panel.strip} ${frame}`].join();
     this.panel = panel;
     if (shown === this.shown) return;
@@ -217,10 +237,10 @@ class Picture {
     if (panel.unit) {
       return [`${where}  grey ${shown}`, values.map((value) => signed(value, 2)).join("  ") + ` ${panel.unit}`];
     }
-    const digits = channels === 1 ? 2 : 1;
+    const digits = clamp(3 - Math.floor(Math.log10(span)), 4, 9);
     return [
-      `${where}  ${values.map((value) => signed(255 * value, digits)).join(" ")} /255`,
-      values.map((value) => signed(value, 4)).join(" "),
+      `${where}  ${values.map((value) => signed(255 * value, digits - 3)).join(" ")} /255`,
+      values.map((value) => signed(value, digits)).join(" "),
     ];
   }
 }
@@ -295,6 +315,7 @@ class Viewer {
     this.pair = make("span", { class: "pair" }, this.selects[0], this.selects[1], this.auto);
     this.ratio = make("output", { class: "ratio", "aria-label": "Zoom" });
     this.fit = make("button", { type: "button", title: "Show all (0)", onclick: () => this.zoomTo(null) }, "Fit");
+    this.fuller = button("Full screen", ICONS.full, () => this.toggleFull());
     this.toolbar = make("div", { class: "toolbar", role: "toolbar", "aria-label": "How the pictures are shown" },
       make("span", { class: "modes", role: "group", "aria-label": "Compare" }, ...this.modes),
       this.pair,
@@ -303,7 +324,10 @@ class Viewer {
         this.ratio,
         button("Zoom in (+)", ICONS.plus, () => this.zoomBy(1)),
         this.fit,
-        button("Full screen", ICONS.full, () => this.toggleFull())));
+        this.fuller,
+        make("button", { type: "button", title: "Keys and gestures", "aria-label": "Keys and gestures", popovertarget: "help" }, "?")));
+    this.help = make("div", { id: "help", popover: "auto" }, make("table", {}, ...HELP.map(([how, what]) =>
+      make("tr", {}, make("th", { scope: "row" }, how), make("td", {}, what)))));
     this.divider = make("span", {
       class: "divider", role: "slider", tabindex: "0", "aria-label": "Border between the two pictures",
       "aria-valuemin": "0", "aria-valuemax": "100", hidden: true,
@@ -315,7 +339,7 @@ class Viewer {
     this.status = make("span", { class: "status", role: "status" });
     this.scrubber = new Scrubber(this);
     this.body = make("div", { class: "body" });
-    this.root.replaceChildren(this.toolbar, this.body, this.status);
+    this.root.replaceChildren(this.toolbar, this.body, this.help, this.status);
     this.root.addEventListener("keydown", (event) => this.key(event));
     const on = (type, action, options) => this.body.addEventListener(type, action, options);
     on("pointerdown", (event) => this.down(event));
@@ -445,62 +469,66 @@ class Viewer {
 
   // --- where it is ---
 
-  /** The largest whole scale at which the picture fits into width x height screen pixels; 1/2, 1/3 ... where none does. */
-  fitting(width, height) {
-    const scale = Math.min(width / this.data.width, height / this.data.height);
-    return scale >= 1 ? Math.floor(scale) : 1 / Math.ceil(1 / Math.max(scale, 1e-3) - 1e-9);
+  /** Columns, the size of a canvas in CSS pixels (height null: as the picture's) and the scale, side by side. */
+  arrange(across, down, ratio) {
+    const { data, full } = this;
+    const cells = Math.ceil(data.panels.length / data.stack) + this.scrubber.useful;
+    let best = null;
+    const better = (one, other) => one.scale - other.scale || other.empty - one.empty || one.room - other.room;
+    for (let columns = full ? cells : Math.min(data.columns, cells); columns >= 1; columns--) {
+      const width = (across - (columns - 1) * GAP) / columns;
+      const rows = Math.ceil(cells / columns);
+      const height = full ? (down - (rows - 1) * GAP) / rows / data.stack - this.captions(width) : null;
+      const room = Math.min(width / data.width, (height ?? Infinity) / data.height) * ratio;
+      const empty = rows * columns - cells;
+      const found = { columns, rows: rows * data.stack, width, height, scale: whole(room), room, empty };
+      if (!full && (columns === 1 || (room >= 1 && width >= SMALLEST))) return found;
+      if (!best || better(found, best) > 0) best = found;
+    }
+    return best;
+  }
+
+  /** CSS pixels that a panel needs beside its canvas: its title and two lines, or one long one. */
+  captions(width) {
+    return width >= WIDE ? 46 : 66;
   }
 
   layout() {
     if (!this.data || !this.root.isConnected) return;
     const ratio = window.devicePixelRatio;
-    const { data, body, full, view } = this;
-    this.root.classList.toggle("full", full);
-    const style = getComputedStyle(this.root);
-    const across = Math.floor(this.root.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight));
-    const below = 64; // title, two lines of note
-    const down = full ? this.root.clientHeight - this.toolbar.offsetHeight - 36 : Infinity;
-    const scrub = this.scrubber.useful ? 1 : 0;
-    const screen = (size) => Math.floor(size * ratio + 1e-6);
-    const cellsOf = Math.ceil(data.panels.length / data.stack);
-    const side = () => {
-      let best = null;
-      for (let columns = full ? cellsOf + scrub : Math.min(data.columns, cellsOf + scrub); columns >= 1; columns--) {
-        const rows = Math.ceil((cellsOf + scrub) / columns);
-        const width = screen((across - (columns - 1) * GAP) / columns);
-        const height = full ? screen((down - (rows - 1) * GAP) / rows / data.stack - below) : Infinity;
-        if (full && height < 60 * ratio) continue;
-        const scale = this.fitting(width, height);
-        if (!best || (full && scale > best.scale)) best = { columns, width, height, scale };
-        if (!full && (scale < 1 || width < SMALLEST * ratio) && columns > 1) best = null;
-        if (!full && best) break;
-      }
-      return best ?? { columns: 1, width: screen(across), height: Infinity, scale: this.fitting(screen(across), Infinity) };
-    };
-    let { columns, width, height, scale } = side();
-    const exact = () => {
-      if (!full) [width, height] = [Math.ceil(data.width * scale), Math.ceil(data.height * scale)];
-    };
-    let template;
-    if (view.mode === "side") {
-      exact();
-      template = `repeat(${columns}, ${width / ratio}px)`;
-      this.scrubber.place(cellsOf % columns === 0 ? "1 / -1" : `span ${columns - (cellsOf % columns)}`);
+    const { data, body, full, view, root } = this;
+    root.classList.toggle("full", full);
+    this.fuller.title = full ? "Leave full screen (Esc)" : "Full screen";
+    this.fuller.setAttribute("aria-label", this.fuller.title);
+    const style = getComputedStyle(root);
+    const across = root.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    const padding = parseFloat(style.paddingTop) + parseFloat(style.paddingBottom);
+    const down = root.clientHeight - padding - this.toolbar.offsetHeight - 8;
+    const side = view.mode === "side";
+    let { columns, rows, width, height, scale } = this.arrange(across, down, ratio);
+    const beside = this.scrubber.useful && across > 640;
+    if (side) {
+      const left = columns - (Math.ceil(data.panels.length / data.stack) % columns);
+      this.scrubber.place(left === columns ? "1 / -1" : `span ${left}`);
     } else {
-      exact();
-      const rows = Math.ceil((cellsOf + scrub) / columns) * data.stack;
-      const room = Math.max(rows * (height / ratio + below) + (rows - 1) * GAP - below, 280);
-      const beside = scrub && across > 640 ? Math.max(width / ratio, 220) + GAP : 0;
-      width = screen(across - beside);
-      height = screen(full ? down - below : room);
-      scale = this.fitting(width, height);
-      exact();
-      template = beside ? `${width / ratio}px ${beside - GAP}px` : `${width / ratio}px`;
+      // One large picture in the place of the many: what is below it should not jump.
+      const tile = (data.height * scale) / ratio + this.captions(width);
+      const column = beside ? Math.max((data.width * scale) / ratio, 220) : 0;
+      width = across - column - (beside ? GAP : 0);
+      height = full ? down - this.captions(width) : Math.max(rows * (tile + GAP) - GAP - this.captions(width), 200);
+      scale = whole(Math.min(width / data.width, height / data.height) * ratio);
+      columns = 1;
       this.scrubber.place(beside ? "auto" : "1 / -1");
     }
-    body.style.gridTemplateColumns = template;
+    const size = full
+      ? [Math.floor(width * ratio), Math.floor(height * ratio)]
+      : [Math.ceil(data.width * scale), Math.ceil(data.height * scale)];
+    body.style.gridTemplateColumns = `repeat(${columns}, ${size[0] / ratio}px)` + (!side && beside ? " minmax(0, 1fr)" : "");
+    const taken = (columns * size[0]) / ratio + (columns - 1) * GAP;
+    this.toolbar.style.maxWidth = side && !full && across > 640 ? `${taken}px` : "";
+    root.classList.toggle("wide", size[0] / ratio >= WIDE);
     this.fitted = scale;
-    for (const figure of view.mode === "side" ? this.figures : [this.duel]) figure.resize(width, height, ratio);
+    for (const figure of side ? this.figures : [this.duel]) figure.resize(...size, ratio);
     this.draw();
   }
 
@@ -599,7 +627,8 @@ class Viewer {
     if (panel.strip !== null) {
       const { clipped } = this.pictures[i];
       const lost = clipped ? `; ${(100 * clipped).toPrecision(2)} % beyond the scale` : "";
-      return `step ${step}${panel.notes[frame] ? `: ${panel.notes[frame]}` : ""}${lost}`;
+      const gain = panel.spans ? `, amplified ×${short(1 / panel.spans[frame])}` : "";
+      return `step ${step}${panel.notes[frame] ? `: ${panel.notes[frame]}` : ""}${gain}${lost}`;
     }
     return panel.result ? `of the result (step ${data.film.steps[data.film.best]}), not of step ${step}` : panel.note;
   }
@@ -656,8 +685,8 @@ class Viewer {
     figure.note.classList.toggle("covered", Boolean(at));
     if (!at) return;
     const lines = which.map((i) => this.pictures[i].readout(...at, this.data.width));
-    const text = which.length === 1 ? lines[0] : lines.map(([, values], k) => `${k ? "right" : "left"} ${values}`);
-    figure.readout.replaceChildren(...text.map((line) => make("div", {}, line)));
+    const text = which.length === 1 ? lines[0] : lines.map(([, values], k) => `${k ? "right" : "left"}  ${values}`);
+    figure.readout.textContent = text.join(this.root.classList.contains("wide") ? "   " : "\n");
     const ratio = window.devicePixelRatio;
     const [left, top] = this.origin(figure.canvas);
     const size = Math.max(scale / ratio, 9);
@@ -894,10 +923,8 @@ class Scrubber {
     if (!(high > low)) [low, high] = [low - 1, low + 1];
     const y = (value) => 3 + (94 * (high - value)) / (high - low);
     let path = "";
-    let drawing = false;
     for (const [i, value] of values.entries()) {
-      if (Number.isFinite(value)) path += `${drawing ? "L" : "M"}${(100 * this.x(i + 1)).toFixed(2)} ${y(value).toFixed(2)}`;
-      drawing = Number.isFinite(value);
+      if (Number.isFinite(value)) path += `${path ? "L" : "M"}${(100 * this.x(i + 1)).toFixed(2)} ${y(value).toFixed(2)}`;
     }
     const svg = vector("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" });
     if (zero) svg.append(vector("path", { class: "zero", d: `M0 ${y(0)}H100` }));
@@ -915,7 +942,7 @@ class Scrubber {
     const { film, viewer } = this;
     const step = film ? film.steps[viewer.position] : this.total;
     const result = film && viewer.position === film.best;
-    const what = film && film.steps.length > 1 ? `of ${this.total}${result ? " (the result)" : ""}` : "";
+    const what = film && film.steps.length > 1 ? `of ${this.total}${result ? ", the result" : ""}` : "";
     this.heading.replaceChildren(make("b", {}, `Step ${step}`), ` ${what}`);
     for (const [k, cursor] of this.cursors.entries()) {
       cursor.style.left = `${100 * this.x(step)}%`;
