@@ -23,8 +23,8 @@ class Recipe(Parameters):
         "CPU, digits": {},
         "CPU, digits, SGD": {"optimiser": "sgd", "learning_rate": 0.03, "weight_decay": 5e-4},
         "CPU, CIFAR-10": {
-            "epochs": 18, "batch_size": 200, "optimiser": "sgd", "learning_rate": 0.2, "weight_decay": 5e-4,
-            "shift": 4, "flip": True, "first_size": 20,
+            "batch_size": 200, "optimiser": "sgd", "learning_rate": 0.2, "weight_decay": 5e-4,
+            "shift": 4, "flip": True, "first_size": 16,
         },
         "ten seconds": {"epochs": 20, "n": 2000, "batch_size": 100},
         "paper, graph smoothness": {

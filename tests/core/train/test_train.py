@@ -7,13 +7,15 @@ import resource
 
 import pytest
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from core import data, models
+from core.attacks import ATTACKS, run
+from core.losses import LOSSES, CrossEntropy, GraphSmoothness, MaxMahalanobis
 from core.models import Card
 from core.models.networks import initialise
-from core.train import Recipe, Training, accuracy, loop, save
+from core.params import fields
+from core.train import EMBEDDINGS, Batch, Epoch, Recipe, Training, accuracy, loop, save
 
 CARD = Card(
     name="small", title="A small one", dataset="mnist", network="c4", loss="cross-entropy", input_shape=(1, 28, 28),
@@ -55,25 +57,53 @@ def untrained(seed=0):
 
 @pytest.fixture(scope="module")
 def learned(digits):
-    """One short training: the training, its epochs, what `on_batch` heard."""
-    heard = []
+    """One short training: the training, its epochs, the batches between them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "load", lambda name, split, **_: digits[:500] if split == "train" else digits[500:])
-        recipe = Recipe(epochs=5, batch_size=50, seed=3)
-        training = Training("c4", "mnist", recipe, "learned", on_batch=lambda *count: heard.append(count))
-        epochs = list(training)
-    return training, epochs, heard
+        recipe = Recipe(epochs=5, batch_size=50, seed=3, sample=40, sample_every=2)
+        training = Training("c4", "mnist", recipe, "learned")
+        events = list(training.steps())
+    return training, [e for e in events if isinstance(e, Epoch)], [e for e in events if isinstance(e, Batch)]
 
 
 def test_it_learns(learned, digits):
-    training, epochs, heard = learned
+    training, epochs, batches = learned
     assert [(epoch.index, epoch.total) for epoch in epochs] == [(i, 5) for i in range(1, 6)]
     assert epochs[-1].loss < 0.5 * epochs[0].loss
     assert epochs[-1].accuracy > 0.8
-    assert accuracy(training.model, digits.images[500:], digits.labels[500:]) == epochs[-1].accuracy
-    assert training.final_accuracy == epochs[-1].accuracy
-    assert heard == [(i, 50) for i in range(1, 51)]
+    # The epochs' accuracy is that of bfloat16.
+    assert accuracy(training.model, digits.images[500:], digits.labels[500:]) == pytest.approx(
+        epochs[-1].accuracy, abs=0.01
+    )
+    assert training.history == epochs
+    assert [(batch.done, batch.total) for batch in batches] == [(i, 50) for i in range(1, 51)]
+    assert epochs[0].loss == pytest.approx(sum(batch.loss for batch in batches[:10]) / 10)
     assert not training.model.training
+
+
+def test_features_of_the_same_images_are_kept(learned, home, digits):
+    training, *_ = learned
+    card = training.save(home)
+    kept = load_file(home / "learned" / EMBEDDINGS)
+    assert kept["epochs"].tolist() == [0, 2, 4, 5]
+    assert kept["features"].shape == (4, 40, 128)
+    assert kept["features"].dtype == torch.float16
+    rows = kept["indices"] - digits.indices[500]
+    chosen = digits[500:]
+    where = [chosen.indices.tolist().index(i) for i in kept["indices"].tolist()]
+    assert torch.equal(kept["labels"], chosen.labels[where]), rows
+    model = models.load(card.name, "cpu")
+    last = model.features(chosen.images[where])
+    torch.testing.assert_close(kept["features"][-1].float(), last, atol=0.05 * float(last.max()), rtol=0)
+    assert (kept["predictions"][-1] == model(chosen.images[where]).argmax(1)).float().mean() >= 0.95
+    assert (kept["predictions"][0] == kept["labels"]).float().mean() < 0.5
+
+
+def test_nothing_is_kept_if_the_recipe_says_so(home):
+    training = Training("c4", "mnist", Recipe(epochs=1, n=20, batch_size=20, sample=0), "bare")
+    list(training)
+    training.save(home)
+    assert sorted(path.name for path in (home / "bare").iterdir()) == ["card.json", "weights.safetensors"]
 
 
 def test_the_learning_rate_ends_its_cycle_near_zero(learned):
@@ -85,9 +115,11 @@ def test_the_card_says_how_it_was_made(learned, home):
     training, epochs, _ = learned
     card = training.save(home)
     assert (card.recipe, card.seed) == (training.recipe.values(), 3)
-    assert card.source.endswith("--network c4 --dataset mnist --name learned --epochs 5 --batch-size 50 --seed 3")
+    assert card.source.endswith(
+        "--network c4 --dataset mnist --name learned --epochs 5 --batch-size 50 --seed 3 --sample 40 --sample-every 2"
+    )
     assert (card.accuracy.n, card.accuracy.split) == (500, "test")
-    assert card.accuracy.value >= epochs[-1].accuracy
+    assert card.accuracy.value == pytest.approx(epochs[-1].accuracy, abs=0.01)
     assert card.classes == 10
     assert card.mean == pytest.approx((0.13,), abs=0.01)
     assert card.std == pytest.approx((0.31,), abs=0.01)
@@ -100,10 +132,11 @@ def test_the_accuracy_on_the_card_is_that_of_the_loaded_model(learned, home, dig
     assert accuracy(model, digits.images[500:], digits.labels[500:]) == card.accuracy.value
 
 
-def trained(**changes):
-    training = Training("c4", "mnist", Recipe(epochs=1, batch_size=64, n=128, **changes), "x")
+def trained(loss=None, **changes):
+    recipe = Recipe(**({"epochs": 1, "batch_size": 64, "n": 128, "sample": 0} | changes))
+    training = Training("fc2", "mnist", recipe, "x", loss)
     torch.rand(7)  # the global stream must not matter
-    (epoch,) = training
+    *_, epoch = training
     return epoch, training.model.state_dict()
 
 
@@ -114,18 +147,98 @@ def test_the_same_seed_gives_the_same_bits():
     assert not torch.equal(weights["head.weight"], other["head.weight"])
 
 
-@pytest.mark.parametrize("changes", [{"shift": 0}, {"label_smoothing": 0.2}, {"weight_decay": 1.0}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shift": 0}, {"flip": True}, {"weight_decay": 1.0}, {"optimiser": "sgd"},
+        {"optimiser": "adam", "weight_decay": 0.1},
+        {"optimiser": "rmsprop"}, {"schedule": "steps"}, {"schedule": "constant"}, {"precision": "float32"},
+        {"adversarial": "fgsm"}, {"adversarial": "fast"}, {"adversarial": "pgd", "attack_steps": 2},
+        {"adversarial": "smoothfool", "attack_steps": 1}, {"adversarial": "fgsm", "adversarial_share": 0.5},
+        {"loss": CrossEntropy(label_smoothing=0.2)},
+    ],
+    ids=str,
+)  # fmt: skip
 def test_every_part_of_the_recipe_counts(changes):
     assert not torch.equal(trained()[1]["head.weight"], trained(**changes)[1]["head.weight"])
 
 
-def test_weight_decay_leaves_biases_alone():
-    training = Training("c4", "mnist", Recipe(weight_decay=0.5), "x")
-    decay = {p: group["weight_decay"] for group in training.optimiser.param_groups for p in group["params"]}
-    assert {(name.endswith("bias"), decay[p]) for name, p in training.model.named_parameters()} == {
-        (True, 0.0),
-        (False, 0.5),
+def test_momentum_counts_for_sgd():
+    sgd = {"optimiser": "sgd", "learning_rate": 0.01}
+    assert not torch.equal(trained(**sgd)[1]["head.weight"], trained(**sgd, momentum=0.0)[1]["head.weight"])
+
+
+def test_the_papers_recipes_are_the_papers():
+    """Graph smoothness, section 4.1; MMC report, section 4.1."""
+    graph = Recipe.preset("paper, graph smoothness")
+    assert (graph.epochs, graph.batch_size, graph.optimiser, graph.momentum) == (200, 100, "sgd", 0.9)
+    assert (graph.learning_rate, graph.weight_decay) == (0.1, 1e-4)
+    adam = Recipe.preset("paper, graph smoothness, CIFAR-100")
+    assert (adam.optimiser, adam.learning_rate) == ("adam", 0.001)
+    mnist, cifar = (Recipe.preset(f"paper, MMC report, {name}") for name in ("MNIST", "CIFAR"))
+    assert (mnist.epochs, cifar.epochs) == (50, 200)
+    assert {(r.learning_rate, r.batch_size, r.optimiser, r.momentum) for r in (mnist, cifar)} == {
+        (0.01, 50, "sgd", 0.9)
     }
+
+
+@pytest.mark.parametrize("preset", Recipe.presets)
+def test_presets_are_recipes(preset):
+    assert Recipe.preset(preset).values() == Recipe().values() | Recipe.presets[preset]
+
+
+def test_steps_divide_the_rate_by_ten_after_half_and_three_quarters():
+    recipe = Recipe(epochs=4, n=128, batch_size=64, schedule="steps", optimiser="sgd", learning_rate=0.01, sample=0)
+    training = Training("c4", "mnist", recipe, "x")
+    rates = [training.schedule.get_last_lr()[0] for event in training.steps() if isinstance(event, Batch)]
+    # After each of the 8 steps: what the next one takes.
+    assert rates == pytest.approx([0.01] * 3 + [0.001] * 2 + [0.0001] * 3)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_trains_and_its_checkpoint_is_attacked(name, home, digits):
+    changes = {"references": 100} if "references" in {info.name for info in fields(LOSSES[name])} else {}
+    recipe = Recipe(epochs=6, batch_size=50, sample=10)
+    training = Training("fc2", "mnist", recipe, "own", LOSSES[name](**changes))
+    epochs = list(training)
+    assert epochs[-1].loss < epochs[0].loss
+    assert epochs[-1].accuracy > 0.6
+    card = training.save(home)
+    assert (card.loss, card.loss_arguments) == (name, changes)
+    model = models.load("own", "cpu")
+    assert accuracy(model, digits.images[500:], digits.labels[500:]) == card.accuracy.value
+    for attack in (ATTACKS["ifgsm"](epsilon=0.3, updates=5), ATTACKS["smoothfool"](), ATTACKS["scw"](iterations=10)):
+        result = run(attack, model, digits.images[500:503], digits.labels[500:503])
+        assert result.adversarial.isfinite().all()
+
+
+def test_centres_are_stored_exactly(home):
+    training = Training("c4", "mnist", Recipe(epochs=1, n=100, batch_size=50, sample=0), "own", MaxMahalanobis())
+    list(training)
+    training.save(home)
+    centers = models.load("own", "cpu").head.centers.double()
+    unit = centers / centers.norm(dim=1, keepdim=True)
+    assert centers.norm(dim=1) == pytest.approx([10.0] * 10, abs=1e-5)
+    off = (unit @ unit.T)[~torch.eye(10, dtype=torch.bool)]
+    assert off.tolist() == pytest.approx([-1 / 9] * 90, abs=1e-6)
+
+
+def test_the_kernel_head_knows_features_of_training_images_of_every_class():
+    training = Training("c4", "mnist", Recipe(epochs=1, batch_size=50, sample=0), "x", GraphSmoothness(references=50))
+    list(training)
+    head, rows = training.model.head, training.references
+    assert head.reference_labels.bincount().tolist() == [5] * 10
+    with torch.no_grad():
+        now = training.model.features(training.train.images[rows])
+    torch.testing.assert_close(head.references, now, atol=0.03, rtol=0)
+    assert torch.equal(head.reference_labels.cpu(), training.train.labels[rows])
+
+
+def test_weight_decay_leaves_biases_and_centres_alone():
+    training = Training("c4", "mnist", Recipe(weight_decay=0.5), "x", LOSSES["center-loss"]())
+    decay = {p: group["weight_decay"] for group in training.optimiser.param_groups for p in group["params"]}
+    found = {(name.endswith(("bias", "centers")), decay[p]) for name, p in training.model.named_parameters()}
+    assert found == {(True, 0.0), (False, 0.5)}
 
 
 def test_a_single_batch_is_enough():
@@ -133,18 +246,11 @@ def test_a_single_batch_is_enough():
     assert epoch.loss > 0
 
 
-def test_shifted_moves_each_image_by_its_own_whole_pixels():
-    images = torch.rand(200, 2, 5, 4, generator=torch.Generator().manual_seed(0))
-    moved = loop.shifted(images, 2, torch.Generator().manual_seed(1))
-    padded = F.pad(images, (2, 2, 2, 2))
-    offsets = set()
-    for before, after in zip(padded, moved, strict=True):
-        matches = [(y, x) for y in range(5) for x in range(5) if torch.equal(before[:, y : y + 5, x : x + 4], after)]
-        assert len(matches) == 1
-        offsets.add(matches[0])
-    assert len(offsets) == 25
-    assert loop.shifted(images, 0, torch.Generator()) is images
-    assert torch.equal(moved, loop.shifted(images, 2, torch.Generator().manual_seed(1)))
+def test_a_last_batch_of_one_which_no_batch_norm_could_take_is_left_out():
+    training = Training(
+        "c4", "mnist", Recipe(epochs=1, n=101, batch_size=50), "x", GraphSmoothness(dim=2, references=10)
+    )
+    assert len([event for event in training.steps() if isinstance(event, Batch)]) == training.batches == 2
 
 
 def test_accuracy_counts():
@@ -223,6 +329,17 @@ def test_a_network_that_does_not_take_the_images_is_refused(monkeypatch, digits)
     monkeypatch.setattr(loop, "load", lambda *_, **__: wide)
     with pytest.raises(ValueError, match=r"x: c4 does not take images of shape \(3, 32, 32\); choose another\.$"):
         Training("c4", "cifar10", Recipe(), "x")
+
+
+def test_a_network_of_one_size_does_not_begin_smaller():
+    with pytest.raises(ValueError, match=r"^first_size must be left out: c4 takes no pictures of 16 pixels\.$"):
+        Training("c4", "mnist", Recipe(first_size=16), "x")
+
+
+def test_channels_and_size_follow_the_images():
+    assert loop.network_arguments("preactresnet18", (1, 28, 28), {"width": 0.5}) == {"width": 0.5, "channels": 1}
+    assert loop.network_arguments("preactresnet18", (3, 32, 32), {}) == {}
+    assert loop.network_arguments("fc2", (3, 32, 32), {}) == {"channels": 3, "size": 32}
 
 
 def test_more_images_than_there_are_are_refused():

@@ -1,0 +1,112 @@
+"""core.train.augment: each step against what it says of itself."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from core import models
+from core.losses import CrossEntropy, MaxMahalanobis
+from core.models import Card
+from core.models.networks import initialise
+from core.train import Recipe
+from core.train.augment import attacked, flipped, scaled, shifted, size_in
+
+
+def generator(seed=1):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_shifted_moves_each_image_by_its_own_whole_pixels():
+    images = torch.rand(200, 2, 5, 4, generator=generator(0))
+    moved = shifted(images, 2, generator())
+    padded = F.pad(images, (2, 2, 2, 2))
+    offsets = set()
+    for before, after in zip(padded, moved, strict=True):
+        matches = [(y, x) for y in range(5) for x in range(5) if torch.equal(before[:, y : y + 5, x : x + 4], after)]
+        assert len(matches) == 1
+        offsets.add(matches[0])
+    assert len(offsets) == 25
+    assert shifted(images, 0, torch.Generator()) is images
+    assert torch.equal(moved, shifted(images, 2, generator()))
+
+
+def test_flipped_mirrors_about_half_and_nothing_else():
+    images = torch.rand(400, 3, 4, 5, generator=generator(0))
+    result = flipped(images, generator())
+    mirrored = torch.tensor([torch.equal(a, b.flip(2)) for a, b in zip(result, images, strict=True)])
+    kept = torch.tensor([torch.equal(a, b) for a, b in zip(result, images, strict=True)])
+    assert bool((mirrored ^ kept).all())
+    assert 150 < int(mirrored.sum()) < 250
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 12, 18])
+def test_sizes_rise_to_the_full_one_by_two_thirds(epochs):
+    sizes = [size_in(epoch, Recipe(epochs=epochs, first_size=16), 32) for epoch in range(1, epochs + 1)]
+    assert sizes[0] == 16
+    assert sizes == sorted(sizes)
+    assert all(size % 4 == 0 for size in sizes)
+    assert all(size == 32 for index, size in enumerate(sizes) if index >= 2 / 3 * epochs)
+
+
+def test_without_a_first_size_every_epoch_is_full():
+    assert {size_in(epoch, Recipe(epochs=5), 28) for epoch in range(1, 6)} == {28}
+    assert size_in(1, Recipe(first_size=64), 32) == 32
+
+
+def test_scaled_keeps_what_is_linear():
+    ramp = torch.linspace(0, 1, 32).expand(1, 1, 32, 32)
+    small = scaled(ramp, 16)[0, 0, 0]
+    torch.testing.assert_close(small[1:-1], ramp[0, 0, 0].view(16, 2).mean(1)[1:-1])
+    torch.testing.assert_close(scaled(torch.full((1, 1, 32, 32), 0.3), 20), torch.full((1, 1, 20, 20), 0.3))
+    assert scaled(ramp, 32) is ramp
+
+
+@pytest.fixture(scope="module")
+def model():
+    card = Card(
+        name="small", title="", dataset="cifar10", network="preactresnet18", network_arguments={"width": 0.0625},
+        input_shape=(3, 16, 16), classes=10, mean=(0.5,) * 3, std=(0.25,) * 3, sha256="0" * 64, loss="max-mahalanobis",
+        embedding=16, head="centers",
+    )  # fmt: skip
+    model = models.build(card)
+    initialise(model, generator(0))
+    MaxMahalanobis().prepare(model.head, generator(0))
+    return model.train()
+
+
+@pytest.mark.parametrize("kind", ["fgsm", "fast", "pgd", "smoothfool"])
+@pytest.mark.parametrize("loss", [CrossEntropy(), MaxMahalanobis()], ids=lambda loss: loss.name)
+def test_attacked(model, kind, loss):
+    images, labels = torch.rand(8, 3, 16, 16, generator=generator(2)), torch.arange(8)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    recipe = Recipe(adversarial=kind, epsilon=0.05, attack_steps=4, adversarial_share=0.75, precision="float32")
+    result = attacked(model, loss, recipe, images, labels, generator())
+    assert model.training
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert not result.requires_grad
+    assert torch.equal(result[6:], images[6:])
+    assert 0 <= float(result.min()) <= float(result.max()) <= 1
+    if kind != "smoothfool":
+        assert float((result - images).abs().max()) <= 0.05 + 1e-6
+        model.eval()
+        with torch.no_grad():
+            harm = [loss.attack(model.head, model.features(x[:6]), labels[:6]).mean() for x in (images, result)]
+        model.train()
+        assert harm[1] > harm[0]
+    assert not torch.equal(result[:6], images[:6])
+
+
+def test_fgsm_is_the_sign_of_the_gradient(model):
+    images, labels = torch.rand(4, 3, 16, 16, generator=generator(2)) * 0.5 + 0.25, torch.arange(4)
+    recipe = Recipe(adversarial="fgsm", epsilon=0.1, precision="float32")
+    result = attacked(model, CrossEntropy(), recipe, images, labels, generator())
+    model.eval()
+    x = images.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(F.cross_entropy(model(x), labels, reduction="sum"), x)
+    model.train()
+    assert torch.equal(result, images + 0.1 * gradient.sign())
+
+
+def test_without_adversarial_training_the_batch_is_the_batch(model):
+    images = torch.rand(2, 3, 16, 16)
+    assert attacked(model, CrossEntropy(), Recipe(), images, torch.arange(2), generator()) is images
