@@ -8,8 +8,9 @@ import streamlit as st
 import torch
 
 from core.attacks import ATTACKS, Attack
+from core.evaluate.take_home import Item
 from core.models import Card
-from pages.parts import attacking, choose, forms, links, page, stage
+from pages.parts import attacking, choose, forms, links, page, stage, take_home
 from pages.parts.attacking import Finished, Snapshot
 from pages.parts.choose import Choice
 from pages.parts.jobs import Busy, Job
@@ -37,11 +38,6 @@ class Running:
     choice: Choice
 
 
-def fitting_preset(cls: type[Attack], card: Card) -> str | None:
-    """The preset for photographs, where the network sees such and the attack has one; else the declared defaults."""
-    return "photograph" if card.dataset == "imagenet" and "photograph" in cls.presets else None
-
-
 def attack_controls(card: Card) -> Attack | None:
     """The attack and its parameters, from the sidebar."""
     scope = f"{SCOPE}.{card.dataset}"
@@ -50,8 +46,7 @@ def attack_controls(card: Card) -> Attack | None:
         "Attack", list(ATTACKS), key=f"{SCOPE}.attack", format_func=lambda n: ATTACKS[n].title, persist_state="session"
     )
     cls = ATTACKS[name]
-    preset = fitting_preset(cls, card)
-    defaults = cls.presets[preset] if preset else {}
+    defaults = attacking.start_values(cls, card)
     with st.container(key="parameters"):
         attack = forms.form(cls, scope, defaults, [n for n in FIRST if n in cls.model_fields], link="")
     for label, values in cls.presets.items():
@@ -127,7 +122,11 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
         notes.append("stopped before its end")
     if shown.cached:
         notes.append("kept from an identical run")
-    st.caption(page.plain(", ".join(notes)) + ".")
+    left, right = st.columns([3, 1], vertical_alignment="center")
+    left.caption(page.plain(", ".join(notes)) + ".")
+    item = Item(shown.attack.name, shown.run.result, shown.choice.card.sha256, shown.run.threads)
+    with right:
+        take_home.button([item], shown.choice.classes, display.magnify, display.gain, f"{SCOPE}.take_home")
     links.write()
 
 

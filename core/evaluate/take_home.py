@@ -70,7 +70,7 @@ def package(
     scale = display_scale(list(magnified.values()))
     pictures: dict[str, Tensor] = dict(shown)
     pictures |= {f"{name}-magnified": scale.apply(picture) for name, picture in magnified.items()}
-    pictures |= {f"{i.name}-perturbation": (0.5 + gain * i.result.perturbation).clamp(0, 1) for i in items}
+    pictures |= {f"{i.name}-perturbation": amplified(i.result.perturbation, gain) for i in items}
 
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as zipped:
@@ -87,6 +87,11 @@ def package(
         zipped.writestr("parameters.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
         zipped.writestr("reproduce.py", SCRIPT.read_text(encoding="utf-8"))
     return file.getvalue()
+
+
+def amplified(r: Tensor, gain: float) -> Tensor:
+    """A perturbation around mid-grey, in [0, 1]; +-0.5 / gain is black and white, to the last digit as on a page."""
+    return (0.5 + r / r.new_tensor(1 / gain)).clamp(0, 1)
 
 
 def versions() -> dict[str, str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from core.attacks import Attack, AttackResult, Run
-from core.models import Classifier
+from core.models import Card, Classifier
 from pages.parts.cache import Bounded, fingerprint
 from pages.parts.film import Film, Recorder
 from pages.parts.jobs import Job, Progress, Stop
@@ -24,6 +26,8 @@ class Finished:
 
     result: AttackResult
     film: Film | None
+    threads: int = field(default_factory=torch.get_num_threads)
+    """Of the worker that made it: sums in another order end in other last digits."""
 
 
 results: Bounded[Finished] = Bounded(48)
@@ -47,26 +51,33 @@ def key(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, seed:
     return fingerprint(attack.name, attack.values(), model.card.sha256, images, labels, seed)
 
 
+def start_values(cls: type[Attack], card: Card) -> dict[str, Any]:
+    """What a page opens an attack with: its preset for photographs where the network sees such and it has one."""
+    return cls.presets.get("photograph", {}) if card.dataset == "imagenet" else {}
+
+
+def work(
+    attack: Attack, model: Classifier, images: Tensor, labels: Tensor, seed: int
+) -> Generator[Progress[Snapshot], None, Finished]:
+    """`attack` on one image, as a job's generator. A run that reaches its end is kept in `results`."""
+    run = Run(attack, model, images, labels, seed)
+    progress: Progress[Snapshot] | None = None
+    shown = 0.0
+    recorder = Recorder(images[0])
+    try:
+        for step in run:
+            recorder.see(step)
+            if progress is None or time.monotonic() - shown > EVERY:
+                snapshot = Snapshot(run.best()[0], bool(step.found[0]), run.trace(), step.index, step.total)
+                progress, shown = Progress(step.index / step.total, snapshot), time.monotonic()
+            yield progress
+    except Stop:
+        return Finished(run.result(), recorder.film())
+    finished = Finished(run.result(), recorder.film())
+    results.put(key(attack, model, images, labels, seed), finished)
+    return finished
+
+
 def start(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, seed: int) -> Job[Snapshot, Finished]:
-    """Run `attack` as a job. A run that reached its end is kept in `results`."""
-    name = key(attack, model, images, labels, seed)
-
-    def work() -> Generator[Progress[Snapshot], None, Finished]:
-        run = Run(attack, model, images, labels, seed)
-        progress: Progress[Snapshot] | None = None
-        shown = 0.0
-        recorder = Recorder(images[0])
-        try:
-            for step in run:
-                recorder.see(step)
-                if progress is None or time.monotonic() - shown > EVERY:
-                    snapshot = Snapshot(run.best()[0], bool(step.found[0]), run.trace(), step.index, step.total)
-                    progress, shown = Progress(step.index / step.total, snapshot), time.monotonic()
-                yield progress
-        except Stop:
-            return Finished(run.result(), recorder.film())
-        finished = Finished(run.result(), recorder.film())
-        results.put(name, finished)
-        return finished
-
-    return Job(work)
+    """Run `attack` on one image as a job."""
+    return Job(lambda: work(attack, model, images, labels, seed))

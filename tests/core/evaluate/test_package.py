@@ -70,7 +70,7 @@ def test_everything_is_in_it_and_lossless(tmp_path: Path):
     np.testing.assert_array_equal(png(folder / "scw.png"), levels(quantize(result.adversarial)))
     gain = 0.5 / float(result.perturbation.abs().max())
     np.testing.assert_array_equal(
-        png(folder / "scw-perturbation.png"), levels((0.5 + gain * result.perturbation).clamp(0, 1))
+        png(folder / "scw-perturbation.png"), levels((0.5 + result.perturbation / torch.tensor(1 / gain)).clamp(0, 1))
     )
     pair = [magnify(x, **DISPLAY.values()) for x in (result.images, result.adversarial_8bit)]
     scale = display_scale(pair)
