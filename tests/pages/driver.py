@@ -109,7 +109,7 @@ def panels(app: AppTest) -> dict[str, Seen]:
 
 def unescaped(markdown: str) -> str:
     """What a person reads of a text in which `page.plain` has escaped something."""
-    return re.sub(r"\\(\W)", r"\1", markdown)
+    return re.sub(r"\\([\W_])", r"\1", markdown)
 
 
 class Lab:
