@@ -70,7 +70,7 @@ def from_steps(steps: NDArray[np.int16], step: float = STEP) -> Tensor:
 
 
 def rounded(values: Tensor) -> Tensor:
-    """`values` (within +-1) rounded to multiples of `STEP`, which travel in a third of the bytes: for what moves."""
+    """`values` (within +-1) rounded to multiples of `STEP`, which travel in half the bytes: for what moves."""
     return from_steps(to_steps(values))
 
 

@@ -1,0 +1,227 @@
+"""The microscope's Python side: arrays travel exactly, a film keeps the steps it should, panels say what is wrong."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from driver import Lab, levels, unpack, viewers
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import data, models
+from core.attacks import ATTACKS, Run, Step
+from core.data.files import quantize
+from core.metrics import roughness
+from pages.parts import film as films
+from pages.parts import viewer as microscope
+from pages.parts.film import FRAMES, IMAGE, Recorder, chosen
+from pages.parts.packing import STEP, pack, pack_steps, rounded
+from pages.parts.viewer import Panel, viewer
+
+MNIST = data.gallery.read("mnist")
+PHOTO = data.gallery.read("cifar10").images[0]
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (PHOTO, "u8"),
+        (torch.tensor([[[0.0, 1.0, 128 / 255]]]), "u8"),
+        (rounded(0.01 * noise(3, 9, 7)), "i16"),
+        (rounded(torch.tensor([[[-1.004, 1.004, 0.0, -1.0, 1.0]]])), "i16"),
+        (noise(3, 9, 7), "f32"),
+        (torch.tensor([[1.0, float("nan"), -float("inf"), 1e-45]]), "f32"),
+    ],
+)
+def test_arrays_travel_exactly(values: torch.Tensor, kind: str):
+    parcel = pack(values)
+    assert f'"kind": "{kind}"'.encode() in parcel.data[:200]
+    name, arrived = unpack(parcel.data)
+    assert name == parcel.id
+    np.testing.assert_array_equal(arrived.reshape(values.shape), values.numpy())
+
+
+def test_small_arrays_are_small():
+    smooth = torch.linspace(0, 0.02, 224).expand(3, 224, 224)
+    assert len(pack(PHOTO).data) < 0.9 * PHOTO.numel()
+    assert len(pack(rounded(0.02 * noise(3, 64, 64))).data) < 0.45 * 4 * 3 * 64 * 64
+    assert len(pack(rounded(smooth)).data) < 0.05 * 4 * smooth.numel()
+
+
+@given(st.lists(st.lists(st.integers(-32767, 32767), min_size=6, max_size=6), min_size=2, max_size=5))
+def test_frames_travel_exactly(numbers: list[list[int]]):
+    steps = np.array(numbers, np.int16).reshape(-1, 1, 2, 3)  # differences of which 16 bits cannot hold
+    sizes = [STEP / (1 + i) for i in range(len(steps))]
+    _, arrived = unpack(pack_steps(steps, sizes).data)
+    np.testing.assert_array_equal(
+        arrived, [(s * size).astype(np.float32) for s, size in zip(steps, sizes, strict=True)]
+    )
+
+
+@given(st.integers(1, 5000), st.integers(4, FRAMES), st.data())
+def test_the_chosen_are_even_with_the_best_and_the_last(n: int, limit: int, draw: st.DataObject):
+    best = draw.draw(st.integers(0, n - 1))
+    order = chosen(n, best, limit)
+    assert order == sorted(set(order))
+    assert len(order) <= limit
+    assert {0, best, n - 1} <= set(order) <= set(range(n))
+    even = [i for i in order if i not in (best, n - 1)]
+    gaps = set(np.diff(even).tolist())
+    if n <= limit - 2:
+        assert order == list(range(n))
+    else:  # not wastefully few
+        assert len(order) >= limit // 2 - 1
+    # All others are equally far apart, but for the place where the best was one of them.
+    assert len(gaps) <= 2
+    assert len(gaps) < 2 or max(gaps) == 2 * min(gaps)
+
+
+def step(number: int, image: torch.Tensor, best: torch.Tensor, found: bool = False, **detail: torch.Tensor) -> Step:
+    ok = torch.tensor([True])
+    scalars = {"margin": torch.tensor([1.0 if found else -1.0])}
+    return Step(number, 999, image[None], best[None], torch.tensor([found]), scalars, ok, detail)
+
+
+@pytest.mark.parametrize(("made", "best"), [(1, 0), (5, 2), (62, 61), (63, 30), (300, 77), (300, 299)])
+def test_a_recorder_keeps_the_chosen_steps(made: int, best: int):
+    """Every kept frame has the very levels of its step, ties included, though it is kept to 1/128 of a level."""
+    clean = PHOTO
+    images = [(clean + 0.05 * noise(3, 32, 32, seed=i)).clamp(0, 1) for i in range(made)]
+    images[0] = ((clean * 255 + 0.5) / 255).clamp(0, 1)  # half way between two levels
+    recorder = Recorder(clean)
+    current = clean.clone()
+    for i, image in enumerate(images):
+        current.copy_(image)  # an attack may overwrite what it yields
+        recorder.see(step(i + 1, current, images[best] if i >= best else clean, found=i >= best))
+        current.zero_()
+    film = recorder.film()
+    assert film is not None
+    order = chosen(made, best)
+    assert film.steps == tuple(i + 1 for i in order)
+    assert film.steps[film.best] == best + 1
+    _, offsets = unpack(film.strips[IMAGE].data)
+    offsets = offsets.reshape(-1, 3, 32, 32)
+    for i, offset in zip(order, torch.from_numpy(offsets), strict=True):
+        np.testing.assert_array_equal(levels((clean + offset).clamp(0, 1)), levels(quantize(images[i])))
+        assert (offset - (images[i] - clean)).abs().max() <= 1.01 * STEP
+    np.testing.assert_allclose(
+        film.roughness, [roughness(images[i][None] - clean, 1.0)[0] for i in order], rtol=0.01, atol=1e-4
+    )
+    fools = [i >= best for i in order]
+    assert film.notes[IMAGE] == tuple("fools the network" if f else "does not fool the network" for f in fools)
+
+
+def test_a_film_of_noise_keeps_fewer_frames(monkeypatch: pytest.MonkeyPatch):
+    recorder = Recorder(PHOTO)
+    for i in range(100):
+        image = (PHOTO + 0.1 * noise(3, 32, 32, seed=i)).clamp(0, 1)
+        recorder.see(step(i + 1, image, image if i >= 70 else PHOTO))
+    whole = recorder.film()
+    assert whole is not None
+    assert whole.steps[whole.best] == 100
+    monkeypatch.setattr(films, "BYTES", len(whole.strips[IMAGE].data) // 2)
+    short = recorder.film()
+    assert short is not None
+    assert len(short.strips[IMAGE].data) <= films.BYTES
+    assert short.steps == tuple(i + 1 for i in chosen(100, 99, FRAMES // 4 if len(short.steps) < 18 else FRAMES // 2))
+    assert short.steps[short.best] == 100
+
+
+def test_nothing_made_is_no_film():
+    assert Recorder(PHOTO).film() is None
+
+
+def test_details_are_kept_however_small():
+    r = 1e-7 * noise(1, 3, 32, 32)
+    recorder = Recorder(PHOTO)
+    recorder.see(step(1, PHOTO, PHOTO, r=1000 * r))
+    recorder.see(step(2, quantize(PHOTO + 0.004), quantize(PHOTO + 0.004), r=r))
+    film = recorder.film()
+    assert film is not None
+    assert film.peaks == pytest.approx([1000 * float(r.abs().max()), float(r.abs().max())])
+    _, frames = unpack(film.strips["r"].data)
+    for frame, expected in zip(torch.from_numpy(frames), (1000 * r[0], r[0]), strict=True):
+        assert (frame - expected).abs().max() <= 0.51 * expected.abs().max() / 2047
+    assert torch.equal(film.details["r"], torch.from_numpy(frames)[1])
+
+
+def test_levels_are_what_is_shown():
+    values = torch.tensor([[[-1.0, -0.5, -0.25, 0.0, 0.25, 0.5]]])
+    assert microscope.levels(Panel("p", values.abs()))[0, :, 0].tolist() == [255, 128, 64, 0, 64, 128]
+    assert microscope.levels(Panel("p", values, span=1))[0, :, 0].tolist() == [0, 0, 64, 128, 191, 255]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"values": torch.zeros(2, 4, 4)}, "values of 'p' must be (C, H, W) with C 1 or 3; got shape (2, 4, 4)"),
+        ({"values": torch.zeros(4, 4)}, "values of 'p' must be (C, H, W)"),
+        ({"values": torch.zeros(1, 4, 4), "span": 0}, "span of 'p' must be above 0; got 0"),
+        ({"values": torch.zeros(1, 4, 4), "base": torch.zeros(1, 4, 5)}, "base of 'p' must have the shape of values"),
+    ],
+)
+def test_what_a_panel_refuses(arguments: dict, words: str):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        Panel("p", **arguments)
+
+
+def test_what_a_viewer_refuses():
+    with pytest.raises(ValueError, match="at least one panel; got none"):
+        viewer([], "v")
+    with pytest.raises(ValueError, match="one height and width, 4 x 4; got 4 x 5 in 'b'"):
+        viewer([Panel("a", torch.zeros(1, 4, 4)), Panel("b", torch.zeros(3, 4, 5))], "v")
+    with pytest.raises(ValueError, match="best must be one of the 3 steps, from 0 to 2; got 3"):
+        chosen(3, 3)
+
+
+@pytest.mark.parametrize("attack", ["scw", "smoothfool"])
+def test_the_lab_shows_the_attacks_own_steps(lab: Lab, attack: str):
+    values = {"iterations": 10, "search_steps": 12} if attack == "scw" else {}
+    if attack != lab.attack:
+        lab.choose(attack)
+    lab.run(**values)
+    (shown,) = viewers(lab.app)
+    seen = lab.pictures
+    driver = Run(
+        ATTACKS[attack](**lab.result.parameters), models.load("mnist-c4-ce"), MNIST.images[:1], MNIST.labels[:1], 0
+    )
+    images, details = [], []
+    for made in driver:
+        images.append(made.images[0].clone())
+        details.append({name: r[0].clone() for name, r in made.detail.items()})
+    best = shown["film"]["best"]
+    steps = shown["film"]["steps"]
+    assert steps == list(lab.shown.run.film.steps)
+    assert len(steps) <= FRAMES
+    name = "Adversarial" if lab.verdict else "Nearest attempt"
+    assert torch.equal(seen[name].values, lab.result.adversarial[0])
+    assert torch.equal(seen["Perturbation"].values, lab.result.perturbation[0])
+    assert seen[name].steps is not None
+    assert seen["Perturbation"].steps is not None
+    assert seen["Original"].steps is None
+    for i, number in enumerate(steps):
+        image = lab.result.adversarial[0] if i == best else images[number - 1]
+        np.testing.assert_array_equal(levels(seen[name].steps[i].clamp(0, 1)), levels(quantize(image)))
+        r = image - MNIST.images[0]
+        assert (seen["Perturbation"].steps[i] - r).abs().max() <= 1.01 * STEP
+        for title, r in details[number - 1].items():
+            frame = seen[title[0].upper() + title[1:]].steps[i]
+            assert (frame - r).abs().max() <= max(float(d.abs().max()) for d in details[number - 1].values()) / 2000
+    assert torch.equal(quantize(images[steps[best] - 1]), lab.result.adversarial_8bit[0])
+    # The traces are those of the result, at every step that was made.
+    trace = lab.result.trace
+    curves = shown["values"][shown["curves"]]
+    titles = [t["title"] for t in shown["traces"]]
+    assert {"margin", "distortion L2", "roughness Ω"} <= set(titles)
+    for title, curve in zip(titles, curves, strict=True):
+        key = title.split()[0]
+        if key in trace:
+            np.testing.assert_array_equal(curve, trace[key][:, 0].numpy())
+    rough = curves[titles.index("roughness Ω")]
+    expected = roughness(lab.result.perturbation, 1.0)[0]
+    assert rough[steps[best] - 1] == pytest.approx(float(expected), rel=0.01)
