@@ -13,6 +13,10 @@
             the others' in 0.6 of Foolbox's time and 0.1 of torchattacks'; SmoothFool within 1.5 of the time of the
             DeepFool calls in it. "L2 / ours" is the mean over the images that both fool: a method that fools only the
             easy ones has a short mean of its own.
+            Measured (n = 100, 2 rounds, which differed by 15 % at most): C&W in 152 passes L2 1.191 in 0.30 of the time
+            of Foolbox's 500 (1.195); in its default 52 passes 1.233 in 0.11; adv-lib's 1.195 in Foolbox's time.
+            DeepFool 0.22 of Foolbox's time (1.280, 1.298) and 0.03 of torchattacks', which stops on the boundary and so
+            fools 54 (there ours is 1.218, its 1.231). SmoothFool 1.20.
 
 Foolbox is among requirements-dev.txt; the other peers are installed apart, as requirements-bench.txt says. A peer that
 is not there is listed as absent.
