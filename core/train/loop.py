@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.data import DATASETS, load
+from core.data import DATASETS, ImageSet, gallery, load
 from core.data.imageset import draw
 from core.losses import LOSSES, CrossEntropy, Loss, choose_references
 from core.models import NETWORKS, Card, build, check
@@ -44,7 +44,7 @@ class Epoch:
     loss: float
     """Mean training loss of the epoch."""
     accuracy: float
-    """Share of test images that are classified correctly by the head's logits, in the recipe's precision."""
+    """Share of (the recipe's `test_n`) test images that the head's logits name correctly, in its precision."""
     seconds: float
 
 
@@ -65,6 +65,40 @@ def network_arguments(network: str, shape: tuple[int, ...], given: Mapping[str, 
     wanted = {"channels": shape[0], "size": shape[1]}
     found = {k: v for k, v in wanted.items() if k in declared and declared[k].default != v}
     return found | dict(given)
+
+
+GALLERY_TRAIN = 800
+"""Images of a gallery that may be trained on where the full set is not installed; the other 200 test."""
+
+
+def image_sets(dataset: str, recipe: Recipe) -> tuple[ImageSet, ImageSet]:
+    """What to train on and what to test on: the official splits.
+
+    Where the full set is not installed and the recipe asks for at most GALLERY_TRAIN images, both come from the
+    thousand images of the gallery, and their notes say so. DataError if there is neither.
+    """
+    small = recipe.n is not None and recipe.n <= GALLERY_TRAIN
+    if dataset in DATASETS and DATASETS[dataset].gallery and not DATASETS[dataset].installed() and small:
+        images = gallery.read(dataset)  # classes take turns, so both parts are balanced
+        train = images[:GALLERY_TRAIN]
+        return train[draw(recipe.n, len(train), recipe.seed)], images[GALLERY_TRAIN:]
+    return load(dataset, "train", n=recipe.n, seed=recipe.seed), load(dataset, "test")
+
+
+def suited(shape: tuple[int, ...]) -> list[str]:
+    """Keys of the networks that take images of `shape` (C, H, W) and can be trained."""
+    found = []
+    for name, cls in NETWORKS.items():
+        if name.startswith("efficientnet"):
+            continue
+        try:
+            with torch.no_grad():
+                network = cls(**network_arguments(name, shape, {})).eval()
+                fits = network(torch.full((1, *shape), 0.5)).shape == (1, network.features)
+        except RuntimeError:
+            fits = False
+        found += [name] * fits
+    return found
 
 
 class Training:
@@ -93,8 +127,7 @@ class Training:
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise ValueError(f"name must be letters, digits, '_', '-' and '.', a letter or digit first; got {name!r}.")
         self.recipe, self.loss, self.state = recipe, loss or CrossEntropy(), state
-        self.train = load(dataset, "train", n=recipe.n, seed=recipe.seed)
-        self.test = load(dataset, "test")
+        self.train, self.test = image_sets(dataset, recipe)
         self.generator = torch.Generator().manual_seed(recipe.seed)
         shape, classes = tuple(self.train.images.shape[1:]), len(self.train.classes)
         flat = self.train.images.transpose(0, 1).flatten(1)
@@ -111,7 +144,8 @@ class Training:
             recipe=recipe.values(),
             seed=recipe.seed,
             sha256="0" * 64,
-            source="trained by: " + _command(network, dataset, name, recipe, self.loss, arguments or {}),
+            source="trained by: " + _command(network, dataset, name, recipe, self.loss, arguments or {})
+            + (" (on the gallery)" if self.train.source == "gallery" else ""),
             loss=self.loss.name,
         )  # fmt: skip
         width = build(self.card).network.features
@@ -227,8 +261,8 @@ class Training:
 
     def _accuracy(self) -> float:
         with torch.no_grad():
-            named = self.model.head(self._features(self.test.images)).argmax(1).cpu()
-        return (named == self.test.labels).double().mean().item()
+            named = self.model.head(self._features(self.test.images[: self.recipe.test_n])).argmax(1).cpu()
+        return (named == self.test.labels[: self.recipe.test_n]).double().mean().item()
 
     def _keep(self, epoch: int) -> None:
         z = self._features(self.sample.images)

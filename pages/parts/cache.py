@@ -80,3 +80,11 @@ def mad(reference: Tensor, distorted: Tensor) -> Tensor:
 def gallery(name: str) -> ImageSet:
     """The thousand test images of a data set that come with the project."""
     return data.gallery.read(name)
+
+
+@st.cache_data(show_spinner=False)
+def suited(shape: tuple[int, int, int]) -> list[str]:
+    """The networks that can be trained on images of a shape."""
+    from core.train import suited as ask
+
+    return ask(shape)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import plotly.graph_objects as go
+import torch
 from torch import Tensor
 
 BLUE, ORANGE, GREEN, RED, PURPLE = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"
@@ -28,3 +31,84 @@ def spectrum(frequencies: Tensor, power: Tensor, image: int = 0) -> go.Figure:
 
 CONFIG = {"displaylogo": False, "displayModeBar": False}
 """Plotly's own buttons are left out: on a projector they only get in the way."""
+
+CLASSES = (
+    "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#b8a800", "#7f7f7f", "#7b3294", "#1b1b1b",
+)  # fmt: skip
+SYMBOLS = (
+    "circle", "square", "diamond", "cross", "x", "triangle-up", "triangle-down", "star", "pentagon", "hexagon",
+)  # fmt: skip
+"""One colour and one shape for each of ten classes: Okabe and Ito's palette, its yellow darkened, and two more."""
+
+
+def embedding(frames: Sequence[Tensor], labels: Tensor, names: Sequence[str], titles: Sequence[str]) -> go.Figure:
+    """Points of the plane over time: frames of (n, 2) with labels (n,), one trace a class, one step a frame.
+
+    All frames share one range. titles: one a frame, for the slider; no slider if there is but one.
+    """
+    every = torch.cat(list(frames))
+    low, high = every.amin(0), every.amax(0)
+    pad = 0.04 * float((high - low).max().clamp_min(1e-6))
+
+    def traces(points: Tensor) -> list[go.Scatter]:
+        found = []
+        for index, name in enumerate(names):
+            mine = points[labels == index]
+            found.append(go.Scatter(
+                x=mine[:, 0].tolist(), y=mine[:, 1].tolist(), mode="markers", name=str(name), hoverinfo="name",
+                marker={"size": 6, "color": CLASSES[index % 10], "symbol": SYMBOLS[index % 10], "opacity": 0.8},
+            ))  # fmt: skip
+        return found
+
+    figure = go.Figure(traces(frames[-1]))
+    figure.update_layout(
+        height=470, font_size=14, margin={"l": 8, "r": 8, "t": 8, "b": 8}, uirevision="embedding",
+        legend={"itemsizing": "constant", "title": ""},
+    )  # fmt: skip
+    figure.update_xaxes(range=[float(low[0]) - pad, float(high[0]) + pad], zeroline=False, title="")
+    figure.update_yaxes(
+        range=[float(low[1]) - pad, float(high[1]) + pad], zeroline=False, title="", scaleanchor="x", scaleratio=1
+    )
+    if len(frames) > 1:
+        figure.frames = [go.Frame(data=traces(f), name=t) for f, t in zip(frames, titles, strict=True)]
+        moment = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
+        play = {"fromcurrent": True, "frame": {"duration": 350, "redraw": False}, "transition": {"duration": 300}}
+        figure.update_layout(
+            height=560,
+            sliders=[{
+                "active": len(frames) - 1, "currentvalue": {"prefix": "after epoch "}, "pad": {"t": 20},
+                "steps": [{"label": t, "method": "animate", "args": [[t], moment]} for t in titles],
+            }],
+            updatemenus=[{
+                "type": "buttons", "direction": "left", "x": 0, "y": -0.02, "xanchor": "left", "yanchor": "top",
+                "pad": {"t": 84}, "showactive": False,
+                "buttons": [
+                    {"label": "▶ Play", "method": "animate", "args": [None, play]},
+                    {"label": "❚❚ Pause", "method": "animate", "args": [[None], moment]},
+                ],
+            }],
+        )  # fmt: skip
+    return figure
+
+
+def curves(losses: Sequence[tuple[float, float]], accuracies: Sequence[tuple[float, float]], epochs: int) -> go.Figure:
+    """Loss of the training batches and accuracy on test images (in %) by epoch, on two axes."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[x for x, _ in losses], y=[y for _, y in losses], name="training loss", line={"color": ORANGE, "width": 2},
+        hovertemplate="loss %{y:.4g}<extra></extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[x for x, _ in accuracies], y=[y for _, y in accuracies], name="test accuracy", yaxis="y2",
+        mode="lines+markers", line={"color": BLUE, "width": 3, "dash": "dot"}, marker={"symbol": "square", "size": 8},
+        hovertemplate="accuracy %{y:.2f} %<extra></extra>",
+    )  # fmt: skip
+    figure.update_layout(
+        height=300, font_size=14, margin={"l": 8, "r": 8, "t": 8, "b": 8}, uirevision="curves",
+        legend={"orientation": "h", "y": 1.12, "x": 0},
+        xaxis={"title": "epoch", "range": [0, epochs]},
+        yaxis={"title": {"text": "loss", "font": {"color": ORANGE}}, "rangemode": "tozero"},
+        yaxis2={"title": {"text": "accuracy", "font": {"color": BLUE}}, "overlaying": "y", "side": "right",
+                "range": [0, 100], "ticksuffix": " %", "showgrid": False},
+    )  # fmt: skip
+    return figure

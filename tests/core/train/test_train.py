@@ -345,3 +345,22 @@ def test_channels_and_size_follow_the_images():
 def test_more_images_than_there_are_are_refused():
     with pytest.raises(ValueError, match="n must be from 1 to 500"):
         Training("c4", "mnist", Recipe(n=501), "x")
+
+
+def test_without_the_full_set_a_part_of_the_gallery_trains_and_the_rest_tests(monkeypatch, tmp_path, digits):
+    monkeypatch.undo()
+    monkeypatch.setenv("SMOOTHSCOPE_HOME", str(tmp_path))
+    training = Training("fc2", "mnist", Recipe(epochs=1, n=100), "x")
+    assert (len(training.train), len(training.test)) == (100, 200)
+    assert training.train.source == training.test.source == "gallery"
+    assert not set(training.train.indices.tolist()) & set(training.test.indices.tolist())
+    assert training.test.labels.bincount().tolist() == [20] * 10
+    assert training.card.source.endswith("(on the gallery)")
+    with pytest.raises(ValueError, match="python -m core data get mnist"):
+        Training("fc2", "mnist", Recipe(n=801), "x")
+
+
+def test_the_accuracy_of_an_epoch_is_of_as_many_test_images_as_wished(digits):
+    training = Training("fc2", "mnist", Recipe(epochs=1, n=200, test_n=30, precision="float32"), "x")
+    (epoch,) = training
+    assert epoch.accuracy == accuracy(training.model, digits.images[500:530], digits.labels[500:530])

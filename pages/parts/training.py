@@ -1,0 +1,150 @@
+"""A training as a job, and what a page may see of it meanwhile."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from core.data import home
+from core.losses import LOSSES, Loss
+from core.models import Card
+from core.train import Batch, Epoch, Recipe, Training, read_description, resume
+from pages.parts.jobs import Job, Progress, Stop
+
+_names: set[str] = set()
+_lock = threading.Lock()
+
+CURVE = 400
+"""Points of the loss's curve that are kept; a long run is thinned."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained."""
+
+    name: str
+    network: str
+    dataset: str
+    loss: Loss
+    recipe: Recipe
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A training under way."""
+
+    epochs: tuple[Epoch, ...]
+    losses: tuple[tuple[float, float], ...]
+    """(epoch, loss) of the steps, thinned to at most 2 CURVE."""
+    kept: Mapping[int, tuple[Tensor, Tensor]]
+    """Epoch -> features (n, d) and predictions (n,) of the same images."""
+    labels: Tensor
+    """(n,) the true classes of those images."""
+    note: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that ended or was stopped; it can be kept as a checkpoint, and resumed if it was stopped."""
+
+    training: Training
+    snapshot: Snapshot
+
+    def keep(self, name: str) -> Card:
+        """Save it as the checkpoint `name` in the user's folder. ValueError in one sentence if that cannot be."""
+        if (home() / "checkpoints" / name / "card.json").exists():
+            raise ValueError(f"There is a checkpoint {name} already; choose another name.")
+        return self.training.save(home() / "checkpoints", name)
+
+
+def runs() -> dict[str, Path]:
+    """Name -> state of every run that can be gone on with."""
+    return {path.stem: path for path in sorted((home() / "runs").glob("*.safetensors"))}
+
+
+def describe(path: Path) -> str:
+    """One line on the run whose state lies in `path`."""
+    description = read_description(path)
+    card, done = description["card"], len(description["history"])
+    loss = LOSSES[card["loss"]].title if card["loss"] in LOSSES else card["loss"]
+    return f"{card['network'].upper()}, {card['dataset']}, {loss}: {done} of {card['recipe']['epochs']} epochs"
+
+
+def dataset(path: Path) -> str:
+    """Key of the data set of the run whose state lies in `path`. ValueError if it is none."""
+    name: str = read_description(path)["card"]["dataset"]
+    return name
+
+
+def work(plan: Plan | Path) -> Generator[Progress[Snapshot], None, Trained]:
+    """Train by a plan, or go on with the run whose state lies at a path, as a job's generator."""
+    name = plan.stem if isinstance(plan, Path) else plan.name
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError(f"name must be letters, digits, '_', '-' and '.', a letter or digit first; got {name!r}.")
+    with _lock:
+        if name in _names:
+            raise ValueError(f"A run called {name} is under way; choose another name.")
+        _names.add(name)
+    try:
+        if isinstance(plan, Path):
+            training = resume(plan, name)
+        else:
+            state = home() / "runs" / f"{name}.safetensors"
+            if state.exists():
+                raise ValueError(
+                    f"There is an unfinished run called {name}; go on with it, delete it, or choose another name."
+                )
+            training = Training(
+                plan.network, plan.dataset, plan.recipe, name, plan.loss, plan.arguments, state
+            )  # fmt: skip
+        return (yield from _train(training))
+    finally:
+        with _lock:
+            _names.discard(name)
+
+
+def _train(training: Training) -> Generator[Progress[Snapshot], None, Trained]:
+    total = training.batches * training.recipe.epochs
+    done = training.batches * training.done
+    losses = [(float(epoch.index), epoch.loss) for epoch in training.history]
+
+    def snapshot() -> Snapshot:
+        return Snapshot(
+            tuple(training.history), tuple(losses), dict(training.kept), training.sample.labels, training.train.note,
+            done, total,
+        )  # fmt: skip
+
+    progress = Progress(done / total, snapshot())
+    yield progress
+    every = 1
+    try:
+        for event in training.steps():
+            if isinstance(event, Batch):
+                done = event.done
+                if done % every == 0:
+                    losses.append((done / training.batches, event.loss))
+                if len(losses) >= 2 * CURVE:
+                    losses, every = losses[::2], 2 * every
+                progress = Progress(done / total, progress.snapshot)
+            else:
+                progress = Progress(done / total, snapshot())
+            yield progress
+    except Stop:
+        return Trained(training, snapshot())
+    if training.state is not None:
+        training.state.unlink(missing_ok=True)
+    return Trained(training, snapshot())
+
+
+def start(plan: Plan | Path) -> Job[Snapshot, Trained]:
+    """Train as a job."""
+    return Job(lambda: work(plan))
