@@ -21,6 +21,7 @@ from core.data.store import write_together
 from core.evaluate import table2
 from core.evaluate.attacking import attack_many, correct
 from core.evaluate.tours import make as make_tour
+from core.evaluate.tours import make_duel
 from core.params import CommandParser, add_arguments, from_arguments, iterate_documentation
 
 
@@ -48,11 +49,17 @@ def add_command(subparsers: argparse._SubParsersAction) -> None:
 
 
 def add_tours_command(subparsers: argparse._SubParsersAction) -> None:
-    """Register `tours`, which remakes the example of the start page."""
-    parser = subparsers.add_parser("tours", help="remake the start page's example, in assets/tours")
-    parser.add_argument("--photo", default="coffee", help="name of a photograph (default %(default)s)")
-    parser.add_argument("--margin", type=float, default=2.0, help="of both attacks, in logits (default %(default)s)")
-    parser.set_defaults(run=lambda arguments: print(make_tour(arguments.photo, arguments.margin)) or 0)
+    """Register `tours`, which remakes the examples that pages show at once."""
+    parser = subparsers.add_parser("tours", help="remake the examples of the pages, in assets/tours")
+    parser.add_argument("--photo", default="coffee", help="photograph of the start page (default %(default)s)")
+    parser.add_argument("--margin", type=float, default=2.0, help="of its attacks, in logits (default %(default)s)")
+    parser.add_argument("--duel", metavar="PHOTO", help="remake the Compare page's instead, from this photograph")
+    parser.set_defaults(run=_tours)
+
+
+def _tours(arguments: argparse.Namespace) -> int:
+    print(make_duel(arguments.duel) if arguments.duel else make_tour(arguments.photo, arguments.margin))
+    return 0
 
 
 def add_evaluate_command(subparsers: argparse._SubParsersAction) -> None:

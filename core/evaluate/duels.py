@@ -49,14 +49,13 @@ def at_norm(images: Tensor, adversarial: Tensor, norm: float) -> Tensor:
     return scaled(high).to(images.dtype)
 
 
-def matched(result: AttackResult, model: nn.Module, norm: float) -> AttackResult:
-    """`result` with its perturbations at one L2 norm (`at_norm`), and `model` asked anew whether they still fool it.
+def asked(result: AttackResult, adversarial: Tensor, model: nn.Module) -> AttackResult:
+    """`result` with other adversarial images (N, C, H, W), and what `model` says of them.
 
     Images that were not attacked, and those given up, stay as they are.
     """
     attacked = torch.tensor([s in ("fooled", "failed") for s in result.status])
-    scaled = at_norm(result.images, result.adversarial, norm)
-    adversarial = torch.where(attacked[:, None, None, None], scaled, result.adversarial)
+    adversarial = torch.where(attacked[:, None, None, None], adversarial, result.adversarial)
     device = next((p.device for p in model.parameters()), adversarial.device)
     with torch.no_grad():
         logits, logits_8bit = (model(x.to(device)).cpu() for x in (adversarial, quantize(adversarial)))
@@ -65,3 +64,8 @@ def matched(result: AttackResult, model: nn.Module, norm: float) -> AttackResult
         ("fooled" if wanted[i] else "failed") if attacked[i] else s for i, s in enumerate(result.status)
     ]
     return replace(result, adversarial=adversarial, logits=logits, logits_8bit=logits_8bit, status=tuple(status))
+
+
+def matched(result: AttackResult, model: nn.Module, norm: float) -> AttackResult:
+    """`result` with its perturbations at one L2 norm (`at_norm`), and `model` asked anew whether they still fool it."""
+    return asked(result, at_norm(result.images, result.adversarial, norm), model)

@@ -1,29 +1,52 @@
-"""The example that the start page shows at once: computed by this module, kept in assets/tours, never by hand."""
+"""The examples that pages show at once: computed by this module, kept in assets/tours, never by hand."""
 
 from __future__ import annotations
 
+import io
 import json
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from core import data, models
-from core.attacks import CarliniWagner, SmoothCarliniWagner, run
+from core.attacks import ATTACKS, AttackResult, CarliniWagner, SmoothCarliniWagner, run
 from core.data import photos, quantize, to_png
 from core.data.store import write_together
+from core.evaluate.duels import asked
 from core.magnify import MagnifyParameters, display_scale, local_statistics, to_display
 from core.metrics import l2, linf, roughness
+from core.models import Classifier
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "tours"
 MODEL = "imagenet-efficientnet-lite0"
 MAGNIFY = MagnifyParameters.preset("authors' code", radius=None)  # as the lab starts
 
 
+DUEL = ("cw", "scw", "smoothfool")
+"""Attacks of the Compare page's example."""
+
+
 def _write(content: bytes, file: IO[bytes]) -> None:
     file.write(content)
+
+
+def _write_tour(target: Path, contents: dict[str, bytes]) -> Path:
+    try:
+        write_together({target / name: partial(_write, content) for name, content in contents.items()})
+    except OSError as error:
+        raise ValueError(f"the tour cannot be written to {target} ({error.strerror}); free some space.") from None
+    return target
+
+
+def _photograph(name: str) -> Tensor:
+    shelf = data.load("photos")
+    if name not in shelf.names:
+        raise ValueError(f"photo must be one of {', '.join(shelf.names)}; got {name!r}.")
+    return shelf[shelf.names.index(name)].images
 
 
 def make(photo: str, margin: float, folder: Path = FOLDER) -> Path:
@@ -32,11 +55,9 @@ def make(photo: str, margin: float, folder: Path = FOLDER) -> Path:
     Everything is of the pictures as written, in 8 bits: labels, distances, magnification. Returns the folder of the
     tour. Raises ValueError if an attack does not fool the network in 8 bits, or if the disk is full.
     """
+    clean = _photograph(photo)
+    classes = data.load("photos").classes
     model = models.load(MODEL)
-    shelf = data.load("photos")
-    if photo not in shelf.names:
-        raise ValueError(f"photo must be one of {', '.join(shelf.names)}; got {photo!r}.")
-    clean = shelf[shelf.names.index(photo)].images
     answer = model(clean).argmax(1)
     pictures = {"original": clean}
     facts: dict[str, Any] = {}
@@ -57,7 +78,7 @@ def make(photo: str, margin: float, folder: Path = FOLDER) -> Path:
         r = picture - clean
         best = int(probabilities[i].argmax())
         facts.setdefault(name, {}).update(
-            {"label": shelf.classes[best], "probability": float(probabilities[i, best]),
+            {"label": classes[best], "probability": float(probabilities[i, best]),
              "l2": float(l2(r)[0]), "linf": float(linf(r)[0]), "roughness": float(roughness(r, 1.0)[0])}
         )  # fmt: skip
         files[f"{name}.png"] = picture[0]
@@ -67,11 +88,61 @@ def make(photo: str, margin: float, folder: Path = FOLDER) -> Path:
         "margin": margin, "magnify": MAGNIFY.values(), "limit": scale.limit, "clipped": scale.clipped,
         "pictures": facts, "made by": f"python -m core tours --photo {photo} --margin {margin:g}",
     }  # fmt: skip
-    target = folder / "start"
     contents = {name: to_png(picture) for name, picture in files.items()}
     contents["tour.json"] = (json.dumps(tour, indent=1) + "\n").encode()
-    try:
-        write_together({target / name: partial(_write, content) for name, content in contents.items()})
-    except OSError as error:
-        raise ValueError(f"the tour cannot be written to {target} ({error.strerror}); free some space.") from None
-    return target
+    return _write_tour(folder / "start", contents)
+
+
+def make_duel(photo: str, folder: Path = FOLDER) -> Path:
+    """Attack the photograph `photo` with `DUEL`, with the presets that pages start from, and write what they did.
+
+    Only the perturbations are kept, in half precision; `read_duel` adds them to the photograph and asks the network.
+    """
+    clean = _photograph(photo)
+    model = models.load(MODEL)
+    answer = model(clean).argmax(1)
+    arrays: dict[str, Any] = {}
+    facts = {}
+    for name in DUEL:
+        cls = ATTACKS[name]
+        result = run(cls(**cls.presets.get("photograph", {})), model, clean, answer)
+        if not bool(result.success[0]):
+            raise ValueError(f"{name} does not fool {MODEL} on {photo}; take another photograph.")
+        arrays[name] = result.perturbation[0].half().numpy()
+        facts[name] = {"parameters": result.parameters, "seconds": round(result.seconds, 1)}
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    tour = {
+        "model": MODEL,
+        "photo": photo,
+        "seed": 0,
+        "attacks": facts,
+        "made by": f"python -m core tours --duel {photo}",
+    }
+    text = (json.dumps(tour, indent=1) + "\n").encode()
+    return _write_tour(folder / "compare", {"perturbations.npz": file.getvalue(), "tour.json": text})
+
+
+def duel_facts(folder: Path = FOLDER) -> dict[str, Any]:
+    """What the Compare page's example was made with: model, photo, seed, attacks (parameters and seconds of each)."""
+    facts: dict[str, Any] = json.loads((folder / "compare" / "tour.json").read_text(encoding="utf-8"))
+    return facts
+
+
+def read_duel(model: Classifier, folder: Path = FOLDER) -> list[AttackResult]:
+    """The results of the Compare page's example, in its order; `model` is that of `duel_facts`, and asked anew."""
+    facts = duel_facts(folder)
+    clean = _photograph(facts["photo"])
+    with torch.no_grad():
+        logits = model(clean.to(next(model.parameters()).device)).cpu()
+    results = []
+    with np.load(folder / "compare" / "perturbations.npz") as arrays:
+        for name, fact in facts["attacks"].items():
+            before = AttackResult(
+                attack=name, parameters=fact["parameters"], model=facts["model"], seed=facts["seed"],
+                seconds=fact["seconds"], stopped=False, images=clean, labels=logits.argmax(1), adversarial=clean,
+                status=("failed",), logits_clean=logits, logits=logits, logits_8bit=logits, trace={},
+            )  # fmt: skip
+            adversarial = (clean + torch.from_numpy(arrays[name]).float()).clamp(0, 1)
+            results.append(asked(before, adversarial, model))
+    return results

@@ -40,11 +40,14 @@ class Choice:
         return self.label if self.label >= 0 else int(self.logits.argmax())
 
 
-def network(scope: str) -> tuple[Card, Classifier] | None:
-    """A select box of all networks; the chosen one loaded, or None after having said what is wrong with it."""
+def network(scope: str, first: str = FIRST) -> tuple[Card, Classifier] | None:
+    """A select box of all networks; the chosen one loaded, or None after having said what is wrong with it.
+
+    first: the network that the page opens with, where it is there.
+    """
     names = list(models.refresh())
     key = f"{scope}.model"
-    first = names[0] if FIRST not in names else FIRST
+    first = first if first in names else names[0]
     links.choice("model", key, first, names)
     if st.session_state[key] not in names:  # it was deleted meanwhile
         st.session_state[key] = first
@@ -156,12 +159,16 @@ def _upload(scope: str, card: Card) -> None:
         st.session_state[_own_key(scope)] = (given.name, given.getvalue())
 
 
-def picture(scope: str, card: Card, model: Classifier) -> Choice | None:
-    """Buttons and a gallery to choose a picture; None after having said why there is none."""
+def picture(scope: str, card: Card, model: Classifier, first: str = "") -> Choice | None:
+    """Buttons and a gallery to choose a picture; None after having said why there is none.
+
+    first: the name of the photograph that the page opens with, where the network sees photographs.
+    """
     images = shelf(card)
     key = f"{scope}.row.{card.dataset}"
     if images is not None:
-        links.read("image", key, 0, lambda text: _row(images, text), lambda row: _name(images, row))
+        opening = images.names.index(first) if first in images.names else 0
+        links.read("image", key, opening, lambda text: _row(images, text), lambda row: _name(images, row))
         row = int(st.session_state[key]) % len(images)
         moves = st.columns(3, gap="small")
         previous, following = (row - 1) % len(images), (row + 1) % len(images)

@@ -113,12 +113,18 @@ def apply(cls: type[Parameters], scope: str, values: Mapping[str, Any]) -> None:
 
 
 def form(
-    cls: type[P], scope: str, defaults: Mapping[str, Any], first: Collection[str] = (), link: str | None = None
+    cls: type[P],
+    scope: str,
+    defaults: Mapping[str, Any],
+    first: Collection[str] = (),
+    link: str | None = None,
+    without: Collection[str] = (),
 ) -> P | None:
-    """Widgets for all parameters of `cls`; those named in `first` on top, advanced ones folded away.
+    """Widgets for the parameters of `cls`; those named in `first` on top, advanced ones folded away.
 
     defaults: values of the chosen preset. link: what stands before the parameters' names in the page's link, if they
-    are in it. Returns the validated parameters, or None after having said what is wrong.
+    are in it. without: parameters that have no widget and keep those values. Returns the validated parameters, or None
+    after having said what is wrong.
     """
 
     def draw(info: ParameterInfo) -> Any:
@@ -127,7 +133,8 @@ def form(
 
     infos = {info.name: info for info in fields(cls)}
     order = [infos[name] for name in first] + [i for i in infos.values() if i.name not in first]
-    values = {}
+    order = [info for info in order if info.name not in without]
+    values = {name: defaults[name] for name in without if name in defaults}
     for info in order:
         if not info.advanced:
             values[info.name] = draw(info)

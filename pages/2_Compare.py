@@ -1,0 +1,286 @@
+"""Compare: attacks side by side on one image, or one attack along a parameter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+import torch
+
+from core.attacks import ATTACKS, Attack, AttackResult
+from core.evaluate import tours
+from core.models import Card, Classifier
+from core.params import ParameterInfo, fields
+from pages.parts import attacking, choose, duel, forms, links, page, stage, take_home
+from pages.parts.attacking import Finished
+from pages.parts.choose import Choice
+from pages.parts.jobs import Busy, Job
+from pages.parts.viewer import viewer
+
+SCOPE = "compare"
+EXAMPLE = tours.duel_facts()
+SEVERAL, ALONG = "several", "along"
+MODES = {SEVERAL: "Attacks", ALONG: "Filmstrip"}
+# What the columns open with; strings in a page's own script would be drawn, hence comments.
+FIRST = ("cw", "scw", "smoothfool", "sddn", "ddn", "deepfool")
+# Columns at most.
+MOST = 6
+# What a filmstrip offers first, and opens with.
+ALONG_FIRST = ("alpha", "sigma_g", "margin")
+VALUES = {"alpha": "0, 0.9, 0.99, 0.997", "sigma_g": "0.5, 1, 2, 4", "margin": "0, 1, 2, 5"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is on the page: finished attacks on one image, and what they were made with."""
+
+    runs: tuple[Finished, ...]
+    choice: Choice
+    example: bool = False
+
+    @property
+    def attacks(self) -> list[Attack]:
+        return [duel.rebuilt(run.result) for run in self.runs]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A job that is under way, and what it is for."""
+
+    job: Job[duel.Underway, tuple[Finished, ...]]
+    attacks: tuple[Attack, ...]
+    choice: Choice
+
+
+def attack_choice(name: str, key: str, default: str, label: str) -> type[Attack]:
+    """A select box of all attacks."""
+    links.choice(name, key, default, ATTACKS)
+    chosen = st.selectbox(
+        label, list(ATTACKS), key=key, format_func=lambda n: ATTACKS[n].title, persist_state="session"
+    )
+    return ATTACKS[chosen]
+
+
+def several(card: Card) -> list[Attack]:
+    """Controls of several attacks, each with its own parameters; those whose parameters are legal."""
+    links.whole("columns", f"{SCOPE}.columns", len(EXAMPLE["attacks"]), 1, MOST)
+    count = st.slider("Columns", 1, MOST, key=f"{SCOPE}.columns", persist_state="session")
+    found = []
+    for i in range(1, count + 1):
+        cls = attack_choice(f"{i}.attack", f"{SCOPE}.{i}.attack", FIRST[i - 1], f"Column {i}")
+        with st.popover("Parameters", width="stretch", key=f"{SCOPE}.{i}.parameters"):
+            values = attacking.start_values(cls, card)
+            attack = forms.form(cls, f"{SCOPE}.{card.dataset}.{i}", values, link=f"{i}.")
+        if attack is None:
+            st.error(f"The parameters of column {i} do not go together.")
+        else:
+            found.append(attack)
+    return found
+
+
+def sweepable(cls: type[Attack]) -> dict[str, ParameterInfo]:
+    """The numbers among an attack's parameters; those people ask for first."""
+    numbers = {info.name: info for info in fields(cls) if info.kind in ("int", "float")}
+    return {name: numbers[name] for name in sorted(numbers, key=lambda n: (n not in ALONG_FIRST, numbers[n].advanced))}
+
+
+def opening_values(info: ParameterInfo) -> str:
+    """Four values from one end of a slider to the other."""
+    if info.name in VALUES:
+        return VALUES[info.name]
+    low, high = info.slider or (info.low, info.high)
+    assert low is not None
+    assert high is not None
+    stops = forms.logarithmic_stops(low, high, ()) if info.log else [low + (high - low) * i / 60 for i in range(61)]
+    chosen = [stops[round(i * (len(stops) - 1) / 3)] for i in range(4)]
+    return ", ".join(f"{round(value) if info.kind == 'int' else value:.4g}" for value in chosen)
+
+
+def parse_values(text: str, info: ParameterInfo) -> list[float]:
+    """The numbers in `text`; ValueError in one sentence unless they are 1 to MOST legal values."""
+    parts = [part for part in re.split(r"[,;\s]+", text) if part]
+    if not 1 <= len(parts) <= MOST:
+        raise ValueError(f"values must be from 1 to {MOST} numbers, with commas between them; got {len(parts)}.")
+    return [info.read(part) for part in parts]
+
+
+def along(card: Card) -> list[Attack]:
+    """Controls of one attack along a parameter; empty after having said what is wrong."""
+    cls = attack_choice("attack", f"{SCOPE}.along.attack", "scw", "Attack")
+    infos = sweepable(cls)
+    key = f"{SCOPE}.along.{cls.name}.parameter"
+    links.choice("parameter", key, next(iter(infos)), infos)
+    name = st.selectbox("Along", list(infos), key=key, format_func=lambda n: infos[n].label, persist_state="session")
+    info = infos[name]
+    key = f"{SCOPE}.along.{cls.name}.{name}.values"
+
+    def read(text: str) -> str:
+        parse_values(text, info)
+        return text
+
+    links.read("values", key, opening_values(info), read)
+    text = st.text_input("Values", key=key, persist_state="session", help=forms.help_text(info))
+    with st.popover("Other parameters", width="stretch", key=f"{SCOPE}.along.parameters"):
+        values = attacking.start_values(cls, card)
+        attack = forms.form(cls, f"{SCOPE}.{card.dataset}.along", values, link="", without=[name])
+    if attack is None:
+        st.error("The parameters of the attack do not go together.")
+        return []
+    try:
+        return [attack.replace(**{name: value}) for value in parse_values(text, info)]
+    except ValueError as error:
+        st.error(str(error))
+        return []
+
+
+def start(attacks: Sequence[Attack], choice: Choice, seed: int) -> None:
+    """Begin the duel."""
+    labels = torch.tensor([choice.attacked])
+    try:
+        job = duel.start(attacks, choice.model, choice.image, labels, seed)
+    except (Busy, ValueError) as error:
+        st.session_state[f"{SCOPE}.problem"] = str(error)
+        return
+    st.session_state[f"{SCOPE}.running"] = Running(job, tuple(attacks), choice)
+
+
+def stop() -> None:
+    """Ask the running job to end with what it has."""
+    running: Running | None = st.session_state.get(f"{SCOPE}.running")
+    if running is not None:
+        running.job.stop()
+
+
+@st.fragment(run_every=0.5)
+def watch(running: Running) -> None:
+    """Progress of a running duel: each column is there when it is done."""
+    job = running.job
+    if job.finished:
+        st.session_state.pop(f"{SCOPE}.running", None)
+        if job.result:
+            st.session_state[f"{SCOPE}.shown"] = Shown(job.result, running.choice)
+        elif job.error:
+            st.session_state[f"{SCOPE}.problem"] = job.error
+        st.rerun()
+    done: tuple[Finished, ...] = ()
+    if job.progress is None:
+        st.progress(0.0, "Waiting for a free place" if job.state == "waiting" else "Preparing")
+    else:
+        underway = job.progress.snapshot
+        done = underway.done
+        names = duel.titles(running.attacks)
+        number = min(len(done) + 1, len(names))
+        text = f"Column {number} of {len(names)}: {page.plain(names[number - 1])}"
+        if underway.snapshot is not None:
+            text += f", step {underway.snapshot.step} of {underway.snapshot.total}"
+        st.progress(min(job.progress.fraction, 1.0), f"{text}, {job.elapsed:.0f} s")
+    if done:
+        draw(Shown(done, running.choice), duel.titles(running.attacks)[: len(done)])
+    else:
+        stage.clean(running.choice.image, running.choice.title, SCOPE)
+
+
+def draw(shown: Shown, names: Sequence[str]) -> None:
+    """The pictures and numbers, and below them how they are matched and displayed."""
+    above = st.container()
+    matching, display, perturbations = display_controls()
+    results, norm = duel.on_one_norm([run.result for run in shown.runs], shown.choice.model, matching)
+    panels, rows = duel.panels(names, results, shown.choice.classes, shown.choice.title, display, perturbations, norm)
+    with above:
+        viewer(panels, f"{SCOPE}.pictures", columns=MOST + 1, stack=rows, view=SCOPE)
+    notes = [f"{shown.choice.card.title}, seed {results[0].seed}"]
+    if shown.example:
+        notes.append(f"a finished example; remake it with: {EXAMPLE['made by']}")
+    if norm is not None:
+        notes.append(f"every perturbation scaled to L2 = {norm:.3g}, clipped, and the network asked again")
+    if any(run.result.stopped for run in shown.runs):
+        notes.append("stopped before its end")
+    left, right = st.columns([3, 1], vertical_alignment="center")
+    left.caption(page.plain("; ".join(notes)) + ".")
+    if not shown.example:
+        with right:
+            items = duel.items(names, shown.runs, results, shown.choice.card.sha256, norm)
+            take_home.button(items, shown.choice.classes, display.magnify, display.gain, f"{SCOPE}.take_home")
+
+
+def display_controls() -> tuple[duel.Matching, stage.Display, bool]:
+    """Widgets of what is only display; they never rerun an attack."""
+    left, right = st.columns([1, 2.4], gap="medium")
+    with left:
+        matching = forms.form(duel.Matching, SCOPE, {}, link="view.") or duel.Matching()
+        perturbations = links.flag("view.perturbations", f"{SCOPE}.perturbations")
+        perturbations = st.toggle("Show the perturbations", key=f"{SCOPE}.perturbations", persist_state="session")
+    with right:
+        display = stage.display_controls(SCOPE)
+    return matching, display, perturbations
+
+
+@st.fragment
+def show(shown: Shown | None, choice: Choice, current: Sequence[Attack]) -> None:
+    """What is finished; a fragment, so that a display slider redraws only this."""
+    if shown is None:
+        stage.clean(choice.image, choice.title, SCOPE)
+    else:
+        if current and list(current) != shown.attacks and not shown.example:
+            st.info("The settings have changed since this run; press Run to see their effect.", icon=":material/info:")
+        draw(shown, duel.titles(shown.attacks))
+    links.write()
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def example_results(_model: Classifier, sha256: str) -> list[AttackResult]:
+    """The example's results; sha256: of the weights, by which they are kept."""
+    return tours.read_duel(_model)
+
+
+def example(choice: Choice) -> Shown | None:
+    """The finished example, where nothing has been run yet and its network and photograph are chosen."""
+    if choice.card.name != EXAMPLE["model"]:
+        return None
+    results = example_results(choice.model, choice.card.sha256)
+    if not results[0].images.equal(choice.image):
+        return None
+    return Shown(tuple(Finished(result, None) for result in results), choice, example=True)
+
+
+page.setup("Compare", controls=True)
+with st.sidebar:
+    chosen = choose.network(SCOPE, EXAMPLE["model"])
+    choice = choose.picture(SCOPE, *chosen, first=EXAMPLE["photo"]) if chosen else None
+    links.choice("compare", f"{SCOPE}.mode", SEVERAL, MODES)
+    mode = st.segmented_control(
+        "Compare", list(MODES), key=f"{SCOPE}.mode", format_func=MODES.__getitem__, required=True,
+        persist_state="session",
+    )  # fmt: skip
+    attacks = (along if mode == ALONG else several)(chosen[0]) if chosen else []
+    links.whole("seed", f"{SCOPE}.seed", 0, 0, 2**31 - 1)
+    seed = int(st.number_input("Seed", 0, 2**31 - 1, key=f"{SCOPE}.seed", persist_state="session"))
+
+running: Running | None = st.session_state.get(f"{SCOPE}.running")
+seen = running.choice if running is not None else choice
+if seen is not None:
+    left, right = st.columns([1, 7], vertical_alignment="center")
+    row = left.container(horizontal=True)
+    if running is None:
+        pressed = row.button("Run", type="primary", icon=":material/play_arrow:", disabled=not attacks)
+        if pressed and attacks and choice is not None:
+            start(attacks, choice, seed)
+            st.rerun()
+    else:
+        row.button("Stop", type="primary", icon=":material/stop:", on_click=stop)
+    right.markdown(
+        "**One picture, several ways to fool the network.** Above as one sees it, below magnified, where it shows what "
+        "each attack did to the flat parts."
+    )
+    if problem := st.session_state.pop(f"{SCOPE}.problem", None):
+        st.error(page.plain(problem))
+    if running is not None:
+        links.keep("view.")
+        watch(running)
+    elif choice is not None:
+        shown: Shown | None = st.session_state.get(f"{SCOPE}.shown")
+        fits = shown is not None and shown.choice.card == choice.card and shown.choice.image.equal(choice.image)
+        show(shown if fits else example(choice), choice, attacks)
+page.finish()
