@@ -105,7 +105,10 @@ class Recorder:
         pictures |= {name: to_steps(r[0], fine) for name, r in step.detail.items()}
         margin = step.scalars.get("margin")
         fools = "" if margin is None else "fools the network" if float(margin[0]) > 0 else "does not fool the network"
-        notes = {name: f"L2 {r[0].norm():.3g}" for name, r in step.detail.items()}
+        notes = {
+            name: f"L2 {r[0].norm():.3g}, Ω/L2² {float(roughness(r[:1], 1.0, normalised=True)[0]):.2g}"
+            for name, r in step.detail.items()
+        }
         plainly = step.scalars.get("clipped_plainly")
         if plainly is not None and float(plainly[0]) == 1:
             notes["clipped"] += ", cut off value by value"
