@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
 import torch
+from torch import Tensor
 
 from core.attacks import ATTACKS, Attack, AttackResult
 from core.evaluate import tours
 from core.models import Card, Classifier
-from core.params import ParameterInfo, fields
 from pages.parts import attacking, choose, duel, forms, links, page, stage, take_home
 from pages.parts.attacking import Finished
 from pages.parts.choose import Choice
@@ -25,11 +24,6 @@ SEVERAL, ALONG = "several", "along"
 MODES = {SEVERAL: "Attacks", ALONG: "Filmstrip"}
 # What the columns open with; strings in a page's own script would be drawn, hence comments.
 FIRST = ("cw", "scw", "smoothfool", "sddn", "ddn", "deepfool")
-# Columns at most.
-MOST = 6
-# What a filmstrip offers first, and opens with.
-ALONG_FIRST = ("alpha", "sigma_g", "margin")
-VALUES = {"alpha": "0, 0.9, 0.99, 0.997", "sigma_g": "0.5, 1, 2, 4", "margin": "0, 1, 2, 5"}
 
 
 @dataclass(frozen=True)
@@ -65,8 +59,8 @@ def attack_choice(name: str, key: str, default: str, label: str) -> type[Attack]
 
 def several(card: Card) -> list[Attack]:
     """Controls of several attacks, each with its own parameters; those whose parameters are legal."""
-    links.whole("columns", f"{SCOPE}.columns", len(EXAMPLE["attacks"]), 1, MOST)
-    count = st.slider("Columns", 1, MOST, key=f"{SCOPE}.columns", persist_state="session")
+    links.whole("columns", f"{SCOPE}.columns", len(EXAMPLE["attacks"]), 1, duel.MOST)
+    count = st.slider("Columns", 1, duel.MOST, key=f"{SCOPE}.columns", persist_state="session")
     found = []
     for i in range(1, count + 1):
         cls = attack_choice(f"{i}.attack", f"{SCOPE}.{i}.attack", FIRST[i - 1], f"Column {i}")
@@ -80,36 +74,10 @@ def several(card: Card) -> list[Attack]:
     return found
 
 
-def sweepable(cls: type[Attack]) -> dict[str, ParameterInfo]:
-    """The numbers among an attack's parameters; those people ask for first."""
-    numbers = {info.name: info for info in fields(cls) if info.kind in ("int", "float")}
-    return {name: numbers[name] for name in sorted(numbers, key=lambda n: (n not in ALONG_FIRST, numbers[n].advanced))}
-
-
-def opening_values(info: ParameterInfo) -> str:
-    """Four values from one end of a slider to the other."""
-    if info.name in VALUES:
-        return VALUES[info.name]
-    low, high = info.slider or (info.low, info.high)
-    assert low is not None
-    assert high is not None
-    stops = forms.logarithmic_stops(low, high, ()) if info.log else [low + (high - low) * i / 60 for i in range(61)]
-    chosen = [stops[round(i * (len(stops) - 1) / 3)] for i in range(4)]
-    return ", ".join(f"{round(value) if info.kind == 'int' else value:.4g}" for value in chosen)
-
-
-def parse_values(text: str, info: ParameterInfo) -> list[float]:
-    """The numbers in `text`; ValueError in one sentence unless they are 1 to MOST legal values."""
-    parts = [part for part in re.split(r"[,;\s]+", text) if part]
-    if not 1 <= len(parts) <= MOST:
-        raise ValueError(f"values must be from 1 to {MOST} numbers, with commas between them; got {len(parts)}.")
-    return [info.read(part) for part in parts]
-
-
 def along(card: Card) -> list[Attack]:
     """Controls of one attack along a parameter; empty after having said what is wrong."""
     cls = attack_choice("attack", f"{SCOPE}.along.attack", "scw", "Attack")
-    infos = sweepable(cls)
+    infos = duel.sweepable(cls)
     key = f"{SCOPE}.along.{cls.name}.parameter"
     links.choice("parameter", key, next(iter(infos)), infos)
     name = st.selectbox("Along", list(infos), key=key, format_func=lambda n: infos[n].label, persist_state="session")
@@ -117,10 +85,10 @@ def along(card: Card) -> list[Attack]:
     key = f"{SCOPE}.along.{cls.name}.{name}.values"
 
     def read(text: str) -> str:
-        parse_values(text, info)
+        duel.parse_values(text, info)
         return text
 
-    links.read("values", key, opening_values(info), read)
+    links.read("values", key, duel.opening_values(info), read)
     text = st.text_input("Values", key=key, persist_state="session", help=forms.help_text(info))
     with st.popover("Other parameters", width="stretch", key=f"{SCOPE}.along.parameters"):
         values = attacking.start_values(cls, card)
@@ -129,7 +97,7 @@ def along(card: Card) -> list[Attack]:
         st.error("The parameters of the attack do not go together.")
         return []
     try:
-        return [attack.replace(**{name: value}) for value in parse_values(text, info)]
+        return [attack.replace(**{name: value}) for value in duel.parse_values(text, info)]
     except ValueError as error:
         st.error(str(error))
         return []
@@ -153,7 +121,7 @@ def stop() -> None:
         running.job.stop()
 
 
-@st.fragment(run_every=0.5)
+@st.fragment(run_every=1.0)
 def watch(running: Running) -> None:
     """Progress of a running duel: each column is there when it is done."""
     job = running.job
@@ -165,31 +133,38 @@ def watch(running: Running) -> None:
             st.session_state[f"{SCOPE}.problem"] = job.error
         st.rerun()
     done: tuple[Finished, ...] = ()
+    best = None
+    names = duel.titles(running.attacks)
     if job.progress is None:
         st.progress(0.0, "Waiting for a free place" if job.state == "waiting" else "Preparing")
     else:
         underway = job.progress.snapshot
         done = underway.done
-        names = duel.titles(running.attacks)
         number = min(len(done) + 1, len(names))
         text = f"Column {number} of {len(names)}: {page.plain(names[number - 1])}"
         if underway.snapshot is not None:
             text += f", step {underway.snapshot.step} of {underway.snapshot.total}"
+            best = underway.snapshot.best, underway.snapshot.found
         st.progress(min(job.progress.fraction, 1.0), f"{text}, {job.elapsed:.0f} s")
     if done:
-        draw(Shown(done, running.choice), duel.titles(running.attacks)[: len(done)])
+        draw(Shown(done, running.choice), names, best)
     else:
         stage.clean(running.choice.image, running.choice.title, SCOPE)
 
 
-def draw(shown: Shown, names: Sequence[str]) -> None:
-    """The pictures and numbers, and below them how they are matched and displayed."""
+def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, bool] | None = None) -> None:
+    """The pictures and numbers, and below them how they are matched and displayed.
+
+    While a duel runs there are more names than runs, and best is what the next of them has reached.
+    """
     above = st.container()
     matching, display, perturbations = display_controls()
     results, norm = duel.on_one_norm([run.result for run in shown.runs], shown.choice.model, matching)
-    panels, rows = duel.panels(names, results, shown.choice.classes, shown.choice.title, display, perturbations, norm)
+    panels, rows = duel.panels(
+        names, results, shown.choice.classes, shown.choice.title, display, perturbations, norm, best
+    )
     with above:
-        viewer(panels, f"{SCOPE}.pictures", columns=MOST + 1, stack=rows, view=SCOPE)
+        viewer(panels, f"{SCOPE}.pictures", columns=duel.MOST + 1, stack=rows, view=SCOPE)
     notes = [f"{shown.choice.card.title}, seed {results[0].seed}"]
     if shown.example:
         notes.append(f"a finished example; remake it with: {EXAMPLE['made by']}")
@@ -199,7 +174,7 @@ def draw(shown: Shown, names: Sequence[str]) -> None:
         notes.append("stopped before its end")
     left, right = st.columns([3, 1], vertical_alignment="center")
     left.caption(page.plain("; ".join(notes)) + ".")
-    if not shown.example:
+    if not shown.example and len(names) == len(shown.runs):
         with right:
             items = duel.items(names, shown.runs, results, shown.choice.card.sha256, norm)
             take_home.button(items, shown.choice.classes, display.magnify, display.gain, f"{SCOPE}.take_home")
@@ -221,6 +196,8 @@ def display_controls() -> tuple[duel.Matching, stage.Display, bool]:
 def show(shown: Shown | None, choice: Choice, current: Sequence[Attack]) -> None:
     """What is finished; a fragment, so that a display slider redraws only this."""
     if shown is None:
+        forms.follow(duel.Matching, SCOPE, "view.")
+        links.flag("view.perturbations", f"{SCOPE}.perturbations")
         stage.clean(choice.image, choice.title, SCOPE)
     else:
         if current and list(current) != shown.attacks and not shown.example:

@@ -17,12 +17,17 @@ from core.evaluate.duels import matched
 from core.evaluate.take_home import Item, file_name
 from core.metrics import l2, psnr, roughness, ssim
 from core.models import Classifier
-from core.params import Parameters, fields, parameter
-from pages.parts import attacking, cache, stage
+from core.params import ParameterInfo, Parameters, fields, parameter
+from pages.parts import attacking, cache, forms, stage
 from pages.parts.attacking import Finished, Snapshot
 from pages.parts.cache import Bounded, fingerprint
 from pages.parts.jobs import Job, Progress, Stop
 from pages.parts.viewer import Panel
+
+MOST = 6
+"""Columns at most."""
+_FIRST = ("alpha", "sigma_g", "margin")
+_VALUES = {"alpha": "0, 0.9, 0.99, 0.997", "sigma_g": "0.5, 1, 2, 4", "margin": "0, 1, 2, 5"}
 
 
 class Matching(Parameters):
@@ -136,15 +141,17 @@ def panels(
     display: stage.Display,
     perturbations: bool,
     norm: float | None,
+    best: tuple[Tensor, bool] | None = None,
 ) -> tuple[list[Panel], int]:
     """The pictures of a duel for the viewer, and how many stand above each other in a column.
 
     First the original, then a column for each result: the adversarial picture; if asked for, the perturbation, all of
-    them on one gain; the magnified picture, all on one scale, with the numbers below.
+    them on one gain; the magnified picture, all on one scale, with the numbers below. Where there are more names than
+    results, the other columns are still to come; best: what the next of them has reached, and whether that fools.
     """
     clean = results[0].images
     shades = stage.magnified(
-        ["Original, magnified", *(f"{_short(name)}, magnified" for name in names)],
+        ["Original, magnified", *(f"{_short(name)}, magnified" for name in names[: len(results)])],
         [clean, *(result.adversarial_8bit for result in results)], display.magnify,
     )  # fmt: skip
     peak = max(float(result.perturbation.abs().max()) for result in results)
@@ -153,12 +160,22 @@ def panels(
     if perturbations:
         found.append(Panel("No perturbation", torch.zeros_like(clean[0]), 1 / gain, note="grey is no change"))
     found.append(shades[0])
-    for name, result, shade in zip(names, results, shades[1:], strict=True):
+    for name, result, shade in zip(names, results, shades[1:], strict=False):
         found.append(Panel(name, result.adversarial[0], note=_verdict(result, classes, norm)))
         if perturbations:
             note = f"amplified ×{gain:.3g}, one gain for all"
             found.append(Panel(f"{_short(name)}, perturbation", result.perturbation[0], 1 / gain, note=note))
         found.append(replace(shade, note="on the same scale", facts=facts(result, display.sigma_h)))
+    for name in names[len(results) :]:
+        reached, note = clean[0], "to come"
+        if best is not None:
+            reached, note = best[0], "best so far" if best[1] else "nearest attempt so far"
+            best = None
+        found.append(Panel(name, reached, note=note))
+        empty = torch.zeros_like(clean[0])
+        if perturbations:
+            found.append(Panel(f"{_short(name)}, perturbation", empty, 1.0, note="to come"))
+        found.append(Panel(f"{_short(name)}, magnified", empty, 1.0, note="to come"))
     return found, 3 if perturbations else 2
 
 
@@ -184,6 +201,11 @@ def _verdict(result: AttackResult, classes: Sequence[str], norm: float | None) -
     return f"{_answer(result.logits[0], classes)}\n{outcome}"
 
 
+def _number(value: float) -> str:
+    """Three digits, or all of a larger number."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def facts(result: AttackResult, sigma_h: float) -> list[tuple[str, str]]:
     """(name, value) of what is said below a column's pictures."""
     return [*_distances(result.images, result.adversarial, sigma_h), ("Time", f"{result.seconds:.1f} s")]
@@ -194,8 +216,8 @@ def _distances(x: Tensor, adversarial: Tensor, sigma_h: float) -> list[tuple[str
     r = adversarial - x
     return [
         ("L2", f"{l2(r)[0]:.3f}"),
-        ("Ω × 10³", f"{1e3 * roughness(r, sigma_h)[0]:.3g}"),
-        ("Ω / L2² × 10³", f"{1e3 * roughness(r, sigma_h, normalised=True)[0]:.3g}"),
+        ("Ω × 10³", _number(1e3 * float(roughness(r, sigma_h)[0]))),
+        ("Ω / L2² × 10³", _number(1e3 * float(roughness(r, sigma_h, normalised=True)[0]))),
         ("MAD", f"{cache.mad(x, adversarial)[0]:.3g}"),
         ("SSIM", f"{ssim(x, adversarial)[0]:.4f}"),
         ("PSNR", f"{psnr(x, adversarial)[0]:.1f} dB"),
@@ -215,3 +237,29 @@ def items(
 def rebuilt(result: AttackResult) -> Attack:
     """The attack that made `result`."""
     return ATTACKS[result.attack](**result.parameters)
+
+
+def sweepable(cls: type[Attack]) -> dict[str, ParameterInfo]:
+    """The numbers among an attack's parameters; those people ask for first."""
+    numbers = {info.name: info for info in fields(cls) if info.kind in ("int", "float")}
+    return {name: numbers[name] for name in sorted(numbers, key=lambda n: (n not in _FIRST, numbers[n].advanced))}
+
+
+def opening_values(info: ParameterInfo) -> str:
+    """Four values from one end of a slider to the other."""
+    if info.name in _VALUES:
+        return _VALUES[info.name]
+    low, high = info.slider or (info.low, info.high)
+    assert low is not None
+    assert high is not None
+    stops = forms.logarithmic_stops(low, high, ()) if info.log else [low + (high - low) * i / 60 for i in range(61)]
+    chosen = [stops[round(i * (len(stops) - 1) / 3)] for i in range(4)]
+    return ", ".join(f"{round(value) if info.kind == 'int' else value:.4g}" for value in chosen)
+
+
+def parse_values(text: str, info: ParameterInfo) -> list[float]:
+    """The numbers in `text`; ValueError in one sentence unless they are 1 to MOST legal values."""
+    parts = [part for part in re.split(r"[,;\s]+", text) if part]
+    if not 1 <= len(parts) <= MOST:
+        raise ValueError(f"values must be from 1 to {MOST} numbers, with commas between them; got {len(parts)}.")
+    return [info.read(part) for part in parts]

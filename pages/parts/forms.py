@@ -68,17 +68,28 @@ def _shown(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.3g}"
 
 
-def widget(info: ParameterInfo, key: str, default: Any = None, link: str | None = None) -> Any:
-    """Draw the widget of one parameter and return its value.
-
-    default: another start than the declared one. link: the parameter's name in the page's link, if it is in it.
-    """
+def _state(info: ParameterInfo, key: str, default: Any, link: str | None) -> Any:
+    """What the widget of a parameter begins with: what it has, what the link says, or `default`."""
     start = _typed(info, info.default if default is None else default)
     if link is not None:
         links.read(
             link, key, start, lambda text: _typed(info, info.read(text)), lambda v: "none" if v == AUTOMATIC else str(v)
         )
-    value = st.session_state.setdefault(key, start)
+    return st.session_state.setdefault(key, start)
+
+
+def follow(cls: type[Parameters], scope: str, link: str) -> None:
+    """Take the parameters of `cls` from the page's link where `form` draws no widgets for them yet."""
+    for info in fields(cls):
+        _state(info, widget_key(info, scope), None, f"{link}{info.name}")
+
+
+def widget(info: ParameterInfo, key: str, default: Any = None, link: str | None = None) -> Any:
+    """Draw the widget of one parameter and return its value.
+
+    default: another start than the declared one. link: the parameter's name in the page's link, if it is in it.
+    """
+    value = _state(info, key, default, link)
     common: dict[str, Any] = {"key": key, "help": help_text(info), "persist_state": "session"}
     if info.kind == "bool":
         return st.toggle(label(info), **common)
