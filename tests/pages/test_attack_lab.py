@@ -231,6 +231,26 @@ def test_an_attack_that_fails_says_so(lab: Lab):
     assert lab.table["Fools in 8 bits"] == "no"
 
 
+class Breaks(torch.nn.Module):
+    """The network, but NaN for every image other than the one it was made with."""
+
+    def __init__(self, model: torch.nn.Module, clean: torch.Tensor) -> None:
+        super().__init__()
+        self.model, self.clean = model, clean
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        same = (x == self.clean).flatten(1).all(1, keepdim=True)
+        return torch.where(same, self.model(x), torch.nan)
+
+
+def test_a_network_that_breaks_on_the_way_is_not_called_a_success(lab: Lab, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(attacking, "Run", lambda attack, model, x, *rest: Run(attack, Breaks(model, x), x, *rest))
+    lab.run(**SHORT)
+    assert lab.result.status == ("not finite",)
+    assert "The network returned NaN or infinity" in lab.words
+    assert lab.verdict is None
+
+
 def test_stopping_keeps_what_was_reached(lab: Lab):
     lab.set(iterations=500, search_steps=9)
     lab.press("Run")
