@@ -50,8 +50,6 @@ class Goal(Parameters):
         with torch.no_grad():
             logits = model(images)
         classes = logits.shape[1]
-        if classes < 2:
-            raise ValueError(f"goal must be 'untargeted' for a network of {classes} class; got {self.goal!r}.")
         if self.goal == "least-likely":
             return logits.scatter(1, labels[:, None], torch.inf).argmin(1)
         shift = (

@@ -63,10 +63,11 @@ def test_values_out_of_range_are_refused_in_one_sentence(name):
                 cls(**{info.name: value})
 
 
-def test_a_network_of_a_single_class_is_refused():
+@pytest.mark.parametrize("attack", [short("cw"), short("fgsm", goal="next")], ids=lambda a: a.name)
+def test_a_network_of_a_single_class_is_refused(attack):
     class Single(nn.Module):
         def forward(self, x):
             return x.sum((1, 2, 3))[:, None]
 
     with pytest.raises(ValueError, match="at least 2 classes apart; got 1"):
-        run(short("cw"), Single(), torch.full((1, 1, 2, 2), 0.5), torch.tensor([0]))
+        run(attack, Single(), torch.full((1, 1, 2, 2), 0.5), torch.tensor([0]))
