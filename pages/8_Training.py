@@ -17,8 +17,8 @@ from pages.parts.jobs import Busy, Job
 from pages.parts.training import Plan, Snapshot, Trained
 
 SCOPE = "train"
+# What the page opens a loss with, where it differs from the declared defaults: two dimensions, which can be drawn.
 FIRST_LOSS = {"graph-smoothness": {"dim": 2, "references": 200}}
-"""What the page opens a loss with, beside its declared defaults: two dimensions, which can be drawn."""
 FIRST_RECIPE = "ten seconds"
 
 
@@ -197,7 +197,9 @@ def keep(trained: Trained) -> None:
 @st.cache_resource(max_entries=16, show_spinner="Building the network")
 def untrained(plan_key: str, _plan: Plan) -> Snapshot:
     """The network before its first step, so that there is a picture before anything is pressed."""
-    recipe = _plan.recipe.replace(n=100, sample=min(_plan.recipe.sample, 500), batch_size=100)
+    enough = max(2000, 3 * _plan.loss.wanted_references)  # the head may want some of every class
+    total = DATASETS[_plan.dataset].splits["train"]
+    recipe = _plan.recipe.replace(n=_plan.recipe.n or min(enough, total), sample=min(_plan.recipe.sample, 500))
     fresh = Training(_plan.network, _plan.dataset, recipe, "untrained", _plan.loss, _plan.arguments)
     return Snapshot((), (), fresh.kept, fresh.sample.labels, fresh.train.note, 0, 1)
 
@@ -231,7 +233,7 @@ elif f"{SCOPE}.trained" in st.session_state:
 elif plan is not None:
     try:
         key = cache.fingerprint(plan.network, plan.dataset, plan.loss.name, plan.loss.values(), plan.arguments,
-                                plan.recipe.seed, plan.recipe.sample)  # fmt: skip
+                                plan.recipe.values())  # fmt: skip
         draw(untrained(key, plan), DATASETS[plan.dataset].classes, finished=False)
     except ValueError as error:
         st.error(page.plain(str(error)))

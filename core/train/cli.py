@@ -92,6 +92,7 @@ def _train(arguments: argparse.Namespace, recipe: Recipe, loss: Loss) -> int:
     if ranks.rank() == 0:
         card = training.save(arguments.out)
         state.unlink(missing_ok=True)
+        state.with_suffix(".lock").unlink(missing_ok=True)
         assert card.accuracy is not None
         console.print(
             f"{arguments.out / card.name}: {100 * card.accuracy.value:.2f} % of {card.accuracy.n} test images"

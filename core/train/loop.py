@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from core.data import DATASETS, ImageSet, gallery, load
@@ -172,8 +174,7 @@ class Training:
         if state is not None and state.exists():
             self._resume(state)
         elif recipe.sample:
-            self.model.eval()
-            self._keep(0)
+            self._keep_start()
 
     @property
     def done(self) -> int:
@@ -186,8 +187,24 @@ class Training:
     def steps(self) -> Iterator[Batch | Epoch]:
         """Train on from where the run is: every optimiser step, and after its last one the epoch they made.
 
-        To stop pulling is to stop; the state on the disk is that of the last whole epoch.
+        To stop pulling is to stop; the state on the disk is that of the last whole epoch. ValueError in one sentence if
+        another process is training this run, or the disk is full.
         """
+        if self.state is None or ranks.rank() > 0:
+            yield from self._steps()
+            return
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.state.with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ValueError(f"the run {self.card.name} is under way already; choose another name.") from None
+        try:
+            yield from self._steps()
+        finally:
+            lock.release()
+
+    def _steps(self) -> Iterator[Batch | Epoch]:
         for index in range(self.done + 1, self.recipe.epochs + 1):
             start, total_loss, seen = time.perf_counter(), 0.0, 0
             noise = torch.Generator(self.device).manual_seed(
@@ -268,6 +285,19 @@ class Training:
         z = self._features(self.sample.images)
         with torch.no_grad():
             self.kept[epoch] = z.cpu(), self.model.head(z).argmax(1).cpu()
+
+    def _keep_start(self) -> None:
+        """Keep the features of before training; their batch norms as if they had seen the sample, for they saw none."""
+        trained, self.model = self.model, copy.deepcopy(self.model).train()
+        for layer in self.model.modules():
+            if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+                layer.momentum = 1.0
+        if len(self.sample) > 1:
+            with torch.no_grad():
+                self.model(self.sample.images[:500].to(self.device))
+        self.model.eval()
+        self._keep(0)
+        self.model = trained.eval()
 
     def _last_batch(self) -> int:
         """Images of the last, smaller batch; 0 if there is none or a batch norm could not take it."""

@@ -36,7 +36,9 @@ class Recipe(Parameters):
             "epochs": 24, "batch_size": 128, "optimiser": "sgd", "learning_rate": 0.02, "weight_decay": 2e-3,
             "shift": 4, "flip": True, "first_size": 20,
         },
-        "ten seconds": {"epochs": 24, "n": 800, "batch_size": 50, "test_n": 200, "sample": 200},
+        "ten seconds": {
+            "epochs": 40, "n": 800, "batch_size": 100, "learning_rate": 0.006, "shift": 1, "test_n": 200, "sample": 200,
+        },
         "paper, graph smoothness": {
             "epochs": 200, "batch_size": 100, "optimiser": "sgd", "learning_rate": 0.1, "weight_decay": 1e-4,
             "schedule": "steps", "shift": 4, "flip": True,

@@ -109,6 +109,6 @@ def curves(losses: Sequence[tuple[float, float]], accuracies: Sequence[tuple[flo
         xaxis={"title": "epoch", "range": [0, epochs]},
         yaxis={"title": {"text": "loss", "font": {"color": ORANGE}}, "rangemode": "tozero"},
         yaxis2={"title": {"text": "accuracy", "font": {"color": BLUE}}, "overlaying": "y", "side": "right",
-                "range": [0, 100], "ticksuffix": " %", "showgrid": False},
+                "range": [0, 100], "tickvals": [0, 25, 50, 75, 100], "ticksuffix": " %", "showgrid": False},
     )  # fmt: skip
     return figure

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import threading
+import itertools
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,9 @@ from torch import Tensor
 
 from core.data import home
 from core.losses import LOSSES, Loss
-from core.models import Card
+from core.models import MODELS, Card
 from core.train import Batch, Epoch, Recipe, Training, read_description, resume
 from pages.parts.jobs import Job, Progress, Stop
-
-_names: set[str] = set()
-_lock = threading.Lock()
 
 CURVE = 400
 """Points of the loss's curve that are kept; a long run is thinned."""
@@ -86,30 +82,25 @@ def dataset(path: Path) -> str:
 
 
 def work(plan: Plan | Path) -> Generator[Progress[Snapshot], None, Trained]:
-    """Train by a plan, or go on with the run whose state lies at a path, as a job's generator."""
-    name = plan.stem if isinstance(plan, Path) else plan.name
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise ValueError(f"name must be letters, digits, '_', '-' and '.', a letter or digit first; got {name!r}.")
-    with _lock:
-        if name in _names:
-            raise ValueError(f"A run called {name} is under way; choose another name.")
-        _names.add(name)
-    try:
-        if isinstance(plan, Path):
-            training = resume(plan, name)
-        else:
-            state = home() / "runs" / f"{name}.safetensors"
-            if state.exists():
-                raise ValueError(
-                    f"There is an unfinished run called {name}; go on with it, delete it, or choose another name."
-                )
-            training = Training(
-                plan.network, plan.dataset, plan.recipe, name, plan.loss, plan.arguments, state
-            )  # fmt: skip
-        return (yield from _train(training))
-    finally:
-        with _lock:
-            _names.discard(name)
+    """Train by a plan, or go on with the run whose state lies at a path, as a job's generator.
+
+    A plan whose name is taken gets a number behind it.
+    """
+    if isinstance(plan, Path):
+        return (yield from _train(resume(plan, plan.stem)))
+    name, taken = plan.name, training_names()
+    for number in itertools.count(2):
+        if name not in taken:
+            break
+        name = f"{plan.name}-{number}"
+    state = home() / "runs" / f"{name}.safetensors"
+    training = Training(plan.network, plan.dataset, plan.recipe, name, plan.loss, plan.arguments, state)
+    return (yield from _train(training))
+
+
+def training_names() -> set[str]:
+    """The names that a new run must not have: those of runs, also of runs under way, and of checkpoints."""
+    return {path.stem for path in (home() / "runs").glob("*.*")} | set(MODELS)
 
 
 def _train(training: Training) -> Generator[Progress[Snapshot], None, Trained]:
@@ -142,6 +133,7 @@ def _train(training: Training) -> Generator[Progress[Snapshot], None, Trained]:
         return Trained(training, snapshot())
     if training.state is not None:
         training.state.unlink(missing_ok=True)
+        training.state.with_suffix(".lock").unlink(missing_ok=True)
     return Trained(training, snapshot())
 
 

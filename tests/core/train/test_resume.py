@@ -112,8 +112,18 @@ def test_a_full_disk_loses_the_running_epoch_only(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert state.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [state]
+    assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == [state]
     assert Training("fc2", "mnist", RECIPE, "run", state=state).done == 1
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
+    state = tmp_path / "run.safetensors"
+    first = iter(Training("fc2", "mnist", RECIPE, "run", state=state))
+    next(first)
+    with pytest.raises(ValueError, match=r"^the run run is under way already; choose another name\.$"):
+        next(iter(Training("fc2", "mnist", RECIPE, "run", state=state)))
+    first.close()
+    assert next(iter(Training("fc2", "mnist", RECIPE, "run", state=state))).index == 2
 
 
 def command(tmp_path, *extra):

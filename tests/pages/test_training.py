@@ -1,0 +1,165 @@
+"""The Training page: start, watch, stop, go on, keep; on a machine that has nothing but the gallery."""
+
+import time
+
+import pytest
+import torch
+from driver import ROOT, TIMEOUT, unescaped
+from streamlit.testing.v1 import AppTest
+
+from core import models
+from core.losses import CrossEntropy
+from core.models import MODELS
+from core.train import Recipe, Training
+from pages.parts import jobs, plots, training
+from pages.parts.training import Plan
+
+SMALL = Recipe(epochs=3, n=100, batch_size=25, sample=30, test_n=50)
+PLAN = Plan("own", "fc2", "mnist", CrossEntropy(dim=2), SMALL, {})
+
+
+def opened(**state):
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
+    for key, value in state.items():
+        app.session_state[key.replace("__", ".")] = value
+    app.switch_page("pages/8_Training.py").run()
+    assert not app.exception, app.exception[0].stack_trace
+    return app
+
+
+def press(app, label):
+    app.button[[button.label for button in app.button].index(label)].click().run()
+    assert not app.exception, app.exception[0].stack_trace
+
+
+def until(app, condition, seconds=120):
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, [error.value for error in app.error]
+        time.sleep(0.2)
+        app.run()
+        assert not app.exception, app.exception[0].stack_trace
+
+
+def labels(app):
+    return [button.label for button in app.button]
+
+
+def test_the_first_picture_is_there_before_anything_is_pressed():
+    app = opened()
+    assert len(app.get("plotly_chart")) == 2
+    assert "Start" in labels(app)
+    assert any("200 test images after epoch 0" in caption.value for caption in app.caption)
+    assert not app.error
+
+
+def test_start_watch_and_keep(home):
+    app = opened(train__Recipe__epochs=3)
+    press(app, "Start")
+    until(app, lambda: "Keep" in labels(app))
+    seen = [metric.value for metric in app.metric]
+    assert seen[0] == "3 of 3"
+    assert not list((home / "runs").glob("*.safetensors"))
+    press(app, "Keep")
+    assert any("Kept as my\\-network" in success.value for success in app.success)
+    assert "my-network" in models.refresh()
+    card = models.card("my-network")
+    assert (card.network, card.loss, card.embedding, card.recipe["epochs"]) == ("lenet", "graph-smoothness", 2, 3)
+    press(app, "Keep")
+    assert any("There is a checkpoint my-network already" in unescaped(error.value) for error in app.error)
+
+
+def test_a_run_that_was_stopped_goes_on(home):
+    app = opened(train__Recipe__epochs=200)
+    press(app, "Start")
+    until(app, lambda: list((home / "runs").glob("*.safetensors")))
+    press(app, "Stop")
+    until(app, lambda: "Keep" in labels(app))
+    assert "Go on" in labels(app)
+    before = int(app.metric[0].value.split()[0])
+    assert 1 <= before < 200
+    press(app, "Go on")
+    until(app, lambda: app.metric and int(app.metric[0].value.split()[0]) > before)
+    press(app, "Stop")
+    until(app, lambda: "Delete" in labels(app))
+    press(app, "Delete")
+    assert not training.runs()
+
+
+def test_a_set_that_is_not_here_is_said_in_one_sentence():
+    app = opened(train__dataset="fashion_mnist")
+    assert ["python -m core data get fashion_mnist" in unescaped(error.value) for error in app.error] == [True]
+    assert "Start" in labels(app)
+
+
+def test_a_name_that_is_no_folder_is_said_in_one_sentence():
+    app = opened(train__name="a b")
+    press(app, "Start")
+    until(app, lambda: app.error)
+    assert "name must be letters, digits" in unescaped(app.error[0].value)
+
+
+def drained(generator):
+    seen = []
+    while True:
+        try:
+            seen.append(next(generator))
+        except StopIteration as end:
+            return seen, end.value
+
+
+def test_a_job_says_what_training_does(home):
+    seen, trained = drained(training.work(PLAN))
+    plain = Training("fc2", "mnist", SMALL, "plain", PLAN.loss)
+    epochs = list(plain)
+    assert [e.loss for e in trained.snapshot.epochs] == [e.loss for e in epochs]
+    assert all(torch.equal(plain.kept[e][0], trained.snapshot.kept[e][0]) for e in range(4))
+    assert [progress.fraction for progress in seen if not progress.snapshot.epochs][-1] < 1 / 3 + 1e-6
+    assert seen[-1].fraction == 1
+    assert len(trained.snapshot.losses) == 12
+    assert trained.snapshot.losses[-1][0] == pytest.approx(3)
+
+
+def test_a_name_that_is_taken_gets_a_number(home):
+    first = training.work(PLAN)
+    next(first)
+    next(first)
+    second = training.work(PLAN)
+    next(second)
+    next(second)
+    assert {path.stem for path in (home / "runs").glob("*")} == {"own", "own-2"}
+    assert next(iter(MODELS)) in training.training_names()
+
+
+def test_stop_hands_over_what_there_is(home):
+    work = training.work(PLAN)
+    progress = next(work)
+    while not progress.snapshot.epochs:
+        progress = next(work)
+    with pytest.raises(StopIteration) as end:
+        work.throw(jobs.Stop())
+    assert len(end.value.value.snapshot.epochs) == 1
+    assert "1 of 3 epochs" in training.describe(training.runs()["own"])
+    _, trained = drained(training.work(training.runs()["own"]))
+    assert [epoch.index for epoch in trained.snapshot.epochs] == [1, 2, 3]
+
+
+def test_a_long_curve_is_thinned(home, monkeypatch):
+    monkeypatch.setattr(training, "CURVE", 5)
+    _, trained = drained(training.work(PLAN))
+    steps = [x for x, _ in trained.snapshot.losses]
+    assert len(steps) <= 10
+    assert steps == sorted(steps)
+
+
+def test_the_embedding_draws_every_point_once_in_every_frame():
+    frames, classes = [torch.randn(40, 2) for _ in range(3)], torch.arange(40) % 4
+    figure = plots.embedding(frames, classes, "abcd", ["0", "1", "2"])
+    assert [frame.name for frame in figure.frames] == ["0", "1", "2"]
+    for frame, points in zip(figure.frames, frames, strict=True):
+        for index, trace in enumerate(frame.data):
+            drawn = torch.tensor([trace.x, trace.y]).T
+            assert torch.equal(drawn, points[classes == index])
+    x, every = figure.layout.xaxis.range, torch.cat(frames)
+    assert x[0] <= float(every[:, 0].min()) <= float(every[:, 0].max()) <= x[1]
+    assert len({trace.marker.symbol for trace in figure.data}) == 4
