@@ -29,7 +29,7 @@ def add_command(subparsers: argparse._SubParsersAction) -> None:
         help="train a network and keep it as a checkpoint with its card",
         allow_abbrev=False,
         description="Train a network. A run that was interrupted goes on when the same command is given again. "
-        "Under torchrun (torchrun --nproc-per-node 2 -m core train ...) all processes train the one network.",
+        "Under torchrun (torchrun --nproc-per-node 2 -m -- core train ...) all processes train the one network.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"recipes (--preset): {', '.join(Recipe.presets)}\n\noptions of the losses, each as --loss-NAME:\n"
         + "\n".join(losses),

@@ -182,7 +182,15 @@ def accuracy_of(out):
 
 def test_two_ranks_train_as_well_as_one(tmp_path):
     words, environment = command(tmp_path, "--epochs", "5")
-    ranks = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    ranks = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "--",
+    ]  # its own --n... is ambiguous
     two = subprocess.run([*ranks, *words], env=environment, capture_output=True, text=True, timeout=240, check=True)
     assert two.stdout.count("epoch   5/5") == 1
     one = subprocess.run(
@@ -196,7 +204,15 @@ def test_two_ranks_train_as_well_as_one(tmp_path):
 def test_a_killed_rank_leaves_a_resumable_state(tmp_path):
     words, environment = command(tmp_path, "--epochs", "500")
     state = tmp_path / "home" / "runs" / "own.safetensors"
-    ranks = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    ranks = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "--",
+    ]  # its own --n... is ambiguous
     pipe = subprocess.PIPE
     with subprocess.Popen([*ranks, *words], env=environment, stdout=pipe, stderr=pipe, text=True) as process:
         until(state.exists, process)

@@ -117,6 +117,7 @@ def test_the_card_says_how_it_was_made(learned, home):
     assert (card.recipe, card.seed) == (training.recipe.values(), 3)
     assert card.source.endswith(
         "--network c4 --dataset mnist --name learned --epochs 5 --batch-size 50 --seed 3 --sample 40 --sample-every 2"
+        " (on the gallery)"
     )
     assert (card.accuracy.n, card.accuracy.split) == (500, "test")
     assert card.accuracy.value == pytest.approx(epochs[-1].accuracy, abs=0.01)
