@@ -1,0 +1,97 @@
+"""The Compare page in a real browser: the example at once, one lens over all columns, columns that come one by one."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+START = "model=mnist-c4-ce&columns=2&2.attack=ddn&1.iterations=10&1.search_steps=2&2.passes=10"
+
+
+def settled(page: Page) -> None:
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def titles(page: Page) -> list[str]:
+    return page.locator(".viewer figcaption").all_inner_texts()
+
+
+def test_the_example_is_there_at_once_under_one_lens(open_page: Callable[..., Page]):
+    page = open_page("/Compare")
+    captions = page.locator(".viewer figcaption")
+    expect(captions).to_have_count(8)
+    settled(page)
+    assert titles(page)[::2] == ["Original", "Carlini & Wagner (C&W)", "Smooth C&W (sC&W)", "SmoothFool"]
+    assert page.locator(".viewer .facts").filter(has_text="MAD").count() == 3
+    # All pictures of a row stand at one height, the four columns beside each other.
+    boxes = [canvas.bounding_box() for canvas in page.locator(".viewer figure canvas").all()]
+    assert len(boxes) == 8
+    for row in (boxes[::2], boxes[1::2]):
+        assert len({round(box["y"]) for box in row}) == 1
+        assert len({round(box["x"]) for box in row}) == 4
+    # Whatever is looked at in one is looked at in all.
+    page.locator(".viewer figure canvas").first.hover(position={"x": 60, "y": 60})
+    readouts = page.locator(".viewer .readout")
+    expect(readouts.first).to_have_text(re.compile(r"\d"))
+    positions = {re.search(r"\d+\D+\d+", text)[0] for text in readouts.all_inner_texts() if text.strip()}
+    assert len(positions) == 1
+    assert sum(bool(text.strip()) for text in readouts.all_inner_texts()) == 8
+
+
+def test_columns_come_one_by_one_and_the_layout_stays(open_page: Callable[..., Page]):
+    page = open_page(f"/Compare?{START}&2.attack=scw&2.iterations=200&2.search_steps=9")
+    settled(page)
+    page.get_by_role("button", name="Run").click()
+    done = page.locator(".viewer .facts").filter(has_text="MAD")
+    expect(done).to_have_count(1)  # the first column is done, the second is not
+    expect(page.get_by_text(re.compile("^Column 2 of 2"))).to_be_visible()
+    during = page.locator(".viewer figure canvas").first.bounding_box()
+    assert titles(page)[::2] == ["Original", "Carlini & Wagner (C&W)", "Smooth C&W (sC&W)"]
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("stopped before its end")).to_be_visible()
+    settled(page)
+    after = page.locator(".viewer figure canvas").first.bounding_box()
+    assert (after["x"], after["width"]) == (during["x"], during["width"])
+    expect(done).to_have_count(2)
+
+
+def test_a_link_to_a_finished_duel(open_page: Callable[..., Page]):
+    def run(page: Page) -> list[str]:
+        settled(page)
+        page.get_by_role("button", name="Run").click()
+        expect(page.get_by_role("button", name="Take it home")).to_be_visible()
+        settled(page)
+        return [text for text in page.locator(".viewer .facts div").all_inner_texts() if "Time" not in text]
+
+    page = open_page(f"/Compare?{START}")
+    numbers = run(page)
+    assert len(numbers) == 2 * 6
+    page.get_by_text("success", exact=True).click()
+    expect(page).to_have_url(re.compile("view.match=success"))
+    settled(page)
+    fresh = open_page(page.url[page.url.index("/Compare") :])
+    again = run(fresh)
+    assert again == [text for text in page.locator(".viewer .facts div").all_inner_texts() if "Time" not in text]
+    assert again != numbers
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_on_a_phone(open_page: Callable[..., Page], dark: bool):
+    page = open_page("/Compare", width=390, height=844, dark=dark)
+    expect(page.locator(".viewer figcaption")).to_have_count(8)
+    settled(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    wider = page.locator("section.stMain *").evaluate_all(
+        "all => all.filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.katex'))"
+        ".map(e => e.outerHTML.slice(0, 120))"
+    )
+    assert wider == []
+    # A column stands as a whole: its magnified picture right below it.
+    boxes = [canvas.bounding_box() for canvas in page.locator(".viewer figure canvas").all()]
+    for above, below in zip(boxes[::2], boxes[1::2], strict=True):
+        assert above["x"] == below["x"]
+        assert below["y"] > above["y"] + above["height"]
