@@ -60,8 +60,11 @@ with words:
         "The **smooth** attack changes only what may change without being seen: it follows the picture, flat where it "
         "is flat, sharp only across its edges."
     )
-    if st.button("Try it in the Attack lab", type="primary", icon=":material/science:"):
+    ways = st.container(horizontal=True)
+    if ways.button("Try it in the Attack lab", type="primary", icon=":material/science:"):
         st.switch_page("pages/1_Attack_lab.py")
+    if ways.button("Compare attacks", icon=":material/compare:"):
+        st.switch_page("pages/2_Compare.py")
 with pictures:
     tour, grid = example()
     st.html(grid)

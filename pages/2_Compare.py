@@ -146,10 +146,7 @@ def watch(running: Running) -> None:
             text += f", step {underway.snapshot.step} of {underway.snapshot.total}"
             best = underway.snapshot.best, underway.snapshot.found
         st.progress(min(job.progress.fraction, 1.0), f"{text}, {job.elapsed:.0f} s")
-    if done:
-        draw(Shown(done, running.choice), names, best)
-    else:
-        stage.clean(running.choice.image, running.choice.title, SCOPE)
+    draw(Shown(done, running.choice), names, best)
 
 
 def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, bool] | None = None) -> None:
@@ -160,12 +157,10 @@ def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, bool] | None = 
     above = st.container()
     matching, display, perturbations = display_controls()
     results, norm = duel.on_one_norm([run.result for run in shown.runs], shown.choice.model, matching)
-    panels, rows = duel.panels(
-        names, results, shown.choice.classes, shown.choice.title, display, perturbations, norm, best
-    )
+    panels, rows = duel.panels(names, results, shown.choice, display, perturbations, norm, best)
     with above:
         viewer(panels, f"{SCOPE}.pictures", columns=duel.MOST + 1, stack=rows, view=SCOPE)
-    notes = [f"{shown.choice.card.title}, seed {results[0].seed}"]
+    notes = [shown.choice.card.title, *(f"seed {result.seed}" for result in results[:1])]
     if shown.example:
         notes.append(f"a finished example; remake it with: {EXAMPLE['made by']}")
     if norm is not None:

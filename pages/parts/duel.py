@@ -21,6 +21,7 @@ from core.params import ParameterInfo, Parameters, fields, parameter
 from pages.parts import attacking, cache, forms, stage
 from pages.parts.attacking import Finished, Snapshot
 from pages.parts.cache import Bounded, fingerprint
+from pages.parts.choose import Choice
 from pages.parts.jobs import Job, Progress, Stop
 from pages.parts.viewer import Panel
 
@@ -136,8 +137,7 @@ def on_one_norm(
 def panels(
     names: Sequence[str],
     results: Sequence[AttackResult],
-    classes: Sequence[str],
-    title: str,
+    choice: Choice,
     display: stage.Display,
     perturbations: bool,
     norm: float | None,
@@ -149,19 +149,19 @@ def panels(
     them on one gain; the magnified picture, all on one scale, with the numbers below. Where there are more names than
     results, the other columns are still to come; best: what the next of them has reached, and whether that fools.
     """
-    clean = results[0].images
+    clean = choice.image
     shades = stage.magnified(
         ["Original, magnified", *(f"{_short(name)}, magnified" for name in names[: len(results)])],
         [clean, *(result.adversarial_8bit for result in results)], display.magnify,
     )  # fmt: skip
-    peak = max(float(result.perturbation.abs().max()) for result in results)
+    peak = max((float(result.perturbation.abs().max()) for result in results), default=0.0)
     gain = display.gain or stage.fitting_gain(peak)
-    found = [Panel("Original", clean[0], note=f"{title}\n{_answer(results[0].logits_clean[0], classes)}")]
+    found = [Panel("Original", clean[0], note=f"{choice.title}\n{_answer(choice.logits, choice.classes)}")]
     if perturbations:
         found.append(Panel("No perturbation", torch.zeros_like(clean[0]), 1 / gain, note="grey is no change"))
     found.append(shades[0])
     for name, result, shade in zip(names, results, shades[1:], strict=False):
-        found.append(Panel(name, result.adversarial[0], note=_verdict(result, classes, norm)))
+        found.append(Panel(name, result.adversarial[0], note=_verdict(result, choice.classes, norm)))
         if perturbations:
             note = f"amplified ×{gain:.3g}, one gain for all"
             found.append(Panel(f"{_short(name)}, perturbation", result.perturbation[0], 1 / gain, note=note))

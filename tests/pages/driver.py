@@ -5,6 +5,7 @@ import io
 import json
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,11 +116,15 @@ def unescaped(markdown: str) -> str:
 class Lab:
     """The Attack lab with the C4 on MNIST; attacks are made small by `quick`."""
 
-    def __init__(self, **state: Any) -> None:
+    def __init__(self, address: Mapping[str, str] | None = None, /, **state: Any) -> None:
+        """address: of the link that is opened; state: of the session before."""
         self.app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
         for key, value in state.items():
             self.app.session_state[key.replace("__", ".")] = value
-        self.app.switch_page("pages/1_Attack_lab.py").run()
+        self.app.switch_page("pages/1_Attack_lab.py")
+        for name, text in (address or {}).items():
+            self.app.query_params[name] = text
+        self.app.run()
         self.sound()
 
     def sound(self) -> None:

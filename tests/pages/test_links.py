@@ -1,8 +1,11 @@
 """Links: what a page shows is in its address, and an address shows it again."""
 
 import pytest
+from driver import Lab
 from streamlit.testing.v1 import AppTest
 
+from core.attacks import ATTACKS
+from core.params import fields
 from pages.parts import links
 
 
@@ -152,6 +155,28 @@ def test_what_is_not_shown_at_the_moment_stays_in_the_address():
     app.session_state["busy"] = False
     assert address(app.run()) == {"view.gain": "5"}
     assert app.session_state["test.gain"] == 5
+
+
+RESERVED = {"model", "image", "attack", "seed", "present", "compare", "columns", "parameter", "values"}
+
+
+@pytest.mark.parametrize("name", list(ATTACKS))
+def test_an_attacks_parameters_and_the_pages_own_settings_have_different_names(name: str):
+    assert not RESERVED & {info.name for info in fields(ATTACKS[name])}
+
+
+@pytest.mark.parametrize(
+    ("name", "preset"), [("scw", "paper, ImageNet"), ("ddn", "Rony et al."), ("smoothfool", "authors' code")]
+)
+def test_a_preset_as_a_link(name: str, preset: str):
+    """Every declared parameter of an attack reaches the lab through the link, folded away or not."""
+    attack = ATTACKS[name].preset(preset)
+    lab = Lab({"attack": name} | {key: "none" if v is None else str(v) for key, v in attack.changed().items()})
+    assert lab.attack == name
+    for info in fields(type(attack)):
+        value, wanted = lab.widget(lab.key(name, info.name)).value, getattr(attack, info.name)
+        assert value == ("automatic" if wanted is None else wanted)
+    assert "left out" not in lab.words
 
 
 def test_what_cannot_be_in_a_link_is_told():
