@@ -1,0 +1,60 @@
+"""The table of errors: against classifiers asked directly, and on features whose error is known."""
+
+import pytest
+import torch
+from torch import nn
+
+from core import data, models
+from core.evaluate import errors
+from core.losses import CLASSIFIERS, LOSSES
+
+
+class Plane(nn.Module):
+    """Its features are the first two pixels, its logits those of the nearest of two points."""
+
+    def __init__(self, loss):
+        super().__init__()
+        self.card = models.card("mnist-c4-ce").model_copy(update={"loss": loss})
+        self.head = nn.Linear(2, 2)
+        self.head.weight.data, self.head.bias.data = torch.tensor([[-1.0, 0], [1, 0]]), torch.tensor([0.5, -0.5])
+
+    def features(self, x):
+        return x[:, 0, 0, :2]
+
+
+def images(points, labels):
+    x = torch.zeros(len(points), 1, 28, 28)
+    x[:, 0, 0, :2] = torch.tensor(points)
+    rows = torch.arange(len(points))
+    return data.ImageSet(x, torch.tensor(labels), ("a", "b"), "mnist", "test", "full", "", rows)
+
+
+def test_errors_of_known_features():
+    """Class a lies left and, as a second cluster, far up right, where only neighbours find it."""
+    train = images([[0.0, 0.0]] * 20 + [[0.9, 1.0]] * 20 + [[1.0, 0.0]] * 20, [0] * 40 + [1] * 20)
+    test = images([[0.1, 0.0], [0.9, 0.9], [0.9, 0.1], [0.95, 0.05]], [0, 0, 1, 1])
+    heard = []
+    rows = {row.classifier: row for row in errors.measure(Plane("graph-smoothness"), train, test, heard.append)}
+    assert list(rows) == list(LOSSES["graph-smoothness"].classifiers)
+    assert rows["argmax"].error == 0.25
+    assert rows["argmax"].agreement == 1
+    assert {rows[name].error for name in ("1-nn", "10-nn", "rbf-svc")} == {0}
+    assert rows["10-nn"].agreement == 0.75
+    assert rows["argmax"].spread == pytest.approx((0.25 * 0.75 / 4) ** 0.5)
+    assert heard[-1] == len(train) + len(test)
+
+
+def test_the_argmax_row_is_the_accuracy_on_the_card():
+    model, gallery = models.load("mnist-c4-ce", "cpu"), data.gallery.read("mnist")
+    (row,) = errors.measure(model, gallery[:10], gallery)
+    with torch.no_grad():
+        wrong = (model(gallery.images).argmax(1) != gallery.labels).double().mean()
+    assert (row.classifier, row.n) == ("argmax", 1000)
+    assert row.error == pytest.approx(float(wrong), abs=0.0011)  # batches of another size may tip one image
+
+
+def test_the_papers_rows_exist():
+    for dataset, loss, classifier in errors.PAPER:
+        assert dataset in data.DATASETS
+        assert classifier in LOSSES[loss].classifiers
+        assert classifier in CLASSIFIERS
