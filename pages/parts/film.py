@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -81,22 +81,27 @@ class Recorder:
         self._made = 0
         self._kept: dict[int, _Frame] = {}
         self._best: tuple[int, _Frame] | None = None
-        self._last: tuple[int, _Frame] | None = None
+        self._last: Step | None = None
         self._best_image: Tensor | None = None
 
     def see(self, step: Step) -> None:
         """Look at a step; it may change afterwards."""
         number, self._made = self._made, self._made + 1
-        best = step.best[0].detach().cpu()
-        better = self._best_image is None or not torch.equal(best, self._best_image)
         spacing = stride(self._made, self._limit - 2)
         if number % spacing == 0:
             self._kept = {i: frame for i, frame in self._kept.items() if i % spacing == 0}
             self._kept[number] = self._frame(step, step.images[0])
-        if better:
+        best = step.best[0].detach().cpu()
+        if self._best_image is None or not torch.equal(best, self._best_image):
             self._best_image = best.clone()
             self._best = number, self._frame(step, best)
-        self._last = number, self._frame(step, step.images[0])
+        # Nearly every step is the last only until the next: it is rounded when it has turned out to be.
+        self._last = replace(
+            step,
+            images=step.images[:1].clone(),
+            detail={name: r[:1].clone() for name, r in step.detail.items()},
+            scalars={name: values[:1].clone() for name, values in step.scalars.items()},
+        )
 
     def _frame(self, step: Step, image: Tensor) -> _Frame:
         pictures = {IMAGE: self._offsets(image.detach().cpu())}
@@ -124,7 +129,8 @@ class Recorder:
         """What has been kept so far; None before the first step."""
         if self._best is None or self._last is None:
             return None
-        frames = self._kept | dict([self._last]) | dict([self._best])
+        last = self._frame(self._last, self._last.images[0])
+        frames = {self._made - 1: last} | self._kept | dict([self._best])
         limit = self._limit
         while True:
             film = _film(frames, chosen(self._made, self._best[0], limit), self._best[0])

@@ -9,8 +9,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
@@ -37,14 +38,14 @@ def healthy(address: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running Smoothscope whose home is empty: nothing here needs a full data set."""
-    port, log = free_port(), tmp_path_factory.mktemp("server") / "log"
+@contextmanager
+def serving(script: str, folder: Path) -> Iterator[str]:
+    """The address of a server of `script` whose home is empty: nothing here needs a full data set."""
+    port, log = free_port(), folder / "log"
     environment = os.environ | {
-        "SMOOTHSCOPE_HOME": str(tmp_path_factory.mktemp("home")), "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2",
+        "SMOOTHSCOPE_HOME": str(folder), "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "PYTHONPATH": str(ROOT),
     }  # fmt: skip
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
     address = f"http://127.0.0.1:{port}"
@@ -67,6 +68,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running Smoothscope."""
+    with serving("app.py", tmp_path_factory.mktemp("server")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
@@ -86,9 +94,17 @@ def open_page(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
         if message.type == "error" and "/_stcore/" not in message.location.get("url", ""):
             complaints.append(message.text)
 
-    def opened(path: str = "/", width: int = 1280, height: int = 800, dark: bool = False) -> Page:
+    def opened(
+        path: str = "/",
+        width: int = 1280,
+        height: int = 800,
+        dark: bool = False,
+        listen: Callable[[Page], object] = lambda page: None,
+        **options: Any,
+    ) -> Page:
+        """listen: is given the page before it goes anywhere; options: of the window, as Playwright has them."""
         scheme: Literal["dark", "light"] = "dark" if dark else "light"
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **options)
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
@@ -96,6 +112,7 @@ def open_page(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
         page.on("websocket", lambda socket: requests.append(socket.url.replace("ws://", "http://")))
+        listen(page)
         page.goto(f"{server}{path}")
         return page
 

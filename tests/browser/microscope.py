@@ -8,7 +8,9 @@ from pages.parts.film import IMAGE, Film, Recorder
 from pages.parts.packing import rounded
 from pages.parts.viewer import Panel, Trace, viewer
 
-STEPS = 200
+SIZES = {"photograph": (224, 3), "digit": (28, 1), "large": (600, 1)}
+RUNS = {"one run": 0, "another run": 1}
+STEPS = 247
 BEST = 150
 
 
@@ -50,13 +52,16 @@ def kept(size: int, channels: int, seed: int) -> tuple[torch.Tensor, torch.Tenso
 
 def draw() -> None:
     st.set_page_config(layout="wide")
-    size, channels = st.radio("Picture", [(224, 3), (28, 1), (600, 1)], horizontal=True, key="size")
-    gain = st.select_slider("Gain", [1, 5, 10], 5, key="gain")
-    if st.toggle("Running", key="running"):
+    row = st.container(horizontal=True)
+    picture = row.segmented_control("Picture", list(SIZES), default="photograph", required=True)
+    size, channels = SIZES[picture]
+    gain = row.segmented_control("Gain", [1, 5, 10], default=5, required=True)
+    run = row.segmented_control("Run", list(RUNS), default="one run", required=True)
+    if row.toggle("Running"):
         clean, perturbed = pictures(size, channels)
         viewer([Panel("Original", clean), Panel("So far", rounded(perturbed - clean), 0.2)], "under way", view="test")
         return
-    clean, perturbed, steps = kept(size, channels, st.number_input("Seed", 0, 9, 0, key="seed"))
+    clean, perturbed, steps = kept(size, channels, RUNS[run])
     panels = [
         Panel("Original", clean, note="the clean picture", alt="A clean picture of noise"),
         Panel("Perturbed", perturbed, follows=IMAGE, base=clean, note="fools"),

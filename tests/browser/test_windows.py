@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 pytestmark = pytest.mark.browser
 
 PAGES = ["/", "/Attack_lab"]
-SMALL_PRINT = ".ss-note, figcaption b, .ss-name, .ss-value, [data-testid='stCaptionContainer'] p"
+SMALL_PRINT = ".ss-note, .viewer .note, figcaption, .ss-name, .ss-value, [data-testid='stCaptionContainer'] p"
 
 CONTRAST = """elements => {
     const canvas = document.createElement("canvas");
@@ -29,7 +29,7 @@ CONTRAST = """elements => {
     };
     return elements.filter(e => e.checkVisibility() && e.textContent.trim()).map(element => {
         const chain = [];
-        for (let e = element; e; e = e.parentElement) chain.unshift(getComputedStyle(e));
+        for (let e = element; e; e = e.parentElement ?? e.getRootNode().host) chain.unshift(getComputedStyle(e));
         let ground = [255, 255, 255], opacity = 1;
         for (const style of chain) {
             opacity *= Number(style.opacity);
@@ -44,7 +44,7 @@ CONTRAST = """elements => {
 
 
 def settled(page: Page) -> None:
-    page.wait_for_selector("figure img")
+    page.wait_for_selector("figure img, .viewer canvas")
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
@@ -75,7 +75,7 @@ def test_an_upload_is_shown_by_its_name(open_page):
     file, name = io.BytesIO(), "a_b*c* $x$ :red[d] <b> 1.png"
     Image.new("RGB", (30, 30), "teal").save(file, "PNG")
     page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "image/png", "buffer": file.getvalue()})
-    expect(page.locator("figure .ss-note").first).to_have_text(name)
+    expect(page.locator(".viewer .note").first).to_have_text(name)
     expect(page.get_by_test_id("stMarkdown").get_by_text(name, exact=True)).to_be_visible()
 
 
@@ -89,7 +89,7 @@ def test_a_broken_upload_gets_one_sentence(open_page):
     expect(message).to_have_count(1)
     assert message.inner_text().strip().startswith("The file is not a picture that can be read here")
     page.keyboard.press("Escape")
-    before = page.locator("figure .ss-note").first.inner_text()
+    before = page.locator(".viewer .note").first.inner_text()
     page.get_by_test_id("stSidebar").get_by_role("button").filter(has_text="chevron_right").last.click()
-    expect(page.locator("figure .ss-note").first).not_to_have_text(before)
+    expect(page.locator(".viewer .note").first).not_to_have_text(before)
     settled(page)

@@ -3,7 +3,7 @@
 
 const SCALES = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64]; // screen pixels for one image pixel
 const GAP = 12;
-const SMALLEST = 150; // of a cell, in CSS pixels: the readout must fit
+const SMALLEST = 140; // of a picture, in CSS pixels: something must be seen, and the readout fit
 const WIDE = 400; // from which on the readout fits on one line
 const BLINK = 700; // milliseconds
 const ROOM = 256 << 20; // bytes of arrays kept that no element holds at the moment
@@ -482,15 +482,17 @@ class Viewer {
       const room = Math.min(width / data.width, (height ?? Infinity) / data.height) * ratio;
       const empty = rows * columns - cells;
       const found = { columns, rows: rows * data.stack, width, height, scale: whole(room), room, empty };
-      if (!full && (columns === 1 || (room >= 1 && width >= SMALLEST))) return found;
+      if (!full && (columns === 1 || (room >= 1 && (found.scale * data.width) / ratio >= SMALLEST))) return found;
       if (!best || better(found, best) > 0) best = found;
     }
     return best;
   }
 
-  /** CSS pixels that a panel needs beside its canvas: its title and two lines, or one long one. */
+  /** CSS pixels that a panel needs beside its canvas: for its title, its note (or two lines, one if long), its facts. */
   captions(width) {
-    return width >= WIDE ? 46 : 66;
+    const { panels } = this.data;
+    const lines = Math.max(width >= WIDE ? 1 : 2, ...panels.map(({ note }) => note.split("\n").length));
+    return 28 + 19 * lines + 22 * Math.max(...panels.map(({ facts }) => facts.length));
   }
 
   layout() {
@@ -546,12 +548,13 @@ class Viewer {
     return [along(canvas.width, view.width, view.x), along(canvas.height, view.height, view.y)];
   }
 
-  /** Keep the middle of the view where origin puts it. */
+  /** Bring the middle of the view to where the picture fills the canvas. */
   settle(canvas) {
     const { view, scale } = this;
-    const [x, y] = this.origin(canvas);
-    view.x = (canvas.width / 2 - x) / scale;
-    view.y = (canvas.height / 2 - y) / scale;
+    const along = (room, size, centre) =>
+      size * scale <= room ? size / 2 : clamp(centre, room / 2 / scale, size - room / 2 / scale);
+    view.x = along(canvas.width, view.width, view.x);
+    view.y = along(canvas.height, view.height, view.y);
   }
 
   zoomTo(scale, canvas = this.canvas, anchor = null) {
@@ -730,8 +733,24 @@ class Viewer {
     place.canvas.focus({ preventScroll: true });
     this.pointers.set(event.pointerId, { canvas: place.canvas, x: event.clientX, y: event.clientY });
     event.target.setPointerCapture?.(event.pointerId);
-    this.pinch = null;
+    this.grip();
     this.point(this.pixelAt(place));
+  }
+
+  grip() { // what a pinch starts from
+    this.pinch = this.pointers.size > 1 ? { ...this.spread(), scale: this.scale } : null;
+  }
+
+  /** How far two fingers are apart, and the screen pixel of their canvas between them. */
+  spread() {
+    const [a, b] = this.pointers.values();
+    const box = a.canvas.getBoundingClientRect();
+    const ratio = window.devicePixelRatio;
+    return {
+      canvas: a.canvas,
+      distance: Math.hypot(a.x - b.x, a.y - b.y),
+      centre: [((a.x + b.x) / 2 - box.left) * ratio, ((a.y + b.y) / 2 - box.top) * ratio],
+    };
   }
 
   move(event) {
@@ -750,21 +769,17 @@ class Viewer {
       if (place) this.point(this.pixelAt(place));
       return;
     }
-    const [a, b] = [...this.pointers.values()];
-    const distance = Math.hypot(a.x - b.x, a.y - b.y);
-    const box = a.canvas.getBoundingClientRect();
-    const centre = [((a.x + b.x) / 2 - box.left) * ratio, ((a.y + b.y) / 2 - box.top) * ratio];
-    this.pinch ??= { distance, scale: this.scale, centre };
+    const { canvas, distance, centre } = this.spread();
     const wanted = (this.pinch.scale * distance) / this.pinch.distance;
     const nearest = SCALES.reduce((x, y) => (Math.abs(Math.log(y / wanted)) < Math.abs(Math.log(x / wanted)) ? y : x));
     this.pan(centre[0] - this.pinch.centre[0], centre[1] - this.pinch.centre[1]);
     this.pinch.centre = centre;
-    if (nearest !== this.scale) this.zoomTo(wanted < this.fitted ? null : nearest, a.canvas, centre);
+    if (nearest !== this.scale) this.zoomTo(wanted < this.fitted ? null : nearest, canvas, centre);
   }
 
   up(event) {
     this.pointers.delete(event.pointerId);
-    this.pinch = null;
+    this.grip();
   }
 
   wheel(event) {
