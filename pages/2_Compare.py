@@ -143,13 +143,15 @@ def watch(running: Running) -> None:
         number = min(len(done) + 1, len(names))
         text = f"Column {number} of {len(names)}: {page.plain(names[number - 1])}"
         if underway.snapshot is not None:
-            text += f", step {underway.snapshot.step} of {underway.snapshot.total}"
-            best = underway.snapshot.best, underway.snapshot.found
+            step = f"step {underway.snapshot.step} of {underway.snapshot.total}"
+            text += f", {step}"
+            reached = "best so far" if underway.snapshot.found else "nearest attempt so far"
+            best = underway.snapshot.best, f"{reached}\n{step}"
         st.progress(min(job.progress.fraction, 1.0), f"{text}, {job.elapsed:.0f} s")
     draw(Shown(done, running.choice), names, best)
 
 
-def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, bool] | None = None) -> None:
+def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, str] | None = None) -> None:
     """The pictures and numbers, and below them how they are matched and displayed.
 
     While a duel runs there are more names than runs, and best is what the next of them has reached.

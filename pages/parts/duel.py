@@ -141,13 +141,13 @@ def panels(
     display: stage.Display,
     perturbations: bool,
     norm: float | None,
-    best: tuple[Tensor, bool] | None = None,
+    best: tuple[Tensor, str] | None = None,
 ) -> tuple[list[Panel], int]:
     """The pictures of a duel for the viewer, and how many stand above each other in a column.
 
     First the original, then a column for each result: the adversarial picture; if asked for, the perturbation, all of
     them on one gain; the magnified picture, all on one scale, with the numbers below. Where there are more names than
-    results, the other columns are still to come; best: what the next of them has reached, and whether that fools.
+    results, the other columns are still to come; best: what the next of them has reached, and a note on it.
     """
     clean = choice.image
     shades = stage.magnified(
@@ -167,10 +167,8 @@ def panels(
             found.append(Panel(f"{_short(name)}, perturbation", result.perturbation[0], 1 / gain, note=note))
         found.append(replace(shade, note="on the same scale", facts=facts(result, display.sigma_h)))
     for name in names[len(results) :]:
-        reached, note = clean[0], "to come"
-        if best is not None:
-            reached, note = best[0], "best so far" if best[1] else "nearest attempt so far"
-            best = None
+        reached, note = best or (clean[0], "to come\n\N{NO-BREAK SPACE}")  # two lines, as under the others
+        best = None
         found.append(Panel(name, reached, note=note))
         empty = torch.zeros_like(clean[0])
         if perturbations:
