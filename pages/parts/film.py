@@ -45,13 +45,13 @@ class Film:
 
 
 def stride(n: int, limit: int) -> int:
-    """The smallest power of 2 at which at most `limit` of n steps are kept: those 0, stride, 2 stride ...
+    """The smallest power of 2 at which n steps, thinned to 0, stride, 2 stride ... and two more, are at most `limit`.
 
     A power of 2, because then what was kept of fewer steps contains what is kept of more: an attack need not say
     beforehand when it will end.
     """
     s = 1
-    while -(-n // s) > limit:
+    while n > limit and -(-n // s) > limit - 2:
         s *= 2
     return s
 
@@ -60,7 +60,7 @@ def chosen(n: int, best: int, limit: int = FRAMES) -> list[int]:
     """Which of n steps (0 ... n - 1) are kept, at most `limit`: evenly spaced ones, the best, and the last."""
     if not 0 <= best < n:
         raise ValueError(f"best must be one of the {n} steps, from 0 to {n - 1}; got {best}.")
-    return sorted({*range(0, n, stride(n, limit - 2)), best, n - 1})
+    return sorted({*range(0, n, stride(n, limit)), best, n - 1})
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Recorder:
     def see(self, step: Step) -> None:
         """Look at a step; it may change afterwards."""
         number, self._made = self._made, self._made + 1
-        spacing = stride(self._made, self._limit - 2)
+        spacing = stride(self._made, self._limit)
         if number % spacing == 0:
             self._kept = {i: frame for i, frame in self._kept.items() if i % spacing == 0}
             self._kept[number] = self._frame(step, step.images[0])
