@@ -135,7 +135,7 @@ class Training:
         flat = self.train.images.transpose(0, 1).flatten(1)
         self.card = Card(
             name=name,
-            title=f"{network.upper()} on {DATASETS[dataset].title}, {self.loss.title}",
+            title=_title(network, dataset, recipe, self.loss),
             dataset=dataset,
             network=network,
             network_arguments=network_arguments(network, shape, arguments or {}),
@@ -394,6 +394,15 @@ def _schedule(optimiser: torch.optim.Optimizer, recipe: Recipe, batches: int) ->
             return torch.optim.lr_scheduler.MultiStepLR(optimiser, sorted({steps // 2, 3 * steps // 4}))
         case "constant":
             return torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0)
+
+
+def _title(network: str, dataset: str, recipe: Recipe, loss: Loss) -> str:
+    words = [f"{network.upper()} on {DATASETS[dataset].title}", loss.title]
+    if getattr(loss, "dim", None) == 2:
+        words.append("in two dimensions")
+    if recipe.adversarial != "none":
+        words.append(f"adversarially trained ({recipe.adversarial})")
+    return ", ".join(words)
 
 
 def _command(network: str, dataset: str, name: str, recipe: Recipe, loss: Loss, arguments: Mapping[str, Any]) -> str:

@@ -332,6 +332,12 @@ def test_a_network_that_does_not_take_the_images_is_refused(monkeypatch, digits)
         Training("c4", "cifar10", Recipe(), "x")
 
 
+def test_the_title_says_what_sets_a_network_apart():
+    recipe = Recipe(epochs=1, n=100, adversarial="fgsm")
+    title = Training("fc2", "mnist", recipe, "x", CrossEntropy(dim=2)).card.title
+    assert title == "FC2 on MNIST, Cross-entropy (SCE), in two dimensions, adversarially trained (fgsm)"
+
+
 def test_a_network_of_one_size_does_not_begin_smaller():
     with pytest.raises(ValueError, match=r"^first_size must be left out: c4 takes no pictures of 16 pixels\.$"):
         Training("c4", "mnist", Recipe(first_size=16), "x")
