@@ -1,7 +1,11 @@
 """Links: what a page shows is in its address, and an address shows it again."""
 
+import io
+import json
+
 import pytest
 from driver import Lab
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core.attacks import ATTACKS
@@ -177,6 +181,19 @@ def test_a_preset_as_a_link(name: str, preset: str):
         value, wanted = lab.widget(lab.key(name, info.name)).value, getattr(attack, info.name)
         assert value == ("automatic" if wanted is None else wanted)
     assert "left out" not in lab.words
+
+
+def test_an_own_picture_is_not_in_the_link(lab: Lab):
+    def told() -> str:
+        (share,) = [e.proto for e in lab.app.get("bidi_component") if e.proto.component_name == "smoothscope.share"]
+        return json.loads(share.json)["absent"]
+
+    assert told() == ""
+    file = io.BytesIO()
+    Image.new("L", (28, 28), 99).save(file, "PNG")
+    lab.app.file_uploader(key="lab.file").set_value(("mine.png", file.getvalue(), "image/png")).run()
+    lab.sound()
+    assert told() == "Your own picture is not in the link: it opens with one of the gallery's."
 
 
 def test_what_cannot_be_in_a_link_is_told():
