@@ -139,24 +139,23 @@ with st.sidebar:
     seed = int(st.number_input("Seed", 0, 2**31 - 1, key=f"{SCOPE}.seed", persist_state="session"))
 
 running: Running | None = st.session_state.get(f"{SCOPE}.running")
-left, right = st.columns([1, 1.15], vertical_alignment="center")
+press, about, formula = st.columns([90, 370, 460], gap="small", vertical_alignment="center")
 if attack is not None:
-    right.latex(attack.formula)
+    formula.container(key="formula").latex(attack.formula)
     st.markdown(f"**Look for:** {attack.look_for}")
 seen = running.choice if running is not None else choice  # a job goes on where the next network cannot be loaded
 if seen is not None:
-    row = left.container(horizontal=True, vertical_alignment="center")
     if running is None:
         # Not a callback: its arguments would be those of the last run, a slider moved just before Run would be lost.
-        pressed = row.button("Run", type="primary", icon=":material/play_arrow:", disabled=attack is None)
+        pressed = press.button("Run", type="primary", icon=":material/play_arrow:", disabled=attack is None)
         if pressed and attack is not None:
             start(attack, seen, seed)
             st.rerun()
     else:
-        row.button("Stop", type="primary", icon=":material/stop:", on_click=stop)
+        press.button("Stop", type="primary", icon=":material/stop:", on_click=stop)
     truth = page.plain(seen.classes[seen.label]) if seen.label >= 0 else "not known, so its answer is attacked"
     answer = page.plain(seen.classes[int(seen.logits.argmax())])
-    row.markdown(
+    about.markdown(
         f"**{page.plain(seen.title)}**  \nTruth: {truth}. The network says **{answer}** "
         f"({100 * float(seen.logits.softmax(0).max()):.1f} %)."
     )

@@ -30,8 +30,8 @@ class Finished:
     """Of the worker that made it: sums in another order end in other last digits."""
 
 
-results: Bounded[Finished] = Bounded(48)
-"""Finished runs, so that an identical run is there at once."""
+results: Bounded[Finished] = Bounded(32)
+"""Finished runs, so that an identical run is there at once: 12 MB each at most for 224 pixels, film and all."""
 
 
 @dataclass(frozen=True)

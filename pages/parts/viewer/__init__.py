@@ -28,17 +28,16 @@ from pages.parts.film import Film
 from pages.parts.packing import Parcel, pack
 
 HERE = Path(__file__).parent
-_JS = (HERE / "viewer.js").read_text(encoding="utf-8")
 
 _viewer = st.components.v2.component(
     "smoothscope.viewer",
     html='<div class="viewer"></div>',
     css=(HERE / "viewer.css").read_text(encoding="utf-8"),
-    js=_JS,
+    js=(HERE / "viewer.js").read_text(encoding="utf-8"),
 )
-# Carries one array. The same script makes it the same module in the browser, so the viewer finds the array there; an
-# element of its own, so that Streamlit sends it only when it has changed.
-_carrier = st.components.v2.component("smoothscope.carrier", js=_JS, isolate_styles=False)
+_carrier = st.components.v2.component(
+    "smoothscope.carrier", js=(HERE / "carrier.js").read_text(encoding="utf-8"), isolate_styles=False
+)
 
 
 @dataclass(frozen=True)

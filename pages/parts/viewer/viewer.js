@@ -1,5 +1,5 @@
-// The image microscope. The same module serves two components: "carrier" elements bring arrays (bytes), "viewer"
-// elements show them (JSON). What is shown is computed here from the values, with float32 arithmetic (Math.fround).
+// The image microscope. Its data say what to show; the arrays come through carrier.js. What is shown is computed here
+// from the values, with float32 arithmetic (Math.fround).
 
 const SCALES = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64]; // screen pixels for one image pixel
 const GAP = 12;
@@ -10,7 +10,7 @@ const ROOM = 256 << 20; // bytes of arrays kept that no element holds at the mom
 const fround = Math.fround;
 
 const arrays = new Map(); // id -> {shape, values | frames}, the most recently used last
-const held = new Map(); // element of a carrier -> id
+const inbox = (globalThis[Symbol.for("smoothscope.inbox")] ??= new Map()); // element of a carrier -> its parcel
 const viewers = new Map(); // viewer element -> Viewer
 const views = new Map(); // name -> zoom, position and mode, for as long as the window is open
 
@@ -47,23 +47,26 @@ function decode({ kind, shape, steps }, bytes) {
   return { shape, steps, frames, values };
 }
 
-async function receive(element, data) {
-  const length = new DataView(data.buffer, data.byteOffset).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(data.subarray(4, 4 + length)));
-  const { id } = header;
-  held.set(element, id);
-  if (!arrays.has(id)) {
-    const bytes = await inflate(data.subarray(4 + length));
-    arrays.set(id, decode(header, bytes));
-  }
+/** The header of a parcel. */
+function open(parcel) {
+  const length = new DataView(parcel.buffer, parcel.byteOffset).getUint32(0, true);
+  return { ...JSON.parse(new TextDecoder().decode(parcel.subarray(4, 4 + length))), body: parcel.subarray(4 + length) };
+}
+
+async function receive(parcel) {
+  const { body, ...header } = open(parcel);
+  if (!arrays.has(header.id)) arrays.set(header.id, decode(header, await inflate(body)));
+  const held = new Set([...inbox.values()].map((each) => open(each).id));
   let total = 0;
-  const inUse = new Set(held.values());
-  for (const [name, { values, frames }] of [...arrays].reverse()) {
+  for (const [id, { values, frames }] of [...arrays].reverse()) {
     total += (values?.byteLength ?? 0) + (frames?.byteLength ?? 0);
-    if (total > ROOM && !inUse.has(name)) arrays.delete(name);
+    if (total > ROOM && !held.has(id)) arrays.delete(id);
   }
   for (const viewer of viewers.values()) viewer.adopt();
 }
+
+addEventListener("smoothscope.parcel", ({ detail }) => receive(detail));
+for (const parcel of inbox.values()) receive(parcel); // those that were here before this module
 
 function array(id) {
   const found = arrays.get(id);
@@ -263,6 +266,9 @@ class Figure {
   }
 
   describe(title, note, alt, facts) {
+    const described = JSON.stringify([title, note, alt, facts]);
+    if (described === this.described) return;
+    this.described = described;
     this.title.textContent = title;
     this.note.textContent = note;
     this.canvas.setAttribute("aria-label", alt);
@@ -410,6 +416,19 @@ class Viewer {
     this.pair.hidden = view.mode === "side";
     this.auto.hidden = view.mode !== "blink";
     this.divider.hidden = view.mode !== "swipe";
+    this.compose();
+    const shown = view.mode === "side" ? this.figures : [this.duel];
+    if (!shown.some((figure) => figure.canvas.tabIndex === 0)) shown[0].canvas.tabIndex = 0;
+    this.blink(view.mode === "blink" && (view.blinks ?? !reducedMotion()));
+    this.layout();
+  }
+
+  /** Put the figures into the page: only if they are not there already, because it interrupts whoever drags one. */
+  compose() {
+    const { view, data } = this;
+    const composed = [view.mode === "side", this.figures.length, data.stack, this.scrubber.useful].join();
+    if (composed === this.composed) return;
+    this.composed = composed;
     const cells = [];
     if (view.mode === "side") {
       for (let i = 0; i < this.figures.length; i += data.stack) {
@@ -417,18 +436,16 @@ class Viewer {
       }
     } else cells.push(make("div", { class: "cell" }, this.duel.root));
     if (this.scrubber.useful) cells.push(this.scrubber.root);
-    const inside = this.root.getRootNode().activeElement;
     this.body.replaceChildren(...cells);
-    if (inside && this.body.contains(inside)) inside.focus({ preventScroll: true });
-    const shown = view.mode === "side" ? this.figures : [this.duel];
-    if (!shown.some((figure) => figure.canvas.tabIndex === 0)) shown[0].canvas.tabIndex = 0;
-    if (view.mode === "blink") this.setBlinking(this.blinking || !reducedMotion(), true);
-    else this.setBlinking(false, true);
-    this.layout();
   }
 
-  setBlinking(on, keep = false) {
-    if (!keep || Boolean(on) !== Boolean(this.blinking)) {
+  setBlinking(on) { // by the person's wish
+    this.view.blinks = on;
+    this.blink(on);
+  }
+
+  blink(on) {
+    if (on !== Boolean(this.blinking)) {
       clearInterval(this.blinking);
       this.blinking = on ? setInterval(() => this.flip(), BLINK) : null;
     }
@@ -849,8 +866,10 @@ class Viewer {
         this.setMode("blink");
         this.duel.canvas.focus({ preventScroll: true });
       }
-    } else if (event.key === "Escape" && this.view.mode !== "side" && !this.full) this.setMode("side");
-    else return;
+    } else if (event.key === "Escape" && this.view.mode !== "side" && !this.full) {
+      this.setMode("side");
+      this.canvas.focus({ preventScroll: true });
+    } else return;
     event.preventDefault();
     event.stopPropagation();
   }
@@ -1021,10 +1040,6 @@ class Scrubber {
 }
 
 export default function ({ data, parentElement }) {
-  if (data instanceof Uint8Array) {
-    receive(parentElement, data);
-    return () => held.delete(parentElement);
-  }
   const root = parentElement.querySelector(".viewer");
   let viewer = viewers.get(parentElement);
   if (viewer?.root !== root) {
