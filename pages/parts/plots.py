@@ -44,11 +44,12 @@ SYMBOLS = (
 def embedding(frames: Sequence[Tensor], labels: Tensor, names: Sequence[str], titles: Sequence[str]) -> go.Figure:
     """Points of the plane over time: frames of (n, 2) with labels (n,), one trace a class, one step a frame.
 
-    All frames share one range. titles: one a frame, for the slider; no slider if there is but one.
+    All frames share one range, that of the later ones. titles: one a frame, for the slider; no slider if there is one.
     """
-    every = torch.cat(list(frames))
-    low, high = every.amin(0), every.amax(0)
-    pad = 0.04 * float((high - low).max().clamp_min(1e-6))
+    # The first frames of a training may lie far away from all others; what is outside is reached by zooming out.
+    every = torch.cat(list(frames[len(frames) // 3 :]))
+    low, high = (every.double().quantile(share, 0) for share in (0.005, 0.995))
+    pad = 0.12 * float((high - low).max().clamp_min(1e-6))
 
     def traces(points: Tensor) -> list[go.Scatter]:
         found = []
@@ -76,15 +77,16 @@ def embedding(frames: Sequence[Tensor], labels: Tensor, names: Sequence[str], ti
         figure.update_layout(
             height=560,
             sliders=[{
-                "active": len(frames) - 1, "currentvalue": {"prefix": "after epoch "}, "pad": {"t": 20},
+                "active": len(frames) - 1, "currentvalue": {"prefix": "after epoch "}, "pad": {"t": 28},
+                "x": 0.24, "len": 0.76,
                 "steps": [{"label": t, "method": "animate", "args": [[t], moment]} for t in titles],
             }],
             updatemenus=[{
-                "type": "buttons", "direction": "left", "x": 0, "y": -0.02, "xanchor": "left", "yanchor": "top",
-                "pad": {"t": 84}, "showactive": False,
+                "type": "buttons", "direction": "left", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top",
+                "pad": {"t": 58}, "showactive": False,
                 "buttons": [
-                    {"label": "▶ Play", "method": "animate", "args": [None, play]},
-                    {"label": "❚❚ Pause", "method": "animate", "args": [[None], moment]},
+                    {"label": "▶", "method": "animate", "args": [None, play]},
+                    {"label": "❚❚", "method": "animate", "args": [[None], moment]},
                 ],
             }],
         )  # fmt: skip
