@@ -297,13 +297,15 @@ class Viewer {
     this.build();
     this.resizing = new ResizeObserver(() => this.layout());
     this.resizing.observe(root);
-    this.onFull = () => this.layout();
-    document.addEventListener("fullscreenchange", this.onFull);
+    this.onResize = () => this.layout();
+    document.addEventListener("fullscreenchange", this.onResize);
+    addEventListener("resize", this.onResize);
   }
 
   dispose() {
     this.resizing.disconnect();
-    document.removeEventListener("fullscreenchange", this.onFull);
+    document.removeEventListener("fullscreenchange", this.onResize);
+    removeEventListener("resize", this.onResize);
     clearInterval(this.blinking);
     clearInterval(this.playing);
   }
@@ -499,17 +501,24 @@ class Viewer {
       const room = Math.min(width / data.width, (height ?? Infinity) / data.height) * ratio;
       const empty = rows * columns - cells;
       const found = { columns, rows: rows * data.stack, width, height, scale: whole(room), room, empty };
-      if (!full && (columns === 1 || (room >= 1 && (found.scale * data.width) / ratio >= SMALLEST))) return found;
+      if (!full && (columns === 1 || (room >= 1 && (found.scale * data.width) / ratio >= SMALLEST))) {
+        // A little smaller where that brings all of them into the window.
+        const fits = Math.max((0.8 * innerHeight) / found.rows - this.captions(width), 224);
+        const scale = whole(Math.min(room, (fits / data.height) * ratio));
+        return scale >= 0.75 * found.scale ? { ...found, scale } : found;
+      }
       if (!best || better(found, best) > 0) best = found;
     }
     return best;
   }
 
-  /** CSS pixels that a panel needs beside its canvas: for its title, its note (or two lines, one if long), its facts. */
+  /** CSS pixels that a panel needs beside its canvas: its title, its note (or two lines, one if long), its facts. */
   captions(width) {
     const { panels } = this.data;
     const lines = Math.max(width >= WIDE ? 1 : 2, ...panels.map(({ note }) => note.split("\n").length));
-    return 28 + 19 * lines + 22 * Math.max(...panels.map(({ facts }) => facts.length));
+    const facts = this.full ? Math.max(...panels.map((panel) => panel.facts.length)) : 0;
+    const text = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16; // larger on a projector
+    return (28 + 19 * lines + 22 * facts) * text;
   }
 
   layout() {
