@@ -134,6 +134,7 @@ def test_fool_a_network(open_page):
     network.focus()
     page.keyboard.press("ArrowDown")
     page.get_by_role("option", name=re.compile("EfficientNet-Lite0")).click()
+    page.mouse.move(900, 700)  # where no help is in the way
     expect(titles(page)).to_have_text(["Original", "Magnified original"])
     settled(page)
     iterations = slider(page, "Iterations")
