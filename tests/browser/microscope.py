@@ -1,4 +1,4 @@
-"""A page with nothing but a microscope, whose arrays the tests know. Served by test_viewer.py."""
+"""A page with nothing but a microscope, whose arrays the tests know. Served by test_microscope.py."""
 
 import streamlit as st
 import torch
