@@ -166,7 +166,10 @@ def test_a_killed_run_goes_on_when_the_command_is_given_again(tmp_path):
 def test_ctrl_c_says_how_to_go_on(tmp_path):
     words, environment = command(tmp_path, "--epochs", "500")
     state = tmp_path / "home" / "runs" / "own.safetensors"
-    run = [sys.executable, *words]
+    # As from a terminal: a shell's background job, which the tests may be, hands on that Ctrl-C is to be ignored.
+    code = "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    run = [sys.executable, "-c", code, *words]
     with subprocess.Popen(run, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         until(state.exists, process)
         process.send_signal(signal.SIGINT)
