@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from core import data, models
 from core.attacks import ATTACKS, Attack
@@ -84,7 +84,9 @@ def run_errors(arguments: argparse.Namespace) -> int:
     """Print the test error of each network under each classifier of its loss; returns the exit status."""
     cards = [models.card(name) for name in arguments.models or models.refresh()]
     cards = [card for card in cards if arguments.models or card.dataset in arguments.datasets]
-    table = Table("model", "classifier", "n", "error %", "paper %", "as its logits %", title="Test errors")
+    table = Table(
+        Column("model", no_wrap=True), "classifier", "n", "error %", "paper %", "as its logits %", title="Test errors"
+    )
     console, sets = Console(), {}
     with Progress(console=console) as bar:
         for card in cards:
