@@ -71,13 +71,6 @@ def start(attack: Attack, choice: Choice, seed: int) -> None:
     st.session_state[f"{SCOPE}.running"] = Running(job, attack, choice)
 
 
-def stop() -> None:
-    """Ask the running job to end with what it has."""
-    running: Running | None = st.session_state.get(f"{SCOPE}.running")
-    if running is not None:
-        running.job.stop()
-
-
 @st.fragment(run_every=0.4)
 def watch(running: Running) -> None:
     """Progress of a running attack, redrawn until it ends."""
@@ -152,7 +145,7 @@ if seen is not None:
             start(attack, seen, seed)
             st.rerun()
     else:
-        press.button("Stop", type="primary", icon=":material/stop:", on_click=stop)
+        press.button("Stop", type="primary", icon=":material/stop:", on_click=running.job.stop)
     truth = page.plain(seen.classes[seen.label]) if seen.label >= 0 else "not known, so its answer is attacked"
     answer = page.plain(seen.classes[int(seen.logits.argmax())])
     about.markdown(

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from core.attacks import ATTACKS, Attack, AttackResult
 from core.evaluate import tours
+from core.metrics import radial_power_spectrum
 from core.models import Card, Classifier
-from pages.parts import attacking, choose, duel, forms, links, page, stage, take_home
+from pages.parts import attacking, choose, duel, forms, links, page, plots, stage, take_home
 from pages.parts.attacking import Finished
 from pages.parts.choose import Choice
 from pages.parts.jobs import Busy, Job
@@ -114,13 +115,6 @@ def start(attacks: Sequence[Attack], choice: Choice, seed: int) -> None:
     st.session_state[f"{SCOPE}.running"] = Running(job, tuple(attacks), choice)
 
 
-def stop() -> None:
-    """Ask the running job to end with what it has."""
-    running: Running | None = st.session_state.get(f"{SCOPE}.running")
-    if running is not None:
-        running.job.stop()
-
-
 @st.fragment(run_every=1.0)
 def watch(running: Running) -> None:
     """Progress of a running duel: each column is there when it is done."""
@@ -162,6 +156,14 @@ def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, str] | None = N
     panels, rows = duel.panels(names, results, shown.choice, display, perturbations, norm, best)
     with above:
         viewer(panels, f"{SCOPE}.pictures", columns=duel.MOST + 1, stack=rows, view=SCOPE)
+    if any(bool(result.perturbation.any()) for result in results):
+        spectra = {
+            name: radial_power_spectrum(result.perturbation) for name, result in zip(names, results, strict=False)
+        }
+        st.plotly_chart(
+            plots.spectra(spectra), key=f"{SCOPE}.spectra", config=plots.CONFIG,
+            alt="Energy of each perturbation for each spatial frequency",
+        )  # fmt: skip
     notes = [shown.choice.card.title, *(f"seed {result.seed}" for result in results[:1])]
     if shown.example:
         notes.append(f"a finished example; remake it with: {EXAMPLE['made by']}")
@@ -243,7 +245,7 @@ if seen is not None:
             start(attacks, choice, seed)
             st.rerun()
     else:
-        row.button("Stop", type="primary", icon=":material/stop:", on_click=stop)
+        row.button("Stop", type="primary", icon=":material/stop:", on_click=running.job.stop)
     right.markdown(
         "**One picture, several ways to fool the network.** Above as one sees it, below magnified, where it shows what "
         "each attack did to the flat parts."

@@ -20,6 +20,7 @@ SCOPE = "train"
 # What the page opens a loss with, where it differs from the declared defaults: two dimensions, which can be drawn.
 FIRST_LOSS = {"graph-smoothness": {"dim": 2, "references": 200}}
 FIRST_RECIPE = "ten seconds"
+WIDTHS = [0.125, 0.25, 0.5, 1.0]
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,6 @@ def plan_controls() -> Plan | None:
     if loss is None or recipe is None:
         return None
     return Plan(name, network, dataset, loss, recipe, arguments)
-
-
-WIDTHS = [0.125, 0.25, 0.5, 1.0]
 
 
 def begin(plan: Plan | Path, classes: tuple[str, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 import torch
@@ -25,6 +25,27 @@ def spectrum(frequencies: Tensor, power: Tensor, image: int = 0) -> go.Figure:
     figure.update_layout(
         title={"text": "Energy of the perturbation by frequency", "font": {"size": 14}}, height=230, font_size=14,
         margin={"l": 10, "r": 10, "t": 30, "b": 10}, bargap=0, showlegend=False,
+    )  # fmt: skip
+    return figure
+
+
+def spectra(found: Mapping[str, tuple[Tensor, Tensor]]) -> go.Figure:
+    """Energy by spatial frequency of several perturbations: name -> what `spectrum` takes, of its first image."""
+    figure = go.Figure()
+    dashes = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+    for index, (name, (frequencies, power)) in enumerate(found.items()):
+        total = power[0].sum()
+        if total > 0:
+            figure.add_scatter(
+                x=frequencies.tolist(), y=(100 * power[0] / total).tolist(), name=name, mode="lines",
+                line={"color": CLASSES[index % 10], "width": 3, "dash": dashes[index % 6]},
+                hovertemplate="%{x:.2f} cycles/pixel: %{y:.1f} %",
+            )  # fmt: skip
+    figure.update_xaxes(title="cycles per pixel")
+    figure.update_yaxes(ticksuffix=" %", rangemode="tozero")
+    figure.update_layout(
+        title={"text": "Energy of each perturbation by frequency: smooth ones lie on the left", "font": {"size": 14}},
+        height=260, font_size=14, margin={"l": 10, "r": 10, "t": 30, "b": 10}, showlegend=True,
     )  # fmt: skip
     return figure
 

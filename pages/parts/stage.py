@@ -116,12 +116,13 @@ def underway(image: Tensor, best: Tensor, found: bool, trace: Mapping[str, Tenso
     """An attack that is running: the clean picture (C, H, W), the best so far, their difference, the scalars."""
     r = rounded(best - image)
     gain = fitting_gain(float(r.abs().max()))
-    rough = float(roughness(r[None], 1.0, normalised=True)[0])
+    rough, share = (float(roughness(r[None], 1.0, normalised=n)[0]) for n in (False, True))
     title = "Best so far" if found else "Nearest attempt so far"
     panels = [
         Panel("Original", image),
         Panel(title, quantize(best), note="fools the network" if found else "does not fool the network yet"),
-        Panel("Perturbation", r, 1 / gain, note=f"amplified ×{gain:.3g}, grey is no change; roughness {rough:.3g}"),
+        Panel("Perturbation", r, 1 / gain, note=f"amplified ×{gain:.3g}, grey is no change; "
+              f"Ω {rough:.3g}, Ω / L2² {share:.3g}"),
     ]
     viewer(panels, f"{scope}.underway", columns=4, traces=traces(trace), view=scope)
 
