@@ -136,3 +136,84 @@ def hierarchical_centers(groups: Sequence[int], dim: int, norm: float = 10.0, su
             # A simplex fills the first dimensions; turned round, the last ones.
             centers[labels] += subs.flip(1) if apart else subs
     return centers
+
+
+TAMMES = {
+    5: 90.0, 7: 77.8695421, 8: 74.8584922, 9: 70.5287794, 10: 66.1468220, 11: 63.4349488, 12: 63.4349488,
+    13: 57.1367031, 14: 55.6705700, 24: 43.6907671,
+}  # fmt: skip
+"""Largest possible smallest angle, in degrees, of so many points on the sphere in 3D, where it is proven (Schuette and
+van der Waerden 1951, Danzer 1963, Robinson 1961, Musin and Tarasov 2012 and 2015)."""
+
+
+def best_angle(classes: int, dim: int) -> tuple[float, str] | None:
+    """The largest that the smallest angle of L directions in d dimensions can be, in radians, and whose result it is.
+
+    None where no exact value is known to us.
+    """
+    _check(classes, dim, 1.0)
+    if classes < 2:
+        return None
+    if classes <= dim + 1:
+        return math.acos(-1 / (classes - 1)), "regular simplex"
+    if dim == 2:
+        return 2 * math.pi / classes, "regular polygon"
+    if classes <= 2 * dim:
+        return math.pi / 2, "Rankin's bound"
+    if dim == 3 and classes in TAMMES:
+        return math.radians(TAMMES[classes]), "Tammes' problem"
+    return None
+
+
+def shadow(points: Tensor, groups: Sequence[int] | None = None) -> tuple[Tensor, float]:
+    """A linear shadow of points (L, d) in three dimensions: axes (d, 3), orthonormal, and the share of the squared
+    lengths that it keeps; 1 where it hides nothing.
+
+    Points that fill no more than three dimensions keep their places; coordinates of their own where those suffice.
+    Otherwise the axes are the first three principal directions about the origin. Where more than three directions are
+    equally principal, as in a simplex, the choice among them is free: that in which the points come nearest to a spiral
+    evenly wound round the sphere. Where there are fewer than three dimensions, the last axes are zero.
+
+    groups: the superclass of every point. The principal directions of hierarchical centres show the superclasses alone;
+    then each axis is the diagonal between one of theirs and one of the subclasses'.
+    """
+    if points.ndim != 2 or not points.is_floating_point() or not points.numel() or not bool(points.isfinite().all()):
+        raise ValueError(f"points must be a finite float tensor (L, d); got {tuple(points.shape)} {points.dtype}.")
+    rows = points.double().cpu().numpy()
+    axes = _shadow_axes(rows)
+    kept = float(np.square(rows @ axes).sum()) / max(float(np.square(rows).sum()), 1e-300)
+    if groups is not None and kept < 1 - 1e-9:
+        of_group = np.asarray(groups)
+        means = np.stack([rows[of_group == group].mean(0) for group in groups])
+        supers, subs = _shadow_axes(means), _shadow_axes(rows - means)
+        if np.abs(supers.T @ subs).max() < 1e-6:
+            axes = (supers + subs) / np.maximum(np.linalg.norm(supers + subs, axis=0), 1e-300)
+            kept = float(np.square(rows @ axes).sum() / np.square(rows).sum())
+    return torch.from_numpy(axes).to(points.dtype), min(kept, 1.0)
+
+
+def _shadow_axes(rows: np.ndarray) -> np.ndarray:
+    """(L, d) -> (d, 3): see `shadow`."""
+    d, largest = rows.shape[1], np.abs(rows).max()
+    if d <= 3 or not np.any(np.abs(rows[:, 3:]) > 1e-9 * largest):
+        return np.eye(d, 3)
+    _, lengths, directions = np.linalg.svd(rows, full_matrices=False)
+    axes = np.zeros((d, 3))
+    equal = int((lengths > lengths[0] * (1 - 1e-6)).sum())
+    if equal > 3:
+        flat = rows @ directions[:equal].T / largest
+        _, which = np.unique(flat.round(6), axis=0, return_inverse=True)
+        left, _, right = np.linalg.svd(flat.T @ _spiral(int(which.max()) + 1)[which.ravel()], full_matrices=False)
+        axes[:] = directions[:equal].T @ (left @ right)
+    else:
+        real = int((lengths[:3] > 1e-9 * lengths[0]).sum())
+        axes[:, :real] = directions[:real].T
+    return axes
+
+
+def _spiral(points: int) -> np.ndarray:
+    """(n, 3) unit vectors, nearly evenly spread: steps of the golden angle from pole to pole."""
+    i = np.arange(points) + 0.5
+    height, turn = 1 - 2 * i / points, i * math.pi * (3 - math.sqrt(5))
+    radius = np.sqrt(1 - height**2)
+    return np.stack([radius * np.cos(turn), radius * np.sin(turn), height], 1)

@@ -15,6 +15,7 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("app.py", "Start", ":material/home:"),
     ("pages/1_Attack_lab.py", "Attack lab", ":material/science:"),
     ("pages/2_Compare.py", "Compare", ":material/compare:"),
+    ("pages/6_MMC_centres.py", "MMC centres", ":material/hub:"),
     ("pages/8_Training.py", "Training", ":material/model_training:"),
 )
 """File, label and icon, in the order of the navigation."""

@@ -1,0 +1,105 @@
+"""Points in three dimensions that can be walked around: drag, arrow keys, buttons; several views turn together.
+
+    orbit([Scene("MMC", [Cloud("digit 3", points, colour, "square")], radius=10.0)], key="centres")
+
+A Plotly figure is remounted when it changes, and its 3D camera with it lost; here the camera belongs to the browser's
+window and stays where it was put while sliders move. A canvas without WebGL serves: there are thousands of points at
+most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from torch import Tensor
+
+HERE = Path(__file__).parent
+
+_orbit = st.components.v2.component(
+    "smoothscope.orbit",
+    html='<div class="orbit"></div>',
+    css=(HERE / "orbit.css").read_text(encoding="utf-8"),
+    js=(HERE / "orbit.js").read_text(encoding="utf-8"),
+)
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Points of one colour and one shape.
+
+    points: (n, 3). size: of a marker, in CSS pixels. solid: drawn with an outline, in front of fainter ones.
+    labels: written beside the points. notes: what is said of the point under the cursor (default: the name).
+    """
+
+    name: str
+    points: Tensor
+    colour: str
+    symbol: str = "circle"
+    size: float = 4.0
+    solid: bool = False
+    labels: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    legend: bool = True
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Straight lines from starts (m, 3) to ends (m, 3). strong: in the theme's own colour, and thicker."""
+
+    starts: Tensor
+    ends: Tensor
+    strong: bool = False
+    labels: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One view.
+
+    radius: half the extent of what is shown. sphere: radius of a sphere about the origin, drawn as its outline; 0 none.
+    alt: what a screen reader says.
+    """
+
+    title: str
+    clouds: Sequence[Cloud]
+    radius: float
+    lines: Sequence[Lines] = ()
+    sphere: float = 0.0
+    note: str = ""
+    alt: str = ""
+
+
+def _flat(points: Tensor) -> list[float]:
+    return [round(value, 5) for value in points.detach().double().reshape(-1).tolist()]
+
+
+def _described(scene: Scene) -> dict[str, Any]:
+    for part in scene.clouds:
+        if part.points.ndim != 2 or part.points.shape[1] != 3:
+            raise ValueError(f"points of {part.name!r} must be (n, 3); got {tuple(part.points.shape)}.")
+    return {
+        "title": scene.title, "radius": scene.radius, "sphere": scene.sphere, "note": scene.note,
+        "alt": scene.alt or f"{scene.title}. {scene.note}".strip(),
+        "clouds": [
+            {"name": c.name, "points": _flat(c.points), "colour": c.colour, "symbol": c.symbol, "size": c.size,
+             "solid": c.solid, "labels": list(c.labels), "notes": list(c.notes), "legend": c.legend}
+            for c in scene.clouds
+        ],
+        "lines": [
+            {"starts": _flat(line.starts), "ends": _flat(line.ends), "strong": line.strong, "labels": list(line.labels)}
+            for line in scene.lines
+        ],
+    }  # fmt: skip
+
+
+def orbit(scenes: Sequence[Scene], key: str, height: int = 460) -> None:
+    """Draw `scenes` side by side (below each other where the window is narrow), all seen from one direction.
+
+    key: of the element, stable from run to run; the camera is kept under it for as long as the browser's window is
+    open. height: of a view at most, in CSS pixels.
+    """
+    _orbit(data={"view": key, "height": height, "scenes": [_described(scene) for scene in scenes]}, key=key)
