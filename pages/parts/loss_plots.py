@@ -1,0 +1,322 @@
+"""The charts of the Graph loss page."""
+
+from __future__ import annotations
+
+import html
+import itertools
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+import torch
+from plotly.subplots import make_subplots
+from torch import Tensor
+
+from core.evaluate.graph_figures import Series
+from core.losses.playground import Motion
+from pages.parts.pictures import data_url
+from pages.parts.playground import Seen
+from pages.parts.plots import BLUE, CLASSES, ORANGE, SYMBOLS
+
+WARNING = "#dc143c"
+"""Edges between classes: what the loss punishes."""
+GREY = "#8a8a8a"
+STEPS = 8
+"""Degrees of opacity that edges are drawn in."""
+FAINTEST = 0.02
+"""Edges below this opacity are left out."""
+HOVERED = 400
+"""Punished edges, the strongest, that say their weight on hover."""
+_FONT = {"font_size": 15, "margin": {"l": 8, "r": 8, "t": 8, "b": 8}}
+
+
+def _lines(points: Tensor, pairs: Tensor) -> tuple[list[float | None], list[float | None]]:
+    """Coordinates of line pieces for pairs (m, 2) of points (n, 2), each followed by a break."""
+    ends = torch.cat([points[pairs], torch.full((len(pairs), 1, 2), torch.nan)], 1).reshape(-1, 2)
+    x, y = ([None if v != v else round(v, 4) for v in column.tolist()] for column in ends.T)
+    return x, y
+
+
+def opacities(of: Seen, temperature: float) -> Tensor:
+    """(n, n) how strongly each edge is drawn: (weight / largest weight)^(1/T)."""
+    largest = of.weights.max().clamp_min(torch.finfo(of.weights.dtype).tiny)
+    return (of.weights / largest) ** (1 / temperature)
+
+
+def graph(
+    points: Tensor,
+    labels: Tensor,
+    classes: Sequence[str],
+    indices: Tensor,
+    of: Seen,
+    temperature: float,
+    vertex: int | None = None,
+) -> go.Figure:
+    """The similarity graph of n images at points (n, 2): edges between classes in the warning colour.
+
+    indices: (n,) the images' places in the test split, for hover and selection. vertex: the one that was picked; the
+    edges of all others are left out.
+    """
+    strength = opacities(of, temperature)
+    drawn = (strength >= FAINTEST).triu(1) & (of.weights > 0)
+    if vertex is not None:
+        only = torch.zeros_like(drawn)
+        only[vertex] = only[:, vertex] = True
+        drawn &= only
+    figure = go.Figure()
+    degree = (strength * STEPS).ceil().clamp(1, STEPS).int()
+    for kind, mask, colour, most in (
+        ("same class", drawn & ~of.punished, GREY, 0.35), ("between classes", drawn & of.punished, WARNING, 0.95)
+    ):  # fmt: skip
+        for step in range(1, STEPS + 1):
+            pairs = (mask & (degree == step)).nonzero()
+            if len(pairs):
+                x, y = _lines(points, pairs)
+                share = step / STEPS
+                figure.add_scatter(
+                    x=x, y=y, mode="lines", hoverinfo="skip", showlegend=False, name=kind, opacity=most * share,
+                    line={"color": colour, "width": 0.6 + (2.6 if colour == WARNING else 0.8) * share},
+                )  # fmt: skip
+    pairs = (drawn & of.punished).nonzero()
+    values, order = of.weights[pairs[:, 0], pairs[:, 1]].sort(descending=True)
+    pairs, values = pairs[order[:HOVERED]], values[:HOVERED]
+    if len(pairs):
+        middle = points[pairs].mean(1)
+        figure.add_scatter(
+            x=middle[:, 0].tolist(), y=middle[:, 1].tolist(), mode="markers", showlegend=False, name="weights",
+            marker={"size": 9, "opacity": 0}, customdata=[None] * len(pairs),
+            text=[f"{html.escape(classes[int(labels[i])])} – {html.escape(classes[int(labels[j])])}: weight {w:.3g}"
+                  for (i, j), w in zip(pairs.tolist(), values.tolist(), strict=True)],
+            hovertemplate="%{text}<extra></extra>",
+        )  # fmt: skip
+    push = (of.weights * of.punished).sum(1)
+    for index, name in enumerate(classes):
+        mine = (labels == index).nonzero()[:, 0]
+        if len(mine):
+            figure.add_scatter(
+                x=points[mine, 0].tolist(), y=points[mine, 1].tolist(), mode="markers", name=str(name),
+                marker={"size": 11, "color": CLASSES[index % 10], "symbol": SYMBOLS[index % 10],
+                        "line": {"width": 1, "color": "rgba(160,160,160,0.9)"}},
+                customdata=[[int(i)] for i in indices[mine]], selected={"marker": {"opacity": 1}},
+                unselected={"marker": {"opacity": 1}},
+                text=[f"test image {int(i)}: its edges to other classes weigh {p:.3g}"
+                      for i, p in zip(indices[mine], push[mine].tolist(), strict=True)],
+                hovertemplate="%{text}",
+            )  # fmt: skip
+    if vertex is not None:
+        figure.add_scatter(
+            x=[float(points[vertex, 0])], y=[float(points[vertex, 1])], mode="markers", hoverinfo="skip",
+            showlegend=False, marker={"size": 24, "symbol": "circle-open", "color": WARNING, "line": {"width": 3}},
+        )  # fmt: skip
+    low, high = points.amin(0), points.amax(0)
+    pad = 0.06 * float((high - low).max().clamp_min(1e-6))
+    figure.update_xaxes(
+        range=[float(low[0]) - pad, float(high[0]) + pad], zeroline=False, showgrid=False, showticklabels=False
+    )
+    figure.update_yaxes(
+        range=[float(low[1]) - pad, float(high[1]) + pad], zeroline=False, showgrid=False, showticklabels=False,
+        scaleanchor="x", scaleratio=1,
+    )  # fmt: skip
+    figure.update_layout(
+        height=560, uirevision="graph", clickmode="event+select", dragmode="pan",
+        legend={"itemsizing": "constant", "title": "", "orientation": "h", "y": -0.02, "itemclick": False}, **_FONT,
+    )  # fmt: skip
+    return figure
+
+
+def signals(of: Seen, classes: Sequence[str]) -> go.Figure:
+    """s_c^T L s_c of every class as bars; their sum is the loss."""
+    values = of.signals.tolist()
+    figure = go.Figure(go.Bar(
+        x=values, y=[str(name) for name in classes], orientation="h",
+        marker={"color": [CLASSES[i % 10] for i in range(len(classes))], "line": {"width": 1, "color": GREY}},
+        text=[f"{v:.3g}" for v in values], textposition="auto", cliponaxis=False,
+        hovertemplate="%{y}: %{x:.4g}<extra></extra>",
+    ))  # fmt: skip
+    figure.update_yaxes(autorange="reversed", title="", type="category", tickfont={"size": 15})
+    figure.update_xaxes(title="edge weight that leaves the class", rangemode="tozero")
+    figure.update_layout(height=90 + 25 * len(classes), bargap=0.25, uirevision="signals", **_FONT)
+    return figure
+
+
+def weights(of: Seen, labels: Tensor, classes: Sequence[str]) -> go.Figure:
+    """The weight matrix sorted by class: what the loss punishes lies outside the blocks of the diagonal."""
+    order = labels.argsort(stable=True)
+    found, named = of.weights[order][:, order], labels[order]
+    edges = [0, *((named.diff() > 0).nonzero()[:, 0] + 1).tolist(), len(named)]
+    middles = [(a + b - 1) / 2 for a, b in itertools.pairwise(edges)]
+    names = [str(classes[int(named[a])]) for a in edges[:-1]]
+    figure = go.Figure(go.Heatmap(
+        z=[[round(v, 5) for v in row] for row in found.tolist()], colorscale="Magma", zmin=0,
+        colorbar={"title": {"text": "weight"}, "thickness": 14},
+        hovertemplate="weight %{z:.3g}<extra></extra>",
+    ))  # fmt: skip
+    for edge in edges[1:-1]:
+        figure.add_hline(edge - 0.5, line={"color": "rgba(255,255,255,0.55)", "width": 1})
+        figure.add_vline(edge - 0.5, line={"color": "rgba(255,255,255,0.55)", "width": 1})
+    figure.update_xaxes(tickvals=middles, ticktext=names, showgrid=False, constrain="domain")
+    figure.update_yaxes(
+        tickvals=middles, ticktext=names, autorange="reversed", showgrid=False, scaleanchor="x", constrain="domain"
+    )
+    figure.update_layout(height=460, uirevision="weights", **_FONT)
+    return figure
+
+
+def over_training(epochs: Sequence[int], losses: Sequence[float], now: int) -> go.Figure:
+    """The loss of one batch after every epoch; the one that is looked at is marked."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=list(epochs), y=list(losses), mode="lines", line={"color": ORANGE, "width": 3}, showlegend=False,
+        hovertemplate="after epoch %{x}: %{y:.4g}<extra></extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[now], y=[losses[list(epochs).index(now)]], mode="markers", showlegend=False, hoverinfo="skip",
+        marker={"size": 13, "color": WARNING},
+    )  # fmt: skip
+    figure.update_xaxes(title="epoch", zeroline=False)
+    figure.update_yaxes(title="loss", rangemode="tozero")
+    figure.update_layout(height=190, uirevision="over", **_FONT)
+    return figure
+
+
+def pairs(images: Tensor, labels: Tensor, classes: Sequence[str], found: Sequence[tuple[int, int, float]]) -> str:
+    """HTML: the two images of each punished pair (i, j, weight) beside each other."""
+    cells = []
+    for i, j, weight in found:
+        gap = images.new_ones(*images.shape[1:3], 2)
+        both = data_url(torch.cat([images[i], gap, images[j]], 2))
+        names = f"{html.escape(classes[int(labels[i])])} – {html.escape(classes[int(labels[j])])}"
+        cells.append(
+            f'<figure><img alt="{names}, weight {weight:.3f}" src="{both}" style="width:100%"><span class="ss-note">'
+            f"<b>{names}</b> {weight:.3f}</span></figure>"
+        )
+    style = "grid-template-columns: repeat(auto-fill, minmax(122px, 1fr)); max-width: 1180px"
+    return f'<div class="ss-grid" style="{style}">{"".join(cells)}</div>'
+
+
+def motions(found: Mapping[str, Motion], labels: Tensor, classes: Sequence[str]) -> go.Figure:
+    """Points moved by one or several losses, side by side, played in the browser: title -> motion of n points.
+
+    All motions have the same steps. In the plane each panel has one range, which holds every moment of the last two
+    thirds.
+    """
+    flat = next(iter(found.values())).positions.shape[-1] == 2
+    kind = "xy" if flat else "scene"
+    titles = [title.split(" (")[0] for title in found]
+    figure = make_subplots(
+        1, len(found), subplot_titles=titles, specs=[[{"type": kind}] * len(found)], horizontal_spacing=0.03
+    )
+    steps = next(iter(found.values())).steps
+    for column, motion in enumerate(found.values(), 1):
+        figure.add_traces(
+            _panel(motion, len(steps) - 1, labels, classes, column == 1), rows=1, cols=column
+        )  # fmt: skip
+        every = motion.positions[len(steps) // 3 :].flatten(0, 1)
+        reach = 1.08 * float(every.abs().amax())
+        if flat:
+            figure.update_xaxes(range=[-reach, reach], zeroline=False, showticklabels=False, col=column)
+            figure.update_yaxes(range=[-reach, reach], zeroline=False, showticklabels=False, col=column,
+                                scaleanchor=f"x{column if column > 1 else ''}", constrain="domain")  # fmt: skip
+        else:
+            axis = {"range": [-reach, reach], "showticklabels": False, "title": ""}
+            figure.update_scenes(xaxis=axis, yaxis=axis, zaxis=axis, aspectmode="cube", col=column)
+    figure.frames = [
+        go.Frame(
+            data=[trace for motion in found.values() for trace in _panel(motion, t, labels, classes, False)],
+            name=str(step), traces=list(range(len(figure.data))),
+        ) for t, step in enumerate(steps)
+    ]  # fmt: skip
+    moment = {"mode": "immediate", "frame": {"duration": 0, "redraw": not flat}, "transition": {"duration": 0}}
+    play = {"fromcurrent": True, "frame": {"duration": 60, "redraw": not flat}, "transition": {"duration": 0}}
+    figure.update_annotations(font_size=17)
+    figure.update_layout(
+        height=560, uirevision="motions", font_size=15, margin={"l": 4, "r": 4, "t": 34, "b": 4},
+        legend={"itemsizing": "constant", "orientation": "h", "y": -0.28, "title": ""},
+        sliders=[{
+            "active": len(steps) - 1, "currentvalue": {"prefix": "after step "}, "pad": {"t": 8}, "x": 0.16,
+            "len": 0.84, "steps": [{"label": str(s), "method": "animate", "args": [[str(s)], moment]} for s in steps],
+        }],
+        updatemenus=[{
+            "type": "buttons", "direction": "left", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top",
+            "pad": {"t": 34}, "showactive": False, "font": {"size": 18},
+            "buttons": [
+                {"label": "▶", "method": "animate", "args": [None, play]},
+                {"label": "❚❚", "method": "animate", "args": [[None], moment]},
+            ],
+        }],
+    )  # fmt: skip
+    return figure
+
+
+def _panel(motion: Motion, t: int, labels: Tensor, classes: Sequence[str], legend: bool) -> list[go.Scatter]:
+    """The traces of one loss at one moment: one a class, and the head's centres."""
+    flat = motion.positions.shape[-1] == 2
+    cls, symbols = (go.Scatter, SYMBOLS) if flat else (go.Scatter3d, ("circle", "square", "diamond", "cross", "x"))
+    found = []
+    for index, name in enumerate(classes):
+        place = motion.positions[t, labels == index]
+        found.append(cls(
+            **_coordinates(place), mode="markers", name=str(name), legendgroup=str(name), showlegend=legend,
+            hoverinfo="name", marker={
+                "size": 7 if flat else 4, "color": CLASSES[index % 10], "symbol": symbols[index % len(symbols)],
+                "opacity": 0.85,
+            },
+        ))  # fmt: skip
+    if motion.centers is not None:
+        found.append(cls(
+            **_coordinates(motion.centers[t]), mode="markers", name="centre", showlegend=False, hoverinfo="name",
+            marker={"size": 15 if flat else 7, "symbol": "circle-open",
+                    "color": [CLASSES[i % 10] for i in range(len(motion.centers[t]))], "line": {"width": 2}},
+        ))  # fmt: skip
+    return found
+
+
+def _coordinates(points: Tensor) -> dict[str, list[float]]:
+    return {axis: [round(v, 3) for v in points[:, i].tolist()] for i, axis in zip(range(points.shape[1]), "xyz")}  # noqa: B905
+
+
+def falling(found: Mapping[str, Motion]) -> go.Figure:
+    """Each motion's loss by step, relative to where it began."""
+    figure = go.Figure()
+    dashes = ("solid", "dash", "dot", "dashdot")
+    for index, (title, motion) in enumerate(found.items()):
+        start = motion.losses[0].abs().clamp_min(1e-12)
+        figure.add_scatter(
+            x=list(motion.steps), y=(100 * motion.losses / start).tolist(), name=title.split(" (")[0], mode="lines",
+            line={"color": CLASSES[index % 10], "width": 3, "dash": dashes[index % 4]},
+            customdata=motion.losses.tolist(), hovertemplate="step %{x}: loss %{customdata:.4g}",
+        )  # fmt: skip
+    figure.update_xaxes(title="step", zeroline=False)
+    figure.update_yaxes(title="loss, % of its start", rangemode="tozero")
+    figure.update_layout(height=260, uirevision="falling", showlegend=True,
+                         legend={"orientation": "h", "y": 1.2, "title": ""}, **_FONT)  # fmt: skip
+    return figure
+
+
+def accuracy(near: Series, own: Series, base: Series, label: str, span: tuple[float, float]) -> go.Figure:
+    """Accuracy against one parameter: 10-NN and the head's own, mean with smallest and largest; cross-entropy's too.
+
+    label: of the horizontal axis. span: of the vertical one, 0 to 1.
+    """
+    figure = go.Figure()
+    stops = ["all" if value is None else f"{value:g}" for value in near.values]
+    for series, name, colour, symbol, dash in (
+        (near, "10-NN", BLUE, "circle", "solid"), (own, "argmax of the kernel head", ORANGE, "square", "dot")
+    ):  # fmt: skip
+        mean = torch.tensor(series.mean)
+        figure.add_scatter(
+            x=stops, y=(100 * mean).tolist(), name=name, mode="lines+markers",
+            line={"color": colour, "width": 3, "dash": dash}, marker={"size": 10, "symbol": symbol},
+            error_y={"type": "data", "symmetric": False, "array": (100 * (torch.tensor(series.high) - mean)).tolist(),
+                     "arrayminus": (100 * (mean - torch.tensor(series.low))).tolist(), "thickness": 1.5, "width": 5},
+            hovertemplate="%{x}: %{y:.2f} %",
+        )  # fmt: skip
+    if base.mean:
+        figure.add_scatter(
+            x=stops, y=[100 * base.mean[0]] * len(stops), name="cross-entropy", mode="lines",
+            line={"color": GREY, "width": 2, "dash": "dash"}, hovertemplate="cross-entropy: %{y:.2f} %<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title=label, type="category")
+    figure.update_yaxes(range=[100 * span[0], 100 * span[1]], ticksuffix=" %")
+    figure.update_layout(height=330, uirevision=label, showlegend=True,
+                         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "title": ""}, **_FONT)  # fmt: skip
+    return figure
