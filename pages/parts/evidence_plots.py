@@ -1,0 +1,239 @@
+"""Charts of what distance to a centre tells: histograms of two scores, AUROC, sweeps, accuracy under attack, moves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import torch
+from torch import Tensor
+
+from pages.parts.plots import BLUE, GREEN, ORANGE, PURPLE, RED
+
+BINS = 40
+_GREY = "#7f7f7f"
+
+
+def _style(figure: go.Figure, height: int, key: str, **layout: Any) -> go.Figure:
+    figure.update_layout(
+        height=height, font_size=15, margin={"l": 8, "r": 12, "t": 36, "b": 8}, uirevision=key,
+        legend={"orientation": "h", "y": 1.02, "x": 0, "yanchor": "bottom", "title": ""}, **layout,
+    )  # fmt: skip
+    return figure
+
+
+def nines_ticks(largest: float) -> tuple[list[float], list[str]]:
+    """Ticks of an axis of -log10(1 - p): probabilities while they can be read, then what is missing to 1."""
+    readable = {0: "0", 1: "90 %", 2: "99 %", 3: "99.9 %"}
+    last = max(3, math.ceil(largest))
+    step = max(1, math.ceil((last - 3) / 5))
+    far = list(range(3 + step, last + 1, step))
+    return [*map(float, readable), *map(float, far)], [*readable.values(), *(f"1−10<sup>−{v}</sup>" for v in far)]
+
+
+def distance_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
+    """Ticks of an axis of -log10(squared distance), written as the negative squared distances they stand for."""
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    return [float(p) for p in powers], [f"−{10.0**-p:g}" for p in powers]
+
+
+def histogram(
+    inside: Tensor, outside: Tensor, chosen: float, titles: tuple[str, str, str], ticks: tuple[list[float], list[str]],
+    axis: str, key: str,
+) -> go.Figure:  # fmt: skip
+    """How a score is spread over the test set and over images of no class, and where one image falls.
+
+    inside (N,), outside (M,), chosen: the score on the axis as it is drawn, larger for surer. titles: of the test set,
+    of the others, of the image.
+    """
+    every = torch.cat([inside, outside, torch.tensor([chosen], dtype=inside.dtype)])
+    edges = np.linspace(float(every.min()), float(every.max()) + 1e-9, BINS + 1)
+    centres, width = (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0]
+    figure = go.Figure()
+    for values, title, colour, pattern in ((inside, titles[0], BLUE, ""), (outside, titles[1], ORANGE, "/")):
+        counts, _ = np.histogram(values.numpy(), edges)
+        figure.add_bar(
+            x=centres, y=100 * counts / len(values), width=width, name=title, opacity=0.72,
+            marker={"color": colour, "line": {"width": 0}, "pattern": {"shape": pattern, "size": 6}},
+            hovertemplate="%{y:.1f} % of the images<extra></extra>",
+        )  # fmt: skip
+    figure.add_vline(x=chosen, line={"color": RED, "width": 4, "dash": "dot"})
+    right = chosen > (edges[0] + edges[-1]) / 2
+    figure.add_annotation(
+        x=chosen, y=0.97, yref="paper", text=f"<b>{titles[2]}</b>", showarrow=False, font={"color": RED, "size": 16},
+        xanchor="right" if right else "left", xshift=-6 if right else 6,
+    )  # fmt: skip
+    keep = [i for i, v in enumerate(ticks[0]) if edges[0] - width <= v <= edges[-1] + width]
+    figure.update_xaxes(
+        title=axis, tickvals=[ticks[0][i] for i in keep], ticktext=[ticks[1][i] for i in keep], zeroline=False
+    )
+    figure.update_yaxes(ticksuffix=" %", title="")
+    return _style(figure, 300, key, barmode="overlay", bargap=0)
+
+
+def areas(rows: Sequence[tuple[str, str, float, float]], key: str) -> go.Figure:
+    """AUROC with its standard error: (set, score, area, error), one line a set, one marker a score."""
+    figure = go.Figure()
+    looks = ((ORANGE, "circle"), (BLUE, "diamond"), (_GREY, "x"))
+    for index, name in enumerate(dict.fromkeys(row[1] for row in rows)):
+        mine = [row for row in rows if row[1] == name]
+        colour, symbol = looks[index % len(looks)]
+        figure.add_scatter(
+            x=[row[2] for row in mine], y=[row[0] for row in mine], mode="markers", name=name,
+            marker={"color": colour, "symbol": symbol, "size": 14},
+            error_x={"array": [2 * row[3] for row in mine], "thickness": 2, "color": colour},
+            hovertemplate="%{y}: %{x:.4f}<extra>" + name + "</extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title="AUROC: 1 tells them apart always, 0.5 never", range=[
+        min(0.9, min(row[2] - 3 * row[3] for row in rows) - 0.01), 1.003
+    ])  # fmt: skip
+    figure.update_yaxes(autorange="reversed", title="")
+    return _style(figure, 130 + 46 * len({row[0] for row in rows}), key)
+
+
+def ratios(found: Mapping[str, Tensor], factor: float, key: str) -> go.Figure:
+    """How many times the runner-up exceeds the next, by network, on a logarithmic axis, and the factor asked for."""
+    figure = go.Figure()
+    logs = {name: values.clamp(max=1e12).log10() for name, values in found.items()}
+    edges = np.linspace(0, max(float(v.max()) for v in logs.values()) + 1e-9, BINS + 1)
+    looks = ((ORANGE, "solid"), (BLUE, "dash"))
+    for (name, values), (colour, dash) in zip(logs.items(), looks, strict=False):
+        counts, _ = np.histogram(values.numpy(), edges)
+        figure.add_scatter(
+            x=(edges[1:] + edges[:-1]) / 2, y=100 * counts / len(values), mode="lines", name=name,
+            line={"color": colour, "width": 3, "dash": dash, "shape": "hvh"},
+            hovertemplate="%{y:.1f} %<extra></extra>",
+        )  # fmt: skip
+    figure.add_vrect(x0=0, x1=math.log10(factor), fillcolor=RED, opacity=0.15, line_width=0)
+    figure.add_annotation(
+        x=math.log10(factor), y=0.97, yref="paper", xanchor="left", xshift=6, showarrow=False,
+        text=f"left of here: less than {factor:g} times", font={"color": RED, "size": 15},
+    )  # fmt: skip
+    powers = range(int(edges[-1]) + 1)
+    step = max(1, len(powers) // 6)
+    figure.update_xaxes(
+        title="runner-up over the next, exp h₂ / exp h₃", tickvals=list(powers[::step]),
+        ticktext=[f"10<sup>{p}</sup>" if p else "1" for p in powers[::step]], zeroline=False,
+    )  # fmt: skip
+    figure.update_yaxes(ticksuffix=" %", rangemode="tozero")
+    return _style(figure, 320, key)
+
+
+def missing(found: Mapping[str, Tensor], key: str) -> go.Figure:
+    """What is left out of log sum exp when only the largest 1, 2, ... other logits are kept: (N, terms) by network."""
+    figure = go.Figure()
+    for (name, values), colour in zip(found.items(), (ORANGE, BLUE), strict=False):
+        terms = list(range(1, values.shape[1] + 1))
+        for share, dash, symbol in ((0.95, "solid", "circle"), (0.5, "dot", "diamond")):
+            figure.add_scatter(
+                x=terms, y=values.quantile(share, 0).clamp_min(1e-6).tolist(), mode="lines+markers",
+                name=f"{name}, {'95 % of images are below' if share > 0.5 else 'median'}",
+                line={"color": colour, "width": 3, "dash": dash}, marker={"symbol": symbol, "size": 9},
+                hovertemplate="%{x} terms: %{y:.3g}<extra></extra>",
+            )  # fmt: skip
+    figure.update_xaxes(title="logits kept in the sum", dtick=1)
+    figure.update_yaxes(title="error of the logarithm", type="log", exponentformat="power", dtick=1)
+    _style(figure, 320, key)
+    return figure.update_layout(margin={"t": 76})
+
+
+def sweep(ours: Mapping[float, tuple[float, float]], paper: Mapping[float, float], key: str) -> go.Figure:
+    """Accuracy in % against C_MM: mean and standard deviation over seeds, beside the report's."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=list(ours), y=[mean for mean, _ in ours.values()], name="ours, MNIST", mode="lines+markers",
+        error_y={"array": [deviation for _, deviation in ours.values()], "thickness": 2, "width": 6},
+        line={"color": BLUE, "width": 3}, marker={"size": 12}, hovertemplate="C_MM %{x}: %{y:.2f} %<extra></extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=list(paper), y=[100 * value for value in paper.values()], name="report, CIFAR-10", mode="lines+markers",
+        line={"color": ORANGE, "width": 2, "dash": "dot"}, marker={"size": 11, "symbol": "diamond-open"},
+        hovertemplate="C_MM %{x}: %{y:.2f} %<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(title="norm of the centres, C_MM", type="log", tickvals=list(ours), ticktext=[
+        f"{value:g}" for value in ours
+    ])  # fmt: skip
+    figure.update_yaxes(ticksuffix=" %", range=[0, 103], title="")
+    return _style(figure, 330, key)
+
+
+def accuracies(
+    titles: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[int, int], tuple[float, float, int]], key: str
+) -> go.Figure:
+    """Accuracy under attack, attacks down and networks across: (row, column) -> (accuracy, error, n), shares."""
+    z = [[None] * len(columns) for _ in titles]
+    text = [[""] * len(columns) for _ in titles]
+    for (row, column), (value, error, _) in cells.items():
+        z[row][column] = 100 * value  # type: ignore[call-overload]
+        text[row][column] = f"{100 * value:.0f} ± {100 * error:.0f} %"
+    notes = [[str(cells[i, j][2]) if (i, j) in cells else "" for j in range(len(columns))] for i in range(len(titles))]
+    figure = go.Figure(go.Heatmap(
+        z=z, x=list(columns), y=list(titles), text=text, texttemplate="%{text}", customdata=notes, zmin=0, zmax=100,
+        colorscale=[[0, "#b2452a"], [0.5, "#f3d9a4"], [1, "#3f8fc0"]], showscale=False, xgap=2, ygap=2,
+        textfont={"size": 15, "color": "#10181a"}, hoverongaps=False,
+        hovertemplate="%{y}<br>%{x}<br>%{text} of %{customdata} images<extra></extra>",
+    ))  # fmt: skip
+    figure.update_yaxes(autorange="reversed", title="", ticksuffix="  ")
+    figure.update_xaxes(side="top", title="")
+    _style(figure, 70 + 31 * len(titles), key)
+    return figure.update_layout(margin={"t": 10})
+
+
+def moved(rows: Tensor, right: Sequence[bool], title: str, reach: float, key: str) -> go.Figure:
+    """Where an attack pushes features: (n, 4) distance to the own centre and to the nearest other, before and after.
+
+    right: whether the network still names the image rightly. reach: of both axes.
+    """
+    figure = go.Figure()
+    figure.add_scatter(x=[0, reach], y=[0, reach], mode="lines", name="equally far", hoverinfo="skip",
+                       line={"color": _GREY, "width": 2, "dash": "dash"})  # fmt: skip
+    lines_x: list[float | None] = []
+    lines_y: list[float | None] = []
+    for own, other, own_after, other_after in rows.tolist():
+        lines_x += [own, own_after, None]
+        lines_y += [other, other_after, None]
+    figure.add_scatter(x=lines_x, y=lines_y, mode="lines", hoverinfo="skip", showlegend=False,
+                       line={"color": "rgba(127,127,127,0.55)", "width": 1.5})  # fmt: skip
+    figure.add_scatter(x=rows[:, 0].tolist(), y=rows[:, 1].tolist(), mode="markers", name="before",
+                       marker={"color": GREEN, "symbol": "circle-open", "size": 9, "line": {"width": 2}},
+                       hovertemplate="own %{x:.2f}, other %{y:.2f}<extra>before</extra>")  # fmt: skip
+    kept = torch.tensor(right, dtype=torch.bool)
+    for mask, name, colour, symbol in (
+        (kept, "after, still right", BLUE, "circle"),
+        (~kept, "after, fooled", RED, "x"),
+    ):
+        mine = rows[mask]
+        figure.add_scatter(x=mine[:, 2].tolist(), y=mine[:, 3].tolist(), mode="markers", name=name,
+                           marker={"color": colour, "symbol": symbol, "size": 10, "opacity": 0.9},
+                           hovertemplate="own %{x:.2f}, other %{y:.2f}<extra>" + name + "</extra>")  # fmt: skip
+    figure.update_xaxes(title="distance to the own centre", range=[0, reach], zeroline=False)
+    figure.update_yaxes(title="to the nearest other", range=[0, reach], zeroline=False)
+    _style(figure, 400, key, title={"text": title, "font": {"size": 16}, "y": 0.99, "yanchor": "top"})
+    return figure.update_layout(margin={"t": 84})
+
+
+def costs(rows: Sequence[tuple[str, Sequence[float], float | None]], key: str) -> go.Figure:
+    """Training time of MMC over cross-entropy: (what, ratios of the rounds, the report's ratio)."""
+    figure = go.Figure()
+    names = [name for name, _, _ in rows]
+    middle = [float(np.median(values)) for _, values, _ in rows]
+    figure.add_scatter(
+        x=middle, y=names, mode="markers", name="ours: median and range of the rounds",
+        marker={"color": BLUE, "size": 14, "symbol": "diamond"},
+        error_x={"type": "data", "symmetric": False, "thickness": 2,
+                 "array": [max(values) - m for (_, values, _), m in zip(rows, middle, strict=True)],
+                 "arrayminus": [m - min(values) for (_, values, _), m in zip(rows, middle, strict=True)]},
+        hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[paper for _, _, paper in rows], y=names, mode="markers", name="report",
+        marker={"color": PURPLE, "size": 13, "symbol": "circle-open", "line": {"width": 3}},
+        hovertemplate="%{y}: %{x:.3f}<extra>report</extra>",
+    )  # fmt: skip
+    figure.add_vline(x=1, line={"color": _GREY, "width": 2, "dash": "dash"})
+    figure.update_xaxes(title="time of a step with MMC over the same with cross-entropy")
+    figure.update_yaxes(autorange="reversed", title="")
+    return _style(figure, 150 + 46 * len(rows), key)
