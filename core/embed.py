@@ -1,12 +1,119 @@
-"""Features of many dimensions as points of the plane."""
+"""Features of many dimensions as points of the plane: for the eye, with a score that says how much to believe it.
+
+spaces = [Space(features, labels, centers), ...]     # one for each network, of the same images
+maps = fitted(PROJECTIONS["linear"](), spaces)       # one Map for each
+distortion(maps[0].points[-1], features[-1])
+"""
 
 from __future__ import annotations
 
+import abc
+import warnings
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from core.models.heads import distances
+from core.params import Parameters, parameter
 
-def shared_frame(features: Tensor) -> tuple[Tensor, Tensor]:
+Frame = tuple[Tensor, Tensor]
+"""Mean (d,) and axes (d, 2) of a linear map to the plane."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """The features of one network at moments of its training.
+
+    features: (E, n, d), the last ones those of the finished network; labels: (n,); centers: (K, d) where the network
+    has some that its loss draws features to.
+    """
+
+    features: Tensor
+    labels: Tensor
+    centers: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.features.ndim != 3 or not self.features.numel() or not bool(self.features.isfinite().all()):
+            raise ValueError(f"features must be finite, (E, n, d), none empty; got {tuple(self.features.shape)}.")
+        if self.labels.shape != self.features.shape[1:2]:
+            raise ValueError(f"labels must be {self.features.shape[1]}, one per row; got {tuple(self.labels.shape)}.")
+
+    @property
+    def dim(self) -> int:
+        return self.features.shape[2]
+
+
+@dataclass(frozen=True)
+class Map:
+    """A space drawn in the plane.
+
+    moments: the rows of the space's features that are drawn, rising, the last one among them; points: (M, n, 2).
+    frame: of a linear map. note: one sentence on what the map is, with its numbers.
+    """
+
+    moments: tuple[int, ...]
+    points: Tensor
+    note: str
+    frame: Frame | None = None
+    known: Tensor | None = None
+    """(n, d) the features of the last moment, by which a map that is not linear places others."""
+
+    def place(self, z: Tensor) -> Tensor:
+        """Where features (m, d) of the same network lie: (m, 2).
+
+        A linear map says. In another one, at the mean of their 5 nearest neighbours' points at the last moment,
+        weighted by one over the distance.
+        """
+        if self.frame is not None:
+            return project(z, self.frame)
+        assert self.known is not None
+        distance, rows = distances(z.float(), self.known.float()).topk(min(5, len(self.known)), largest=False)
+        weight = 1 / distance.clamp_min(1e-9)
+        return (self.points[-1][rows] * (weight / weight.sum(1, keepdim=True))[..., None]).sum(1)
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """How faithful a map is. Both are 1 where nothing is lost."""
+
+    trustworthiness: float
+    """Whether the 10 nearest neighbours in the map are near in the space as well (Venna and Kaski 2001)."""
+    variance: float
+    """Share of the features' variance that a linear function of the two coordinates gives back."""
+    n: int
+    """Rows that it was measured on."""
+
+
+MEASURED = 1000
+"""Rows on which a distortion is measured: all pairs of them are compared."""
+
+
+def distortion(points: Tensor, features: Tensor) -> Distortion:
+    """How faithfully points (n, 2) show features (n, d); on MEASURED of them, evenly spaced, where there are more."""
+    from sklearn.manifold import trustworthiness
+
+    if len(points) != len(features) or len(points) < 3:
+        raise ValueError(f"points and features must be equally many, at least 3; got {len(points)}, {len(features)}.")
+    rows = torch.linspace(0, len(points) - 1, min(len(points), MEASURED)).long()
+    p, z = points[rows].double(), features[rows].double()
+    neighbours = min(10, (len(p) - 1) // 2)
+    centred = z - z.mean(0)
+    given = torch.cat([p, torch.ones(len(p), 1, dtype=p.dtype)], 1)
+    left = centred - given @ torch.linalg.lstsq(given, centred, driver="gelsd").solution
+    total = float(centred.square().sum())
+    return Distortion(
+        float(trustworthiness(z.numpy(), p.numpy(), n_neighbors=neighbours)),
+        1 - float(left.square().sum()) / total if total else 1.0,
+        len(p),
+    )
+
+
+def shared_frame(features: Tensor) -> Frame:
     """One linear frame for features (n, d) or (E, n, d), fitted jointly over all E epochs.
 
     Returns the mean (d,) and two orthonormal axes (d, 2), those of the largest variance; for d = 2 the features' own
@@ -15,18 +122,270 @@ def shared_frame(features: Tensor) -> tuple[Tensor, Tensor]:
     """
     if features.ndim not in (2, 3) or not features.numel() or not bool(features.isfinite().all()):
         raise ValueError(f"features must be finite, (n, d) or (E, n, d), none empty; got {tuple(features.shape)}.")
-    d = features.shape[-1]
+    return joint_frame([features])
+
+
+def joint_frame(clouds: Sequence[Tensor]) -> Frame:
+    """One linear frame for several clouds of equal dimension, each (..., d): all epochs of all networks of a view.
+
+    The axes are those of the largest variance summed over the clouds, each about its own mean and of unit total, so
+    that a network with long features has no more to say than others; mean: that of the clouds' means. For d <= 2 as
+    in `shared_frame`.
+    """
+    rows = [cloud.reshape(-1, cloud.shape[-1]).double() for cloud in clouds]
+    d = rows[0].shape[1]
+    if any(cloud.shape[1] != d for cloud in rows):
+        raise ValueError(f"clouds must have one dimension; got {sorted({cloud.shape[1] for cloud in rows})}.")
     if d <= 2:
         return torch.zeros(d), torch.eye(d, 2)
-    rows = features.reshape(-1, d).double()
-    mean = rows.mean(0)
-    _, _, axes = torch.linalg.svd(rows - mean, full_matrices=False)
-    two = axes[:2].T
+    means = torch.stack([cloud.mean(0) for cloud in rows])
+    centred = [cloud - mean for cloud, mean in zip(rows, means, strict=True)]
+    scatter = torch.stack([c.T @ c / c.square().sum().clamp_min(1e-30) for c in centred]).sum(0)
+    two = torch.linalg.eigh(scatter).eigenvectors[:, [-1, -2]]
     two = two * torch.where(two.gather(0, two.abs().argmax(0, keepdim=True)) < 0, -1.0, 1.0)  # a sign that stays
-    return mean.float(), two.float()
+    return means.mean(0).float(), two.float()
 
 
-def project(features: Tensor, frame: tuple[Tensor, Tensor]) -> Tensor:
+def project(features: Tensor, frame: Frame) -> Tensor:
     """(..., d) -> (..., 2) coordinates in a frame."""
     mean, axes = frame
     return (features.float() - mean) @ axes
+
+
+def class_means(features: Tensor, labels: Tensor) -> Tensor:
+    """(..., n, d), (n,) -> (..., K, d): the mean of each class that has an image, in rising order."""
+    return torch.stack([features[..., labels == label, :].float().mean(-2) for label in labels.unique()], -2)
+
+
+def movers(features: Tensor, moment: int, n: int = 20) -> Tensor:
+    """The rows (n,) whose features (E, N, d) moved furthest to `moment` from the one before, the furthest first.
+
+    ValueError unless there is a moment before.
+    """
+    if not 1 <= moment < len(features):
+        raise ValueError(f"moment must be from 1 to {len(features) - 1}; got {moment}.")
+    way = (features[moment].float() - features[moment - 1].float()).norm(dim=1)
+    return way.topk(min(n, len(way))).indices
+
+
+class Projection(Parameters, abc.ABC):
+    """From spaces to maps: parameters as a constructor, spaces as a call."""
+
+    name: ClassVar[str]
+    """Key in PROJECTIONS."""
+    title: ClassVar[str]
+    about: ClassVar[str]
+    """One sentence for the page."""
+    quick: ClassVar[bool] = True
+    """At once for a thousand images and all epochs."""
+
+    @abc.abstractmethod
+    def fit(self, spaces: Sequence[Space]) -> Generator[float, None, list[Map]]:
+        """One map for each space; yields how far it is (0 to 1). ValueError in one sentence if a space does not fit."""
+
+
+def fitted(projection: Projection, spaces: Sequence[Space]) -> list[Map]:
+    """`projection.fit`, run to its end."""
+    fit = projection.fit(spaces)
+    while True:
+        try:
+            next(fit)
+        except StopIteration as end:
+            return end.value
+
+
+def _linear(space: Space, frame: Frame, note: str) -> Map:
+    return Map(tuple(range(len(space.features))), project(space.features, frame), note, frame)
+
+
+class Linear(Projection):
+    """One linear frame for all epochs, and for all networks whose features have equally many dimensions."""
+
+    name: ClassVar[str] = "linear"
+    title: ClassVar[str] = "Shared linear frame"
+    about: ClassVar[str] = (
+        "One flat view for all epochs: what moves has moved. Features of two dimensions are drawn as they are."
+    )
+
+    axes: Literal["variance", "centres"] = parameter(
+        "variance",
+        help="The two directions in which the features vary most (PCA), or those in which the class means do.",
+    )
+
+    def fit(self, spaces: Sequence[Space]) -> Generator[float, None, list[Map]]:
+        yield 0.0
+        frames = {}
+        for d in {space.dim for space in spaces}:
+            alike = [space for space in spaces if space.dim == d]
+            clouds = [s.features if self.axes == "variance" else class_means(s.features, s.labels) for s in alike]
+            frames[d] = joint_frame(clouds)
+        what = "of largest variance" if self.axes == "variance" else "in which the class means differ most"
+        return [
+            _linear(
+                space, frames[space.dim],
+                "The network's own two features." if space.dim <= 2
+                else f"The two directions {what}, of {space.dim}, the same at all epochs.",
+            ) for space in spaces
+        ]  # fmt: skip
+
+
+class Circle(Projection):
+    """The report's isometric projection on a circle: the linear map that lays the classes' centres evenly round one.
+
+    The report names it (section 4.6, Figures 2 and 3) without a formula. For the centres of a regular simplex, those
+    of MMC, the map is an orthogonal projection that shortens every centre alike, as an isometric drawing does with the
+    edges of a cube. Where the loss has no centres the class means of the last moment take their place; then, and in
+    fewer than K - 1 dimensions, it is the linear map that comes nearest, and its axes need not be orthogonal.
+    """
+
+    name: ClassVar[str] = "circle"
+    title: ClassVar[str] = "Circle of centres"
+    about: ClassVar[str] = "The flat view in which the centres of the classes stand evenly round a circle."
+
+    def fit(self, spaces: Sequence[Space]) -> Generator[float, None, list[Map]]:
+        yield 0.0
+        maps = []
+        for space in spaces:
+            own = space.centers is not None
+            centers = space.centers if space.centers is not None else class_means(space.features[-1], space.labels)
+            if len(centers) < 2 or space.dim < 2:
+                raise ValueError(
+                    f"features must have two dimensions and two classes for a circle; got {space.dim} and "
+                    f"{len(centers)}."
+                )
+            frame, off = circle_frame(centers)
+            what = "centres of the loss" if own else "class means of the last epoch"
+            misfit = "" if off < 1e-3 else f", off by {100 * off:.0f} % of its radius"
+            maps.append(_linear(space, frame, f"The {what} stand evenly round a circle{misfit}."))
+        return maps
+
+
+def circle_frame(centers: Tensor) -> tuple[Frame, float]:
+    """The frame that sends centers (K, d) nearest to a regular K-gon, and the largest miss as a share of its radius.
+
+    Scaled so that the two axes have unit length on average; for a simplex they are orthonormal.
+    """
+    k = len(centers)
+    angle = 2 * torch.pi * torch.arange(k, dtype=torch.float64) / k
+    corners = torch.stack([angle.cos(), angle.sin()], 1)
+    mean = centers.double().mean(0)
+    axes = torch.linalg.lstsq(centers.double() - mean, corners, driver="gelsd").solution
+    off = ((centers.double() - mean) @ axes - corners).norm(dim=1).max()
+    axes = axes * (2**0.5 / axes.norm().clamp_min(1e-30))
+    return (mean.float(), axes.float()), float(off)
+
+
+class _Unfolding(Projection):
+    """Maps that are fitted to neighbourhoods: each moment by itself, started from the map of the one before."""
+
+    quick: ClassVar[bool] = False
+
+    moments: int = parameter(
+        3, ge=1, le=50, step=1, slider=(1, 10), unit="epochs",
+        help="Epochs that are mapped, evenly spread over the training; each starts from the map of the one before, and "
+        "still every point may move when one class changes.",
+    )  # fmt: skip
+    seed: int = parameter(0, ge=0, le=2**31 - 1, step=1, slider=(0, 100), help="Of the map's random numbers.")
+
+    def fit(self, spaces: Sequence[Space]) -> Generator[float, None, list[Map]]:
+        chosen = [chosen_moments(len(space.features), self.moments) for space in spaces]
+        done, total, maps = 0, sum(map(len, chosen)), []
+        for space, moments in zip(spaces, chosen, strict=True):
+            points: list[NDArray[np.float64]] = []
+            for moment in moments:
+                yield done / total
+                z = space.features[moment].double().numpy()
+                start = points[-1] if points else project(space.features[moment], shared_frame(space.features)).numpy()
+                points.append(self._map(z, np.asarray(start, np.float64)))
+                done += 1
+            stacked = torch.from_numpy(np.stack(points)).float()
+            note = f"{self.title} of {space.dim} dimensions, {self._values()}; distances between clusters mean little."
+            maps.append(Map(moments, stacked, note, known=space.features[-1]))
+        return maps
+
+    @abc.abstractmethod
+    def _map(self, z: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, d) features and where the map starts, (n, 2) -> (n, 2)."""
+
+    @abc.abstractmethod
+    def _values(self) -> str:
+        """Its parameters, for the note."""
+
+
+def chosen_moments(epochs: int, n: int) -> tuple[int, ...]:
+    """At most n of the rows 0 ... epochs - 1, evenly spread, the last among them; the first too if n > 1."""
+    if n == 1:
+        return (epochs - 1,)
+    return tuple(sorted({round(i * (epochs - 1) / (n - 1)) for i in range(n)}))
+
+
+class Umap(_Unfolding):
+    """UMAP (McInnes et al. 2018), by umap-learn."""
+
+    name: ClassVar[str] = "umap"
+    title: ClassVar[str] = "UMAP"
+    about: ClassVar[str] = "Keeps neighbours together; says little of distances."
+
+    neighbours: int = parameter(
+        15, ge=2, le=200, step=1, slider=(2, 100), unit="images", help="How many neighbours each image keeps."
+    )
+    min_dist: float = parameter(0.1, ge=0, le=0.99, step=0.01, help="How close points may lie in the map.")
+
+    def _values(self) -> str:
+        return f"{self.neighbours} neighbours, min_dist {self.min_dist:g}, seed {self.seed}"
+
+    def _map(self, z: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
+        from sklearn.neighbors import NearestNeighbors
+
+        with warnings.catch_warnings():  # it regrets that TensorFlow is not there, which only a variant of it needs
+            warnings.simplefilter("ignore", ImportWarning)
+            from umap import UMAP
+
+        if len(z) <= self.neighbours:
+            raise ValueError(f"neighbours must be below the {len(z)} images; got {self.neighbours}.")
+        # Handed the neighbours, it compiles nothing: that would take longer than all the rest.
+        distance, index = NearestNeighbors(n_neighbors=self.neighbours, algorithm="brute").fit(z).kneighbors(z)
+        mapper = UMAP(
+            n_neighbors=self.neighbours, min_dist=self.min_dist, init=start.astype(np.float32), n_jobs=1,
+            random_state=self.seed, precomputed_knn=(index, distance.astype(np.float32), None), n_epochs=300,
+        )  # fmt: skip
+        with warnings.catch_warnings():  # it says that it could not place further points, which `Map.place` does
+            warnings.filterwarnings("ignore", message="precomputed_knn")
+            found: NDArray[np.float64] = mapper.fit_transform(z.astype(np.float32)).astype(np.float64)
+        return found
+
+
+class Tsne(_Unfolding):
+    """t-SNE (van der Maaten and Hinton 2008), by openTSNE."""
+
+    name: ClassVar[str] = "tsne"
+    title: ClassVar[str] = "t-SNE"
+    about: ClassVar[str] = "Keeps the nearest neighbours nearest; sizes and gaps of clusters are made up."
+
+    perplexity: float = parameter(
+        30.0, ge=2, le=200, step=1, slider=(2, 100), unit="images",
+        help="About how many neighbours each image keeps; at most a third of the images.",
+    )  # fmt: skip
+
+    def _values(self) -> str:
+        return f"perplexity {self.perplexity:g}, seed {self.seed}"
+
+    def _map(self, z: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
+        from openTSNE import TSNE
+
+        if 3 * self.perplexity > len(z) - 1:
+            raise ValueError(f"perplexity must be at most a third of the {len(z)} images; got {self.perplexity:g}.")
+        small = 1e-4 * (start - start.mean(0)) / max(float(start.std(0).max()), 1e-12)
+        mapper = TSNE(perplexity=self.perplexity, initialization=small, random_state=self.seed, n_jobs=1,
+                      neighbors="exact" if len(z) <= 2000 else "auto")  # fmt: skip
+        return np.asarray(mapper.fit(z), np.float64)
+
+
+PROJECTIONS: dict[str, type[Projection]] = {cls.name: cls for cls in (Linear, Circle, Umap, Tsne)}
+
+
+def from_values(name: str, values: dict[str, Any]) -> Projection:
+    """The projection `name` with parameters; ValueError in one sentence if there is none such."""
+    if name not in PROJECTIONS:
+        raise ValueError(f"there is no projection {name!r}; there are {', '.join(PROJECTIONS)}.")
+    return PROJECTIONS[name](**values)

@@ -19,6 +19,8 @@ from core.models.card import Accuracy, Card
 from core.models.classifier import Classifier
 from core.models.efficientnet import PACKAGES, EfficientNetLite, package_state, weights_path
 from core.models.heads import HEADS, Embedding
+from core.models.history import EMBEDDINGS, Moments
+from core.models.history import read as read_moments
 from core.models.networks import NETWORKS
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
@@ -47,6 +49,15 @@ def card(name: str) -> Card:
     if name not in MODELS and name not in refresh():
         raise ValueError(f"there is no model {name!r}; there are {', '.join(MODELS) or 'none'}.")
     return Card.read(MODELS[name] / "card.json")
+
+
+def moments(name: str) -> Moments | None:
+    """What the model `name` kept of its training; None if nothing. ValueError in one sentence if that is damaged."""
+    card(name)
+    try:
+        return read_moments((MODELS[name] / EMBEDDINGS).read_bytes(), name)
+    except FileNotFoundError:
+        return None
 
 
 def build(card: Card) -> Classifier:
@@ -134,5 +145,6 @@ def load(name: str, device: str | torch.device | None = None) -> Classifier:
 
 
 __all__ = [
-    "HEADS", "MODELS", "NETWORKS", "Accuracy", "Card", "Classifier", "build", "card", "check", "load", "refresh",
+    "EMBEDDINGS", "HEADS", "MODELS", "NETWORKS", "Accuracy", "Card", "Classifier", "Moments", "build", "card", "check",
+    "load", "moments", "refresh",
 ]  # fmt: skip

@@ -1,10 +1,10 @@
 """Training: recipes as declared parameters, a loop that yields epochs, checkpoints with cards."""
 
-from core.train.checkpoint import EMBEDDINGS, accuracy, read_description, save
+from core.train.checkpoint import accuracy, read_description, save
 from core.train.loop import Batch, Epoch, Training, image_sets, resume, suited
 from core.train.recipe import Recipe
 
 __all__ = [
-    "EMBEDDINGS", "Batch", "Epoch", "Recipe", "Training", "accuracy", "image_sets", "read_description", "resume",
+    "Batch", "Epoch", "Recipe", "Training", "accuracy", "image_sets", "read_description", "resume",
     "save", "suited",
 ]  # fmt: skip

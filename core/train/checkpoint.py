@@ -17,11 +17,7 @@ from torch import Tensor
 
 import core
 from core.data.store import write_together
-from core.models import Accuracy, Card, Classifier
-
-EMBEDDINGS = "embeddings.safetensors"
-"""File in a checkpoint's folder: "features" (E, n, d) float16 of the same n test images after each of "epochs" (E,),
-0 being before training; "predictions" (E, n), the images' "indices" (n,) in the test split and their "labels" (n,)."""
+from core.models import EMBEDDINGS, Accuracy, Card, Classifier
 
 
 def _write(files: Mapping[Path, bytes], what: str, where: Path) -> None:

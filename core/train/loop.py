@@ -255,7 +255,7 @@ class Training:
         )  # fmt: skip
 
     def embeddings(self) -> dict[str, Tensor]:
-        """What `checkpoint.EMBEDDINGS` describes, of the epochs so far; empty if the recipe keeps none."""
+        """What `core.models.EMBEDDINGS` describes, of the epochs so far; empty if the recipe keeps none."""
         if not self.kept:
             return {}
         return {

@@ -15,6 +15,8 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("app.py", "Start", ":material/home:"),
     ("pages/1_Attack_lab.py", "Attack lab", ":material/science:"),
     ("pages/2_Compare.py", "Compare", ":material/compare:"),
+    ("pages/4_Embeddings.py", "Embeddings", ":material/scatter_plot:"),
+    ("pages/5_Graph_loss.py", "Graph loss", ":material/polyline:"),
     ("pages/6_MMC_centres.py", "MMC centres", ":material/hub:"),
     ("pages/8_Training.py", "Training", ":material/model_training:"),
 )

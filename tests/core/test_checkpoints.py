@@ -8,7 +8,6 @@ from core import data, models
 from core.attacks import ATTACKS, run
 from core.data import gallery, photos
 from core.evaluate import correct
-from core.train import EMBEDDINGS
 
 COMMITTED = sorted(path.parent.name for path in models.CHECKPOINTS.glob("*/card.json"))
 # What a digit's network needs takes long at 224 pixels: there, a few steps must do.
@@ -35,10 +34,10 @@ def test_every_committed_checkpoint_is_attacked(name, attack):
         assert result.success.float().mean() >= 0.5, result.status
 
 
-@pytest.mark.parametrize("name", [n for n in COMMITTED if (models.CHECKPOINTS / n / EMBEDDINGS).exists()])
+@pytest.mark.parametrize("name", [n for n in COMMITTED if (models.CHECKPOINTS / n / models.EMBEDDINGS).exists()])
 def test_the_kept_features_are_those_of_the_network(name):
     """The last epoch's, for the images of the sample that the gallery holds."""
-    model, kept = models.load(name, "cpu"), load_file(models.CHECKPOINTS / name / EMBEDDINGS)
+    model, kept = models.load(name, "cpu"), load_file(models.CHECKPOINTS / name / models.EMBEDDINGS)
     images = gallery.read(model.card.dataset)
     place = {int(index): row for row, index in enumerate(images.indices)}
     rows = [(row, place[int(index)]) for row, index in enumerate(kept["indices"]) if int(index) in place]

@@ -27,15 +27,15 @@ _wall = st.components.v2.component(
 
 
 @st.cache_data(max_entries=32, show_spinner=False, hash_funcs={Tensor: fingerprint})
-def _sheet(images: Tensor) -> tuple[str, int, int]:
-    """All thumbnails in one PNG: (data URL, width of a thumbnail, height)."""
+def sheet(images: Tensor) -> tuple[str, int, int, int]:
+    """All thumbnails of images (N, C, H, W) in one PNG: (data URL, width of one, height of one, columns)."""
     factor = -(-images.shape[-1] // THUMBNAIL)
     small = F.avg_pool2d(images, factor) if factor > 1 else images
     n, c, h, w = small.shape
     rows = -(-n // COLUMNS)
     padded = torch.cat([small, small.new_ones(rows * COLUMNS - n, c, h, w)])
-    sheet = padded.view(rows, COLUMNS, c, h, w).permute(2, 0, 3, 1, 4).reshape(c, rows * h, COLUMNS * w)
-    return data_url(sheet), w, h
+    joined = padded.view(rows, COLUMNS, c, h, w).permute(2, 0, 3, 1, 4).reshape(c, rows * h, COLUMNS * w)
+    return data_url(joined), w, h, COLUMNS
 
 
 def wall(
@@ -45,12 +45,12 @@ def wall(
 
     rows: the number that each reports; labels: what a screen reader says; selected: the row that is marked.
     """
-    sheet, width, height = _sheet(images)
+    url, width, height, columns = sheet(images)
     items = [
         {"row": row, "label": label, "cell": cell} for cell, (row, label) in enumerate(zip(rows, labels, strict=True))
     ]
     zoom = 2 if width <= 48 else 1
-    data = {"sheet": sheet, "width": width, "height": height, "columns": COLUMNS, "zoom": zoom, "items": items,
+    data = {"sheet": url, "width": width, "height": height, "columns": columns, "zoom": zoom, "items": items,
             "selected": selected}  # fmt: skip
 
     def picked() -> None:

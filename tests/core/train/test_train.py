@@ -15,7 +15,7 @@ from core.losses import LOSSES, CrossEntropy, GraphSmoothness, MaxMahalanobis
 from core.models import Card
 from core.models.networks import initialise
 from core.params import fields
-from core.train import EMBEDDINGS, Batch, Epoch, Recipe, Training, accuracy, loop, save
+from core.train import Batch, Epoch, Recipe, Training, accuracy, loop, save
 
 CARD = Card(
     name="small", title="A small one", dataset="mnist", network="c4", loss="cross-entropy", input_shape=(1, 28, 28),
@@ -84,7 +84,7 @@ def test_it_learns(learned, digits):
 def test_features_of_the_same_images_are_kept(learned, home, digits):
     training, *_ = learned
     card = training.save(home)
-    kept = load_file(home / "learned" / EMBEDDINGS)
+    kept = load_file(home / "learned" / models.EMBEDDINGS)
     assert kept["epochs"].tolist() == [0, 2, 4, 5]
     assert kept["features"].shape == (4, 40, 128)
     assert kept["features"].dtype == torch.float16

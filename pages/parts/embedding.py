@@ -1,0 +1,292 @@
+"""What the Embeddings page shows: the same images in the spaces of several networks, mapped to the plane."""
+
+from __future__ import annotations
+
+import csv
+import io
+import threading
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core import embed, models
+from core.attacks import Attack
+from core.data import DATASETS, ImageSet
+from core.embed import Distortion, Map, Projection, Space
+from core.evaluate import maps, paths
+from core.evaluate.errors import features
+from core.evaluate.paths import AttackPath, FeaturePath
+from core.models import Card, Classifier
+from core.models.heads import CenterHead
+from pages.parts import cache
+from pages.parts.cache import Bounded, fingerprint
+from pages.parts.jobs import Job, Progress, Stop
+
+_one_at_a_time = threading.Lock()
+"""UMAP may abort the process when two run at once."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network's view of the images. epochs: (E,) rising; answers: (E, n) the classes it names."""
+
+    card: Card
+    space: Space
+    epochs: tuple[int, ...]
+    answers: Tensor
+    own: Space | None = None
+    """With all the images that its checkpoint kept, where it did; rows: those of them that are shown."""
+    rows: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """The same images (n of them, from the test split) as each network sees them."""
+
+    images: ImageSet
+    networks: tuple[Network, ...]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A network's map, of the shown images alone, with how much to believe it."""
+
+    network: Network
+    map: Map
+    distortion: Distortion
+
+    @property
+    def epochs(self) -> list[int]:
+        return [self.network.epochs[row] for row in self.map.moments]
+
+    @property
+    def answers(self) -> Tensor:
+        return self.network.answers[list(self.map.moments)]
+
+    @property
+    def note(self) -> str:
+        score = f"Trustworthiness {self.distortion.trustworthiness:.3f}, variance kept {self.distortion.variance:.0%}"
+        return f"{self.map.note} {score} (last epoch, n = {self.distortion.n:,})."
+
+
+_views: Bounded[View] = Bounded(16)
+_drawn: Bounded[list[Drawn]] = Bounded(32)
+
+
+def offered() -> dict[str, list[Card]]:
+    """Data set -> cards of the networks that can be shown: those whose data set has a gallery."""
+    found: dict[str, list[Card]] = {}
+    for name in models.refresh():
+        try:
+            card = models.card(name)
+        except ValueError:
+            continue
+        if card.dataset in DATASETS and DATASETS[card.dataset].gallery:
+            found.setdefault(card.dataset, []).append(card)
+    return found
+
+
+def view(cards: Sequence[Card]) -> View:
+    """The gallery's images that all of `cards` kept, with their features over the epochs.
+
+    A network that kept none is shown as it is now, on the same images. ValueError in one sentence if a checkpoint is
+    damaged or no image is common to all.
+    """
+    key = fingerprint(*[(card.name, card.sha256) for card in cards])
+    known = _views.get(key)
+    if known is None:
+        known = _view(cards, cache.gallery(cards[0].dataset))
+        _views.put(key, known)
+    return known
+
+
+def _view(cards: Sequence[Card], images: ImageSet) -> View:
+    kept = {card.name: models.moments(card.name) for card in cards}
+    common = set(images.indices.tolist())
+    for moments in kept.values():
+        if moments is not None:
+            common &= set(moments.indices.tolist())
+    shown = images[[row for row, index in enumerate(images.indices.tolist()) if index in common]] if common else None
+    if shown is None or len(shown) < 3:
+        names = ", ".join(card.name for card in cards)
+        raise ValueError(f"{names} kept no images in common; train them with the same seed and --sample.")
+    networks = []
+    for card in cards:
+        moments = kept[card.name]
+        if moments is None:
+            networks.append(_now(card, shown))
+            continue
+        place = {index: row for row, index in enumerate(moments.indices.tolist())}
+        rows = torch.tensor([place[index] for index in shown.indices.tolist()])
+        centers = _centers(cache.model(card.name, card.sha256))
+        networks.append(
+            Network(
+                card,
+                Space(moments.features[:, rows], shown.labels, centers),
+                moments.epochs,
+                moments.predictions[:, rows],
+                Space(moments.features, moments.labels, centers),
+                rows,
+            )
+        )
+    return View(shown, tuple(networks))
+
+
+def _centers(model: Classifier) -> Tensor | None:
+    return model.head.centers.cpu() if isinstance(model.head, CenterHead) else None
+
+
+def _now(card: Card, images: ImageSet, z: Tensor | None = None) -> Network:
+    """A network as it is, without its past. z: (n, d) its features of the images, if they are there already."""
+    model = cache.model(card.name, card.sha256)
+    if z is None:
+        z = features(model, images.images)
+    with torch.no_grad():
+        answers = model.head(z.to(next(model.parameters()).device)).argmax(1).cpu()
+    epoch = int(card.recipe.get("epochs", 0))
+    return Network(card, Space(z[None], images.labels, _centers(model)), (epoch,), answers[None])
+
+
+def at_once(cards: Sequence[Card], projection: Projection) -> list[Drawn] | None:
+    """The maps of a view that need no waiting: linear ones, shipped ones, and those made before; None if some do."""
+    shown = view(cards)
+    known = _drawn.get(_key(cards, projection))
+    if known is not None:
+        return known
+    if projection.quick:
+        found = embed.fitted(projection, [network.space for network in shown.networks])
+    else:
+        found = []
+        for network in shown.networks:
+            shipped = None if network.own is None else maps.read(network.card, projection, network.own)
+            if shipped is None:
+                return None
+            found.append(_restricted(shipped, network))
+    return _keep(cards, projection, shown, found)
+
+
+def _restricted(whole: Map, network: Network) -> Map:
+    """A map of all the images that a checkpoint kept, with those alone that are shown."""
+    return Map(whole.moments, whole.points[:, network.rows], whole.note, known=network.space.features[-1])
+
+
+def _key(cards: Sequence[Card], projection: Projection) -> str:
+    return fingerprint(*[(c.name, c.sha256) for c in cards], projection.name, projection.values())
+
+
+def _keep(cards: Sequence[Card], projection: Projection, shown: View, found: Sequence[Map]) -> list[Drawn]:
+    drawn = [
+        Drawn(network, made, embed.distortion(made.points[-1], network.space.features[made.moments[-1]]))
+        for network, made in zip(shown.networks, found, strict=True)
+    ]
+    _drawn.put(_key(cards, projection), drawn)
+    return drawn
+
+
+def fit(cards: Sequence[Card], projection: Projection) -> Job[str, list[Drawn]]:
+    """Fit a projection that takes its time, as a job."""
+
+    def work() -> Generator[Progress[str], None, list[Drawn]]:
+        shown = view(cards)
+        fitting = projection.fit([network.space for network in shown.networks])
+        while True:
+            try:
+                with _one_at_a_time:
+                    share = next(fitting)
+            except StopIteration as end:
+                return _keep(cards, projection, shown, end.value)
+            yield Progress(share, "Fitting")
+
+    return Job(work)
+
+
+_everything: Bounded[View] = Bounded(4)
+
+
+def all_at_once(cards: Sequence[Card]) -> View | None:
+    """The view of the whole test split, if it has been made (`look_at_all`)."""
+    return _everything.get(fingerprint(*[(card.name, card.sha256) for card in cards]))
+
+
+def look_at_all(cards: Sequence[Card]) -> Job[str, View]:
+    """The whole installed test split through every network, as a job."""
+
+    def work() -> Generator[Progress[str], None, View]:
+        images = cache.images(cards[0].dataset)
+        networks = []
+        for i, card in enumerate(cards):
+            model, found = cache.model(card.name, card.sha256), []
+            for at in range(0, len(images), 500):
+                yield Progress((i + at / len(images)) / len(cards), f"{card.title}: {at:,} of {len(images):,} images")
+                found.append(features(model, images.images[at : at + 500]))
+            networks.append(_now(card, images, torch.cat(found)))
+        made = View(images, tuple(networks))
+        _everything.put(fingerprint(*[(card.name, card.sha256) for card in cards]), made)
+        return made
+
+    return Job(work)
+
+
+def drawn_of(shown: View, projection: Projection) -> list[Drawn]:
+    """A view mapped linearly."""
+    found = embed.fitted(projection, [network.space for network in shown.networks])
+    return [
+        Drawn(network, made, embed.distortion(made.points[-1], network.space.features[-1]))
+        for network, made in zip(shown.networks, found, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Trail:
+    """An attack's path as every network of a view sees it. attacked: the name of the network that it fools."""
+
+    attack: Attack
+    attacked: str
+    index: int
+    path: AttackPath
+    seen: dict[str, FeaturePath]
+    """By the networks' names."""
+
+
+class _Enough(paths.StopFollowing):
+    """The person has pressed stop."""
+
+
+def follow(attack: Attack, cards: Sequence[Card], attacked: Card, image: Tensor, label: int, index: int,
+           seed: int) -> Job[str, Trail]:  # fmt: skip
+    """Attack `attacked` on image (1, C, H, W), as a job, and send the path through the networks of all `cards`."""
+
+    def work() -> Generator[Progress[str], None, Trail]:
+        going = paths.follow(attack, cache.model(attacked.name, attacked.sha256), image, label, seed)
+        try:
+            share = next(going)
+            while True:
+                try:
+                    yield Progress(share, "Attacking")
+                except Stop:
+                    going.throw(_Enough())
+                share = next(going)
+        except StopIteration as end:
+            path: AttackPath = end.value
+        seen = {c.name: paths.seen_by(cache.model(c.name, c.sha256), path.images) for c in cards}
+        return Trail(attack, attacked.name, index, path, seen)
+
+    return Job(work)
+
+
+def table(drawn: Sequence[Drawn], images: ImageSet) -> bytes:
+    """The coordinates as CSV: a line for each network, epoch and image, with the class and the network's answer."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["model", "epoch", "test_image", "class", "answer", "x", "y"])
+    for each in drawn:
+        for moment, epoch in enumerate(each.epochs):
+            for row, (x, y) in enumerate(each.map.points[moment].tolist()):
+                writer.writerow([
+                    each.network.card.name, epoch, int(images.indices[row]),
+                    images.classes[int(images.labels[row])], images.classes[int(each.answers[moment, row])],
+                    f"{x:.7g}", f"{y:.7g}",
+                ])  # fmt: skip
+    return text.getvalue().encode()

@@ -1,0 +1,137 @@
+"""Embeddings side by side: the same images in every panel, over the epochs, with the picture behind every point.
+
+    scatter([Panel("Graph smoothness", epochs, points, ...), ...], images, selected, key="embeddings", on_pick=...)
+
+One slider plays all panels. What is selected by box, lasso or click lights up in all of them and is reported;
+everything else of looking (playing, zooming, hovering, hiding classes) happens in the browser alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from torch import Tensor
+
+from core.data import ImageSet
+from pages.parts import plots
+from pages.parts.picker import sheet
+
+HERE = Path(__file__).parent
+
+_scatter = st.components.v2.component(
+    "smoothscope.scatter",
+    html='<div class="scatter"></div>',
+    css=(HERE / "scatter.css").read_text(encoding="utf-8"),
+    js=(HERE / "scatter.js").read_text(encoding="utf-8"),
+)
+_cargo = st.components.v2.component(
+    "smoothscope.cargo", js=(HERE / "cargo.js").read_text(encoding="utf-8"), isolate_styles=False
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One embedding over time.
+
+    epochs: (M,) rising; points: (M, n, 2); answers: (M, n) the classes that the network names. Between two of its
+    epochs a panel shows the earlier one. note: below the panel. trail: (T, 2), from the clean image to the adversarial
+    one; flip: the first of its points that is named otherwise.
+    """
+
+    title: str
+    epochs: Sequence[int]
+    points: Tensor
+    answers: Tensor
+    note: str = ""
+    trail: Tensor | None = None
+    flip: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.points.ndim != 3 or self.points.shape[2] != 2 or len(self.points) != len(self.epochs):
+            raise ValueError(
+                f"points of {self.title!r} must be ({len(self.epochs)}, n, 2); got {tuple(self.points.shape)}."
+            )
+        if self.answers.shape != self.points.shape[:2]:
+            raise ValueError(
+                f"answers of {self.title!r} must be {tuple(self.points.shape[:2])}; got {tuple(self.answers.shape)}."
+            )
+
+
+def extent(points: Tensor) -> tuple[float, float, float, float]:
+    """The part of the plane that a panel opens with, (left, right, bottom, top): all but a few outliers.
+
+    The first epochs of a training may lie far from all others; what is outside is reached by zooming out.
+    """
+    later = points[len(points) // 3 :].reshape(-1, 2).double().numpy()
+    low, high = np.quantile(later, [0.002, 0.998], axis=0)
+    last = points[-1].double().numpy()
+    low, high = np.minimum(low, np.quantile(last, 0.001, 0)), np.maximum(high, np.quantile(last, 0.999, 0))
+    pad = 0.06 * max(float((high - low).max()), 1e-6)
+    return float(low[0] - pad), float(high[0] + pad), float(low[1] - pad), float(high[1] + pad)
+
+
+def scatter(
+    panels: Sequence[Panel],
+    images: ImageSet,
+    selected: Collection[int],
+    key: str,
+    on_pick: Callable[[list[int]], None],
+    one_scale: bool = False,
+) -> None:
+    """Draw `panels`, whose points are `images` (n of them, thumbnails of which are shown under the pointer).
+
+    selected: rows that are lit up; all where it is empty. on_pick: gets the rows that a person has selected. one_scale:
+    all panels show the same part of the plane.
+    """
+    if not panels or any(panel.points.shape[1] != len(images) for panel in panels):
+        raise ValueError(f"panels must show the {len(images)} images; got {[p.points.shape[1] for p in panels]}.")
+    extents = [extent(panel.points) for panel in panels]
+    if one_scale:
+        left, right, bottom, top = zip(*extents, strict=True)
+        extents = [(min(left), max(right), min(bottom), max(top))] * len(panels)
+    thumbnails, width, height, columns = sheet(images.images)
+    cargo = json.dumps(
+        {
+            "panels": [
+                {
+                    "title": panel.title,
+                    "epochs": list(panel.epochs),
+                    "points": _packed(panel.points.float().numpy()),
+                    "answers": _packed(panel.answers.numpy().astype(np.uint16)),
+                    "extent": where,
+                    "note": panel.note,
+                }
+                for panel, where in zip(panels, extents, strict=True)
+            ],
+            "labels": images.labels.tolist(),
+            "indices": images.indices.tolist(),
+            "classes": list(images.classes),
+            "colours": plots.CLASSES,
+            "symbols": plots.SYMBOLS,
+            "sheet": {"url": thumbnails, "width": width, "height": height, "columns": columns},
+        }
+    ).encode()
+    name = hashlib.sha256(cargo).hexdigest()[:32]
+    trails = [None if panel.trail is None else {"points": panel.trail.tolist(), "flip": panel.flip} for panel in panels]
+    data: dict[str, Any] = {"cargo": name, "selected": sorted(selected), "trails": trails}
+
+    def picked() -> None:
+        rows = st.session_state[key].picked
+        if isinstance(rows, list) and all(isinstance(row, int) and 0 <= row < len(images) for row in rows):
+            on_pick(sorted(set(rows)))
+
+    with st.container(gap=None):
+        _scatter(data=data, key=key, on_picked_change=picked)
+        _cargo(data=name.encode() + cargo, key=f"{key}.cargo")  # apart, so that a new selection does not send it again
+
+
+def _packed(values: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()).decode("ascii")

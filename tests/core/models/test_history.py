@@ -1,0 +1,50 @@
+"""What a checkpoint kept of its training, read whole or refused in a sentence."""
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from core import models
+from core.models.history import read
+
+WHOLE = {
+    "epochs": torch.tensor([0, 3]),
+    "features": torch.randn(2, 5, 4).half(),
+    "predictions": torch.zeros(2, 5, dtype=torch.int16),
+    "indices": torch.arange(5),
+    "labels": torch.zeros(5, dtype=torch.int64),
+}
+
+
+def test_what_was_kept_is_read():
+    kept = read(save(WHOLE), "own")
+    assert kept.epochs == (0, 3)
+    assert torch.equal(kept.features, WHOLE["features"].float())
+    assert kept.predictions.dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": torch.tensor([0])},
+        {"labels": torch.zeros(4, dtype=torch.int64)},
+        {"predictions": torch.zeros(2, 4, dtype=torch.int16)},
+        {"features": torch.full((2, 5, 4), torch.nan)},
+        {"features": torch.zeros(2, 5)},
+        {"indices": None},
+    ],
+)
+def test_what_is_damaged_is_said(change):
+    tensors = {k: v for k, v in (WHOLE | change).items() if v is not None}
+    with pytest.raises(ValueError, match=r"own: its embeddings\.safetensors is damaged"):
+        read(save(tensors), "own")
+    with pytest.raises(ValueError, match="damaged"):
+        read(b"nothing of the kind", "own")
+
+
+def test_a_model_that_kept_nothing_has_none():
+    assert models.moments("imagenet-efficientnet-lite0") is None
+    kept = models.moments("mnist-lenet-graph-2d")
+    assert kept.features.shape == (21, 1000, 2)
+    with pytest.raises(ValueError, match="there is no model 'none-such'"):
+        models.moments("none-such")
