@@ -179,24 +179,31 @@ def measure(trial: Trial, model: Classifier, images: ImageSet, centers: Tensor, 
 
 
 def sweep(name: str, n: int, record: Record) -> Iterator[tuple[str, float]]:
-    """Every attack on the network `name`, each put into `record`; yields (key, accuracy) of the new ones."""
-    model = models.load(name)
-    card = model.card
+    """Every attack on the network `name`, each put into `record`; yields (key, accuracy) of the new ones.
+
+    A network on other data than EPSILONS has is passed over, and so is an adaptive attack that is the plain one.
+    """
+    card = models.card(name)
     if card.dataset not in EPSILONS:
         return
+    attacks = {
+        key: trial
+        for key, trial in trials(card.dataset).items()
+        if ("adaptive" not in key or LOSSES[card.loss].adaptive)
+        and record.points.get(f"{name}|{key}", {}).get("sha256") != card.sha256
+    }
+    if not attacks:
+        return
+    model = models.load(name)
     images = data.load(card.dataset, "test", n=n)
     train = data.load(card.dataset, "train", n=TRAIN_N)
     centers = centres(model, train.images, train.labels)
-    adversarial = card.recipe.get("adversarial", "none")
-    for key, trial in trials(card.dataset).items():
-        if "adaptive" in key and not LOSSES[card.loss].adaptive:
-            continue  # the same as plain
-        point = f"{name}|{key}"
-        if record.points.get(point, {}).get("sha256") != card.sha256:
-            facts = {"model": name, "dataset": card.dataset, "loss": card.loss, "adversarial": adversarial,
-                     "attack": key, "title": trial.title, "sha256": card.sha256}  # fmt: skip
-            record.put(point, facts | measure(trial, model, images, centers))
-            yield point, record.points[point]["accuracy"]
+    for key, trial in attacks.items():
+        facts = {"model": name, "dataset": card.dataset, "loss": card.loss,
+                 "adversarial": card.recipe.get("adversarial", "none"), "attack": key, "title": trial.title,
+                 "sha256": card.sha256}  # fmt: skip
+        record.put(f"{name}|{key}", facts | measure(trial, model, images, centers))
+        yield key, record.points[f"{name}|{key}"]["accuracy"]
 
 
 def add_verbs(verbs: argparse._SubParsersAction) -> None:
@@ -219,7 +226,7 @@ def _run(arguments: argparse.Namespace) -> int:
     console = Console()
     for name in chosen(arguments.models):
         for key, value in sweep(name, arguments.n, record):
-            console.print(f"{key}: {100 * value:.1f} %", highlight=False)
+            console.print(f"{name}, {key}: {100 * value:.1f} %", highlight=False)
     table = Table("network", "attack", "n", "accuracy", title="mmc-attacks")
     for point in record.points.values():
         share = f"{100 * point['accuracy']:.1f} ± {100 * point['spread']:.1f} %"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from core import models
-from core.data import DATASETS, ImageError, photos, read_image
+from core.data import DATASETS, ImageError, gallery, photos, read_image
 from core.evaluate import mmc_attacks, mmc_tables
 from core.evaluate import uncertainty as unsure
 from core.evaluate.uncertainty import OUTSIDE, Score
@@ -34,16 +34,19 @@ OWN = "own"
 
 @st.cache_resource(max_entries=24, show_spinner="Asking the network")
 def _logits(name: str, sha256: str, source: str) -> Tensor:
-    """(N, K) what a network says of the gallery of its own data set, or of a set of images of no class."""
+    """(N, K) what a network says of its own data set's pictures that are always there, or of images of no class."""
     model = cache.model(name, sha256)
-    return unsure.answers(model, _images(source, model.card.input_shape)[: None if source == model.card.dataset
-                                                                         else OUTSIDE_N])  # fmt: skip
+    if source != model.card.dataset:
+        return unsure.answers(model, _images(source, model.card.input_shape)[:OUTSIDE_N])
+    shelf = choose.shelf(model.card)
+    assert shelf is not None  # the page offers no network without
+    return unsure.answers(model, shelf.images)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Loading the pictures")
 def _images(source: str, shape: tuple[int, int, int]) -> Tensor:
     """The images of one of OUTSIDE as a network of `shape` takes them."""
-    return unsure.outside(source, shape, cache.data.gallery.SIZE)
+    return unsure.outside(source, shape, gallery.SIZE)
 
 
 def _pair(sce_name: str, mmc_name: str) -> tuple[tuple[Card, Classifier], tuple[Card, Classifier]]:
@@ -110,27 +113,39 @@ def _own_picture(scope: str, card: Card) -> Tensor | None:
     return image
 
 
-def _outsider(scope: str, card: Card) -> tuple[str, Tensor, str] | None:
-    """Controls that choose an image: (set, (1, C, H, W), what it is called)."""
-    own = DATASETS[card.dataset].title
-    sources = ["photos", *(name for name in OUTSIDE if name not in (card.dataset, "photos")), OWN, card.dataset]
-    titles = OUTSIDE | {"photos": "A photograph", "noise": "Noise", OWN: "Your own", card.dataset: f"{own} (belongs)"}
-    grey = card.input_shape[0] == 1
-    titles |= {"cifar10": "CIFAR-10 in grey"} if grey and card.dataset != "cifar10" else {}
+def _titles(card: Card) -> dict[str, str]:
+    """What the sets of images are called for a network, in the order in which they are offered."""
+    others = {name: title for name, title in OUTSIDE.items() if name not in (card.dataset, "photos", "noise")}
+    if card.input_shape[0] == 1 and "cifar10" in others:
+        others["cifar10"] = "CIFAR-10 in grey"
+    own = {card.dataset: f"{DATASETS[card.dataset].title} (belongs)"}
+    return {"photos": "A photograph"} | others | {"noise": "Noise", OWN: "Your own"} | own
+
+
+def _source(scope: str, card: Card) -> str:
+    """The control that says where the image comes from."""
+    titles = _titles(card)
     key = f"{scope}.outside.{card.dataset}"
-    links.choice("outside", key, "photos", sources)
-    source = st.pills("An image of", sources, key=key, format_func=lambda name: titles[name], required=True,
-                      persist_state="session") or "photos"  # fmt: skip
+    links.choice("outside", key, "photos", titles)
+    chosen = st.pills("An image of", list(titles), key=key, format_func=lambda name: titles[name], required=True,
+                      persist_state="session")  # fmt: skip
+    return chosen or "photos"
+
+
+def _outsider(scope: str, card: Card, source: str) -> tuple[Tensor, str] | None:
+    """Controls that choose an image of a set: ((1, C, H, W), what it is called); None after saying what lacks."""
     if source == OWN:
         image = _own_picture(scope, card)
-        return None if image is None else (source, image, "your picture")
+        return None if image is None else (image, "your picture")
     images = _images(source, card.input_shape)[:SHOWN]
-    names = list(photos.PHOTOS) if source == "photos" else [f"{titles[source]} {i + 1}" for i in range(len(images))]
-    row_key = f"{scope}.which.{source}"
-    links.whole("which", row_key, names.index(LION) if source == "photos" else 0, 0, len(images) - 1)
-    row = min(int(st.session_state[row_key]), len(images) - 1)
-    picker.wall(images, list(range(len(images))), names, row, f"{scope}.wall.{source}", lambda i: _pick(row_key, i))
-    return source, images[row : row + 1], photos.PHOTOS[names[row]].title if source == "photos" else names[row]
+    titles = [photo.title for photo in photos.PHOTOS.values()]
+    if source != "photos":
+        titles = [f"{_titles(card)[source]}, {i + 1}" for i in range(len(images))]
+    key = f"{scope}.which.{source}"
+    links.whole("which", key, list(photos.PHOTOS).index(LION) if source == "photos" else 0, 0, len(images) - 1)
+    row = min(int(st.session_state[key]), len(images) - 1)
+    picker.wall(images, list(range(len(images))), titles, row, f"{scope}.wall.{source}", lambda i: _pick(key, i))
+    return images[row : row + 1], titles[row]
 
 
 def _distance_bars(names: Sequence[str], squared: Tensor, usual: float) -> str:
@@ -160,22 +175,24 @@ def uncertainty(scope: str, sce_name: str, mmc_name: str) -> None:
     (sce_card, sce), (mmc_card, mmc) = _pair(sce_name, mmc_name)
     st.markdown(
         "**Look for:** an image that belongs to no class. A softmax must give its whole certainty to the classes it "
-        "has; "
-        "a distance can be far from all of them. Does the red line fall outside the blue histogram?"
+        "has; a distance can be far from all of them. Does the red line fall outside the blue histogram?"
     )
     kind: Score = "min-distance" if isinstance(mmc.head, CenterHead) else "max-probability"
     kinds: tuple[Score, Score] = ("max-probability", kind)
+    source = _source(scope, sce_card)
     left, right = st.columns([1, 1.6], gap="large")
     with left:
-        found = _outsider(scope, sce_card)
+        found = _outsider(scope, sce_card, source)
     if found is None:
         return
-    source, image, title = found
+    image, title = found
     own = DATASETS[sce_card.dataset].title
     asked = [unsure.answers(model, image) for model in (sce, mmc)]
     inside = [_logits(card.name, card.sha256, card.dataset) for card in (sce_card, mmc_card)]
-    others = "cifar10" if source in (OWN, sce_card.dataset) and sce_card.dataset != "cifar10" else source
-    others = "mnist" if others in (OWN, "cifar10") and sce_card.dataset == "cifar10" else others
+    # One own picture makes no histogram, and fifteen photographs hardly one.
+    others = source if source in OUTSIDE and source not in ("photos", sce_card.dataset) else (
+        "mnist" if sce_card.dataset == "cifar10" else "cifar10"
+    )  # fmt: skip
     outer = [_logits(card.name, card.sha256, others) for card in (sce_card, mmc_card)]
     scores = [
         [unsure.score(which, model, z) for z in (a, i, o)]
@@ -221,11 +238,10 @@ def uncertainty(scope: str, sce_name: str, mmc_name: str) -> None:
                 key=f"{scope}.histogram.{index}", config=plots.CONFIG,
             )  # fmt: skip
             area, error = unsure.auroc(scores[index][1], scores[index][2])
-            if others != card.dataset:
-                st.caption(
-                    f"AUROC {area:.4f} ± {error:.4f}: {len(scores[index][1]):,} test images of the gallery against "
-                    f"{len(scores[index][2]):,} of {OUTSIDE[others]}, computed now ({page.plain(card.name)})."
-                )
+            st.caption(
+                f"AUROC {area:.4f} ± {error:.4f}: {len(scores[index][1]):,} test images of the gallery against "
+                f"{len(scores[index][2]):,} of {OUTSIDE[others]}, computed now ({page.plain(card.name)})."
+            )
     _areas(scope, sce_card, mmc_card, kind)
 
 
@@ -359,10 +375,9 @@ def dependency(sce_name: str, mmc_name: str) -> None:
     st.markdown(
         f"On this network the runner-up **{holds}**: for {100 * share:.1f} % of the images the next class is within 5 "
         f"times of it. Keeping it alone misses up to {float(most[0]):.2f} in the logarithm for 95 % of the images; "
-        "keeping "
-        f"the top five, as the report advises, {float(most[-1]):.2g}. MMC's loss has no such sum at all; its logits "
-        "are "
-        "drawn for comparison."
+        f"keeping the top five, as the report advises, {float(most[-1]):.2g}. MMC's loss has no such sum, and its "
+        "logits, drawn for comparison, would be worse: at a centre all others are equally far, so all wrong classes "
+        "tie."
     )
     full = _result("mmc-dependency")
     if full is None:
@@ -432,9 +447,8 @@ def _norms() -> None:
     rate = mmc_tables.OPTIMISERS["sgd"]
     _origin(
         found,
-        f"CPU-sized run: {_settings(found)}, momentum SGD at {rate:g} (the report's 0.01 diverges now and then "
-        "without batch "
-        "norm); mean ± standard deviation over seeds, on all 10,000 test images.",
+        f"CPU-sized run: {_settings(found)}, momentum SGD at {rate:g} (the report's 0.01 diverges now and then without "
+        "batch norm); mean ± standard deviation over seeds, on all 10,000 test images.",
     )
 
 
@@ -460,9 +474,8 @@ def _optimisers() -> None:
         cost = [p["time"] for p in points]
         accuracy, minutes = mmc_tables.OPTIMISER_PAPER[name]
         lines.append(
-            f"| {titles[name]} | {mean:.2f} ± {deviation:.2f} % | {statistics.median(cost):.2f} | "
-            f"{100 * accuracy:.2f} % | "
-            f"{minutes / base:.2f} |"
+            f"| {titles[name]} | {mean:.2f} ± {deviation:.2f} % | {statistics.median(cost):.2f} | {100 * accuracy:.2f} "
+            f"% | {minutes / base:.2f} |"
         )
     st.markdown("| | ours | time / SGD's | report | time / SGD's |\n|---|---|---|---|---|\n" + "\n".join(lines))
     best = max(means, key=lambda name: means[name])
@@ -474,8 +487,7 @@ def _optimisers() -> None:
     _origin(
         found,
         f"CPU-sized run: {_settings(found)}. Learning rates: {rates} (the report gives 0.01 for SGD). The three take "
-        "turns, "
-        "batch by batch; time is the median ratio.",
+        "turns, batch by batch; time is the median ratio.",
     )
 
 
@@ -504,8 +516,7 @@ def _times() -> None:
     _origin(
         found,
         f"CPU-sized run: {settings['rounds']} rounds of {settings['n']} images (a fifth under attack), batches of 50, "
-        "PGD of "
-        "10 steps; both losses in turns within one run. CIFAR-100 was not run.",
+        "PGD of 10 steps; both losses in turns within one run. CIFAR-100 was not run.",
     )
 
 
@@ -517,6 +528,10 @@ def adversarial(sce_name: str, mmc_name: str) -> None:
     (sce_card, _), (mmc_card, _) = _pair(sce_name, mmc_name)
     found = _result("mmc-attacks")
     if found is None:
+        return
+    if sce_card.dataset not in mmc_attacks.EPSILONS:
+        known = " and ".join(DATASETS[name].title for name in mmc_attacks.EPSILONS)
+        st.info(f"Attacks are measured on networks for {known} only; choose such a pair.")
         return
     points = [p for p in found["points"].values() if p["dataset"] == sce_card.dataset]
     points = [p for p in points if p["model"] in models.MODELS and models.card(p["model"]).sha256 == p["sha256"]]
@@ -532,9 +547,8 @@ def adversarial(sce_name: str, mmc_name: str) -> None:
     st.markdown("##### Where does an attack push the features?")
     st.markdown(
         "**Look for:** with MMC an image falls the moment its feature crosses the dashed line, where two centres are "
-        "equally "
-        "near. Adaptive attacks push straight away from the own centre; the plain one often finds no slope and moves "
-        "nothing."
+        "equally near. Adaptive attacks push straight away from the own centre; the plain one often finds no slope "
+        "and moves nothing."
     )
     links.choice("attack", "evidence.attack", attacks[1] if len(attacks) > 1 else attacks[0], attacks)
     chosen = st.selectbox("Attack", attacks, key="evidence.attack", format_func=lambda key: titles[key],
@@ -561,10 +575,8 @@ def adversarial(sce_name: str, mmc_name: str) -> None:
                 _told(point)
         st.caption(
             "The unit is the mean distance between two centres, in each network its own. Cross-entropy has no "
-            "centres: the "
-            f"mean feature of each class over {mmc_attacks.TRAIN_N:,} training images stands for one, and the dashed "
-            "line "
-            "is not its boundary."
+            f"centres: the mean feature of each class over {mmc_attacks.TRAIN_N:,} training images stands for one, and "
+            "the dashed line is not its boundary."
         )
     st.markdown("##### Accuracy under attack")
     cells = {
@@ -581,9 +593,8 @@ def adversarial(sce_name: str, mmc_name: str) -> None:
     _origin(
         found,
         f"CPU-sized run: {' to '.join(f'{n}' for n in (sizes[0], sizes[-1]))} test images an attack, ± one binomial "
-        "standard "
-        "error; an image that is named wrongly when clean counts as wrong. An empty cell is an adaptive attack on "
-        "cross-entropy, which is the plain one.",
+        "standard error; an image that is named wrongly when clean counts as wrong. An empty cell is an adaptive "
+        "attack on cross-entropy, which is the plain one.",
     )
 
 
@@ -600,53 +611,66 @@ def _told(point: Mapping[str, Any]) -> None:
     crossed = int((rows[:, 2] > rows[:, 3]).sum())
     st.caption(
         f"{len(rows)} images. Median distance to the own centre {float(before):.2f} before, {float(after):.2f} after; "
-        "to the "
-        f"nearest other {float(rows[:, 1].median()):.2f} and {float(rows[:, 3].median()):.2f}. {crossed} end nearer "
-        "to another "
-        f"centre, {len(rows) - sum(point['right'])} are named wrongly. Accuracy {100 * point['accuracy']:.1f} ± "
-        f"{100 * point['spread']:.1f} % of {point['n']}."
+        f"to the nearest other {float(rows[:, 1].median()):.2f} and {float(rows[:, 3].median()):.2f}. {crossed} end "
+        f"nearer to another centre, {len(rows) - sum(point['right'])} are named wrongly. Accuracy "
+        f"{100 * point['accuracy']:.1f} ± {100 * point['spread']:.1f} % of {point['n']}."
     )
 
 
 def _robust(shown: Mapping[tuple[str, str], Mapping[str, Any]], sce: str, mmc: str, attacks: Sequence[str]) -> str:
     """Which of the report's claims hold for these networks, from the numbers."""
     sentences = []
-    untargeted = [a for a in attacks if a.startswith("pgd") and a.endswith("|plain")]
-    pairs = [(shown.get((mmc, a)), shown.get((mmc, a.replace("plain", "adaptive")))) for a in untargeted]
-    drops = [(p["accuracy"] - q["accuracy"], 2 * (p["spread"] ** 2 + q["spread"] ** 2) ** 0.5)
-             for p, q in pairs if p and q]  # fmt: skip
-    if drops:
-        holds = all(drop > noise for drop, noise in drops)
+    plain = [a for a in attacks if a.endswith("|plain")]
+    gaps = _gaps(shown, mmc, [(a, a.replace("plain", "adaptive")) for a in plain])
+    if gaps:
+        told = " and ".join(f"{100 * gap:.0f}" for gap, _ in gaps)
+        holds = all(gap > noise for gap, noise in gaps)
         sentences.append(
             "The report finds accuracy under plain PGD always well above that under adaptive PGD: on this MMC network "
-            "it is, by "
-            if holds
-            else "The report finds accuracy under plain PGD always well above that under adaptive PGD: here the gaps "
-            "are "
+            f"it is {told} points above" + ("." if holds else ", not always by two standard errors.")
         )
-        sentences[-1] += (
-            " and ".join(f"{100 * drop:.0f}" for drop, _ in drops)
-            + " points"
-            + ("." if holds else ", not all beyond two standard errors.")
+    targeted = [a for a in attacks if a.endswith("plain, targeted")]
+    gaps = _gaps(shown, mmc, [(a.replace("plain", "adaptive"), a) for a in targeted])
+    if len(gaps) == 2:
+        (small, _), (large, _) = gaps
+        sure = all(abs(gap) > noise for gap, noise in gaps)
+        sentences.append(
+            "Of targeted PGD it finds the adaptive form the milder in the smaller ball and the stronger in the "
+            f"larger: here it leaves {100 * small:+.0f} and {100 * large:+.0f} points"
+            + (", the same" if small > 0 > large else ", not the same")
+            + ("." if sure else ", though not both beyond two standard errors.")
         )
     white = [a for a in attacks if a.split("|")[0] in ("pgd", "mim", "spsa", "cw") and "targeted" not in a]
-    if (worst_sce := _worst(shown, sce, white)) and (worst_mmc := _worst(shown, mmc, white)):
-        sizes = {a.split("|")[1] for a in untargeted}
-        smallest = min(sizes, key=float) if sizes else ""
-        mild = [a for a in white if f"|{smallest}" in a]
-        a, b = _worst(shown, sce, mild), _worst(shown, mmc, mild)
-        if a and b:
-            gap, noise = b[0] - a[0], 2 * (a[1] ** 2 + b[1] ** 2) ** 0.5
-            verdict = ("so MMC is the more robust here" if gap > noise else "so MMC is not the more robust here"
-                       if gap < -noise else "which is no difference beyond two standard errors")  # fmt: skip
-            sentences.append(
-                f"Against the strongest attack of the smaller ball, cross-entropy keeps {100 * a[0]:.0f} % and MMC "
-                f"{100 * b[0]:.0f} %, {verdict}."
-            )
+    mild = [a for a in white if plain and a.startswith(("pgd", "mim")) and f"|{plain[0].split('|')[1]}" in a]
+    ours, theirs = _worst(shown, mmc, mild), _worst(shown, sce, mild)
+    if ours and theirs:
+        gap, noise = ours[0] - theirs[0], 2 * (ours[1] ** 2 + theirs[1] ** 2) ** 0.5
+        verdict = "no difference beyond two standard errors"
+        if abs(gap) > noise:
+            verdict = f"{'MMC' if gap > 0 else 'cross-entropy'} is the more robust of the two"
         sentences.append(
-            f"Against the strongest of all, {100 * worst_sce[0]:.0f} % and {100 * worst_mmc[0]:.0f} % are left."
+            f"Against the strongest gradient attack of the smaller ball cross-entropy keeps {100 * theirs[0]:.0f} % "
+            f"and MMC {100 * ours[0]:.0f} %: {verdict}."
+        )
+    ours, theirs = _worst(shown, mmc, white), _worst(shown, sce, white)
+    if ours and theirs:
+        sentences.append(
+            f"The strongest attack of all leaves cross-entropy {100 * theirs[0]:.0f} % and MMC {100 * ours[0]:.0f} %"
+            + (": neither withstands it." if max(ours[0], theirs[0]) < 0.05 else ".")
         )
     return " ".join(sentences)
+
+
+def _gaps(
+    shown: Mapping[tuple[str, str], Mapping[str, Any]], name: str, pairs: Sequence[tuple[str, str]]
+) -> list[tuple[float, float]]:
+    """(accuracy under the first attack minus that under the second, two standard errors of that) of each pair."""
+    found = []
+    for first, second in pairs:
+        if (name, first) in shown and (name, second) in shown:
+            a, b = shown[name, first], shown[name, second]
+            found.append((a["accuracy"] - b["accuracy"], 2 * (a["spread"] ** 2 + b["spread"] ** 2) ** 0.5))
+    return found
 
 
 def _worst(

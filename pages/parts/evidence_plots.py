@@ -20,8 +20,11 @@ _GREY = "#7f7f7f"
 def _style(figure: go.Figure, height: int, key: str, **layout: Any) -> go.Figure:
     figure.update_layout(
         height=height, font_size=15, margin={"l": 8, "r": 12, "t": 36, "b": 8}, uirevision=key,
-        legend={"orientation": "h", "y": 1.02, "x": 0, "yanchor": "bottom", "title": ""}, **layout,
+        legend={"orientation": "h", "y": 1.02, "x": 0, "yanchor": "bottom", "title": "", "font": {"size": 15}},
+        **layout,
     )  # fmt: skip
+    for axes in (figure.update_xaxes, figure.update_yaxes):
+        axes(tickfont={"size": 14}, title_font={"size": 15})
     return figure
 
 
@@ -88,16 +91,19 @@ def areas(rows: Sequence[tuple[str, str, float, float]], key: str) -> go.Figure:
             hovertemplate="%{y}: %{x:.4f}<extra>" + name + "</extra>",
         )  # fmt: skip
     figure.update_xaxes(title="AUROC: 1 tells them apart always, 0.5 never", range=[
-        min(0.9, min(row[2] - 3 * row[3] for row in rows) - 0.01), 1.003
+        1 - 1.4 * (1 - min(row[2] - 2 * row[3] for row in rows)), 1 + 0.05 * (1 - min(row[2] for row in rows))
     ])  # fmt: skip
     figure.update_yaxes(autorange="reversed", title="")
     return _style(figure, 130 + 46 * len({row[0] for row in rows}), key)
 
 
 def ratios(found: Mapping[str, Tensor], factor: float, key: str) -> go.Figure:
-    """How many times the runner-up exceeds the next, by network, on a logarithmic axis, and the factor asked for."""
+    """How many times the runner-up exceeds the next, by network, on a logarithmic axis, and the factor asked for.
+
+    What exceeds 10^8 is drawn there.
+    """
     figure = go.Figure()
-    logs = {name: values.clamp(max=1e12).log10() for name, values in found.items()}
+    logs = {name: values.clamp(max=1e8).log10() for name, values in found.items()}
     edges = np.linspace(0, max(float(v.max()) for v in logs.values()) + 1e-9, BINS + 1)
     looks = ((ORANGE, "solid"), (BLUE, "dash"))
     for (name, values), (colour, dash) in zip(logs.items(), looks, strict=False):
