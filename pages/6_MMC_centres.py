@@ -20,7 +20,7 @@ from core.metrics.density import SampleDensity, class_means, own_and_nearest, sa
 from core.models import Card
 from core.models.heads import CenterHead
 from core.params import fields
-from pages.parts import cache, center_plots, choose, forms, links, page, plots
+from pages.parts import cache, center_plots, choose, evidence, forms, links, page, plots
 from pages.parts.center_plots import Around, Arrangement, Centres, power
 from pages.parts.orbit import orbit
 
@@ -297,7 +297,7 @@ def classes_control(card: Card) -> list[int]:
             raise ValueError("it must be two or more different class numbers with points between.")
         return found
 
-    links.read("classes", key, names[:4], parse, ".".join)
+    links.read("drawn", key, names[:4], parse, ".".join)
     picked = st.pills("Classes that are drawn", names, selection_mode="multi", key=key,
                       format_func=lambda i: titles[int(i)], persist_state="session")  # fmt: skip
     return sorted(int(i) for i in picked)
@@ -451,7 +451,7 @@ def density_section(mmc: Card, ce: Card) -> None:
 
 
 page.setup("MMC centres", controls=True)
-TABS = ["Centres", "Features", "Loss and density"]
+TABS = ["Centres", "Features", "Loss and density", "Uncertainty", "Runner-up", "Attacks", "Tables"]
 links.choice("tab", f"{SCOPE}.tab", TABS[0], TABS)
 if st.session_state[f"{SCOPE}.tab"] == "Centres":
     st.latex(r"\lVert\mu^*_i\rVert = C_{MM},\qquad \max_{\mu}\ \min_{i \ne j} \angle(\mu_i, \mu_j)"
@@ -464,6 +464,9 @@ if opened == "Centres":
     with tabs["Centres"]:
         if arranged is not None:
             centres_tab(*arranged)
+elif opened == "Tables":
+    with tabs[opened]:
+        evidence.tables()
 else:
     with st.sidebar:
         pair = network_controls()
@@ -471,8 +474,16 @@ else:
         if opened == "Loss and density":
             loss_pictures()
         if pair is not None:
-            if opened == "Features":
-                features_tab(*pair)
-            else:
-                density_section(*pair)
+            mmc, ce = pair
+            match opened:
+                case "Features":
+                    features_tab(mmc, ce)
+                case "Loss and density":
+                    density_section(mmc, ce)
+                case "Uncertainty":
+                    evidence.uncertainty(SCOPE, ce.name, mmc.name)
+                case "Runner-up":
+                    evidence.dependency(ce.name, mmc.name)
+                case "Attacks":
+                    evidence.adversarial(ce.name, mmc.name)
 page.finish()

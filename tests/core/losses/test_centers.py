@@ -8,7 +8,7 @@ import torch
 
 from core.data import cifar100
 from core.losses import hierarchical_centers, max_mahalanobis_centers, random_centers
-from core.losses.centers import simplex
+from core.losses.centers import TAMMES, best_angle, shadow, simplex
 
 
 def cosines(centers):
@@ -74,6 +74,26 @@ def test_on_the_sphere_they_are_as_far_apart_as_the_best_known(classes):
     best = 20 * math.sin(math.radians(BEST[classes]) / 2)
     assert 0.9995 * best < torch.pdist(centers).min().item() < best * (1 + 1e-6)
     assert (centers.norm(dim=1) - 10).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("classes", [n for n in TAMMES if n not in BEST])
+def test_they_reach_the_other_proven_angles_too(classes):
+    reached = torch.pdist(max_mahalanobis_centers(classes, 3, 1.0).double()).min().item()
+    best = 2 * math.sin(best_angle(classes, 3)[0] / 2)
+    assert 0.99 * best < reached < best * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(("classes", "dim"), [(20, 3), (30, 3), (30, 10), (100, 3), (100, 20)])
+def test_many_centres_are_spread_evenly(classes, dim):
+    """No table for these: at least as far apart as the best of a thousand random arrangements, and all close pairs
+    nearly equally close, as at an optimum."""
+    centers = max_mahalanobis_centers(classes, dim, 1.0)
+    draws = torch.randn(1000, classes, dim, generator=torch.Generator().manual_seed(0))
+    random = torch.nn.functional.normalize(draws, dim=2)
+    best = max(torch.pdist(arrangement).min().item() for arrangement in random)
+    nearest = torch.cdist(centers, centers).fill_diagonal_(torch.inf).min(1).values
+    assert nearest.min().item() > 1.2 * best
+    assert nearest.median().item() < 1.02 * nearest.min().item()
 
 
 @pytest.mark.parametrize(("classes", "dim"), [(6, 4), (7, 4), (8, 4), (12, 10), (20, 10), (100, 64), (128, 64)])
@@ -181,3 +201,83 @@ def test_bad_arguments_are_refused_in_one_sentence(call, words):
     with pytest.raises(ValueError, match=r"\.$") as caught:
         call()
     assert str(caught.value).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("classes", "dim", "degrees", "whose"),
+    [
+        (2, 1, 180, "simplex"), (4, 3, math.degrees(math.acos(-1 / 3)), "simplex"), (10, 512, 96.3793702, "simplex"),
+        (7, 2, 360 / 7, "polygon"), (6, 3, 90, "Rankin"), (20, 10, 90, "Rankin"),
+        (8, 3, math.degrees(math.acos((2 * math.sqrt(2) - 1) / 7)), "Tammes"),
+        (9, 3, math.degrees(math.acos(1 / 3)), "Tammes"), (12, 3, math.degrees(math.atan(2)), "Tammes"),
+    ],
+)  # fmt: skip
+def test_the_best_angle_is_said_where_it_is_known(classes, dim, degrees, whose):
+    angle, reason = best_angle(classes, dim)
+    assert math.degrees(angle) == pytest.approx(degrees, abs=1e-6)
+    assert whose in reason
+
+
+def test_no_best_angle_is_invented():
+    assert best_angle(20, 3) is None
+    assert best_angle(30, 4) is None
+    assert best_angle(1, 4) is None
+    with pytest.raises(ValueError, match="dim must be at least 2 for 3 classes; got 1"):
+        best_angle(3, 1)
+
+
+def orthonormal(axes):
+    torch.testing.assert_close(axes.T @ axes, torch.eye(3, dtype=axes.dtype), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("classes", "dim"), [(4, 3), (4, 64), (12, 3), (3, 2), (2, 64), (2, 1)])
+def test_what_fills_three_dimensions_casts_itself(classes, dim):
+    centers = max_mahalanobis_centers(classes, dim, 10.0)
+    axes, kept = shadow(centers)
+    assert axes.shape == (dim, 3)
+    assert kept == pytest.approx(1, abs=1e-9)
+    torch.testing.assert_close(torch.pdist(centers @ axes), torch.pdist(centers))
+
+
+@pytest.mark.parametrize("classes", [5, 10, 100])
+def test_the_shadow_of_a_simplex_is_even(classes):
+    """Every shadow of a simplex keeps 3 of its L - 1 equal parts; ours hides no centre behind another."""
+    centers = max_mahalanobis_centers(classes, classes - 1, 1.0).double()
+    axes, kept = shadow(centers)
+    orthonormal(axes)
+    assert kept == pytest.approx(3 / (classes - 1))
+    seen = centers @ axes
+    lengths = seen.norm(dim=1) / math.sqrt(3 / (classes - 1))
+    assert lengths.min() > 0.8
+    assert lengths.max() < 1.2
+    best = torch.pdist(max_mahalanobis_centers(classes, 3, 1.0)).min() * math.sqrt(3 / (classes - 1))
+    assert torch.pdist(seen).min() > 0.5 * best
+
+
+def test_the_shadow_is_that_of_the_principal_directions():
+    points = torch.randn(40, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * torch.arange(1, 9)
+    axes, kept = shadow(points)
+    orthonormal(axes)
+    values, vectors = np.linalg.eigh((points.T @ points).numpy())
+    assert kept == pytest.approx(values[-3:].sum() / values.sum())
+    torch.testing.assert_close(axes @ axes.T, torch.from_numpy(vectors[:, -3:] @ vectors[:, -3:].T))
+
+
+def test_the_shadow_of_hierarchical_centres_shows_both_levels():
+    centers = hierarchical_centers(cifar100.GROUPS, 64, 10.0, 1.0).double()
+    members = torch.tensor(cifar100.GROUPS) == 0
+    plain, _ = shadow(centers)
+    assert torch.pdist((centers @ plain)[members]).max() < 1e-4  # hides the classes of a superclass
+    axes, kept = shadow(centers, cifar100.GROUPS)
+    orthonormal(axes)
+    assert torch.pdist((centers @ axes)[members]).min() > 0.5
+    # Half of what three of 19 and three of 4 equal parts hold; the mixed terms cancel within every superclass.
+    assert kept == pytest.approx((100 * 3 / 19 + 1 * 3 / 4) / 2 / 101, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "points", [torch.zeros(3), torch.zeros(0, 4), torch.full((2, 4), math.nan), torch.ones(2, 4).int()]
+)
+def test_a_shadow_needs_points(points):
+    with pytest.raises(ValueError, match="points must be a finite float tensor"):
+        shadow(points)
