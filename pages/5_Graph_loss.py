@@ -18,6 +18,8 @@ VIEWS = {SEES: "What the loss sees", PLAY: "Playground", FIGURES: "The paper's f
 FIRST = "mnist-lenet-graph-2d"
 # Few neighbours, of which one can see every edge; networks are trained with all pairs unless their card says otherwise.
 FIRST_K = 5
+# An early moment, at which there is something to push against.
+FIRST_EPOCH = 2
 PAIRS = 14
 FIRST_LOSSES = ("graph-smoothness", "cross-entropy", "max-mahalanobis")
 # What the playground opens a loss with, where it differs: a pull that is seen within a few hundred steps.
@@ -27,6 +29,9 @@ WITHOUT = ("dim", "references", "head_alpha", "norm", "reduction", "sub_norm")
 MOST = {2: 4, 3: 2}
 # How many losses at once: three-dimensional panels each take one of the browser's few graphics contexts.
 LABELS = {"k": "neighbours k", "dim": "dimensions d", "alpha": "kernel α"}
+# On a narrow screen the panels keep a size at which points can be told apart, and are scrolled.
+WIDE = """<style>.st-key-graph_wide { overflow-x: auto; }
+.st-key-graph_wide .stElementContainer { min-width: 620px; }</style>"""
 PAPER = {
     "k": "**Figure 2.** More neighbours are better; from about as many as there are classes on it matters little.",
     "dim": "**Figure 3.** Enough dimensions for the classes are needed; many more do little harm.",
@@ -83,13 +88,18 @@ def sees() -> None:
     row = 0
     if len(shown.epochs) > 1:
         key = f"{SCOPE}.epoch.{card.name}"
-        links.choice("epoch", key, shown.epochs[-1], shown.epochs)
-        if st.session_state[key] not in shown.epochs:
-            st.session_state[key] = shown.epochs[-1]
+        first = next((epoch for epoch in shown.epochs if epoch >= FIRST_EPOCH), shown.epochs[-1])
+        links.choice("epoch", key, first, shown.epochs)
+        if st.session_state[key] not in shown.epochs:  # it was trained anew meanwhile
+            st.session_state[key] = first
         with st.sidebar:
             epoch = st.select_slider("After epoch", shown.epochs, key=key, persist_state="session",
                                      help="0 is before training. The same images throughout.")  # fmt: skip
         row = shown.epochs.index(epoch)
+    if card.loss == GraphSmoothness.name:
+        own = GraphSmoothness(**card.loss_arguments)
+        with st.sidebar:
+            st.caption(f"This network was trained with α = {own.alpha:g} and k = {own.k or 'all'}.")
     draw_batch(shown, row, available.classes, card.loss, alpha, k, temperature, positions)
 
 
@@ -103,9 +113,10 @@ def draw_batch(
     wanted = st.session_state[f"{SCOPE}.image"]
     vertex = next((i for i, index in enumerate(shown.images.indices.tolist()) if index == wanted), None)
     places = playground.circle(labels) if positions == "circle" else shown.frame[row]
+    move = " Move **After epoch** and watch them go." if len(shown.epochs) > 1 else ""
     st.markdown(
         ":red[**Red edges**] join images of *different* classes: the loss is the sum of their weights, so they are "
-        "all it pushes against. Grey edges, within a class, it does not even see."
+        f"all it pushes against. Grey edges, within a class, it does not count.{move}"
     )
     left, right = st.columns([1.55, 1], gap="medium")
     with left:
@@ -142,8 +153,8 @@ def where(shown: Batch, positions: str, trained: str) -> str:
         text = f"Placed by the two directions of largest variance of {d}: what looks near here may be far apart."
     if shown.norm != "none":
         how = "batch-normalised" if shown.norm == "batch" else "brought to length 1"
-        text += (f" The network was trained with {LOSSES[trained].title.split(' (')[0].lower()}; its features are {how}"
-                 " first, as the graph smoothness loss would.")  # fmt: skip
+        title = loss_plots.short(LOSSES[trained].title)
+        text += f" {title} trained this network; its features are {how} first, as graph smoothness would have them."
     return text + " Hover over an edge's middle for its weight; click an image for its own edges."
 
 
@@ -153,7 +164,7 @@ def numbers(found: Seen, shown: Batch, row: int, alpha: float, k: int | None, cl
     columns = st.columns(2)
     columns[0].metric("Loss, sum of the bars", f"{found.loss:.4g}")
     edges, red = int((found.weights > 0).sum()) // 2, int(found.punished.sum()) // 2
-    columns[1].metric("Edges punished", f"{red:,} of {edges:,}", help="Each counts twice in the loss, once each way.")
+    columns[1].metric(f"Punished, of {edges:,} edges", f"{red:,}", help="Each counts twice in the loss, once each way.")
     st.plotly_chart(loss_plots.signals(found, classes), key=f"{SCOPE}.signals", config=plots.CONFIG)
     st.caption("$s_c^\\top L\\,s_c$: the weight of all edges that leave class c.")
     if len(shown.epochs) > 1:
@@ -180,7 +191,7 @@ def loss_controls(names: list[str]) -> dict[str, Loss]:
     found = {}
     for name in names:
         cls = LOSSES[name]
-        with st.expander(f"Of {cls.title.split(' (')[0]}", expanded=False):
+        with st.expander(f"Of {loss_plots.short(cls.title)}", expanded=False):
             without = [info.name for info in fields(cls) if info.name in WITHOUT]
             loss = forms.form(cls, f"{SCOPE}.play.{name}", FIRST_LOSS.get(name, {}), link=f"{name}.", without=without)
         if loss is not None:
@@ -206,7 +217,7 @@ def play() -> None:
         key = f"{SCOPE}.play.losses"
         links.read("losses", key, list(FIRST_LOSSES), parse_losses, ",".join)
         names = st.multiselect("Losses", list(LOSSES), key=key, persist_state="session",
-                               format_func=lambda n: LOSSES[n].title.split(" (")[0])  # fmt: skip
+                               format_func=lambda n: loss_plots.short(LOSSES[n].title))  # fmt: skip
         settings = forms.form(Playground, f"{SCOPE}.play", {}, first=["mover", "dim"], link="")
         losses = loss_controls(names)
     if settings is None or not losses:
@@ -215,7 +226,7 @@ def play() -> None:
     most = MOST[settings.dim]
     if len(losses) > most:
         losses = dict(list(losses.items())[:most])
-        st.info(f"{most} losses at a time in {settings.dim} dimensions; the first {most} are shown.")
+        st.caption(f"{most} losses at a time in {settings.dim} dimensions: the first {most} are shown.")
     images = cache.gallery(dataset)
     try:
         with st.spinner("Moving the points"):
@@ -223,10 +234,12 @@ def play() -> None:
     except (ValueError, TypeError) as error:
         st.error(page.plain(str(error)))
         return
-    st.markdown(" ".join(f"**{LOSSES[n].title.split(' (')[0]}:** {LOSSES[n].look_for}" for n in losses))
+    st.markdown(" ".join(f"**{loss_plots.short(LOSSES[n].title)}:** {LOSSES[n].look_for}" for n in losses))
     chosen = playground.chosen_images(settings, images)
-    st.plotly_chart(loss_plots.motions(found, chosen.labels, images.classes), key=f"{SCOPE}.motions",
-                    config=plots.CONFIG)  # fmt: skip
+    st.html(WIDE)
+    with st.container(key="graph_wide"):
+        st.plotly_chart(loss_plots.motions(found, chosen.labels, images.classes), key=f"{SCOPE}.motions",
+                        config=plots.CONFIG)  # fmt: skip
     st.caption(how(settings, len(chosen)))
     st.plotly_chart(loss_plots.falling(found), key=f"{SCOPE}.falling", config=plots.CONFIG)
 
@@ -265,7 +278,7 @@ def figures() -> None:
     st.caption(
         f"CPU-sized run: {study['network'].upper()} on {DATASETS[study['dataset']].title}, {study['n']:,} training "
         f"images, {study['epochs']} epochs of batches of {study['batch_size']}, accuracy on {study['test_n']:,} test "
-        f"images; mean of {min(near.seeds)} trainings, bars from the lowest to the highest. The rest: k = all, d = 10, "
+        f"images; mean of {study['seeds']} trainings, bars from the lowest to the highest. The rest: k = all, d = 10, "
         "α = 2. The sentences are the paper's observations on PreActResNet-18 after 200 epochs; judge by the curves "
         "whether they hold here. AdamW instead of SGD, so that the curves show the loss and not the size of its step."
     )  # fmt: skip

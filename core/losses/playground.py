@@ -88,7 +88,7 @@ def principal_components(images: Tensor, count: int) -> Tensor:
     return (scores / scores[:, 0].std().clamp_min(1e-12)).float()
 
 
-def play(loss: Loss, playground: Playground, images: Tensor, labels: Tensor, classes: int, moments: int = 60) -> Motion:
+def play(loss: Loss, playground: Playground, images: Tensor, labels: Tensor, classes: int, moments: int = 61) -> Motion:
     """Let the points of images (n, C, H, W) with labels (n,) follow `loss` for `playground.steps` steps.
 
     The loss's own `dim` gives way to the playground's. Every step sees all n points as one batch. The head (a linear

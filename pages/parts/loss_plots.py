@@ -20,6 +20,13 @@ from pages.parts.plots import BLUE, CLASSES, ORANGE, SYMBOLS
 WARNING = "#dc143c"
 """Edges between classes: what the loss punishes."""
 GREY = "#8a8a8a"
+OUTLINE = "rgba(160,160,160,0.9)"
+"""Around markers, so that black ones are seen on black."""
+SOLIDS = ("circle", "square", "diamond", "circle-open", "square-open", "diamond-open")
+"""The shapes that three-dimensional charts draw well."""
+GLOW = [[0, "#12161d"], [0.25, "#4f1a63"], [0.5, "#b73779"], [0.75, "#fb8861"], [1, "#fcfdbf"]]
+"""Colours of weights, dark to light, like matplotlib's magma."""
+ORIGIN = {"zeroline": True, "zerolinewidth": 1, "zerolinecolor": "rgba(140,140,140,0.45)"}
 STEPS = 8
 """Degrees of opacity that edges are drawn in."""
 FAINTEST = 0.02
@@ -95,7 +102,7 @@ def graph(
             figure.add_scatter(
                 x=points[mine, 0].tolist(), y=points[mine, 1].tolist(), mode="markers", name=str(name),
                 marker={"size": 11, "color": CLASSES[index % 10], "symbol": SYMBOLS[index % 10],
-                        "line": {"width": 1, "color": "rgba(160,160,160,0.9)"}},
+                        "line": {"width": 1, "color": OUTLINE}},
                 customdata=[[int(i)] for i in indices[mine]], selected={"marker": {"opacity": 1}},
                 unselected={"marker": {"opacity": 1}},
                 text=[f"test image {int(i)}: its edges to other classes weigh {p:.3g}"
@@ -129,11 +136,12 @@ def signals(of: Seen, classes: Sequence[str]) -> go.Figure:
     figure = go.Figure(go.Bar(
         x=values, y=[str(name) for name in classes], orientation="h",
         marker={"color": [CLASSES[i % 10] for i in range(len(classes))], "line": {"width": 1, "color": GREY}},
-        text=[f"{v:.3g}" for v in values], textposition="auto", cliponaxis=False,
+        text=[f"{v:.3g}" for v in values], textposition="outside", textfont={"size": 14},
         hovertemplate="%{y}: %{x:.4g}<extra></extra>",
     ))  # fmt: skip
     figure.update_yaxes(autorange="reversed", title="", type="category", tickfont={"size": 15})
-    figure.update_xaxes(title="edge weight that leaves the class", rangemode="tozero")
+    reach = 1.22 * max(*values, 1e-9)  # leaves room for the numbers
+    figure.update_xaxes(title="weight of the edges that leave the class", range=[0, reach], showgrid=False)
     figure.update_layout(height=90 + 25 * len(classes), bargap=0.25, uirevision="signals", **_FONT)
     return figure
 
@@ -146,7 +154,7 @@ def weights(of: Seen, labels: Tensor, classes: Sequence[str]) -> go.Figure:
     middles = [(a + b - 1) / 2 for a, b in itertools.pairwise(edges)]
     names = [str(classes[int(named[a])]) for a in edges[:-1]]
     figure = go.Figure(go.Heatmap(
-        z=[[round(v, 5) for v in row] for row in found.tolist()], colorscale="Magma", zmin=0,
+        z=[[round(v, 5) for v in row] for row in found.tolist()], colorscale=GLOW, zmin=0,
         colorbar={"title": {"text": "weight"}, "thickness": 14},
         hovertemplate="weight %{z:.3g}<extra></extra>",
     ))  # fmt: skip
@@ -193,6 +201,11 @@ def pairs(images: Tensor, labels: Tensor, classes: Sequence[str], found: Sequenc
     return f'<div class="ss-grid" style="{style}">{"".join(cells)}</div>'
 
 
+def short(title: str) -> str:
+    """A loss's title without what stands in brackets."""
+    return title.split(" (")[0]
+
+
 def motions(found: Mapping[str, Motion], labels: Tensor, classes: Sequence[str]) -> go.Figure:
     """Points moved by one or several losses, side by side, played in the browser: title -> motion of n points.
 
@@ -201,7 +214,7 @@ def motions(found: Mapping[str, Motion], labels: Tensor, classes: Sequence[str])
     """
     flat = next(iter(found.values())).positions.shape[-1] == 2
     kind = "xy" if flat else "scene"
-    titles = [title.split(" (")[0] for title in found]
+    titles = [short(title) for title in found]
     figure = make_subplots(
         1, len(found), subplot_titles=titles, specs=[[{"type": kind}] * len(found)], horizontal_spacing=0.03
     )
@@ -213,8 +226,8 @@ def motions(found: Mapping[str, Motion], labels: Tensor, classes: Sequence[str])
         every = motion.positions[len(steps) // 3 :].flatten(0, 1)
         reach = 1.08 * float(every.abs().amax())
         if flat:
-            figure.update_xaxes(range=[-reach, reach], zeroline=False, showticklabels=False, col=column)
-            figure.update_yaxes(range=[-reach, reach], zeroline=False, showticklabels=False, col=column,
+            figure.update_xaxes(range=[-reach, reach], showgrid=False, showticklabels=False, col=column, **ORIGIN)
+            figure.update_yaxes(range=[-reach, reach], showgrid=False, showticklabels=False, col=column, **ORIGIN,
                                 scaleanchor=f"x{column if column > 1 else ''}", constrain="domain")  # fmt: skip
         else:
             axis = {"range": [-reach, reach], "showticklabels": False, "title": ""}
@@ -229,8 +242,8 @@ def motions(found: Mapping[str, Motion], labels: Tensor, classes: Sequence[str])
     play = {"fromcurrent": True, "frame": {"duration": 60, "redraw": not flat}, "transition": {"duration": 0}}
     figure.update_annotations(font_size=17)
     figure.update_layout(
-        height=560, uirevision="motions", font_size=15, margin={"l": 4, "r": 4, "t": 34, "b": 4},
-        legend={"itemsizing": "constant", "orientation": "h", "y": -0.28, "title": ""},
+        height=500, uirevision="motions", font_size=15, margin={"l": 4, "r": 4, "t": 34, "b": 4},
+        legend={"itemsizing": "constant", "orientation": "h", "y": -0.32, "title": ""},
         sliders=[{
             "active": len(steps) - 1, "currentvalue": {"prefix": "after step "}, "pad": {"t": 8}, "x": 0.16,
             "len": 0.84, "steps": [{"label": str(s), "method": "animate", "args": [[str(s)], moment]} for s in steps],
@@ -250,7 +263,7 @@ def motions(found: Mapping[str, Motion], labels: Tensor, classes: Sequence[str])
 def _panel(motion: Motion, t: int, labels: Tensor, classes: Sequence[str], legend: bool) -> list[go.Scatter]:
     """The traces of one loss at one moment: one a class, and the head's centres."""
     flat = motion.positions.shape[-1] == 2
-    cls, symbols = (go.Scatter, SYMBOLS) if flat else (go.Scatter3d, ("circle", "square", "diamond", "cross", "x"))
+    cls, symbols = (go.Scatter, SYMBOLS) if flat else (go.Scatter3d, SOLIDS)
     found = []
     for index, name in enumerate(classes):
         place = motion.positions[t, labels == index]
@@ -258,7 +271,7 @@ def _panel(motion: Motion, t: int, labels: Tensor, classes: Sequence[str], legen
             **_coordinates(place), mode="markers", name=str(name), legendgroup=str(name), showlegend=legend,
             hoverinfo="name", marker={
                 "size": 7 if flat else 4, "color": CLASSES[index % 10], "symbol": symbols[index % len(symbols)],
-                "opacity": 0.85,
+                "opacity": 0.85, "line": {"width": 1, "color": OUTLINE},
             },
         ))  # fmt: skip
     if motion.centers is not None:
@@ -281,7 +294,7 @@ def falling(found: Mapping[str, Motion]) -> go.Figure:
     for index, (title, motion) in enumerate(found.items()):
         start = motion.losses[0].abs().clamp_min(1e-12)
         figure.add_scatter(
-            x=list(motion.steps), y=(100 * motion.losses / start).tolist(), name=title.split(" (")[0], mode="lines",
+            x=list(motion.steps), y=(100 * motion.losses / start).tolist(), name=short(title), mode="lines",
             line={"color": CLASSES[index % 10], "width": 3, "dash": dashes[index % 4]},
             customdata=motion.losses.tolist(), hovertemplate="step %{x}: loss %{customdata:.4g}",
         )  # fmt: skip
@@ -300,7 +313,7 @@ def accuracy(near: Series, own: Series, base: Series, label: str, span: tuple[fl
     figure = go.Figure()
     stops = ["all" if value is None else f"{value:g}" for value in near.values]
     for series, name, colour, symbol, dash in (
-        (near, "10-NN", BLUE, "circle", "solid"), (own, "argmax of the kernel head", ORANGE, "square", "dot")
+        (near, "10-NN", BLUE, "circle", "solid"), (own, "kernel head", ORANGE, "square", "dot")
     ):  # fmt: skip
         mean = torch.tensor(series.mean)
         figure.add_scatter(
@@ -317,6 +330,6 @@ def accuracy(near: Series, own: Series, base: Series, label: str, span: tuple[fl
         )  # fmt: skip
     figure.update_xaxes(title=label, type="category")
     figure.update_yaxes(range=[100 * span[0], 100 * span[1]], ticksuffix=" %")
-    figure.update_layout(height=330, uirevision=label, showlegend=True,
-                         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "title": ""}, **_FONT)  # fmt: skip
+    figure.update_layout(height=340, uirevision=label, showlegend=True,
+                         legend={"x": 0.03, "y": 0.04, "yanchor": "bottom", "title": ""}, **_FONT)  # fmt: skip
     return figure

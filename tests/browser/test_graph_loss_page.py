@@ -1,0 +1,57 @@
+"""The Graph loss page in a real Chromium: click an image, play the playground, come back by the link."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+DRAWN = "document.querySelector('.js-plotly-plot .points path, .js-plotly-plot .gl-canvas-focus')"
+PLACE = """() => {
+    const chart = document.querySelector('.js-plotly-plot'), {xaxis, yaxis} = chart._fullLayout;
+    const trace = chart.data.find(trace => trace.name === '6'), box = chart.getBoundingClientRect();
+    return [box.left + xaxis._offset + xaxis.l2p(trace.x[0]), box.top + yaxis._offset + yaxis.l2p(trace.y[0]),
+            trace.customdata[0][0]];
+}"""
+EDGES = """() => document.querySelector('.js-plotly-plot').data.filter(trace => trace.mode === 'lines')
+    .reduce((n, trace) => n + trace.x.filter(x => x === null).length, 0)"""
+COORDINATES = "() => JSON.stringify(document.querySelector('.js-plotly-plot').data.map(trace => trace.x))"
+
+
+def test_click_an_image_and_see_its_own_edges(open_page):
+    page = open_page("/Graph_loss?model=mnist-lenet-graph-2d", height=1000)
+    page.wait_for_function(DRAWN)
+    every = page.evaluate(EDGES)
+    x, y, index = page.evaluate(PLACE)
+    page.mouse.click(x, y)
+    expect(page.get_by_role("heading", name=f"What test image {index}, 6, is pushed away from")).to_be_visible()
+    page.wait_for_function(f"({EDGES})() < {every}")
+    expect(page).to_have_url(re.compile(f"image={index}"))
+    page.get_by_role("button", name="All edges again").click()
+    expect(page.get_by_role("heading", name="The pairs it pushes apart hardest")).to_be_visible()
+    page.wait_for_function(f"({EDGES})() === {every}")
+
+
+def test_play_and_scrub_without_asking_the_server(open_page):
+    sent = []
+    page = open_page(
+        "/Graph_loss?view=playground&points=40&steps=20",
+        listen=lambda page: page.on("websocket", lambda socket: socket.on("framesent", sent.append)),
+    )
+    page.wait_for_function(DRAWN)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    last, before = page.evaluate(COORDINATES), len(sent)
+    first = "JSON.stringify(document.querySelector('.js-plotly-plot')._transitionData._frames[0].data.map(t => t.x))"
+    rail = page.locator(".slider-rail-touch-rect").first.bounding_box()
+    page.mouse.click(rail["x"] + 2, rail["y"] + rail["height"] / 2)
+    page.wait_for_function(f"({COORDINATES})() === {first}")
+    page.locator(".updatemenu-button").first.click()
+    page.wait_for_function(f"last => ({COORDINATES})() === last", arg=last)
+    assert len(sent) == before
+
+
+def test_the_papers_figures(open_page):
+    page = open_page("/Graph_loss?view=figures")
+    expect(page.locator(".js-plotly-plot")).to_have_count(3)
+    expect(page.get_by_text("python -m core evaluate graph-figures")).to_be_visible()
