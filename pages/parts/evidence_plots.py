@@ -30,11 +30,10 @@ def _style(figure: go.Figure, height: int, key: str, **layout: Any) -> go.Figure
 
 def nines_ticks(largest: float) -> tuple[list[float], list[str]]:
     """Ticks of an axis of -log10(1 - p): probabilities while they can be read, then what is missing to 1."""
-    readable = {0: "0", 1: "90 %", 2: "99 %", 3: "99.9 %"}
-    last = max(3, math.ceil(largest))
-    step = max(1, math.ceil((last - 3) / 5))
-    far = list(range(3 + step, last + 1, step))
-    return [*map(float, readable), *map(float, far)], [*readable.values(), *(f"1−10<sup>−{v}</sup>" for v in far)]
+    ticks = {1: "90 %", 3: "99.9 %"}
+    step = max(3, 3 * math.ceil(largest / 15))
+    ticks |= {v: f"1−10<sup>−{v}</sup>" for v in range(3 + step, math.ceil(largest) + 1, step)}
+    return [float(v) for v in ticks], list(ticks.values())
 
 
 def distance_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
@@ -71,7 +70,11 @@ def histogram(
     )  # fmt: skip
     keep = [i for i, v in enumerate(ticks[0]) if edges[0] - width <= v <= edges[-1] + width]
     figure.update_xaxes(
-        title=axis, tickvals=[ticks[0][i] for i in keep], ticktext=[ticks[1][i] for i in keep], zeroline=False
+        title=axis,
+        tickvals=[ticks[0][i] for i in keep],
+        ticktext=[ticks[1][i] for i in keep],
+        zeroline=False,
+        tickangle=0,
     )
     figure.update_yaxes(ticksuffix=" %", title="")
     return _style(figure, 300, key, barmode="overlay", bargap=0)
@@ -90,7 +93,7 @@ def areas(rows: Sequence[tuple[str, str, float, float]], key: str) -> go.Figure:
             error_x={"array": [2 * row[3] for row in mine], "thickness": 2, "color": colour},
             hovertemplate="%{y}: %{x:.4f}<extra>" + name + "</extra>",
         )  # fmt: skip
-    figure.update_xaxes(title="AUROC: 1 tells them apart always, 0.5 never", range=[
+    figure.update_xaxes(title="AUROC", nticks=5, range=[
         1 - 1.4 * (1 - min(row[2] - 2 * row[3] for row in rows)), 1 + 0.05 * (1 - min(row[2] for row in rows))
     ])  # fmt: skip
     figure.update_yaxes(autorange="reversed", title="")
@@ -121,7 +124,7 @@ def ratios(found: Mapping[str, Tensor], factor: float, key: str) -> go.Figure:
     powers = range(int(edges[-1]) + 1)
     step = max(1, len(powers) // 6)
     figure.update_xaxes(
-        title="runner-up over the next, exp h₂ / exp h₃", tickvals=list(powers[::step]),
+        title="exp h₂ / exp h₃, runner-up over the next", tickvals=list(powers[::step]),
         ticktext=[f"10<sup>{p}</sup>" if p else "1" for p in powers[::step]], zeroline=False,
     )  # fmt: skip
     figure.update_yaxes(ticksuffix=" %", rangemode="tozero")
@@ -227,7 +230,7 @@ def costs(rows: Sequence[tuple[str, Sequence[float], float | None]], key: str) -
     names = [name for name, _, _ in rows]
     middle = [float(np.median(values)) for _, values, _ in rows]
     figure.add_scatter(
-        x=middle, y=names, mode="markers", name="ours: median and range of the rounds",
+        x=middle, y=names, mode="markers", name="ours: median, range",
         marker={"color": BLUE, "size": 14, "symbol": "diamond"},
         error_x={"type": "data", "symmetric": False, "thickness": 2,
                  "array": [max(values) - m for (_, values, _), m in zip(rows, middle, strict=True)],
@@ -240,6 +243,6 @@ def costs(rows: Sequence[tuple[str, Sequence[float], float | None]], key: str) -
         hovertemplate="%{y}: %{x:.3f}<extra>report</extra>",
     )  # fmt: skip
     figure.add_vline(x=1, line={"color": _GREY, "width": 2, "dash": "dash"})
-    figure.update_xaxes(title="time of a step with MMC over the same with cross-entropy")
+    figure.update_xaxes(title="time with MMC / with cross-entropy")
     figure.update_yaxes(autorange="reversed", title="")
     return _style(figure, 150 + 46 * len(rows), key)
