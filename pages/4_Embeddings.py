@@ -182,6 +182,7 @@ def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:
     """The panels, and below them the selection."""
     chosen = selected(images)
     trail: Trail | None = st.session_state.get(f"{SCOPE}.trail")
+    one_scale = links.flag("one_scale", f"{SCOPE}.one_scale")
     panels = []
     for each in drawn:
         card = each.network.card
@@ -193,7 +194,7 @@ def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:
             )
         )  # fmt: skip
     scatter(panels, images, chosen, f"{SCOPE}.scatter", lambda rows: select(images, rows),
-            one_scale=links.flag("one_scale", f"{SCOPE}.one_scale"))  # fmt: skip
+            one_scale)  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center"):
         selection_tools(drawn, images)
         st.download_button(
@@ -261,7 +262,6 @@ def show_selection(drawn: Sequence[Drawn], images: ImageSet, chosen: Sequence[in
             "Attack", list(names), key=f"{SCOPE}.attacked.{'.'.join(names)}",
             format_func=lambda n: title(names[n], [d.network.card for d in drawn]),
         )  # fmt: skip
-        links.choice("attack", f"{SCOPE}.attack", ATTACK, ATTACKS)
         attack = ATTACKS[st.selectbox(
             "with", list(ATTACKS), key=f"{SCOPE}.attack", format_func=lambda n: ATTACKS[n].title,
             persist_state="session",
@@ -321,6 +321,7 @@ page.setup("Embeddings", controls=True)
 with st.sidebar:
     cards = networks(embedding.offered())
     projection = projection_controls()
+    links.choice("attack", f"{SCOPE}.attack", ATTACK, ATTACKS)  # its box is there once something is selected
     installed = DATASETS[cards[0].dataset].installed()
     links.choice("images", f"{SCOPE}.images", GALLERY, IMAGES if installed else [GALLERY])
     which = st.radio("Images", list(IMAGES) if installed else [GALLERY], key=f"{SCOPE}.images",

@@ -183,7 +183,7 @@ class Plot {
     }));
 
     this.slider = make("input", { type: "range", min: 0, max: this.epochs.length - 1, step: 1, "aria-label": "Epoch",
-      oninput: () => { this.stop(); this.time = Number(this.slider.value); this.draw(); } });
+      oninput: () => { const chosen = Number(this.slider.value); this.stop(); this.time = chosen; this.draw(); } });
     this.play = make("button", { type: "button", class: "play", "aria-label": "Play", onclick: () => this.running ? this.stop() : this.start() }, "▶");
     this.label = make("span", { class: "epoch" });
     const player = make("div", { class: "player", hidden: this.epochs.length < 2 }, this.play, this.slider, this.label);

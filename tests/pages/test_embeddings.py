@@ -1,0 +1,267 @@
+"""The Embeddings page: every number on it is core's, in a home that has nothing but the gallery."""
+
+import base64
+import csv
+import io
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+import torch
+from driver import ROOT, TIMEOUT, unescaped
+from streamlit.testing.v1 import AppTest
+
+from core import embed, models
+from core.attacks import ATTACKS
+from core.data import gallery
+from core.embed import Circle, Linear, Space, Umap
+from core.evaluate import maps
+from pages.parts import embedding
+
+PAIR = ("mnist-lenet-graph-2d", "mnist-lenet-ce-2d")
+
+
+def opened(address=None, /, **state):
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
+    for key, value in state.items():
+        app.session_state[key.replace("__", ".")] = value
+    app.switch_page("pages/4_Embeddings.py")
+    for name, text in ({"dataset": "mnist"} | (address or {})).items():
+        app.query_params[name] = text
+    return run(app)
+
+
+def run(app):
+    app.run()
+    assert not app.exception, app.exception[0].stack_trace
+    return app
+
+
+def press(app, label):
+    app.button[[button.label for button in app.button].index(label)].click()
+    return run(app)
+
+
+def until(app, condition, seconds=120):
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, [error.value for error in app.error]
+        time.sleep(0.2)
+        run(app)
+
+
+def sent(app):
+    """What the scatter plot was sent: its data, and the cargo they name."""
+    elements = [element.proto for element in app.get("bidi_component")]
+    (data,) = [json.loads(e.json) for e in elements if e.component_name == "smoothscope.scatter"]
+    (cargo,) = [e.bytes for e in elements if e.component_name == "smoothscope.cargo"]
+    assert cargo[:32].decode() == data["cargo"]
+    content = json.loads(cargo[32:])
+    for panel in content["panels"]:
+        shape = (len(panel["epochs"]), len(content["labels"]))
+        panel["points"] = np.frombuffer(base64.b64decode(panel["points"]), "<f4").reshape(*shape, 2)
+        panel["answers"] = np.frombuffer(base64.b64decode(panel["answers"]), "<u2").reshape(shape)
+    return data, content
+
+
+def select(app, rows):
+    """What a lasso does."""
+    app.session_state["embed.selected"] = rows
+    return run(app)
+
+
+def test_the_page_opens_with_figure_1_of_the_papers_pair():
+    app = opened()
+    data, content = sent(app)
+    assert [panel["title"] for panel in content["panels"]] == [
+        "Graph smoothness, LENET, 2D",
+        "Cross-entropy (SCE), LENET, 2D",
+    ]
+    assert data["selected"] == []
+    assert data["trails"] == [None, None]
+    for panel, name in zip(content["panels"], PAIR, strict=True):
+        kept = models.moments(name)
+        assert panel["epochs"] == list(range(21))
+        place = {index: row for row, index in enumerate(kept.indices.tolist())}
+        rows = [place[index] for index in content["indices"]]
+        # Two features are drawn as they are: the numbers in the browser are those that the network computed.
+        assert np.array_equal(panel["points"], kept.features[:, rows].numpy())
+        assert np.array_equal(panel["answers"], kept.predictions[:, rows].numpy())
+        last = kept.features[-1, rows]
+        score = embed.distortion(last, last)
+        assert f"Trustworthiness {score.trustworthiness:.3f}, variance kept 100%" in panel["note"]
+    images = gallery.read("mnist")
+    shown = set(content["indices"])
+    assert content["labels"] == [int(y) for y, i in zip(images.labels, images.indices, strict=True) if int(i) in shown]
+
+
+def test_one_frame_for_all_epochs_and_networks_of_a_view():
+    names = ("mnist-c4-ce-fgsm", "mnist-c4-graph", "mnist-c4-mmc")
+    app = opened({"1": names[0], "2": names[1], "3": names[2]})
+    _, content = sent(app)
+    view = embedding.view([models.card(name) for name in names])
+    made = embed.fitted(Linear(), [network.space for network in view.networks])
+    for panel, network, own in zip(content["panels"], view.networks, made, strict=True):
+        for row, features in enumerate(network.space.features):
+            assert np.array_equal(panel["points"][row], embed.project(features, own.frame).numpy())
+        score = embed.distortion(own.points[-1], network.space.features[-1])
+        assert f"Trustworthiness {score.trustworthiness:.3f}, variance kept {score.variance:.0%}" in panel["note"]
+    # Networks of equal width share the frame, and all show the same images.
+    assert {tuple(content["indices"])} == {tuple(view.images.indices.tolist())}
+
+
+def test_the_circle_stands_on_the_centres_of_the_loss():
+    app = opened({"1": "mnist-c4-mmc", "2": "none", "projection": "circle"})
+    (panel,) = sent(app)[1]["panels"]
+    assert "The centres of the loss stand evenly round a circle." in panel["note"]
+    space = embedding.view([models.card("mnist-c4-mmc")]).networks[0].space
+    assert torch.equal(space.centers, models.load("mnist-c4-mmc", "cpu").head.centers)
+    (own,) = embed.fitted(Circle(), [space])
+    assert np.array_equal(panel["points"], own.points.numpy())
+
+
+def test_shipped_maps_are_there_at_once_and_others_are_a_job():
+    app = opened({"1": "mnist-c4-graph", "2": "none", "projection": "umap"})
+    (panel,) = sent(app)[1]["panels"]
+    card = models.card("mnist-c4-graph")
+    shipped = maps.read(card, Umap(), maps.space_of(card))
+    assert [card.recipe["epochs"]] == panel["epochs"][-1:]
+    kept = models.moments(card.name)
+    place = {index: row for row, index in enumerate(kept.indices.tolist())}
+    rows = [place[index] for index in sent(app)[1]["indices"]]
+    assert np.array_equal(panel["points"], shipped.points[:, rows].numpy())
+
+    app = opened({"1": "mnist-c4-graph", "2": "none", "projection": "tsne", "perplexity": "5", "moments": "1"})
+    assert any("has not been fitted" in info.value for info in app.info)
+    press(app, "Fit t-SNE")
+    until(app, lambda: any(e.proto.component_name == "smoothscope.scatter" for e in app.get("bidi_component")))
+    (panel,) = sent(app)[1]["panels"]
+    assert len(panel["epochs"]) == 1
+    assert "perplexity 5, seed 0" in panel["note"]
+
+
+def test_a_selection_shows_its_pictures_and_the_way_to_the_lab():
+    app = opened()
+    _, content = sent(app)
+    images = gallery.read("mnist")
+    chosen = content["indices"][5:8]
+    select(app, chosen)
+    data, _ = sent(app)
+    assert data["selected"] == [5, 6, 7]
+    assert any("**3 selected**" in m.value for m in app.markdown)
+    (wall,) = [
+        json.loads(e.proto.json) for e in app.get("bidi_component") if e.proto.component_name == "smoothscope.picker"
+    ]
+    assert [item["row"] for item in wall["items"]] == [5, 6, 7]
+    row = images.indices.tolist().index(chosen[0])
+    name = images.classes[int(images.labels[row])]
+    assert any(f"**Test image {chosen[0]}: {name}**" in unescaped(m.value) for m in app.markdown)
+    (link,) = [e.proto for e in app.get("page_link") if e.proto.label == "Attack this one in the lab"]
+    assert f"image={chosen[0]}" in link.query_string
+    assert f"model={PAIR[0]}" in link.query_string
+
+
+def test_misclassified_a_class_and_movers_can_be_selected():
+    app = opened()
+    _, content = sent(app)
+    labels, answers = np.array(content["labels"]), content["panels"][0]["answers"]
+    wrong = np.flatnonzero(answers[-1] != labels).tolist()
+    press(app, f"Misclassified ({len(wrong)})")
+    assert sent(app)[0]["selected"] == wrong
+    press(app, f"All of this class ({int((labels == 0).sum())})")
+    assert sent(app)[0]["selected"] == np.flatnonzero(labels == 0).tolist()
+    press(app, "Its movers (20)")
+    points = content["panels"][0]["points"]
+    way = np.linalg.norm(points[-1] - points[-2], axis=1)
+    # Kept in float16, several went equally far.
+    np.testing.assert_allclose(np.sort(way[sent(app)[0]["selected"]]), np.sort(way)[-20:], rtol=1e-4)
+
+
+def test_the_trail_of_an_attack_lies_where_its_images_do():
+    app = opened({"attack": "deepfool"})
+    _, content = sent(app)
+    select(app, [content["indices"][0]])
+    press(app, "Draw its trail")
+    until(app, lambda: "embed.trail" in app.session_state)
+    trail = app.session_state["embed.trail"]
+    data, _ = sent(app)
+    assert trail.attacked == PAIR[0]
+    assert trail.attack == ATTACKS["deepfool"]()
+    for drawn, name in zip(data["trails"], PAIR, strict=True):
+        model = models.load(name, "cpu")
+        torch.testing.assert_close(torch.tensor(drawn["points"]), model.features(trail.path.images))
+        answers = model(trail.path.images).argmax(1)
+        turned = (answers != answers[0]).nonzero()
+        assert drawn["flip"] == (int(turned[0, 0]) if len(turned) else None)
+    assert data["trails"][0]["flip"] is not None
+    assert any(f"L2 = {float(trail.path.result.l2[0]):.3g}" in m.value for m in app.markdown)
+    press(app, "Remove the trail")
+    assert sent(app)[0]["trails"] == [None, None]
+
+
+def test_the_coordinates_are_those_of_the_picture():
+    cards = [models.card(name) for name in PAIR]
+    drawn = embedding.at_once(cards, Linear())
+    images = embedding.view(cards).images
+    rows = list(csv.DictReader(io.StringIO(embedding.table(drawn, images).decode())))
+    assert len(rows) == 2 * 21 * len(images)
+    last = rows[-1]
+    assert (last["model"], int(last["epoch"]), int(last["test_image"])) == (PAIR[1], 20, int(images.indices[-1]))
+    assert float(last["x"]) == pytest.approx(float(drawn[1].map.points[-1, -1, 0]), rel=1e-6)
+    assert last["class"] == images.classes[int(images.labels[-1])]
+
+
+def test_a_network_that_kept_nothing_is_shown_as_it_is(home):
+    target = home / "checkpoints" / "own"
+    shutil.copytree(models.CHECKPOINTS / "mnist-lenet-graph-2d", target)
+    (target / models.EMBEDDINGS).unlink()
+    card = json.loads((target / "card.json").read_text())
+    (target / "card.json").write_text(json.dumps(card | {"name": "own"}))
+    app = opened({"1": "own", "2": "none"})
+    _, content = sent(app)
+    (panel,) = content["panels"]
+    images = gallery.read("mnist")
+    assert content["indices"] == images.indices.tolist()
+    features = models.load("own", "cpu").features(images.images)
+    np.testing.assert_allclose(panel["points"][0], features.numpy(), atol=1e-5)
+
+
+def test_what_is_damaged_is_said_in_a_sentence(home):
+    target = home / "checkpoints" / "broken"
+    shutil.copytree(models.CHECKPOINTS / "mnist-lenet-graph-2d", target)
+    card = json.loads((target / "card.json").read_text())
+    (target / "card.json").write_text(json.dumps(card | {"name": "broken"}))
+    (target / models.EMBEDDINGS).write_bytes(b"nothing of the kind")
+    app = opened({"1": "broken", "2": "none"})
+    assert any("is damaged; get the checkpoint again" in unescaped(error.value) for error in app.error)
+
+
+def test_all_test_images_at_once_are_a_job(monkeypatch):
+    """Ten thousand points; the set itself is not here, so that of the gallery stands in for it."""
+    images = gallery.read("mnist")
+    monkeypatch.setattr(embedding.cache, "images", lambda name: images)
+    cards = [models.card(PAIR[0])]
+    job = embedding.look_at_all(cards)
+    assert job.wait(TIMEOUT)
+    assert job.state == "done", job.error
+    view = embedding.all_at_once(cards)
+    assert len(view.images) == 1000
+    (drawn,) = embedding.drawn_of(view, Linear())
+    model = models.load(PAIR[0], "cpu")
+    torch.testing.assert_close(drawn.map.points[0], model.features(images.images), atol=1e-5, rtol=1e-5)
+    assert drawn.epochs == [20]
+
+
+def test_networks_without_common_images_are_named(monkeypatch):
+    kept = models.moments(PAIR[0])
+    apart = kept.__class__(kept.epochs, kept.features, kept.predictions, kept.indices + 20_000, kept.labels)
+    monkeypatch.setattr(embedding.models, "moments", lambda name: apart)
+    with pytest.raises(ValueError, match="kept no images in common; train them with the same seed"):
+        embedding._view([models.card(PAIR[0])], gallery.read("mnist"))
+
+
+def test_the_view_keeps_only_finite_spaces():
+    with pytest.raises(ValueError, match="features must be finite"):
+        Space(torch.full((1, 4, 2), torch.nan), torch.zeros(4, dtype=torch.long))
