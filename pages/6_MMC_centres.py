@@ -118,8 +118,8 @@ def what_is_hidden(centres: Centres, kept: float, radii: Tensor, dim: int) -> st
     low, high = centres.spread()
     seen = torch.pdist(radii)
     text = (
-        f"**A shadow:** the centres fill {rank} dimensions, and three can be drawn, with {100 * kept:.0f} % of the "
-        f"squared lengths. In truth any two are {low:.2f} to {high:.2f} apart; in the shadow {float(seen.min()):.2f} "
+        f"**A shadow:** the centres fill {rank} dimensions, and three can be drawn, with {100 * kept:.0f}\u00a0% of "
+        f"the squared lengths. In truth any two are {low:.2f} to {high:.2f} apart; in the shadow {float(seen.min()):.2f} "
         f"to {float(seen.max()):.2f}. Centres that seem close here part in dimensions that the shadow hides."
     )
     if centres.groups is not None:
@@ -141,20 +141,24 @@ def centres_tab(loss: MaxMahalanobis, arrangement: Arrangement) -> None:
     smallest = float(angles.min())
     simplex_angle = math.degrees(math.acos(-1 / (count - 1)))
     best = best_angle(count, dim)
+    st.markdown(
+        "**Look for:** MMC fixes a centre for every class before training, all on one sphere and as far apart as can "
+        "be. From L − 1 dimensions on, every angle is the same; take dimensions away and the smallest angle falls."
+    )
     with st.container(horizontal=True, gap="small"):
         for label, values in center_plots.EXAMPLES.items():
             st.button(label, key=f"{SCOPE}.example.{label}", on_click=show_example, args=(values,), type="tertiary")
-    columns = st.columns(4)
-    columns[0].metric("Smallest angle", f"{smallest:.4f}°")
-    columns[1].metric(
-        "arccos(−1/(L−1))", f"{simplex_angle:.4f}°",
-        help="The optimum for L centres; it is reached where there are at least L − 1 dimensions.",
-    )  # fmt: skip
-    columns[2].metric(
-        "Best known here", "not known" if best is None else f"{math.degrees(best[0]):.4f}°",
-        help=f"In {dim} dimensions" + ("." if best is None else f": {best[1]}."),
-    )  # fmt: skip
-    columns[3].metric("Smallest distance", f"{low:.4g}", help=f"The largest is {high:.4g}.")
+    with st.container(horizontal=True, gap="small"):
+        st.metric("Smallest angle", f"{smallest:.4f}°", width=170)
+        st.metric(
+            "arccos(−1/(L−1))", f"{simplex_angle:.4f}°", width=170,
+            help="The optimum for L centres; it is reached where there are at least L − 1 dimensions.",
+        )  # fmt: skip
+        st.metric(
+            "Best known here", "not known" if best is None else f"{math.degrees(best[0]):.4f}°", width=170,
+            help=f"In {dim} dimensions" + ("." if best is None else f": {best[1]}."),
+        )  # fmt: skip
+        st.metric("Smallest distance", f"{low:.4g}", width=170, help=f"The largest is {high:.4g}.")
 
     left, right = st.columns([1.15, 1], gap="medium")
     building = False
@@ -454,8 +458,7 @@ page.setup("MMC centres", controls=True)
 TABS = ["Centres", "Features", "Loss and density", "Uncertainty", "Runner-up", "Attacks", "Tables"]
 links.choice("tab", f"{SCOPE}.tab", TABS[0], TABS)
 if st.session_state[f"{SCOPE}.tab"] == "Centres":
-    st.latex(r"\lVert\mu^*_i\rVert = C_{MM},\qquad \max_{\mu}\ \min_{i \ne j} \angle(\mu_i, \mu_j)"
-             r"\ \Rightarrow\ \cos\angle(\mu^*_i, \mu^*_j) = -\tfrac{1}{L-1}")  # fmt: skip
+    st.latex(r"\lVert\mu^*_i\rVert = C_{MM},\quad \cos\angle(\mu^*_i, \mu^*_j) = -\tfrac{1}{L-1}")
 tabs = dict(zip(TABS, st.tabs(TABS, key=f"{SCOPE}.tab", on_change="rerun"), strict=True))
 opened = next((name for name, tab in tabs.items() if tab.open), TABS[0])
 if opened == "Centres":

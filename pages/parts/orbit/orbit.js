@@ -1,7 +1,7 @@
 // Points in three dimensions on plain canvases. One camera for all views of an element; it is kept by name for as long
 // as the window is open, so that new data (a slider has moved) leave it alone.
 
-const START = { turn: 0.95, tilt: 0.5, zoom: 1 };
+const START = { turn: 0.72, tilt: 0.4, zoom: 1 };
 const FAR = 4.2; // of the eye from the origin, in radii
 const LENS = 4; // the eye's focal length, in radii; a sphere of one radius just fits
 const LIMITS = { tilt: Math.PI / 2, least: 0.4, most: 12 };

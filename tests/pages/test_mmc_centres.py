@@ -1,0 +1,276 @@
+"""The MMC centres page: every number is core's, every view what core computed."""
+
+import json
+import math
+import re
+
+import pytest
+import torch
+from driver import ROOT, TIMEOUT, unescaped
+from streamlit.testing.v1 import AppTest
+
+from core import data, models
+from core.evaluate.errors import features
+from core.losses import LOSSES, hierarchical_centers, max_mahalanobis_centers
+from core.losses.centers import shadow, simplex
+from core.metrics.density import class_means, own_and_nearest, sample_density
+from pages.parts import center_plots
+from pages.parts.center_plots import Centres, power
+
+
+def opened(**address):
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
+    app.switch_page("pages/6_MMC_centres.py")
+    for name, text in address.items():
+        app.query_params[name] = text
+    app.run()
+    return sound(app)
+
+
+def sound(app):
+    assert not app.exception, app.exception[0].stack_trace
+    return app
+
+
+def metrics(app):
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def scenes(app):
+    """What the views of a page were sent."""
+    (found,) = [e.proto for e in app.get("bidi_component") if e.proto.component_name == "smoothscope.orbit"]
+    return json.loads(found.json)["scenes"]
+
+
+def points(scene, legend=False):
+    """All points of a view's centres, or of its clouds of features."""
+    flat = [c["points"] for c in scene["clouds"] if c["legend"] is legend]
+    return torch.tensor([value for one in flat for value in one], dtype=torch.float64).view(-1, 3)
+
+
+def charts(app):
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def words(app):
+    kinds = (app.markdown, app.caption, app.info, app.warning, app.error)
+    return unescaped("\n".join(element.value for kind in kinds for element in kind))
+
+
+def heatmap(chart):
+    return chart["data"][0]["z"]
+
+
+def test_the_page_opens_with_the_tetrahedron():
+    app = opened()
+    assert metrics(app) == {
+        "Smallest angle": "109.4712°", "arccos(−1/(L−1))": "109.4712°", "Best known here": "109.4712°",
+        "Smallest distance": "16.33",
+    }  # fmt: skip
+    (scene,) = scenes(app)
+    seen = points(scene)
+    torch.testing.assert_close(seen, max_mahalanobis_centers(4, 3, 10.0).double(), rtol=0, atol=1e-4)
+    assert "Exact: these are the 4 centres themselves" in words(app).replace("**", "")
+    rows = heatmap(charts(app)[0])
+    assert [row[i] for i, row in enumerate(rows)] == [None] * 4
+    off = [value for i, row in enumerate(rows) for j, value in enumerate(row) if i != j]
+    assert off == pytest.approx([math.degrees(math.acos(-1 / 3))] * 12, abs=1e-4)
+
+
+@pytest.mark.parametrize(("classes", "dim"), [(10, 9), (12, 3), (7, 2), (6, 4), (2, 1)])
+def test_numbers_are_those_of_cores_centres(classes, dim):
+    app = opened(classes=str(classes), dim=str(dim), pairs="distances")
+    centers = max_mahalanobis_centers(classes, dim, 10.0).double()
+    shown = metrics(app)
+    pairs = torch.pdist(centers)
+    assert shown["Smallest angle"] == f"{math.degrees(2 * math.asin(pairs.min().item() / 20)):.4f}°"
+    assert shown["Smallest distance"] == f"{pairs.min().item():.4g}"
+    assert shown["arccos(−1/(L−1))"] == f"{math.degrees(math.acos(-1 / (classes - 1))):.4f}°"
+    rows = heatmap(charts(app)[0])
+    seen = torch.tensor([rows[i][j] for i in range(classes) for j in range(i + 1, classes)], dtype=torch.float64)
+    torch.testing.assert_close(seen, pairs, rtol=0, atol=1e-5)
+    (scene,) = scenes(app)
+    axes, kept = shadow(centers)
+    torch.testing.assert_close(points(scene), centers @ axes, rtol=0, atol=1e-4)
+    assert ("A shadow:" in words(app)) is (kept < 0.999)
+    if kept < 0.999:
+        assert f"{100 * kept:.0f}\u00a0% of the squared lengths" in words(app)
+
+
+def test_hierarchical_centres_are_seen_with_their_superclasses():
+    app = opened(centers="hierarchical", superclasses="3", subclasses="2", dim="8", sub_norm="2.0", pairs="distances")
+    centers = hierarchical_centers([0, 0, 1, 1, 2, 2], 8, 10.0, 2.0).double()
+    rows = heatmap(charts(app)[0])
+    for i in range(6):
+        for j in range(6):
+            if i != j:
+                assert rows[i][j] == pytest.approx(math.dist(centers[i].tolist(), centers[j].tolist()), abs=1e-5)
+    # Pythagoras: an equilateral triangle of norm 10, each corner split in two, 4 apart.
+    assert rows[0][1] == pytest.approx(4, abs=1e-5)
+    assert rows[0][2] == pytest.approx(math.sqrt(300), abs=1e-4)
+    (scene,) = scenes(app)
+    colours = [cloud["colour"] for cloud in scene["clouds"]]
+    assert colours[0] == colours[1] != colours[2]
+
+
+def test_random_centres_follow_their_seed():
+    first, other = (points(scenes(opened(centers="random", seed=str(s)))[0]) for s in (0, 1))
+    assert (first.norm(dim=1) - 10).abs().max() < 1e-4
+    assert (first - other).abs().max() > 1
+
+
+def test_the_construction_fills_its_matrix_centre_by_centre():
+    app = opened(build="1", step="2", classes="5", dim="6")
+    rows = simplex(5)
+    shown = heatmap(charts(app)[0])
+    for i in range(5):
+        for j in range(4):
+            if i < 2 and j <= i:
+                assert shown[i][j] == pytest.approx(rows[i, j], abs=1e-12)
+            else:
+                assert shown[i][j] is None
+    assert points(scenes(app)[0]).shape == (2, 3)
+    assert f"−1/(L−1) = {-1 / 4:.4f}" in words(app)
+    assert f"= {rows[1, 1]:.4f}" in words(app)
+    app.slider(key="mmc.step").set_value(5).run()
+    assert points(scenes(sound(app))[0]).shape == (5, 3)
+    assert "needs no new dimension" in words(app)
+
+
+def test_a_step_beyond_fewer_classes_is_the_last():
+    app = opened(build="1", step="8", classes="10", dim="9")
+    app.slider(key="mmc.Arrangement.classes").set_value(3).run()
+    assert points(scenes(sound(app))[0]).shape == (3, 3)
+
+
+def test_examples_are_one_press():
+    app = opened(classes="30", dim="5", build="0")
+    for label, values in center_plots.EXAMPLES.items():
+        app.button(key=f"mmc.example.{label}").click().run()
+        sound(app)
+        count = values.get("superclasses", 1) * values.get("subclasses", 1) if "superclasses" in values else 0
+        assert len(points(scenes(app)[0])) == (count or values["classes"])
+        assert not app.error
+
+
+def test_what_cannot_be_is_said_in_one_sentence():
+    app = opened(classes="5", dim="1")
+    assert [unescaped(error.value) for error in app.error] == ["dim must be at least 2 for 5 classes; got 1."]
+    app = opened(classes="500", tab="Nonsense")
+    assert "classes must be at most 100; got 500." in words(app)
+    assert "there is no such tab here" in words(app)
+
+
+@pytest.fixture
+def networks():
+    """Name -> (network, features, centres) on the gallery, as core computes them."""
+    images = data.gallery.read("mnist")
+    found = {}
+    for name in ("mnist-c4-mmc", "mnist-c4-ce"):
+        model = models.load(name)
+        z = features(model, images.images)
+        centers = model.head.centers if name.endswith("mmc") else class_means(z, images.labels, 10)
+        found[name] = model, z, centers
+    return images.labels, found
+
+
+def test_features_are_drawn_around_their_centres(networks):
+    labels, found = networks
+    app = opened(tab="Features", drawn="3.5.8")
+    views = scenes(app)
+    assert len(views) == 2
+    mine = torch.isin(labels, torch.tensor([3, 5, 8]))
+    plots_shown = charts(app)
+    for place, (_, z, centers) in enumerate(found.values()):
+        unit = torch.pdist(centers.double()).mean()
+        seen = points(views[place])
+        torch.testing.assert_close(
+            torch.pdist(seen), torch.pdist(centers[[3, 5, 8]].double() / unit), rtol=0, atol=1e-4
+        )  # three centres are seen where they are
+        assert len(points(views[place], legend=True)) == int(mine.sum())
+        own, other = own_and_nearest(z.double() / unit, labels, centers.double() / unit)
+        drawn = [trace for trace in plots_shown[2 * place]["data"] if trace.get("name") in {"3", "5", "8"}]
+        x = torch.tensor([v for t in drawn for v in t["x"]], dtype=torch.float64)
+        y = torch.tensor([v for t in drawn for v in t["y"]], dtype=torch.float64)
+        order = torch.cat([(labels == c).nonzero()[:, 0] for c in (3, 5, 8)])
+        torch.testing.assert_close(x, own[order], rtol=0, atol=1e-6)
+        torch.testing.assert_close(y, other[order], rtol=0, atol=1e-6)
+        assert f"Median distance to the own centre {own[mine].median():.3f}" in words(app)
+    table = app.dataframe[0].value
+    assert list(table["class"]) == list(data.DATASETS["mnist"].classes)
+    assert table["images"].sum() == 1000
+
+
+def test_fewer_than_two_classes_are_not_drawn():
+    app = opened(tab="Features", drawn="3")
+    assert "it must be two or more different class numbers" in words(app)
+    app.button_group(key="mmc.classes.mnist").set_value(["3"]).run()
+    assert "Choose at least two classes." in words(sound(app))
+
+
+def test_sample_density_is_cores_and_the_claim_is_judged(networks):
+    labels, found = networks
+    app = opened(tab="Loss and density")
+    measured = [
+        sample_density(LOSSES[m.card.loss](**m.card.loss_arguments), m.head, z, labels) for m, z, _ in found.values()
+    ]
+    medians = [float(one.by_contour.nanmedian()) for one in measured]
+    shown = metrics(app)
+    assert shown["Fixed centres"] == power(medians[0])
+    assert shown["Linear logits"] == power(medians[1])
+    assert shown["Ratio"] == power(medians[0] - medians[1])
+    assert medians[0] > medians[1] + 5  # by more than five powers of ten on these two networks
+    assert "density is higher holds for these two networks" in words(app)
+    lines = charts(app)[3]["data"]
+    assert lines[1]["y"] == pytest.approx(measured[0].by_contour.nanmedian(0).values.tolist())
+    assert lines[3]["y"] == pytest.approx(measured[1].by_contour.nanmedian(0).values.tolist())
+
+
+def test_the_band_of_mmc_has_its_closed_area_and_sces_none():
+    app = opened(tab="Loss and density", level="1.0", label="2")
+    areas = [
+        [float(v) for v in re.findall(r"([\d.]+) in this window, ([\d.]+) in one twice", caption.value)[0]]
+        for caption in app.caption
+        if "Area of the band" in caption.value
+    ]
+    sce, quadratic, mmc = areas
+    assert mmc == pytest.approx([2 * math.pi * 0.5] * 2, abs=0.15)
+    assert sce[1] > 1.8 * sce[0]  # a strip: twice as long in a window twice as wide
+    assert len(areas) == 3
+    assert quadratic[1] < 1.8 * quadratic[0]
+
+
+def test_cross_entropy_of_the_plane_is_the_formula():
+    sce, _, mmc = center_plots.surfaces(0, 4.0)
+    row, column = 100, 150
+    z = torch.stack([sce.at[column], sce.at[row]])
+    logits = sce.marks @ z
+    assert sce.values[row, column].item() == pytest.approx(float(logits.logsumexp(0) - logits[0]), abs=1e-9)
+    assert mmc.values[row, column].item() == pytest.approx(float((z - mmc.marks[0]).square().sum() / 2), abs=1e-9)
+
+
+def test_networks_that_fit_are_offered_and_others_not():
+    app = opened(tab="Features")
+    first, second = app.selectbox(key="mmc.fixed"), app.selectbox(key="mmc.linear.mnist")
+    assert first.value == "mnist-c4-mmc"
+    assert second.value == "mnist-c4-ce"
+    heads = {name: models.card(name).head for name in models.refresh()}
+    assert len(first.options) == sum(head == "centers" for head in heads.values())
+    second.set_value("mnist-lenet-ce").run()
+    assert "LENET" in scenes(sound(app))[1]["title"].upper()
+
+
+@pytest.mark.parametrize(
+    ("exponent", "text"), [(14.4, "2.5 × 10¹⁴"), (0.0, "1.0 × 10⁰"), (-3.0, "1.0 × 10⁻³"), (2.9999, "1.0 × 10³")]
+)
+def test_powers_are_written_as_persons_write_them(exponent, text):
+    assert power(exponent) == text
+
+
+def test_angles_of_near_and_opposite_centres_are_exact():
+    """The arc cosine of float32 dot products would be off by hundredths of a degree."""
+    tiny = math.radians(0.01)
+    centres = Centres(torch.tensor([[1.0, 0.0], [math.cos(tiny), math.sin(tiny)], [-1.0, 0.0]]), None)
+    assert centres.angles[0, 1].item() == pytest.approx(0.01, rel=1e-3)
+    assert centres.angles[0, 2].item() == pytest.approx(180)
+    assert centres.closest() == (0, 1)
