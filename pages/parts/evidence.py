@@ -594,10 +594,10 @@ def adversarial(sce_name: str, mmc_name: str) -> None:
     }  # fmt: skip
     headings = [_column(trained[name]) for name in order]
     if len(set(headings)) < len(order):
-        headings = [f"{heading}<br>{name}" for heading, name in zip(headings, order, strict=True)]
-    st.plotly_chart(evidence_plots.accuracies([titles[a] for a in attacks], headings, cells, "evidence.accuracies"),
-                    key="evidence.accuracies", config=plots.CONFIG)  # fmt: skip
+        headings = [f"{heading}: {name}" for heading, name in zip(headings, order, strict=True)]
+    st.html(evidence_plots.accuracies([titles[a] for a in attacks], headings, cells))
     st.markdown(_robust(shown, sce_name, mmc_name, attacks))
+    st.markdown(_hardened(trained, shown, attacks))
     sizes = sorted({p["n"] for p in points})
     _origin(
         found,
@@ -668,6 +668,31 @@ def _robust(shown: Mapping[tuple[str, str], Mapping[str, Any]], sce: str, mmc: s
             + (": neither withstands it." if max(ours[0], theirs[0]) < 0.05 else ".")
         )
     return " ".join(sentences)
+
+
+def _hardened(
+    trained: Mapping[str, Mapping[str, Any]], shown: Mapping[tuple[str, str], Mapping[str, Any]], attacks: Sequence[str]
+) -> str:
+    """What adversarial training brought each loss against the strongest gradient attack of each ball."""
+    sizes = list(dict.fromkeys(a.split("|")[1] for a in attacks if "|" in a))
+    sentences = []
+    for loss in dict.fromkeys(p["loss"] for p in trained.values()):
+        mine = {p["adversarial"]: name for name, p in trained.items() if p["loss"] == loss}
+        told = []
+        for kind, name in mine.items():
+            left = [_worst(shown, name, [a for a in attacks if a.startswith(("pgd", "mim")) and f"|{size}" in a])
+                    for size in sizes]  # fmt: skip
+            values = " and ".join(f"{100 * one[0]:.0f} %" for one in left if one)
+            told.append(f"{values} {'plainly trained' if kind == 'none' else f'trained against {kind.upper()}'}")
+        if len(told) > 1:
+            sentences.append(f"{_column(dict(trained[mine['none']]))}: {'; '.join(told)}" if "none" in mine else "")
+    if not any(sentences):
+        return ""
+    return (
+        f"**Adversarial training**, strongest gradient attack of ε = {' and '.join(sizes)}. "
+        + ". ".join(sentence for sentence in sentences if sentence)
+        + "."
+    )
 
 
 def _gaps(

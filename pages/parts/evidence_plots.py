@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import torch
+from plotly.colors import sample_colorscale
 from torch import Tensor
 
 from pages.parts.plots import BLUE, GREEN, ORANGE, PURPLE, RED
 
 BINS = 40
 _GREY = "#7f7f7f"
+_ACCURACY = [[0.0, "rgb(214,108,77)"], [0.5, "rgb(243,217,164)"], [1.0, "rgb(98,168,212)"]]
 
 
 def _style(figure: go.Figure, height: int, key: str, **layout: Any) -> go.Figure:
@@ -170,25 +173,31 @@ def sweep(ours: Mapping[float, tuple[float, float]], paper: Mapping[float, float
 
 
 def accuracies(
-    titles: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[int, int], tuple[float, float, int]], key: str
-) -> go.Figure:
-    """Accuracy under attack, attacks down and networks across: (row, column) -> (accuracy, error, n), shares."""
-    z = [[None] * len(columns) for _ in titles]
-    text = [[""] * len(columns) for _ in titles]
-    for (row, column), (value, error, _) in cells.items():
-        z[row][column] = 100 * value  # type: ignore[call-overload]
-        text[row][column] = f"{100 * value:.0f} ± {100 * error:.0f} %"
-    notes = [[str(cells[i, j][2]) if (i, j) in cells else "" for j in range(len(columns))] for i in range(len(titles))]
-    figure = go.Figure(go.Heatmap(
-        z=z, x=list(columns), y=list(titles), text=text, texttemplate="%{text}", customdata=notes, zmin=0, zmax=100,
-        colorscale=[[0, "#b2452a"], [0.5, "#f3d9a4"], [1, "#3f8fc0"]], showscale=False, xgap=2, ygap=2,
-        textfont={"size": 15, "color": "#10181a"}, hoverongaps=False,
-        hovertemplate="%{y}<br>%{x}<br>%{text} of %{customdata} images<extra></extra>",
-    ))  # fmt: skip
-    figure.update_yaxes(autorange="reversed", title="", ticksuffix="  ")
-    figure.update_xaxes(side="top", title="")
-    _style(figure, 70 + 31 * len(titles), key)
-    return figure.update_layout(margin={"t": 10})
+    titles: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[int, int], tuple[float, float, int]]
+) -> str:
+    """Accuracy under attack as an HTML table, attacks down and networks across, which scrolls in a narrow window.
+
+    cells: (row, column) -> (accuracy, standard error, n), shares.
+    """
+    head = "".join(f'<th style="padding:0.2rem 0.6rem;text-align:center">{html.escape(name)}</th>' for name in columns)
+    rows = []
+    for row, title in enumerate(titles):
+        line = f'<td style="padding:0.2rem 0.8rem 0.2rem 0;white-space:nowrap">{html.escape(title)}</td>'
+        for column in range(len(columns)):
+            if (row, column) not in cells:
+                line += "<td></td>"
+                continue
+            value, error, n = cells[row, column]
+            line += (
+                f'<td title="{n} images" style="background:{sample_colorscale(_ACCURACY, value)[0]};color:#10181a;'
+                'text-align:center;white-space:nowrap;padding:0.2rem 0.6rem;font-variant-numeric:tabular-nums">'
+                f"{100 * value:.0f} ± {100 * error:.0f} %</td>"
+            )
+        rows.append(f"<tr>{line}</tr>")
+    return (
+        '<div style="overflow-x:auto"><table style="border-collapse:separate;border-spacing:2px;width:100%;'
+        f'font-size:0.95rem"><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
 
 
 def moved(rows: Tensor, right: Sequence[bool], title: str, reach: float, key: str) -> go.Figure:

@@ -1,5 +1,6 @@
 """The tabs of evidence: what they say is what core computes, and what is shipped; driven without a browser."""
 
+import html
 import re
 import statistics
 
@@ -184,8 +185,18 @@ def test_a_result_that_is_not_there_is_said(monkeypatch, tmp_path):
 
 def test_attacks_are_the_shipped_ones():
     app = opened(f"evidence.adversarial({SCE!r}, {MMC!r})")
-    assert len(app.get("plotly_chart")) == 3
+    assert len(app.get("plotly_chart")) == 2
     text, points = words(app), mmc_tables.read("mmc-attacks")["points"]
+    table = app.get("html")[-1].proto.body
+    for point in points.values():
+        if point["dataset"] == "mnist":
+            cell = f"{100 * point['accuracy']:.0f} ± {100 * point['spread']:.0f} %"
+            row = next(row for row in table.split("<tr>") if f">{html.escape(point['title'])}</td>" in row)
+            assert f'title="{point["n"]} images"' in row
+            assert cell in row
+    strong = [key for key in points if re.match(r"mnist-c4-mmc-fgsm\|(pgd|mim)\|0\.3", key)]
+    hardened = min(points[key]["accuracy"] for key in strong)
+    assert re.search(rf"MMC: .*; \d+ % and {100 * hardened:.0f} % trained against FGSM", text)
     for point in (points[f"{SCE}|pgd|0.1|plain"], points[f"{MMC}|pgd|0.1|adaptive"]):  # the same for cross-entropy
         assert f"Accuracy {100 * point['accuracy']:.1f} ± {100 * point['spread']:.1f} % of {point['n']}." in text
         crossed = sum(own > other for _, _, own, other in point["moves"])
