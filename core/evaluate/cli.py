@@ -19,7 +19,7 @@ from core import data, models
 from core.attacks import ATTACKS, Attack
 from core.data import DATASETS, gallery
 from core.data.store import write_together
-from core.evaluate import errors, graph_figures, mmc_attacks, mmc_tables, table2, uncertainty
+from core.evaluate import errors, graph_figures, maps, mmc_attacks, mmc_tables, table2, uncertainty
 from core.evaluate.attacking import attack_many, correct
 from core.evaluate.tours import make as make_tour
 from core.evaluate.tours import make_duel
@@ -82,6 +82,7 @@ def add_evaluate_command(subparsers: argparse._SubParsersAction) -> None:
     uncertainty.add_verbs(verbs)
     mmc_attacks.add_verbs(verbs)
     graph_figures.add_verb(verbs)
+    maps.add_verb(verbs)
 
 
 def run_errors(arguments: argparse.Namespace) -> int:
