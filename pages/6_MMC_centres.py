@@ -119,8 +119,9 @@ def what_is_hidden(centres: Centres, kept: float, radii: Tensor, dim: int) -> st
     seen = torch.pdist(radii)
     text = (
         f"**A shadow:** the centres fill {rank} dimensions, and three can be drawn, with {100 * kept:.0f}\u00a0% of "
-        f"the squared lengths. In truth any two are {low:.2f} to {high:.2f} apart; in the shadow {float(seen.min()):.2f} "
-        f"to {float(seen.max()):.2f}. Centres that seem close here part in dimensions that the shadow hides."
+        f"the squared lengths. In truth any two are {low:.2f} to {high:.2f} apart; in the shadow "
+        f"{float(seen.min()):.2f} to {float(seen.max()):.2f}. Centres that seem close here part in "
+        "dimensions that the shadow hides."
     )
     if centres.groups is not None:
         text += " Its directions are diagonals between those of superclasses and those of classes, to show both."
