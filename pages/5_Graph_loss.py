@@ -25,7 +25,7 @@ FIRST_LOSSES = ("graph-smoothness", "cross-entropy", "max-mahalanobis")
 # What the playground opens a loss with, where it differs: a pull that is seen within a few hundred steps.
 FIRST_LOSS = {"center-loss": {"weight": 0.1}}
 # Not of the playground: it says itself how many dimensions there are, and has no classifier on top.
-WITHOUT = ("dim", "references", "head_alpha", "norm", "reduction", "sub_norm")
+WITHOUT = {"graph-smoothness": ("dim", "norm", "reduction", "references", "head_alpha")}
 MOST = {2: 4, 3: 2}
 # How many losses at once: three-dimensional panels each take one of the browser's few graphics contexts.
 LABELS = {"k": "neighbours k", "dim": "dimensions d", "alpha": "kernel α"}
@@ -192,7 +192,7 @@ def loss_controls(names: list[str]) -> dict[str, Loss]:
     for name in names:
         cls = LOSSES[name]
         with st.expander(f"Of {loss_plots.short(cls.title)}", expanded=False):
-            without = [info.name for info in fields(cls) if info.name in WITHOUT]
+            without = WITHOUT.get(name, ("dim",))
             loss = forms.form(cls, f"{SCOPE}.play.{name}", FIRST_LOSS.get(name, {}), link=f"{name}.", without=without)
         if loss is not None:
             found[name] = loss
