@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
@@ -28,7 +29,9 @@ def help_text(info: ParameterInfo) -> str:
 
 def label(info: ParameterInfo) -> str:
     """The parameter's title with its symbol, subscripts set as such."""
-    symbol = f"${info.symbol}$" if info.symbol and "_" in info.symbol else info.symbol
+    symbol = info.symbol
+    if symbol and "_" in symbol:  # in braces, or LaTeX would lower its first letter alone
+        symbol = "$" + re.sub(r"_(\w+)", r"_{\1}", symbol) + "$"
     return f"{info.title} {symbol}" if symbol else info.title
 
 
