@@ -59,7 +59,7 @@ def arrangement_controls() -> tuple[MaxMahalanobis, Arrangement] | None:
     values["dim"] = widget(Arrangement, "dim", slider=(2, max(count - 1, 4)))
     loss: dict[str, Any] = {
         "centers": kind,
-        "norm": widget(MaxMahalanobis, "norm", symbol="C_{MM}" if kind != "hierarchical" else "C_1"),
+        "norm": widget(MaxMahalanobis, "norm", symbol="C_MM" if kind != "hierarchical" else "C_1"),
     }
     if kind == "hierarchical":
         loss["sub_norm"] = widget(MaxMahalanobis, "sub_norm")
