@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import plotly.graph_objects as go
 import streamlit as st
+from torch import Tensor
 
 from core.data import DATASETS
 from core.evaluate import graph_figures
 from core.losses import LOSSES, GraphSmoothness, Loss
-from core.losses.playground import Playground
+from core.losses.playground import Motion, Playground
 from core.params import ParameterInfo, fields
 from pages.parts import cache, choose, forms, links, loss_plots, page, playground, plots
 from pages.parts.playground import Batch, Picture, Seen
@@ -238,10 +240,16 @@ def play() -> None:
     chosen = playground.chosen_images(settings, images)
     st.html(WIDE)
     with st.container(key="graph_wide"):
-        st.plotly_chart(loss_plots.motions(found, chosen.labels, images.classes), key=f"{SCOPE}.motions",
-                        config=plots.CONFIG)  # fmt: skip
+        key = cache.fingerprint([(name, loss.values()) for name, loss in losses.items()], settings.values(), dataset)
+        st.plotly_chart(moving(key, found, chosen.labels, images.classes), key=f"{SCOPE}.motions", config=plots.CONFIG)
     st.caption(how(settings, len(chosen)))
     st.plotly_chart(loss_plots.falling(found), key=f"{SCOPE}.falling", config=plots.CONFIG)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def moving(key: str, _found: dict[str, Motion], _labels: Tensor, _classes: tuple[str, ...]) -> go.Figure:
+    """`loss_plots.motions`; thousands of points in dozens of frames take longer to build than to compute."""
+    return loss_plots.motions(_found, _labels, _classes)
 
 
 def how(settings: Playground, n: int) -> str:

@@ -113,8 +113,8 @@ def play(loss: Loss, playground: Playground, images: Tensor, labels: Tensor, cla
         if step in kept:
             positions.append(z.detach().clone())
             values.append(value.detach())
-            if hasattr(head, "centers"):
-                centers.append(head.centers.detach().clone())
+            if isinstance(held := getattr(head, "centers", None), Tensor):
+                centers.append(held.detach().clone())
         for optimiser in optimisers:
             optimiser.zero_grad()
         value.backward()
