@@ -98,12 +98,12 @@ def play(loss: Loss, playground: Playground, images: Tensor, labels: Tensor, cla
     check_features(images.flatten(1), labels, "images", classes=classes)
     loss = loss.replace(dim=playground.dim)
     generator = torch.Generator().manual_seed(playground.seed)
+    mover, moved = _mover(playground, images, generator)  # before the head, so that it is the same for every loss
     layout = loss.layout(classes, playground.dim)
     head = HEADS[layout["head"]](playground.dim, classes, **layout.get("head_arguments", {}))
     initialise(head, generator)
     loss.prepare(head, generator)
     norm = layout.get("embedding_norm", "none")
-    mover, moved = _mover(playground, images, generator)
     optimisers = _optimisers(playground, moved, list(head.parameters()), len(images))
     kept = {round(i * playground.steps / max(moments - 1, 1)) for i in range(moments)} | {0, playground.steps}
     positions, values, centers = [], [], []

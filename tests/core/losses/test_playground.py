@@ -99,6 +99,17 @@ def test_random_starts_are_the_seeds():
     assert not torch.equal(one.positions[0], other.positions[0])
 
 
+@pytest.mark.parametrize("setting", [{"mover": "network"}, {"mover": "points", "start": "random"}])
+def test_all_losses_begin_alike(setting):
+    images, labels = pictures()
+    one, other = (
+        play(LOSSES[name](), Playground(**setting, **SMALL), images, labels, 4)
+        for name in ("cross-entropy", "center-loss")
+    )
+    assert torch.equal(one.positions[0], other.positions[0])
+    assert not torch.equal(one.positions[-1], other.positions[-1])
+
+
 def test_what_is_wrong_is_said():
     images, labels = pictures()
     with pytest.raises(ValueError, match="labels must be from 0 to 2; got 0 to 3"):
