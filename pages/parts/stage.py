@@ -121,8 +121,12 @@ def underway(image: Tensor, best: Tensor, found: bool, trace: Mapping[str, Tenso
     panels = [
         Panel("Original", image),
         Panel(title, quantize(best), note="fools the network" if found else "does not fool the network yet"),
-        Panel("Perturbation", r, 1 / gain, note=f"amplified ×{gain:.3g}, grey is no change; "
-              f"Ω {rough:.3g}, Ω / L2² {share:.3g}"),
+        Panel(
+            "Perturbation",
+            r,
+            1 / gain,
+            note=f"amplified ×{gain:.3g}, grey is no change; Ω {rough:.3g}, Ω / L2² {share:.3g}",
+        ),
     ]
     viewer(panels, f"{scope}.underway", columns=4, traces=traces(trace), view=scope)
 

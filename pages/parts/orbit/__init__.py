@@ -14,17 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
 from torch import Tensor
+
+from pages.parts.component import component
 
 HERE = Path(__file__).parent
 
-_orbit = st.components.v2.component(
-    "smoothscope.orbit",
-    html='<div class="orbit"></div>',
-    css=(HERE / "orbit.css").read_text(encoding="utf-8"),
-    js=(HERE / "orbit.js").read_text(encoding="utf-8"),
-)
+_orbit = component(HERE)
 
 
 @dataclass(frozen=True)

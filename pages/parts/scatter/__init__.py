@@ -22,16 +22,12 @@ from torch import Tensor
 
 from core.data import ImageSet
 from pages.parts import plots
+from pages.parts.component import component
 from pages.parts.picker import sheet
 
 HERE = Path(__file__).parent
 
-_scatter = st.components.v2.component(
-    "smoothscope.scatter",
-    html='<div class="scatter"></div>',
-    css=(HERE / "scatter.css").read_text(encoding="utf-8"),
-    js=(HERE / "scatter.js").read_text(encoding="utf-8"),
-)
+_scatter = component(HERE)
 _cargo = st.components.v2.component(
     "smoothscope.cargo", js=(HERE / "cargo.js").read_text(encoding="utf-8"), isolate_styles=False
 )

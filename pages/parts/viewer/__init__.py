@@ -24,17 +24,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pages.parts.component import component
 from pages.parts.film import Film
 from pages.parts.packing import Parcel, pack
 
 HERE = Path(__file__).parent
 
-_viewer = st.components.v2.component(
-    "smoothscope.viewer",
-    html='<div class="viewer"></div>',
-    css=(HERE / "viewer.css").read_text(encoding="utf-8"),
-    js=(HERE / "viewer.js").read_text(encoding="utf-8"),
-)
+_viewer = component(HERE)
 _carrier = st.components.v2.component(
     "smoothscope.carrier", js=(HERE / "carrier.js").read_text(encoding="utf-8"), isolate_styles=False
 )
