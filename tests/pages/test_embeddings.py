@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, unescaped
+from driver import ROOT, TIMEOUT, Lab, unescaped
 from streamlit.testing.v1 import AppTest
 
 from core import embed, models
@@ -199,6 +199,23 @@ def test_the_trail_of_an_attack_lies_where_its_images_do():
     assert any(f"L2 = {float(trail.path.result.l2[0]):.3g}" in m.value for m in app.markdown)
     press(app, "Remove the trail")
     assert sent(app)[0]["trails"] == [None, None]
+
+
+def test_the_attack_of_the_lab_leaves_its_trail_here():
+    lab = Lab({"attack": "deepfool"})
+    lab.run()
+    shown = lab.app.session_state["lab.shown"]
+    lab.app.switch_page("pages/4_Embeddings.py")
+    lab.app.query_params["dataset"] = "mnist"
+    run(lab.app)
+    press(lab.app, "Trail of the lab's attack")
+    until(lab.app, lambda: "embed.trail" in lab.app.session_state)
+    trail = lab.app.session_state["embed.trail"]
+    assert trail.attacked == shown.choice.card.name == "mnist-c4-ce"
+    assert torch.equal(trail.path.images[0], shown.choice.image[0])
+    torch.testing.assert_close(trail.path.images[-1], shown.run.result.adversarial[0], atol=1e-6, rtol=0)
+    assert sorted(trail.seen) == sorted(PAIR)
+    assert all(drawn is not None for drawn in sent(lab.app)[0]["trails"])
 
 
 def test_the_coordinates_are_those_of_the_picture():
