@@ -63,7 +63,7 @@ def networks(offered: dict[str, list[Card]]) -> list[Card]:
     """Which networks to show; the first is always there, the others may be left out."""
     sets = list(offered)
     paired = [name for name in sets if ending(offered[name], "graph-2d") != NONE]
-    opening = "cifar10" if "cifar10" in paired else (paired or sets)[0]
+    opening = "mnist" if "mnist" in paired else (paired or sets)[0]
     links.choice("dataset", f"{SCOPE}.dataset", opening, sets)
     dataset = st.selectbox(
         "Data", sets, key=f"{SCOPE}.dataset", format_func=lambda n: DATASETS[n].title, persist_state="session"

@@ -70,6 +70,21 @@ function trace(context, symbol, x, y, r) {
   else polygon(6, 0);
 }
 
+/** Lay a marker over an opaque picture. By hand: ten thousand a frame are too many for drawImage without a GPU. */
+function stamp(picture, marker, left, top, opacity) {
+  const [size, width] = [marker.width, picture.width];
+  const [below, above] = [picture.data, marker.data];
+  for (let v = Math.max(0, -top); v < size && top + v < picture.height; v++) {
+    for (let u = Math.max(0, -left); u < size && left + u < width; u++) {
+      const source = 4 * (v * size + u);
+      const share = (above[source + 3] * opacity) / 255;
+      if (!share) continue;
+      const target = 4 * ((top + v) * width + left + u);
+      for (let c = 0; c < 3; c++) below[target + c] += share * (above[source + c] - below[target + c]);
+    }
+  }
+}
+
 /** Round numbers between two ends, about `n` of them. */
 function ticks(low, high, n) {
   const raw = (high - low) / n;
@@ -252,7 +267,9 @@ class Plot {
     const first = points.subarray(2 * this.n * from, 2 * this.n * (from + 1));
     if (!share) return first;
     const second = points.subarray(2 * this.n * to, 2 * this.n * (to + 1));
-    return first.map((value, i) => value + share * (second[i] - value));
+    const between = new Float32Array(first.length);
+    for (let i = 0; i < between.length; i++) between[i] = first[i] + share * (second[i] - first[i]);
+    return between;
   }
 
   screen(p, x, y) {
@@ -265,19 +282,19 @@ class Plot {
     return c % 10 === 9 ? this.ink : this.content.colours[c % 10];
   }
 
+  /** The pixels of a marker. */
   sprite(kind, radius, ratio, colour) {
     const key = `${kind} ${colour}`;
     if (!this.sprites.has(key)) {
-      const size = Math.ceil(2 * (radius + 2) * ratio);
-      const canvas = make("canvas", { width: size, height: size });
-      const context = canvas.getContext("2d");
+      const size = 2 * Math.ceil((radius + 1) * ratio);
+      const context = make("canvas", { width: size, height: size }).getContext("2d");
       context.fillStyle = colour;
       context.strokeStyle = this.paper;
       context.lineWidth = 0.6 * ratio;
       trace(context, this.content.symbols[kind], size / 2, size / 2, radius * ratio);
       context.fill();
       context.stroke();
-      this.sprites.set(key, canvas);
+      this.sprites.set(key, context.getImageData(0, 0, size, size));
     }
     return this.sprites.get(key);
   }
@@ -311,27 +328,33 @@ class Plot {
 
   paint(canvas, p) {
     const ratio = devicePixelRatio || 1;
-    const context = canvas.getContext("2d");
+    const context = canvas.getContext("2d", { willReadFrequently: true });
     const view = this.view(p);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, this.width, this.height);
+    context.fillStyle = this.paper;
+    context.fillRect(0, 0, this.width, this.height);
     this.axes(context, p);
     const positions = this.positions(p);
     const { labels } = this.content;
     const radius = this.n > 4000 ? 2.4 : this.n > 1500 ? 3.4 : 4.6;
     const lit = (i) => !this.selected.size || this.selected.has(i);
-    for (const bright of [false, true]) {
-      context.globalAlpha = bright ? (this.n > 4000 ? 0.7 : 0.85) : DAMPED;
+    const grey = this.content.symbols.map((_, kind) => this.sprite(kind, radius, ratio, "#8a8f8d"));
+    const coloured = this.content.symbols.map((_, kind) => this.sprite(kind, radius, ratio, this.colour(kind)));
+    const { width, height } = canvas;
+    const [ox, oy, scale] = [ratio * this.width / 2, ratio * this.height / 2, ratio * view.scale];
+    const half = coloured[0].width / 2;
+    const picture = context.getImageData(0, 0, width, height);
+    for (const bright of this.selected.size ? [false, true] : [true]) {
+      const sprites = bright ? coloured : grey;
+      const opacity = bright ? (this.n > 4000 ? 0.7 : 0.85) : DAMPED;
       for (let i = 0; i < this.n; i++) {
         if (lit(i) !== bright || this.hidden.has(labels[i])) continue;
-        const kind = labels[i] % 10;
-        const sprite = this.sprite(kind, radius, ratio, bright ? this.colour(kind) : "#8a8f8d");
-        const [x, y] = this.screen(p, positions[2 * i], positions[2 * i + 1]);
-        const size = sprite.width / ratio;
-        context.drawImage(sprite, x - size / 2, y - size / 2, size, size);
+        const x = Math.round(ox + scale * (positions[2 * i] - view.x) - half);
+        const y = Math.round(oy - scale * (positions[2 * i + 1] - view.y) - half);
+        stamp(picture, sprites[labels[i] % 10], x, y, opacity);
       }
     }
-    context.globalAlpha = 1;
+    context.putImageData(picture, 0, 0);
     if (this.errors) {
       const { from } = this.moment(p, this.time);
       const answers = this.panels[p].answers;
