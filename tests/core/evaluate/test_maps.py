@@ -15,6 +15,12 @@ def test_every_committed_checkpoint_that_kept_features_has_its_maps():
     assert KEPT == SHIPPED
 
 
+def alike(points, labels):
+    """Share of the points whose nearest neighbour has their label."""
+    nearest = torch.cdist(points, points).fill_diagonal_(torch.inf).argmin(1)
+    return float((labels[nearest] == labels).float().mean())
+
+
 @pytest.mark.parametrize("projection", [Umap(), Tsne()])
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_maps_are_of_these_weights_and_parameters(name, projection):
@@ -25,10 +31,9 @@ def test_shipped_maps_are_of_these_weights_and_parameters(name, projection):
     assert found.points.shape == (len(found.moments), space.features.shape[1], 2)
     assert found.points.isfinite().all()
     assert projection.title in found.note
-    # Neighbours in the map are of one class: that is what such a map is for.
-    nearest = torch.cdist(found.points[-1], found.points[-1]).fill_diagonal_(torch.inf).argmin(1)
-    trained_plainly = card.recipe.get("adversarial", "none") == "none"
-    assert (space.labels[nearest] == space.labels).float().mean() > (0.9 if trained_plainly else 0.8)
+    # The nearest neighbours are of one class in the map as often as in the space: that is what such a map is for.
+    kept, there = (alike(p, space.labels) for p in (found.points[-1], space.features[-1]))
+    assert kept > there - 0.05
     assert maps.read(card.model_copy(update={"sha256": "0" * 64}), projection, space) is None
     assert maps.read(card, projection.replace(seed=1), space) is None
 
