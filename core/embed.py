@@ -11,7 +11,7 @@ import abc
 import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -382,10 +382,3 @@ class Tsne(_Unfolding):
 
 
 PROJECTIONS: dict[str, type[Projection]] = {cls.name: cls for cls in (Linear, Circle, Umap, Tsne)}
-
-
-def from_values(name: str, values: dict[str, Any]) -> Projection:
-    """The projection `name` with parameters; ValueError in one sentence if there is none such."""
-    if name not in PROJECTIONS:
-        raise ValueError(f"there is no projection {name!r}; there are {', '.join(PROJECTIONS)}.")
-    return PROJECTIONS[name](**values)

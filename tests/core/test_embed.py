@@ -7,7 +7,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from core import embed
-from core.embed import PROJECTIONS, Circle, Linear, Space, Tsne, Umap
+from core.embed import Circle, Linear, Space, Tsne, Umap
 from core.losses import max_mahalanobis_centers
 
 
@@ -143,8 +143,6 @@ def test_too_few_images_for_a_map_are_named():
         Space(torch.full((1, 3, 2), torch.inf), torch.zeros(3, dtype=torch.long))
     with pytest.raises(ValueError, match="labels must be 3"):
         Space(torch.zeros(1, 3, 2), torch.zeros(4, dtype=torch.long))
-    with pytest.raises(ValueError, match="no projection 'map'; there are linear, circle, umap, tsne"):
-        embed.from_values("map", {})
 
 
 def test_moments_are_spread_and_end_with_the_last():
@@ -161,8 +159,3 @@ def test_movers_are_those_that_went_furthest():
     assert embed.movers(features, 2, 2).tolist() == [7, 3]
     with pytest.raises(ValueError, match="moment must be from 1 to 2; got 0"):
         embed.movers(features, 0)
-
-
-def test_projections_go_by_their_names():
-    assert list(PROJECTIONS) == ["linear", "circle", "umap", "tsne"]
-    assert embed.from_values("umap", {"neighbours": 5}).neighbours == 5
