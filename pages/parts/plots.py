@@ -78,7 +78,8 @@ def embedding(frames: Sequence[Tensor], labels: Tensor, names: Sequence[str], ti
             mine = points[labels == index]
             found.append(go.Scatter(
                 x=mine[:, 0].tolist(), y=mine[:, 1].tolist(), mode="markers", name=str(name), hoverinfo="name",
-                marker={"size": 6, "color": CLASSES[index % 10], "symbol": SYMBOLS[index % 10], "opacity": 0.8},
+                marker={"size": 6, "color": CLASSES[index % 10], "symbol": SYMBOLS[index % 10], "opacity": 0.8,
+                        "line": {"width": 0.8, "color": "#9a9a9a"}},  # the darkest is seen on a dark page too
             ))  # fmt: skip
         return found
 
