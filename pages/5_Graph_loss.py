@@ -12,6 +12,7 @@ from core.losses import LOSSES, GraphSmoothness, Loss
 from core.losses.playground import Motion, Playground
 from core.params import ParameterInfo, fields
 from pages.parts import cache, choose, forms, links, loss_plots, page, playground, plots
+from pages.parts.graph import graph
 from pages.parts.playground import Batch, Picture, Seen
 
 SCOPE = "graph"
@@ -44,16 +45,6 @@ PAPER = {
 def declared(cls: type, name: str) -> ParameterInfo:
     """The declaration of one parameter."""
     return next(info for info in fields(cls) if info.name == name)
-
-
-def vertex_picked() -> None:
-    """Keep the test image that was clicked in the graph; a click beside all of them takes it back."""
-    points = st.session_state[f"{SCOPE}.chart"].selection.points
-    chosen = [p["customdata"] for p in points if p.get("customdata") is not None]
-    first = chosen[0] if chosen else -1
-    if isinstance(first, dict | list):
-        first = next(iter(first.values() if isinstance(first, dict) else first))
-    st.session_state[f"{SCOPE}.image"] = int(first)
 
 
 def forget_vertex() -> None:
@@ -112,8 +103,8 @@ def draw_batch(
     """The graph, the label signals, the pairs and the matrix of one batch at one moment."""
     labels, z = shown.images.labels, shown.features[row]
     found = playground.seen(z, labels, len(classes), alpha, k)
-    wanted = st.session_state[f"{SCOPE}.image"]
-    vertex = next((i for i, index in enumerate(shown.images.indices.tolist()) if index == wanted), None)
+    wanted, indices = st.session_state[f"{SCOPE}.image"], shown.images.indices.tolist()
+    vertex = indices.index(wanted) if wanted in indices else None
     places = playground.circle(labels) if positions == "circle" else shown.frame[row]
     move = " Move **After epoch** and watch them go." if len(shown.epochs) > 1 else ""
     st.markdown(
@@ -122,10 +113,15 @@ def draw_batch(
     )
     left, right = st.columns([1.55, 1], gap="medium")
     with left:
-        st.plotly_chart(
-            loss_plots.graph(places, labels, classes, shown.images.indices, found, temperature, vertex),
-            key=f"{SCOPE}.chart", config=plots.CONFIG, on_select=vertex_picked, selection_mode="points",
-        )  # fmt: skip
+        push = (found.weights * found.punished).sum(1).tolist()
+        notes = [f"test image {index}; its edges to other classes weigh {p:.3g}"
+                 for index, p in zip(indices, push, strict=True)]  # fmt: skip
+
+        def picked(vertex: int) -> None:
+            st.session_state[f"{SCOPE}.image"] = indices[vertex] if vertex >= 0 else -1
+
+        marked = -1 if vertex is None else vertex
+        graph(places, shown.images, found, temperature, notes, marked, f"{SCOPE}.chart", picked)
         st.caption(where(shown, positions, trained))
     with right:
         numbers(found, shown, row, alpha, k, classes)
@@ -157,7 +153,7 @@ def where(shown: Batch, positions: str, trained: str) -> str:
         how = "batch-normalised" if shown.norm == "batch" else "brought to length 1"
         title = loss_plots.short(LOSSES[trained].title)
         text += f" {title} trained this network; its features are {how} first, as graph smoothness would have them."
-    return text + " Hover over an edge's middle for its weight; click an image for its own edges."
+    return text + " Point at a red edge for its weight; click an image for its own edges."
 
 
 def numbers(found: Seen, shown: Batch, row: int, alpha: float, k: int | None, classes: tuple[str, ...]) -> None:

@@ -9,14 +9,15 @@ from typing import Any
 import streamlit as st
 
 CONTROLS = Path(__file__).with_name("controls.css")
+DRAWING = Path(__file__).with_name("drawing.js")
 
 
 def component(folder: Path) -> Callable[..., Any]:
     """The component whose script and style are `folder`'s NAME.js and NAME.css, NAME being the folder's.
 
-    It draws into a div of the class NAME; the style is added to that of controls.css.
+    It draws into a div of the class NAME; the style is added to that of controls.css, the script to that of drawing.js.
     """
     name = folder.name
     css = "".join(path.read_text(encoding="utf-8") for path in (CONTROLS, folder / f"{name}.css"))
-    js = (folder / f"{name}.js").read_text(encoding="utf-8")
+    js = "".join(path.read_text(encoding="utf-8") for path in (DRAWING, folder / f"{name}.js"))
     return st.components.v2.component(f"smoothscope.{name}", html=f'<div class="{name}"></div>', css=css, js=js)

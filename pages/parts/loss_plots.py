@@ -18,7 +18,7 @@ from pages.parts.playground import Seen
 from pages.parts.plots import BLUE, CLASSES, ORANGE, SYMBOLS
 
 WARNING = "#dc143c"
-"""Edges between classes: what the loss punishes."""
+"""What the loss punishes: edges between classes."""
 GREY = "#8a8a8a"
 OUTLINE = "rgba(160,160,160,0.9)"
 """Around markers, so that black ones are seen on black."""
@@ -27,107 +27,7 @@ SOLIDS = ("circle", "square", "diamond", "circle-open", "square-open", "diamond-
 GLOW = [[0, "#12161d"], [0.25, "#4f1a63"], [0.5, "#b73779"], [0.75, "#fb8861"], [1, "#fcfdbf"]]
 """Colours of weights, dark to light, like matplotlib's magma."""
 ORIGIN = {"zeroline": True, "zerolinewidth": 1, "zerolinecolor": "rgba(140,140,140,0.45)"}
-STEPS = 8
-"""Degrees of opacity that edges are drawn in."""
-FAINTEST = 0.02
-"""Edges below this opacity are left out."""
-HOVERED = 400
-"""Punished edges, the strongest, that say their weight on hover."""
 _FONT = {"font_size": 15, "margin": {"l": 8, "r": 8, "t": 8, "b": 8}}
-
-
-def _lines(points: Tensor, pairs: Tensor) -> tuple[list[float | None], list[float | None]]:
-    """Coordinates of line pieces for pairs (m, 2) of points (n, 2), each followed by a break."""
-    ends = torch.cat([points[pairs], torch.full((len(pairs), 1, 2), torch.nan)], 1).reshape(-1, 2)
-    x, y = ([None if v != v else round(v, 4) for v in column.tolist()] for column in ends.T)
-    return x, y
-
-
-def opacities(of: Seen, temperature: float) -> Tensor:
-    """(n, n) how strongly each edge is drawn: (weight / largest weight)^(1/T)."""
-    largest = of.weights.max().clamp_min(torch.finfo(of.weights.dtype).tiny)
-    return (of.weights / largest) ** (1 / temperature)
-
-
-def graph(
-    points: Tensor,
-    labels: Tensor,
-    classes: Sequence[str],
-    indices: Tensor,
-    of: Seen,
-    temperature: float,
-    vertex: int | None = None,
-) -> go.Figure:
-    """The similarity graph of n images at points (n, 2): edges between classes in the warning colour.
-
-    indices: (n,) the images' places in the test split, for hover and selection. vertex: the one that was picked; the
-    edges of all others are left out.
-    """
-    strength = opacities(of, temperature)
-    drawn = (strength >= FAINTEST).triu(1) & (of.weights > 0)
-    if vertex is not None:
-        only = torch.zeros_like(drawn)
-        only[vertex] = only[:, vertex] = True
-        drawn &= only
-    figure = go.Figure()
-    degree = (strength * STEPS).ceil().clamp(1, STEPS).int()
-    for kind, mask, colour, most in (
-        ("same class", drawn & ~of.punished, GREY, 0.35), ("between classes", drawn & of.punished, WARNING, 0.95)
-    ):  # fmt: skip
-        for step in range(1, STEPS + 1):
-            pairs = (mask & (degree == step)).nonzero()
-            if len(pairs):
-                x, y = _lines(points, pairs)
-                share = step / STEPS
-                figure.add_scatter(
-                    x=x, y=y, mode="lines", hoverinfo="skip", showlegend=False, name=kind, opacity=most * share,
-                    line={"color": colour, "width": 0.6 + (2.6 if colour == WARNING else 0.8) * share},
-                )  # fmt: skip
-    pairs = (drawn & of.punished).nonzero()
-    values, order = of.weights[pairs[:, 0], pairs[:, 1]].sort(descending=True)
-    pairs, values = pairs[order[:HOVERED]], values[:HOVERED]
-    if len(pairs):
-        middle = points[pairs].mean(1)
-        figure.add_scatter(
-            x=middle[:, 0].tolist(), y=middle[:, 1].tolist(), mode="markers", showlegend=False, name="weights",
-            marker={"size": 9, "opacity": 0}, customdata=[None] * len(pairs),
-            text=[f"{html.escape(classes[int(labels[i])])} – {html.escape(classes[int(labels[j])])}: weight {w:.3g}"
-                  for (i, j), w in zip(pairs.tolist(), values.tolist(), strict=True)],
-            hovertemplate="%{text}<extra></extra>",
-        )  # fmt: skip
-    push = (of.weights * of.punished).sum(1)
-    for index, name in enumerate(classes):
-        mine = (labels == index).nonzero()[:, 0]
-        if len(mine):
-            figure.add_scatter(
-                x=points[mine, 0].tolist(), y=points[mine, 1].tolist(), mode="markers", name=str(name),
-                marker={"size": 11, "color": CLASSES[index % 10], "symbol": SYMBOLS[index % 10],
-                        "line": {"width": 1, "color": OUTLINE}},
-                customdata=[[int(i)] for i in indices[mine]], selected={"marker": {"opacity": 1}},
-                unselected={"marker": {"opacity": 1}},
-                text=[f"test image {int(i)}: its edges to other classes weigh {p:.3g}"
-                      for i, p in zip(indices[mine], push[mine].tolist(), strict=True)],
-                hovertemplate="%{text}",
-            )  # fmt: skip
-    if vertex is not None:
-        figure.add_scatter(
-            x=[float(points[vertex, 0])], y=[float(points[vertex, 1])], mode="markers", hoverinfo="skip",
-            showlegend=False, marker={"size": 24, "symbol": "circle-open", "color": WARNING, "line": {"width": 3}},
-        )  # fmt: skip
-    low, high = points.amin(0), points.amax(0)
-    pad = 0.06 * float((high - low).max().clamp_min(1e-6))
-    figure.update_xaxes(
-        range=[float(low[0]) - pad, float(high[0]) + pad], zeroline=False, showgrid=False, showticklabels=False
-    )
-    figure.update_yaxes(
-        range=[float(low[1]) - pad, float(high[1]) + pad], zeroline=False, showgrid=False, showticklabels=False,
-        scaleanchor="x", scaleratio=1,
-    )  # fmt: skip
-    figure.update_layout(
-        height=560, uirevision="graph", clickmode="event+select", dragmode="pan",
-        legend={"itemsizing": "constant", "title": "", "orientation": "h", "y": -0.02, "itemclick": False}, **_FONT,
-    )  # fmt: skip
-    return figure
 
 
 def signals(of: Seen, classes: Sequence[str]) -> go.Figure:

@@ -1,5 +1,6 @@
 """The Graph loss page in a real Chromium: click an image, play the playground, come back by the link."""
 
+import json
 import re
 
 import pytest
@@ -9,29 +10,33 @@ pytestmark = pytest.mark.browser
 
 PATIENCE = 60_000  # milliseconds; drawing is slow where the browser shares its processor
 POINTS = ".js-plotly-plot .points path"
-PLACE = """() => {
-    const chart = document.querySelector('.js-plotly-plot'), {xaxis, yaxis} = chart._fullLayout;
-    const trace = chart.data.find(trace => trace.name === '6'), box = chart.getBoundingClientRect();
-    return [box.left + xaxis._offset + xaxis.l2p(trace.x[0]), box.top + yaxis._offset + yaxis.l2p(trace.y[0]),
-            trace.customdata[0][0]];
-}"""
-EDGES = """() => document.querySelector('.js-plotly-plot').data.filter(trace => trace.mode === 'lines')
-    .reduce((n, trace) => n + trace.x.filter(x => x === null).length, 0)"""
 COORDINATES = "() => JSON.stringify(document.querySelector('.js-plotly-plot').data.map(trace => trace.x))"
 
 
 def test_click_an_image_and_see_its_own_edges(open_page):
     page = open_page("/Graph_loss?model=mnist-lenet-graph-2d", height=1000)
-    page.locator(POINTS).first.wait_for(state="attached", timeout=3 * PATIENCE)
-    every = page.evaluate(EDGES)
-    x, y, index = page.evaluate(PLACE)
-    page.mouse.click(x, y)
+    graph = page.locator(".graph")
+    expect(graph).to_have_attribute("data-places", re.compile("]]"), timeout=3 * PATIENCE)
+    every = graph.get_attribute("data-edges")
+    assert every is not None
+
+    def point(row):
+        page.mouse.move(0, 0)  # away from where it was, so that a tip comes anew
+        x, y = json.loads(graph.get_attribute("data-places"))[row]
+        box = graph.locator("canvas.board").bounding_box()
+        page.mouse.move(box["x"] + x, box["y"] + y)
+
+    point(61)
+    expect(graph.locator(".tip")).to_contain_text(re.compile(r"6: test image \d+; its edges to other classes weigh"))
+    index = re.search(r"test image (\d+)", graph.locator(".tip").inner_text())[1]
+    page.mouse.down()
+    page.mouse.up()
     expect(page.get_by_role("heading", name=f"What test image {index}, 6, is pushed away from")).to_be_visible()
-    page.wait_for_function(f"({EDGES})() < {every}")
+    assert int(graph.get_attribute("data-edges")) < int(every)
     expect(page).to_have_url(re.compile(f"image={index}"))
     page.get_by_role("button", name="All edges again").click()
     expect(page.get_by_role("heading", name="The pairs it pushes apart hardest")).to_be_visible()
-    page.wait_for_function(f"({EDGES})() === {every}")
+    expect(graph).to_have_attribute("data-edges", every)
 
 
 def test_play_and_scrub_without_asking_the_server(open_page):

@@ -12,7 +12,8 @@ from core import data, models
 from core.evaluate import graph_figures
 from core.losses import LOSSES, graph_smoothness, label_smoothness, similarity_graph
 from core.losses.playground import Playground, play
-from pages.parts import loss_plots, playground
+from pages.parts import playground
+from pages.parts.graph import FAINTEST, edges, opacities
 
 SHORT = {"points": "40", "steps": "20"}
 
@@ -109,37 +110,50 @@ def problem(n=30, k=4):
 
 
 def test_every_edge_is_drawn_once_in_its_colour():
-    z, y, seen = problem()
-    figure = loss_plots.graph(z, y, "abc", torch.arange(30) + 100, seen, 10.0)
-    drawn = {"same class": 0, "between classes": 0}
-    for trace in figure.data:
-        if trace.mode == "lines":
-            drawn[trace.name] += sum(x is None for x in trace.x)
-            assert (trace.line.color == loss_plots.WARNING) == (trace.name == "between classes")
-    edges, red = int((seen.weights > 0).sum()) // 2, int(seen.punished.sum()) // 2
-    assert drawn == {"same class": edges - red, "between classes": red}
-    hover = next(trace for trace in figure.data if trace.name == "weights")
-    assert len(hover.x) == red
-    assert f"weight {float(seen.weights[seen.punished].max()):.3g}" in hover.text[0]
-    nodes = [trace for trace in figure.data if trace.name in "abc"]
-    assert sorted(c[0] for trace in nodes for c in trace.customdata) == list(range(100, 130))
+    *_, seen = problem()
+    drawn = edges(seen, 10.0)
+    assert {(i, j) for i, j, *_ in drawn} == {(i, j) for i, j in seen.weights.nonzero().tolist() if i < j}
+    assert len(drawn) == int((seen.weights > 0).sum()) // 2
+    for i, j, weight, opacity, red in drawn:
+        assert weight == float(seen.weights[i, j])
+        assert red == bool(seen.punished[i, j])
+        assert opacity == pytest.approx(float(opacities(seen, 10.0)[i, j]))
+    assert [weight for _, _, weight, *_ in drawn] == sorted(weight for _, _, weight, *_ in drawn)
+    faint = opacities(seen, 0.05)
+    assert len(edges(seen, 0.05)) == int((faint >= FAINTEST).sum()) // 2 < len(drawn)
+
+
+def picture(app):
+    (found,) = [e.proto for e in app.get("bidi_component") if e.proto.component_name == "smoothscope.graph"]
+    return json.loads(found.json)
+
+
+def test_the_picture_holds_the_images_where_their_features_are():
+    batch, app = the_batch("mnist-lenet-graph-2d"), opened(temperature="5.0")
+    shown = picture(app)
+    torch.testing.assert_close(torch.tensor(shown["points"]), batch.frame[2], atol=1e-5, rtol=0)
+    assert shown["labels"] == batch.images.labels.tolist()
+    assert all(
+        f"test image {i};" in note for i, note in zip(batch.images.indices.tolist(), shown["notes"], strict=True)
+    )
+    seen = playground.seen(batch.features[2], batch.images.labels, 10, 2.0, 5)
+    assert [(i, j) for i, j in shown["ends"]] == [(i, j) for i, j, *_ in edges(seen, 5.0)]
+    assert sum(shown["punished"]) == sum(red for *_, red in edges(seen, 5.0))
+    assert shown["picked"] == -1
 
 
 def test_temperature_changes_the_picture_alone():
     *_, seen = problem()
-    plain, warm = loss_plots.opacities(seen, 1.0), loss_plots.opacities(seen, 5.0)
+    plain, warm = opacities(seen, 1.0), opacities(seen, 5.0)
     torch.testing.assert_close(plain, seen.weights / seen.weights.max())
     torch.testing.assert_close(warm**5, plain)
     cold, hot = opened(temperature="0.2"), opened(temperature="5.0")
     assert metrics(cold) == metrics(hot)
-    assert charts(cold)[0]["data"] != charts(hot)[0]["data"]
+    assert picture(cold)["opacities"] != picture(hot)["opacities"]
 
 
-def test_the_picked_images_edges_alone():
-    z, y, seen = problem()
-    figure = loss_plots.graph(z, y, "abc", torch.arange(30), seen, 10.0, vertex=7)
-    mine = int((seen.weights[7] > 0).sum())
-    assert sum(sum(x is None for x in trace.x) for trace in figure.data if trace.mode == "lines") == mine
+def test_the_picked_images_strongest_pairs():
+    *_, seen = problem()
     hardest = playground.strongest(seen, 50, 7)
     assert [w for *_, w in hardest] == sorted(seen.weights[7][seen.punished[7]].tolist(), reverse=True)
     assert {i for i, *_ in hardest} == {7}
@@ -151,6 +165,7 @@ def test_a_link_names_a_picked_image():
     seen = playground.seen(batch.features[2], batch.images.labels, 10, 2.0, 5)
     i, j, weight = playground.strongest(seen, 1)[0]
     app = opened(image=str(int(batch.images.indices[i])))
+    assert picture(app)["picked"] == i
     assert any(f"test image {int(batch.images.indices[i])}" in unescaped(text.value) for text in app.markdown)
     assert f"</b> {weight:.3f}" in markup(app)
     named = batch.images.classes

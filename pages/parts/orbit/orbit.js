@@ -10,47 +10,6 @@ const SPIN = 0.35; // radians a second
 const cameras = new Map(); // view -> camera
 const orbits = new Map(); // parent element -> Orbit
 
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
-function regular(corners, start, inner = 1) {
-  const n = inner === 1 ? corners : 2 * corners;
-  return Array.from({ length: n }, (_, i) => {
-    const angle = start + (2 * Math.PI * i) / n;
-    const radius = i % 2 && inner !== 1 ? inner : 1;
-    return [radius * Math.cos(angle), radius * Math.sin(angle)];
-  });
-}
-
-const PLUS = [[-0.33, -1], [0.33, -1], [0.33, -0.33], [1, -0.33], [1, 0.33], [0.33, 0.33], [0.33, 1], [-0.33, 1], [-0.33, 0.33], [-1, 0.33], [-1, -0.33], [-0.33, -0.33]];
-const SHAPES = {
-  square: regular(4, Math.PI / 4),
-  diamond: regular(4, 0),
-  cross: PLUS,
-  x: PLUS.map(([x, y]) => [(x - y) * 0.75, (x + y) * 0.75]),
-  "triangle-up": regular(3, -Math.PI / 2),
-  "triangle-down": regular(3, Math.PI / 2),
-  star: regular(5, -Math.PI / 2, 0.42),
-  pentagon: regular(5, -Math.PI / 2),
-  hexagon: regular(6, 0),
-};
-
-function trace(context, symbol, x, y, radius) {
-  context.beginPath();
-  const shape = SHAPES[symbol];
-  if (!shape) context.arc(x, y, radius, 0, 2 * Math.PI);
-  else {
-    const r = radius * 1.15;
-    shape.forEach(([u, v], i) => (i ? context.lineTo(x + r * u, y + r * v) : context.moveTo(x + r * u, y + r * v)));
-    context.closePath();
-  }
-}
 
 class Orbit {
   constructor(root) {

@@ -27,49 +27,6 @@ function cargo(name) {
 
 addEventListener("smoothscope.cargo", () => plots.forEach((plot) => plot.adopt()));
 
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value !== false && value !== undefined) element.setAttribute(name, value === true ? "" : value);
-  }
-  element.append(...children);
-  return element;
-}
-
-/** Outline of a class's marker with "radius" r about (x, y). */
-function trace(context, symbol, x, y, r) {
-  const polygon = (n, turn, inner) => {
-    const corners = inner ? 2 * n : n;
-    for (let i = 0; i < corners; i++) {
-      const angle = turn + (2 * Math.PI * i) / corners;
-      const far = inner && i % 2 ? r * inner : r;
-      context[i ? "lineTo" : "moveTo"](x + far * Math.sin(angle), y - far * Math.cos(angle));
-    }
-    context.closePath();
-  };
-  const cross = (turn) => {
-    const t = r / 3;
-    const steps = [[-t, -r], [t, -r], [t, -t], [r, -t], [r, t], [t, t], [t, r], [-t, r], [-t, t], [-r, t], [-r, -t], [-t, -t]];
-    steps.forEach(([u, v], i) => {
-      const [c, s] = [Math.cos(turn), Math.sin(turn)];
-      context[i ? "lineTo" : "moveTo"](x + c * u - s * v, y + s * u + c * v);
-    });
-    context.closePath();
-  };
-  context.beginPath();
-  if (symbol === "circle") context.arc(x, y, r, 0, 2 * Math.PI);
-  else if (symbol === "square") context.rect(x - 0.86 * r, y - 0.86 * r, 1.72 * r, 1.72 * r);
-  else if (symbol === "diamond") polygon(4, 0);
-  else if (symbol === "cross") cross(0);
-  else if (symbol === "x") cross(Math.PI / 4);
-  else if (symbol === "triangle-up") polygon(3, 0);
-  else if (symbol === "triangle-down") polygon(3, Math.PI);
-  else if (symbol === "star") polygon(5, 0, 0.45);
-  else if (symbol === "pentagon") polygon(5, 0);
-  else polygon(6, 0);
-}
-
 /** Lay a marker over an opaque picture. By hand: ten thousand a frame are too many for drawImage without a GPU. */
 function stamp(picture, marker, left, top, opacity) {
   const [size, width] = [marker.width, picture.width];

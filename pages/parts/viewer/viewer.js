@@ -79,7 +79,6 @@ function array(id) {
 
 // --- small helpers --------------------------------------------------------------------------------------------------
 
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 function rint(x) { // halves to the even number, as IEEE and NumPy do
   const floor = Math.floor(x);
@@ -95,16 +94,6 @@ function level(value, span) {
 /** The largest whole scale that there is room for; 1/2, 1/3 ... where there is not even 1. */
 function whole(room) {
   return room >= 1 ? Math.floor(room + 1e-6) : 1 / Math.ceil(1 / Math.max(room, 1e-3) - 1e-6);
-}
-
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value !== false && value !== null) element.setAttribute(name, value === true ? "" : value);
-  }
-  element.append(...children);
-  return element;
 }
 
 function vector(tag, attributes = {}) {
