@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 import torch
 
-from core import embed
+from core import embed, models
 from core.data import DATASETS
 from core.losses import LOSSES, Loss
 from core.train import Recipe, Training
@@ -19,6 +19,7 @@ from pages.parts.training import Plan, Snapshot, Trained
 SCOPE = "train"
 # What the page opens a loss with, where it differs from the declared defaults: two dimensions, which can be drawn.
 FIRST_LOSS = {"graph-smoothness": {"dim": 2, "references": 200}}
+FRESH = "fresh weights"
 FIRST_RECIPE = "ten seconds"
 WIDTHS = [0.125, 0.25, 0.5, 1.0]
 
@@ -56,6 +57,19 @@ def recipe_controls() -> Recipe | None:
         return forms.form(Recipe, SCOPE, Recipe.presets[FIRST_RECIPE], link="")
 
 
+def beginning(dataset: str, network: str, loss: Loss) -> str | None:
+    """The checkpoint to begin with, where there are any of this kind; None for fresh weights."""
+    kind = dataset, network, loss.name
+    found = [card.name for card in models.cards().values() if (card.dataset, card.network, card.loss) == kind]
+    if not found:
+        return None
+    key = f"{SCOPE}.start.{dataset}.{network}.{loss.name}"
+    links.choice("start", key, FRESH, [FRESH, *found])
+    chosen: str = st.selectbox("Begin with", [FRESH, *found], key=key, persist_state="session",
+                               help="A trained network goes on from its weights with this recipe.")  # fmt: skip
+    return None if chosen == FRESH else chosen
+
+
 def plan_controls() -> Plan | None:
     """Everything that says what is to be trained; None after having said what is wrong."""
     names = [name for name, dataset in DATASETS.items() if "train" in dataset.splits]
@@ -76,13 +90,14 @@ def plan_controls() -> Plan | None:
         )  # fmt: skip
     loss = loss_controls()
     recipe = recipe_controls()
+    start = beginning(dataset, network, loss) if loss is not None else None
     name = st.text_input(
         "Name of the run", "my-network", key=f"{SCOPE}.name", help="Letters, digits, '_', '-' and '.'.",
         persist_state="session",
     )  # fmt: skip
     if loss is None or recipe is None:
         return None
-    return Plan(name, network, dataset, loss, recipe, arguments)
+    return Plan(name, network, dataset, loss, recipe, arguments, start)
 
 
 def begin(plan: Plan | Path, classes: tuple[str, ...]) -> None:
@@ -198,7 +213,8 @@ def untrained(plan_key: str, _plan: Plan) -> Snapshot:
     enough = max(2000, 3 * _plan.loss.wanted_references)  # the head may want some of every class
     total = DATASETS[_plan.dataset].splits["train"]
     recipe = _plan.recipe.replace(n=_plan.recipe.n or min(enough, total), sample=min(_plan.recipe.sample, 500))
-    fresh = Training(_plan.network, _plan.dataset, recipe, "untrained", _plan.loss, _plan.arguments)
+    fresh = Training(_plan.network, _plan.dataset, recipe, "untrained", _plan.loss, _plan.arguments,
+                     start=_plan.start)  # fmt: skip
     return Snapshot((), (), fresh.kept, fresh.sample.labels, fresh.train.note, 0, 1)
 
 
@@ -231,7 +247,7 @@ elif f"{SCOPE}.trained" in st.session_state:
 elif plan is not None:
     try:
         key = cache.fingerprint(plan.network, plan.dataset, plan.loss.name, plan.loss.values(), plan.arguments,
-                                plan.recipe.values())  # fmt: skip
+                                plan.recipe.values(), plan.start)  # fmt: skip
         draw(untrained(key, plan), DATASETS[plan.dataset].classes, finished=False)
     except ValueError as error:
         st.error(page.plain(str(error)))

@@ -6,6 +6,7 @@ A model is a folder with card.json and weights.safetensors, in the project's `ch
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -49,6 +50,15 @@ def card(name: str) -> Card:
     if name not in MODELS and name not in refresh():
         raise ValueError(f"there is no model {name!r}; there are {', '.join(MODELS) or 'none'}.")
     return Card.read(MODELS[name] / "card.json")
+
+
+def cards() -> dict[str, Card]:
+    """The cards of all models that are there; damaged ones are left out."""
+    found = {}
+    for name in refresh():
+        with contextlib.suppress(ValueError):
+            found[name] = card(name)
+    return found
 
 
 def moments(name: str) -> Moments | None:
@@ -145,6 +155,6 @@ def load(name: str, device: str | torch.device | None = None) -> Classifier:
 
 
 __all__ = [
-    "EMBEDDINGS", "HEADS", "MODELS", "NETWORKS", "Accuracy", "Card", "Classifier", "Moments", "build", "card", "check",
-    "load", "moments", "refresh",
+    "EMBEDDINGS", "HEADS", "MODELS", "NETWORKS", "Accuracy", "Card", "Classifier", "Moments", "build", "card", "cards",
+    "check", "load", "moments", "refresh",
 ]  # fmt: skip

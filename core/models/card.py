@@ -50,6 +50,8 @@ class Card(BaseModel):
     std: tuple[float, ...]
     """Normalisation, per channel, in [0, 1] units; a layer inside the model."""
     recipe: dict[str, Any] = {}
+    start: str | None = None
+    """The checkpoint whose weights the training began with; none for fresh ones."""
     seed: int | None = None
     accuracy: Accuracy | None = None
     weights: str = "weights.safetensors"

@@ -46,6 +46,7 @@ def add_command(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--out", type=Path, default=home() / "checkpoints", help="folder that gets it (default %(default)s)"
     )
+    parser.add_argument("--start", metavar="NAME", help="begin with this checkpoint's weights; same network")
     add_arguments(parser, Recipe)
     parser.set_defaults(run=run, more=True)
 
@@ -64,7 +65,8 @@ def run(arguments: argparse.Namespace, rest: list[str]) -> int:
 def _train(arguments: argparse.Namespace, recipe: Recipe, loss: Loss) -> int:
     state = home() / "runs" / f"{arguments.name}.safetensors"
     training = Training(
-        arguments.network, arguments.dataset, recipe, arguments.name, loss, _pairs(arguments.network_argument), state
+        arguments.network, arguments.dataset, recipe, arguments.name, loss, _pairs(arguments.network_argument), state,
+        arguments.start,
     )  # fmt: skip
     console = Console(quiet=ranks.rank() > 0)
     if training.done:

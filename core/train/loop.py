@@ -16,6 +16,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
+from core import models
 from core.data import DATASETS, ImageSet, gallery, load
 from core.data.imageset import draw
 from core.losses import LOSSES, CrossEntropy, Loss, choose_references
@@ -109,11 +110,13 @@ class Training:
     network: key in core.models.NETWORKS; dataset: key in core.data.DATASETS; name: of the folder that will hold it;
     loss: cross-entropy if left out; arguments: of the network's constructor. state: a file that holds the run's state
     after every epoch; if it exists already, the run continues from there, and on the CPU the result has the same bits
-    as if it had never been interrupted. Under `torchrun` every process makes the same Training, takes its share of
-    every batch, and the first one measures and writes.
+    as if it had never been interrupted. start: a checkpoint of the same network and head whose weights to begin with (a
+    warm restart; a network that is to stand attacks); the epochs of which it kept features go before those of this run.
+    Under `torchrun` every process makes the same Training, takes its share of every batch, and the first one measures
+    and writes.
 
     Raises ValueError in one sentence if the data set is not installed, the network does not take its images, `name`
-    cannot name a folder, or the state is that of another run.
+    cannot name a folder, `start` is another network, or the state is that of another run.
     """
 
     def __init__(
@@ -125,6 +128,7 @@ class Training:
         loss: Loss | None = None,
         arguments: Mapping[str, Any] | None = None,
         state: Path | None = None,
+        start: str | None = None,
     ) -> None:
         if not re.fullmatch(r"\w[\w.-]*", name):
             raise ValueError(f"name must be letters, digits, '_', '-' and '.', a letter or digit first; got {name!r}.")
@@ -147,14 +151,21 @@ class Training:
             seed=recipe.seed,
             sha256="0" * 64,
             source="trained by: " + _command(network, dataset, name, recipe, self.loss, arguments or {})
-            + (" (on the gallery)" if self.train.source == "gallery" else ""),
+            + (f" --start {start}" if start else "") + (" (on the gallery)" if self.train.source == "gallery" else ""),
             loss=self.loss.name,
+            start=start,
         )  # fmt: skip
         width = build(self.card).network.features
         self.card = self.card.model_copy(update=self.loss.entries(classes, int(width)))  # type: ignore[arg-type]
+        self.before: dict[int, tuple[Tensor, Tensor]] = {}
+        """What the network that this run begins with kept of the same images, as `kept`."""
+        self.sample = self.test[draw(max(1, min(recipe.sample, len(self.test))), len(self.test), recipe.seed)]
+        began = self._began(start) if start else None
         self.model = build(self.card)
         initialise(self.model, self.generator)
         self.loss.prepare(self.model.head, self.generator)
+        if began is not None:
+            self.model.load_state_dict(began)
         check(self.model.eval())
         self._check_small()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -164,8 +175,7 @@ class Training:
             choose_references(self.train.labels, self.loss.wanted_references, self.generator)
             if self.loss.wanted_references else torch.empty(0, dtype=torch.long)
         )  # fmt: skip
-        self.sample = self.test[draw(max(1, min(recipe.sample, len(self.test))), len(self.test), recipe.seed)]
-        self.kept: dict[int, tuple[Tensor, Tensor]] = {}
+        self.kept = dict(self.before)
         """Epoch -> features (n, d) and predictions (n,) of `sample`, 0 being before training."""
         self.optimiser = _optimiser(self.model, recipe)
         self.batches = max(1, len(self.train) // recipe.batch_size + (self._last_batch() > 0))
@@ -173,7 +183,7 @@ class Training:
         self.history: list[Epoch] = []
         if state is not None and state.exists():
             self._resume(state)
-        elif recipe.sample:
+        elif recipe.sample and not self.kept:
             self._keep_start()
 
     @property
@@ -266,6 +276,22 @@ class Training:
             "labels": self.sample.labels,
         }
 
+    def _began(self, start: str) -> dict[str, Tensor]:
+        """The weights of the checkpoint `start`; its normalisation and its past become those of this run."""
+        began = models.load(start, "cpu")
+        same = ("network", "network_arguments", "input_shape", "classes", "embedding", "embedding_norm", "head",
+                "head_arguments")  # fmt: skip
+        if other := [field for field in same if getattr(began.card, field) != getattr(self.card, field)]:
+            raise ValueError(f"{start} cannot be begun with: {' and '.join(other).replace('_', ' ')} must be the same.")
+        self.card = self.card.model_copy(update={
+            "mean": began.card.mean, "std": began.card.std,
+            "source": f"{self.card.source}; {start}: {began.card.source}",
+        })  # fmt: skip
+        past = models.moments(start)
+        if self.recipe.sample and past is not None and torch.equal(past.indices, self.sample.indices):
+            self.before = dict(zip(past.epochs, zip(past.features, past.predictions, strict=True), strict=True))
+        return began.state_dict()
+
     def _features(self, images: Tensor) -> Tensor:
         with torch.no_grad():
             return torch.cat([features(self.model, x.to(self.device), self.recipe) for x in images.split(500)])
@@ -284,7 +310,7 @@ class Training:
     def _keep(self, epoch: int) -> None:
         z = self._features(self.sample.images)
         with torch.no_grad():
-            self.kept[epoch] = z.cpu(), self.model.head(z).argmax(1).cpu()
+            self.kept[max(self.before, default=0) + epoch] = z.cpu(), self.model.head(z).argmax(1).cpu()
 
     def _keep_start(self) -> None:
         """Keep the features of before training; their batch norms as if they had seen the sample, for they saw none."""
@@ -421,7 +447,7 @@ def resume(path: Path, name: str) -> Training:
     try:
         recipe, loss = Recipe(**card["recipe"]), LOSSES[card["loss"]](**card["loss_arguments"])
         return Training(
-            card["network"], card["dataset"], recipe, name, loss, card["network_arguments"], state=path
+            card["network"], card["dataset"], recipe, name, loss, card["network_arguments"], path, card["start"]
         )  # fmt: skip
     except KeyError:
         raise ValueError(f"{path} is not the state of a run; delete it and train anew.") from None

@@ -78,11 +78,7 @@ _drawn: Bounded[list[Drawn]] = Bounded(32)
 def offered() -> dict[str, list[Card]]:
     """Data set -> cards of the networks that can be shown: those whose data set has a gallery."""
     found: dict[str, list[Card]] = {}
-    for name in models.refresh():
-        try:
-            card = models.card(name)
-        except ValueError:
-            continue
+    for card in models.cards().values():
         if card.dataset in DATASETS and DATASETS[card.dataset].gallery:
             found.setdefault(card.dataset, []).append(card)
     return found

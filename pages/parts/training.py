@@ -30,6 +30,8 @@ class Plan:
     loss: Loss
     recipe: Recipe
     arguments: Mapping[str, Any]
+    start: str | None = None
+    """The checkpoint to begin with."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def work(plan: Plan | Path) -> Generator[Progress[Snapshot], None, Trained]:
             break
         name = f"{plan.name}-{number}"
     state = home() / "runs" / f"{name}.safetensors"
-    training = Training(plan.network, plan.dataset, plan.recipe, name, plan.loss, plan.arguments, state)
+    training = Training(plan.network, plan.dataset, plan.recipe, name, plan.loss, plan.arguments, state, plan.start)
     return (yield from _train(training))
 
 

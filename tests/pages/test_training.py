@@ -163,3 +163,14 @@ def test_the_embedding_draws_every_point_once_in_every_frame():
     x, every = figure.layout.xaxis.range, torch.cat(frames)
     assert ((every[:, 0] >= x[0]) & (every[:, 0] <= x[1])).float().mean() >= 0.98
     assert len({trace.marker.symbol for trace in figure.data}) == 4
+
+
+def test_a_network_goes_on_from_its_weights():
+    app = opened(**{"train__start__mnist__fc2__cross-entropy": "mnist-fc2-ce", "train__network__mnist": "fc2",
+                    "train__loss": "cross-entropy", "train__Recipe__epochs": 1})  # fmt: skip
+    assert not app.error
+    assert app.query_params["start"] == ["mnist-fc2-ce"]
+    press(app, "Start")
+    until(app, lambda: "Keep" in labels(app))
+    accuracy = next(metric.value for metric in app.metric if metric.label == "Test accuracy")
+    assert float(accuracy.split()[0]) > 90

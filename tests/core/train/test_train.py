@@ -15,7 +15,7 @@ from core.losses import LOSSES, CrossEntropy, GraphSmoothness, MaxMahalanobis
 from core.models import Card
 from core.models.networks import initialise
 from core.params import fields
-from core.train import Batch, Epoch, Recipe, Training, accuracy, loop, save
+from core.train import Batch, Epoch, Recipe, Training, accuracy, loop, resume, save
 
 CARD = Card(
     name="small", title="A small one", dataset="mnist", network="c4", loss="cross-entropy", input_shape=(1, 28, 28),
@@ -371,3 +371,58 @@ def test_the_accuracy_of_an_epoch_is_of_as_many_test_images_as_wished(digits):
     training = Training("fc2", "mnist", Recipe(epochs=1, n=200, test_n=30, precision="float32"), "x")
     (epoch,) = training
     assert epoch.accuracy == accuracy(training.model, digits.images[500:530], digits.labels[500:530])
+
+
+@pytest.fixture
+def beginning(home):
+    """A trained checkpoint to begin with, and its training."""
+    training = Training("fc2", "mnist", Recipe(epochs=2, n=200, batch_size=50, sample=20), "first")
+    list(training)
+    training.save(home)
+    models.refresh()
+    return training
+
+
+def test_a_run_begins_with_the_weights_of_a_checkpoint(beginning):
+    recipe = Recipe(epochs=1, n=100, batch_size=50, sample=20, learning_rate=0.001)
+    training = Training("fc2", "mnist", recipe, "second", start="first")
+    stored = models.load("first", "cpu")
+    assert all(torch.equal(training.model.state_dict()[key], value) for key, value in stored.state_dict().items())
+    assert training.card.mean == beginning.card.mean
+    assert training.card.source.endswith("--start first (on the gallery); first: " + beginning.card.source)
+    assert training.card.start == "first"
+    assert sorted(training.kept) == [0, 1, 2]  # of the first run
+    list(training)
+    assert sorted(training.kept) == [0, 1, 2, 3]
+    kept, past = training.embeddings(), models.moments("first")
+    assert torch.equal(kept["features"][:3].float(), past.features)
+    with torch.no_grad():
+        now = training.model.features(training.sample.images)
+    torch.testing.assert_close(kept["features"][3].float(), now, atol=0.05, rtol=0.02)  # bfloat16 when it was kept
+
+
+def test_a_run_that_began_with_a_checkpoint_goes_on_bit_for_bit(beginning, home):
+    recipe = Recipe(epochs=3, n=100, batch_size=50, sample=20)
+    whole = Training("fc2", "mnist", recipe, "whole", start="first")
+    list(whole)
+    state = home / "run.safetensors"
+    next(iter(Training("fc2", "mnist", recipe, "run", state=state, start="first")))
+    again = resume(state, "again")
+    assert again.done == 1
+    list(again)
+    assert all(torch.equal(whole.model.state_dict()[key], value) for key, value in again.model.state_dict().items())
+    assert all(torch.equal(whole.embeddings()[key], value) for key, value in again.embeddings().items())
+
+
+def test_other_images_have_no_past(beginning):
+    training = Training("fc2", "mnist", Recipe(epochs=1, n=100, sample=21), "second", start="first")
+    assert sorted(training.kept) == [0]
+
+
+def test_another_network_cannot_be_begun_with(beginning):
+    with pytest.raises(ValueError, match=r"^first cannot be begun with: network must be the same\.$"):
+        Training("lenet", "mnist", Recipe(n=100), "x", start="first")
+    with pytest.raises(ValueError, match=r"^first cannot be begun with: embedding and head and head arguments m"):
+        Training("fc2", "mnist", Recipe(n=100), "x", MaxMahalanobis(dim=16), start="first")
+    with pytest.raises(ValueError, match="there is no model 'none'"):
+        Training("fc2", "mnist", Recipe(n=100), "x", start="none")
