@@ -57,6 +57,17 @@ def recipe_controls() -> Recipe | None:
         return forms.form(Recipe, SCOPE, Recipe.presets[FIRST_RECIPE], link="")
 
 
+def as_it_was(key: str) -> None:
+    """Set width and loss to those of the checkpoint that was chosen: only the same network goes on from its weights."""
+    if st.session_state[key] == FRESH:
+        return
+    card = models.card(st.session_state[key])
+    loss = LOSSES[card.loss](**card.loss_arguments)
+    forms.apply(type(loss), SCOPE, loss.values())
+    if (width := card.network_arguments.get("width", 1.0)) in WIDTHS:
+        st.session_state[f"{SCOPE}.width"] = width
+
+
 def beginning(dataset: str, network: str, loss: Loss) -> str | None:
     """The checkpoint to begin with, where there are any of this kind; None for fresh weights."""
     kind = dataset, network, loss.name
@@ -65,7 +76,8 @@ def beginning(dataset: str, network: str, loss: Loss) -> str | None:
         return None
     key = f"{SCOPE}.start.{dataset}.{network}.{loss.name}"
     links.choice("start", key, FRESH, [FRESH, *found])
-    chosen: str = st.selectbox("Begin with", [FRESH, *found], key=key, persist_state="session",
+    chosen: str = st.selectbox("Begin with", [FRESH, *found], key=key, on_change=as_it_was, args=(key,),
+                               persist_state="session",
                                help="A trained network goes on from its weights with this recipe.")  # fmt: skip
     return None if chosen == FRESH else chosen
 

@@ -166,11 +166,21 @@ def test_the_embedding_draws_every_point_once_in_every_frame():
 
 
 def test_a_network_goes_on_from_its_weights():
-    app = opened(**{"train__start__mnist__fc2__cross-entropy": "mnist-fc2-ce", "train__network__mnist": "fc2",
-                    "train__loss": "cross-entropy", "train__Recipe__epochs": 1})  # fmt: skip
+    app = opened(train__network__mnist="fc2", train__loss="cross-entropy", train__Recipe__epochs=1)
+    app.selectbox(key="train.start.mnist.fc2.cross-entropy").select("mnist-fc2-ce").run()
+    assert not app.exception
     assert not app.error
-    assert app.query_params["start"] == ["mnist-fc2-ce"]
+    assert app.query_params["start"] == "mnist-fc2-ce"
     press(app, "Start")
     until(app, lambda: "Keep" in labels(app))
     accuracy = next(metric.value for metric in app.metric if metric.label == "Test accuracy")
     assert float(accuracy.split()[0]) > 90
+
+
+def test_a_network_of_another_kind_to_begin_with_is_said_in_one_sentence():
+    app = opened(
+        **{"train__start__mnist__fc2__cross-entropy": "mnist-fc2-ce", "train__network__mnist": "fc2",
+           "train__loss": "cross-entropy", "train__CrossEntropy__dim": 2}
+    )  # fmt: skip
+    (error,) = app.error
+    assert "cannot be begun with: embedding must be the same" in unescaped(error.value)

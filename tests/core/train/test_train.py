@@ -422,7 +422,7 @@ def test_other_images_have_no_past(beginning):
 def test_another_network_cannot_be_begun_with(beginning):
     with pytest.raises(ValueError, match=r"^first cannot be begun with: network must be the same\.$"):
         Training("lenet", "mnist", Recipe(n=100), "x", start="first")
-    with pytest.raises(ValueError, match=r"^first cannot be begun with: embedding and head and head arguments m"):
+    with pytest.raises(ValueError, match=r"^first cannot be begun with: embedding and head must be the same"):
         Training("fc2", "mnist", Recipe(n=100), "x", MaxMahalanobis(dim=16), start="first")
     with pytest.raises(ValueError, match="there is no model 'none'"):
         Training("fc2", "mnist", Recipe(n=100), "x", start="none")
