@@ -49,17 +49,18 @@ def parameter(
     paper: str | None = None,
     advanced: bool = False,
     slider: tuple[float, float] | None = None,
+    none: str = "automatic",
 ) -> Any:
     """Declare one parameter; use as the value of a field of a `Parameters` class.
 
     default: the only default there is. help: one or two sentences for a person. title: the label (from the field's name
     if left out). symbol: as in the paper. unit: in words. ge/gt/le/lt: hard bounds, enforced. step: the slider's step.
     log: a logarithmic slider serves better. paper: reference to section or equation. advanced: fold away on a page.
-    slider: the range a slider offers where it is narrower than the hard bounds.
+    slider: the range a slider offers where it is narrower than the hard bounds. none: what None means, in a word.
     """
     extra = {
         "title": title, "symbol": symbol, "unit": unit, "step": step, "log": log, "paper": paper,
-        "advanced": advanced, "slider": slider,
+        "advanced": advanced, "slider": slider, "none": none,
     }  # fmt: skip
     bounds = {k: v for k, v in {"ge": ge, "gt": gt, "le": le, "lt": lt}.items() if v is not None}
     return Field(default, description=help, json_schema_extra={_EXTRA_KEY: extra}, **bounds)  # type: ignore[call-overload]
@@ -85,6 +86,7 @@ class ParameterInfo:
     slider: tuple[float, float] | None
     choices: tuple[Any, ...]
     optional: bool  # None is a legal value
+    none: str  # what it means, for a label
     owner: str = ""  # the class that declares it; classes that inherit it share its meaning
     declared: FieldInfo | None = field(default=None, repr=False, compare=False)
 
@@ -237,6 +239,7 @@ def _info(name: str, declared: FieldInfo) -> ParameterInfo:
         slider=extra.get("slider"),
         choices=choices,
         optional=optional,
+        none=extra.get("none", ""),
         declared=declared,
     )
 

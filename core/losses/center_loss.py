@@ -40,7 +40,7 @@ class CenterLoss(Loss):
         help="Learning rate of the centres, relative to that of the weights.",
     )  # fmt: skip
     dim: int | None = parameter(
-        None, ge=1, le=4096, step=1, slider=(1, 512), symbol="d", title="Bottleneck",
+        None, ge=1, le=4096, step=1, slider=(1, 512), symbol="d", title="Bottleneck", none="none",
         help="Width of a linear layer for the features; none takes the network's own. The paper draws 2.",
     )  # fmt: skip
 

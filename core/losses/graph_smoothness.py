@@ -87,12 +87,12 @@ class GraphSmoothness(Loss):
         help="How fast the weight of an edge falls with its length. Large values stop pushing classes apart early.",
     )  # fmt: skip
     k: int | None = parameter(
-        None, ge=1, le=8191, step=1, slider=(1, 100), symbol="k", title="Neighbours",
+        None, ge=1, le=8191, step=1, slider=(1, 100), symbol="k", title="Neighbours", none="all",
         paper="Graph smoothness loss, section 3.2 and Figure 2",
         help="Each image is connected with its k nearest in the batch; none connects all (so does a smaller batch).",
     )  # fmt: skip
     dim: int | None = parameter(
-        None, ge=1, le=4096, step=1, slider=(1, 512), symbol="d", title="Dimensions",
+        None, ge=1, le=4096, step=1, slider=(1, 512), symbol="d", title="Dimensions", none="as classes",
         paper="Graph smoothness loss, section 4.1 and Figure 3",
         help="Width of the network's output; none means as many as there are classes.",
     )  # fmt: skip

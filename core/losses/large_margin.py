@@ -28,7 +28,7 @@ class QuadraticLoss(Loss):
         help="Whether each class learns its own spread along every dimension, or all are round.",
     )  # fmt: skip
     dim: int | None = parameter(
-        None, ge=1, le=4096, step=1, slider=(1, 512), symbol="d", title="Dimensions",
+        None, ge=1, le=4096, step=1, slider=(1, 512), symbol="d", title="Dimensions", none="the network's",
         help="Width of the features; none means as many as the network has.",
     )  # fmt: skip
 

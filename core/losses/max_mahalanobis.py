@@ -58,7 +58,7 @@ class FixedCenters(Loss):
         paper="MMC report, section 4.7", help="Distance of a class from its superclass's centre; hierarchical only.",
     )  # fmt: skip
     dim: int | None = parameter(
-        None, ge=1, le=4096, step=1, slider=(1, 512), symbol="d", title="Dimensions",
+        None, ge=1, le=4096, step=1, slider=(1, 512), symbol="d", title="Dimensions", none="the network's",
         paper="MMC report, section 2.3; 64 for ResNet-32 in the authors' code",
         help="Width of the features; none means as many as the network has. All centres are equally far apart from "
         "L - 1 dimensions on.",

@@ -87,7 +87,7 @@ class Recipe(Parameters):
     )
     flip: bool = parameter(False, help="Mirror every other training image, at random. Not for digits.")
     first_size: int | None = parameter(
-        None, ge=8, le=256, step=4, slider=(8, 32), unit="pixels", advanced=True,
+        None, ge=8, le=256, step=4, slider=(8, 32), unit="pixels", advanced=True, none="full size",
         help="Begin with pictures scaled down to this size, which is quicker, and reach their own by two thirds of the "
         "epochs; none trains at full size throughout. Only for networks that take any size.",
     )  # fmt: skip
@@ -117,10 +117,11 @@ class Recipe(Parameters):
         slider=(100, 60_000),
         log=True,
         unit="images",
+        none="all",
         help="Train on this many images only; none means all.",
     )
     test_n: int | None = parameter(
-        None, ge=1, slider=(100, 10_000), log=True, unit="images", advanced=True,
+        None, ge=1, slider=(100, 10_000), log=True, unit="images", advanced=True, none="all",
         help="Measure the accuracy after each epoch on this many test images only; that of the checkpoint is always of "
         "all.",
     )  # fmt: skip

@@ -67,8 +67,8 @@ def _stops(info: ParameterInfo, low: float, high: float, include: Collection[flo
     return sorted({_typed(info, v) for v in [*even, *include]})
 
 
-def _shown(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.3g}"
+def _shown(value: float) -> str:
+    return f"{value:.3g}"
 
 
 def _state(info: ParameterInfo, key: str, default: Any, link: str | None) -> Any:
@@ -101,7 +101,9 @@ def widget(info: ParameterInfo, key: str, default: Any = None, link: str | None 
     low, high = _range(info)
     if info.optional:
         stops = _stops(info, low, high, {value} - {AUTOMATIC})
-        chosen = st.select_slider(label(info), [AUTOMATIC, *stops], format_func=_shown, **common)
+        chosen = st.select_slider(
+            label(info), [AUTOMATIC, *stops], format_func=lambda v: info.none if v == AUTOMATIC else _shown(v), **common
+        )
         return None if chosen == AUTOMATIC else chosen
     if info.log:
         stops = logarithmic_stops(low, high, {info.default, value})

@@ -13,6 +13,7 @@ from core.evaluate import graph_figures
 from core.losses import LOSSES, graph_smoothness, label_smoothness, similarity_graph
 from core.losses.playground import Playground, play
 from pages.parts import playground
+from pages.parts.forms import AUTOMATIC
 from pages.parts.graph import FAINTEST, edges, opacities
 
 SHORT = {"points": "40", "steps": "20"}
@@ -232,3 +233,9 @@ def test_the_papers_figures_are_the_stored_run():
             )
     assert any("CPU-sized run" in caption.value for caption in app.caption)
     assert [code.value for code in app.code] == [report["command"]]
+
+
+def test_a_parameter_that_is_left_out_says_what_that_means():
+    slider = opened(k="none").select_slider(key="graph.k")
+    assert slider.value == AUTOMATIC
+    assert slider.options[:2] == ["all", "1"]
