@@ -30,7 +30,7 @@ from core.data import DATASETS, gallery, photos, store
 from core.data.imageset import DataError, from_levels
 from core.evaluate.errors import features
 from core.evaluate.mmc_tables import RESULTS, Record
-from core.models import Classifier
+from core.models import Card, Classifier
 from core.models.heads import CenterHead
 
 Score = Literal["max-probability", "min-distance"]
@@ -249,12 +249,23 @@ def add_verbs(verbs: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=lambda arguments: print(make_sheet()) or 0)
 
 
-def chosen(names: Sequence[str] | None, losses: Sequence[str] = ("cross-entropy", "max-mahalanobis")) -> list[str]:
-    """The networks that a command measures: those named, or all of these losses whose data set is known."""
+def chosen(names: Sequence[str] | None, alike: bool = True) -> list[str]:
+    """The networks that a command measures: those named, or those that cross-entropy and MMC trained.
+
+    alike: only those of a kind (data set, network, its arguments) that MMC trained too, so that they can be compared.
+    """
     if names:
         return list(names)
-    cards = [models.card(name) for name in models.refresh()]
-    return [card.name for card in cards if card.loss in losses and card.dataset in DATASETS]
+    cards = [card for card in models.cards().values() if card.dataset in DATASETS]
+
+    def kind(card: Card) -> str:
+        return f"{card.dataset} {card.network} {card.network_arguments}"
+
+    kinds = {kind(card) for card in cards if card.loss == "max-mahalanobis"}
+    return [
+        card.name for card in cards
+        if card.loss in ("cross-entropy", "max-mahalanobis") and (not alike or kind(card) in kinds)
+    ]  # fmt: skip
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -265,7 +276,7 @@ def _run(arguments: argparse.Namespace) -> int:
     make: Callable[[Classifier, int, Record], Iterator[tuple[str, ...]]]
     make = _uncertainty if arguments.name == "mmc-uncertainty" else _dependency
     table = Table("network", "", "of", "value", title=arguments.name)
-    for name in chosen(arguments.models):
+    for name in chosen(arguments.models, alike=arguments.name == "mmc-uncertainty"):
         for row in make(models.load(name), arguments.n, record):
             table.add_row(*row)
     Console().print(table)

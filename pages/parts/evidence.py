@@ -610,7 +610,13 @@ def adversarial(sce_name: str, mmc_name: str) -> None:
 def _column(point: Mapping[str, Any]) -> str:
     """What a network is called in the table."""
     loss = {"cross-entropy": "SCE", "max-mahalanobis": "MMC"}.get(point["loss"], point["loss"])
-    return loss if point["adversarial"] == "none" else f"{loss}, trained against {point['adversarial'].upper()}"
+    return loss if point["adversarial"] == "none" else f"{loss}, {_against(point['adversarial'])}"
+
+
+def _against(adversarial: str) -> str:
+    """What a network was trained against, by its recipe."""
+    names = {"fgsm": "FGSM", "fast": "FGSM from a random start", "pgd": "PGD", "smoothfool": "SmoothFool"}
+    return "plainly trained" if adversarial == "none" else f"trained against {names[adversarial]}"
 
 
 def _told(point: Mapping[str, Any]) -> None:
@@ -683,7 +689,7 @@ def _hardened(
             left = [_worst(shown, name, [a for a in attacks if a.startswith(("pgd", "mim")) and f"|{size}" in a])
                     for size in sizes]  # fmt: skip
             values = " and ".join(f"{100 * one[0]:.0f} %" for one in left if one)
-            told.append(f"{values} {'plainly trained' if kind == 'none' else f'trained against {kind.upper()}'}")
+            told.append(f"{values} {_against(kind)}")
         if len(told) > 1:
             sentences.append(f"{_column(dict(trained[mine['none']]))}: {'; '.join(told)}" if "none" in mine else "")
     if not any(sentences):
@@ -692,7 +698,20 @@ def _hardened(
         f"**Adversarial training**, strongest gradient attack of ε = {' and '.join(sizes)}. "
         + ". ".join(sentence for sentence in sentences if sentence)
         + "."
+        + _unlike([name for name, p in trained.items() if p["adversarial"] != "none"])
     )
+
+
+def _unlike(names: Sequence[str]) -> str:
+    """A warning where networks were trained for different lengths, from their cards; else nothing."""
+    told = {}
+    for name in names:
+        card = models.card(name)
+        n = card.recipe.get("n") or DATASETS[card.dataset].splits["train"]
+        told[name] = f"{n:,} images, {card.recipe['epochs']} epochs"
+    if len(set(told.values())) < 2:
+        return ""
+    return f" Not quite like for like: {'; '.join(f'{name} saw {seen}' for name, seen in told.items())}."
 
 
 def _gaps(

@@ -197,6 +197,9 @@ def test_attacks_are_the_shipped_ones():
     strong = [key for key in points if re.match(r"mnist-c4-mmc-fgsm\|(pgd|mim)\|0\.3", key)]
     hardened = min(points[key]["accuracy"] for key in strong)
     assert re.search(rf"MMC: .*; \d+ % and {100 * hardened:.0f} % trained against FGSM", text)
+    for name in ("mnist-c4-ce-fgsm", "mnist-c4-mmc-fgsm"):  # their recipes are not the same, and the page says so
+        recipe = models.card(name).recipe
+        assert f"{name} saw {recipe['n'] or 60_000:,} images, {recipe['epochs']} epochs" in text
     for point in (points[f"{SCE}|pgd|0.1|plain"], points[f"{MMC}|pgd|0.1|adaptive"]):  # the same for cross-entropy
         assert f"Accuracy {100 * point['accuracy']:.1f} ± {100 * point['spread']:.1f} % of {point['n']}." in text
         crossed = sum(own > other for _, _, own, other in point["moves"])
