@@ -122,6 +122,7 @@ def draw_batch(
 
         marked = -1 if vertex is None else vertex
         graph(places, shown.images, found, temperature, notes, marked, f"{SCOPE}.chart", picked)
+        page.let_draw()
         st.caption(where(shown, positions, trained))
     with right:
         numbers(found, shown, row, alpha, k, classes)

@@ -162,7 +162,7 @@ def centres_tab(loss: MaxMahalanobis, arrangement: Arrangement) -> None:
         st.metric("Smallest distance", f"{low:.4g}", width=170, help=f"The largest is {high:.4g}.")
 
     left, right = st.columns([1.15, 1], gap="medium")
-    building = False
+    building, which = False, None
     step = count
     with right:
         if simple:
@@ -185,18 +185,20 @@ def centres_tab(loss: MaxMahalanobis, arrangement: Arrangement) -> None:
                 "Pairs", ("angles", "distances"), key=f"{SCOPE}.pairs", required=True, persist_state="session",
                 label_visibility="collapsed",
             )  # fmt: skip
-            values, unit = (centres.angles, "°") if which == "angles" else (centres.distances, "")
-            st.plotly_chart(
-                center_plots.pair_matrix(values, unit), key=f"{SCOPE}.matrix", config=plots.CONFIG,
-                alt=f"The {which} of all pairs of centres.",
-            )  # fmt: skip
     with left:
         scene, kept = center_plots.centres_scene(centres, step)
         orbit([scene], f"{SCOPE}.orbit", height=470)
+        page.let_draw()
         seen = torch.cat([cloud.points for cloud in scene.clouds])
         st.markdown(how_made(loss, count, dim, centres.groups))
         if len(seen) == count:
             st.markdown(what_is_hidden(centres, kept, seen, dim))
+    if which is not None:
+        values, unit = (centres.angles, "°") if which == "angles" else (centres.distances, "")
+        right.plotly_chart(
+            center_plots.pair_matrix(values, unit), key=f"{SCOPE}.matrix", config=plots.CONFIG,
+            alt=f"The {which} of all pairs of centres.",
+        )  # fmt: skip
     cosines = centres.cosines[~torch.eye(count, dtype=torch.bool)]
     norms = centres.points.double().norm(dim=1)
     facts = f"Norms {float(norms.min()):.6f} to {float(norms.max()):.6f}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import streamlit as st
@@ -27,6 +28,9 @@ SIDEBAR = 264
 STYLE = Path(__file__).with_name("style.css")
 PRESENTATION = Path(__file__).with_name("presentation.css")
 """On top of the style where a page is shown to an audience: no controls, large type."""
+PAUSE = 0.5
+"""Seconds that a browser is given for the first picture."""
+_DRAWN = "page.drawn"
 _PRESENT = "page.present"
 _FRAME = "page.frame"
 
@@ -72,6 +76,16 @@ def finish() -> None:
         share.button(absent, key="page.share")
     for notice in notices:
         board.warning(plain(notice), icon=":material/link_off:")
+
+
+def let_draw() -> None:
+    """Call between a page's first picture and its charts; waits, once a session, while the browser draws the picture.
+
+    A browser that has not read Plotly's script yet does nothing else for a second or two once a chart has come.
+    """
+    if not st.session_state.get(_DRAWN):
+        st.session_state[_DRAWN] = True
+        time.sleep(PAUSE)
 
 
 def _turn(present: bool) -> None:

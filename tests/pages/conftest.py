@@ -7,7 +7,7 @@ import pytest
 from driver import Lab
 
 from core import models
-from pages.parts import attacking
+from pages.parts import attacking, page
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +15,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty home: no full data set, no checkpoint but the project's; and no result from another test."""
     monkeypatch.setenv("SMOOTHSCOPE_HOME", str(tmp_path))
     monkeypatch.setattr(attacking, "results", type(attacking.results)(attacking.results.size))
+    monkeypatch.setattr(page, "PAUSE", 0.0)  # there is no browser to wait for
     models.refresh()
     yield tmp_path
     monkeypatch.undo()
