@@ -11,25 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import textwrap
-import time
-import urllib.request
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
 from rich.console import Console
 from rich.table import Table
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from tests.conftest import find_chromium  # noqa: E402
+from serving import serving
 
 PAGE = """
 import streamlit as st
@@ -64,36 +53,18 @@ PLAY = """async () => {
 }"""
 
 
-def play(chromium: str, points: int, panels: int, epochs: int) -> list[float]:
+def play(points: int, panels: int, epochs: int) -> list[float]:
     """Milliseconds between the frames of one play."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "page.py"
         script.write_text(textwrap.dedent(PAGE.format(points=points, panels=panels, epochs=epochs)), encoding="utf-8")
-        command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-        server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
-        try:
-            for _ in range(300):
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).close()
-                    break
-                except OSError:
-                    time.sleep(0.2)
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-                page = browser.new_page(viewport={"width": 1280, "height": 900})
-                page.goto(f"http://127.0.0.1:{port}")
-                page.wait_for_selector(".panels canvas", timeout=120_000)
-                page.wait_for_timeout(1000)
-                gaps: list[float] = page.evaluate(PLAY)
-                browser.close()
+        with serving(script) as (address, browser):
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            page.goto(address)
+            page.wait_for_selector(".panels canvas", timeout=120_000)
+            page.wait_for_timeout(1000)
+            gaps: list[float] = page.evaluate(PLAY)
             return gaps
-        finally:
-            server.terminate()
-            server.wait()
 
 
 def main() -> None:
@@ -103,13 +74,10 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--json", type=Path, help="also write the numbers there")
     arguments = parser.parse_args()
-    chromium = find_chromium()
-    if chromium is None:
-        sys.exit("There is no Chromium here; `make test` installs one, or set CHROMIUM to its path.")
     table = Table("points", "panels", "frames", "frames / s", "longest gap, ms", title="Playing embeddings")
     found = []
     for points in arguments.points:
-        gaps = play(chromium, points, arguments.panels, arguments.epochs)
+        gaps = play(points, arguments.panels, arguments.epochs)
         rate = 1000 / statistics.mean(gaps)
         table.add_row(f"{points:,}", str(arguments.panels), str(len(gaps)), f"{rate:.1f}", f"{max(gaps):.0f}")
         found.append({"points": points, "panels": arguments.panels, "gaps_ms": gaps})

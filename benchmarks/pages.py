@@ -1,0 +1,74 @@
+"""How long a page keeps a visitor waiting for its first picture, in Chromium without a GPU, on a warm server.
+
+    python benchmarks/pages.py [--n 5] [--json FILE]
+
+Every visit has a fresh browser profile, so nothing is in its cache. Two ways in: a click in the navigation of the start
+page, and the page's own address, which adds the time that Streamlit's script takes to be read. The aim: 2 seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+from playwright.sync_api import Browser
+from rich.console import Console
+from rich.table import Table
+from serving import ROOT, serving
+
+PAGES = {
+    "Attack lab": ("Attack_lab", ".viewer canvas"),
+    "Compare": ("Compare", ".viewer canvas"),
+    "Embeddings": ("Embeddings", ".panels canvas"),
+    "Graph loss": ("Graph_loss", ".graph[data-places]"),
+    "MMC centres": ("MMC_centres", ".orbit canvas[data-points]"),
+    "Training": ("Training", ".js-plotly-plot .main-svg"),
+}
+"""Name in the navigation -> address, and what is there once the first picture is drawn."""
+PATIENCE = 120_000  # milliseconds
+
+
+def visit(browser: Browser, address: str, name: str, click: bool) -> float:
+    """Seconds from the click in the navigation, or from the start of loading the page's address, to its picture."""
+    path, picture = PAGES[name]
+    page = browser.new_context(viewport={"width": 1500, "height": 900}).new_page()
+    if click:
+        page.goto(address)
+        page.locator(".ss-grid img").first.wait_for(timeout=PATIENCE)
+        page.wait_for_timeout(1500)  # as one who reads a line
+        begun = time.perf_counter()
+        page.get_by_test_id("stPageLink-NavLink").filter(has_text=name).click()
+    else:
+        begun = time.perf_counter()
+        page.goto(f"{address}/{path}", wait_until="commit")
+    page.locator(picture).first.wait_for(timeout=PATIENCE)
+    seconds = time.perf_counter() - begun
+    page.context.close()
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, default=5, help="visits of each page in each way (default %(default)s)")
+    parser.add_argument("--json", type=Path, help="also write the numbers there")
+    arguments = parser.parse_args()
+    found = []
+    table = Table("page", "way in", "n", "median, s", "fastest to slowest, s", title="First picture")
+    with serving(ROOT / "app.py") as (address, browser):
+        for name in PAGES:
+            visit(browser, address, name, click=False)  # the server has nothing in its caches yet
+            for click in (True, False):
+                seconds = [visit(browser, address, name, click) for _ in range(arguments.n)]
+                way, spread = "navigation" if click else "address", f"{min(seconds):.2f} to {max(seconds):.2f}"
+                table.add_row(name, way, str(arguments.n), f"{statistics.median(seconds):.2f}", spread)
+                found.append({"page": name, "click": click, "seconds": seconds})
+    Console().print(table)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

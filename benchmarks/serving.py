@@ -1,0 +1,48 @@
+"""A server of a Streamlit script and a Chromium without a GPU, for benchmarks of pages."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.conftest import find_chromium  # noqa: E402
+
+
+@contextmanager
+def serving(script: Path) -> Iterator[tuple[str, Browser]]:
+    """The address of a server of `script`, and a browser; both are gone afterwards. Exits if there is no Chromium."""
+    chromium = find_chromium()
+    if chromium is None:
+        sys.exit("There is no Chromium here; `make test` installs one, or set CHROMIUM to its path.")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
+    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+            yield f"http://127.0.0.1:{port}", browser
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()
