@@ -1,9 +1,12 @@
 """MMC centres in a real Chromium: the camera stays while sliders move, and what is drawn is there."""
 
+import io
 import json
 import math
+import re
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -111,3 +114,19 @@ def test_a_phone_shows_all_without_scrolling_sideways(open_page, tab):
     assert page.evaluate("() => document.scrollingElement.scrollWidth") <= 390
     wide = "() => document.querySelector('[data-testid=stMain]').scrollWidth"
     assert page.evaluate(wide) <= 390
+
+
+def test_an_own_picture_meets_distances_and_the_tabs_hold_their_evidence(open_page):
+    file = io.BytesIO()
+    Image.effect_noise((60, 40), 80).save(file, "PNG")
+    page = open_page("/MMC_centres?tab=Uncertainty&outside=own")
+    expect(page.get_by_text("Drop a picture here")).to_be_visible()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "noise.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    )
+    expect(page.get_by_text("MMC's nearest centre is")).to_be_visible()
+    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+    page.get_by_role("tab", name="Attacks").click()
+    expect(page.get_by_text("Accuracy under attack")).to_be_visible()
+    expect(page.get_by_text("python -m core evaluate mmc-attacks")).to_be_visible()
+    expect(page).to_have_url(re.compile("tab=Attacks"))
