@@ -26,7 +26,7 @@ app: .venv/app.stamp
 
 test: .venv/dev.stamp .venv/chromium.path
 	$(BIN)/ruff check .
-	CHROMIUM="$$(cat .venv/chromium.path)" $(BIN)/python -m pytest $(ARGS)
+	CHROMIUM="$$(cat .venv/chromium.path)" $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 test-slow: .venv/dev.stamp .venv/chromium.path
 	CHROMIUM="$$(cat .venv/chromium.path)" $(BIN)/python -m pytest -m slow $(ARGS)

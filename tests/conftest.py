@@ -35,22 +35,32 @@ def chromium() -> str:
     pytest.skip(message)
 
 
-deselected = pytest.StashKey[list[int]]()
+slow = pytest.StashKey[int]()
+"""How many slow tests were left out."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[deselected] = []
+    config.stash[slow] = 0
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.get_closest_marker("slow"):
-            item.config.stash[deselected].append(1)
+        item.config.stash[slow] += item.get_closest_marker("slow") is not None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # one of several processes: each has left out the same
+        session.config.workeroutput["slow"] = session.config.stash[slow]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    node.config.stash[slow] = getattr(node, "workeroutput", {}).get("slow", 0)
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
-    if slow := len(config.stash[deselected]):
-        terminalreporter.write_line(f"Not run: {slow} slow tests; run them with: make test-slow")
+    if left_out := config.stash[slow]:
+        terminalreporter.write_line(f"Not run: {left_out} slow tests; run them with: make test-slow")
 
 
 if __name__ == "__main__":  # the Makefile asks for the path
