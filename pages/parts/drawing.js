@@ -13,6 +13,15 @@ function make(tag, attributes = {}, ...children) {
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
+/** A wheel alone scrolls the page; with Ctrl, or as two fingers on a touchpad, it enlarges by a factor. */
+function enlargeByWheel(canvas, zoom) {
+  canvas.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey) return;
+    event.preventDefault();
+    zoom(Math.exp(-event.deltaY / 300));
+  }, { passive: false });
+}
+
 /** Outline of a class's marker with "radius" r about (x, y). */
 function trace(context, symbol, x, y, r) {
   const polygon = (n, turn, inner) => {

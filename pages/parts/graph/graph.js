@@ -92,12 +92,7 @@ class Graph {
     canvas.onpointerleave = () => (this.tip.hidden = true);
     canvas.ondblclick = () => this.look(START);
     canvas.onkeydown = (event) => this.key(event);
-    // A wheel alone scrolls the page; with Ctrl, or as two fingers on a touchpad, it enlarges.
-    canvas.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey) return;
-      event.preventDefault();
-      this.zoom(Math.exp(-event.deltaY / 300));
-    }, { passive: false });
+    enlargeByWheel(canvas, (factor) => this.zoom(factor));
   }
 
   release() {
@@ -274,7 +269,7 @@ class Graph {
   }
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".graph");
   let graph = graphs.get(parentElement);
   if (graph?.root !== root) {
@@ -282,7 +277,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     graph = new Graph(root);
     graphs.set(parentElement, graph);
   }
-  graph.adopt(data, (row) => setTriggerValue("picked", row));
+  // A state and not a trigger: those are lost where the page's script is still running. Numbered, so that the same
+  // image can be picked again.
+  graph.adopt(data, (row) => setStateValue("picked", [row, Date.now()]));
   return () => {
     if (root.isConnected) return;
     graph.dispose();

@@ -88,12 +88,7 @@ class Orbit {
     canvas.onpointerleave = () => (scene.said.hidden = true);
     canvas.ondblclick = () => this.look(START);
     canvas.onkeydown = (event) => this.key(event);
-    // A wheel alone scrolls the page; with Ctrl, or as two fingers on a touchpad, it goes nearer.
-    canvas.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey) return;
-      event.preventDefault();
-      this.zoom(Math.exp(-event.deltaY / 300));
-    }, { passive: false });
+    enlargeByWheel(canvas, (factor) => this.zoom(factor));
     this.grid.append(scene.figure);
     return scene;
   }
