@@ -42,6 +42,7 @@ class Graph {
 
   dispose() {
     cancelAnimationFrame(this.pending);
+    clearTimeout(this.again);
     this.pending = 0;
     this.sizes.disconnect();
     this.themes.disconnect();
@@ -54,7 +55,8 @@ class Graph {
   adopt(data, report) {
     this.report = report;
     this.data = data;
-    this.picked = data.picked;
+    if (data.picked === this.wanted) this.wanted = undefined;
+    this.picked = this.wanted ?? data.picked;
     this.tip.hidden = true;
     this.canvas.setAttribute("aria-label", data.alt);
     if (this.url !== data.sheet.url) {
@@ -115,7 +117,19 @@ class Graph {
     if (row === this.picked) return;
     this.picked = row;
     this.ask();
+    this.send(row, 6);
+  }
+
+  /** Report an image, again until the page has taken it up: what comes while its script still runs may be lost. */
+  send(row, times) {
+    this.wanted = row;
     this.report(row);
+    clearTimeout(this.again);
+    this.again = setTimeout(() => {
+      if (this.wanted !== row) return;
+      if (times > 1) this.send(row, times - 1);
+      else this.wanted = undefined;
+    }, 1500);
   }
 
   look(camera) {
@@ -277,8 +291,7 @@ export default function ({ data, parentElement, setStateValue }) {
     graph = new Graph(root);
     graphs.set(parentElement, graph);
   }
-  // A state and not a trigger: those are lost where the page's script is still running. Numbered, so that the same
-  // image can be picked again.
+  // Numbered, so that the same image can be picked again.
   graph.adopt(data, (row) => setStateValue("picked", [row, Date.now()]));
   return () => {
     if (root.isConnected) return;
