@@ -45,6 +45,8 @@ class _Link:
     """Of the run before."""
     given: dict[str, str] | None = None
     """What the address said, while it is being followed; None where it is not."""
+    followed: set[str] = field(default_factory=set)
+    """Names of `given` that were read: by this run, or by one before it that was interrupted."""
     running: bool = True
     """The page's script has begun and not ended."""
     address: dict[str, str] = field(default_factory=dict)
@@ -79,15 +81,18 @@ def begin(page: str) -> None:
         link = st.session_state[_KEY] = _Link(page)
         follow = bool(address)  # a page that is opened without a link keeps what was set on it before
     elif link.given is not None:
-        follow = True  # the run that followed it was interrupted
+        follow = True  # the run that followed it was interrupted, perhaps by a widget that was moved
+        if address != link.given:
+            link.followed.clear()
     else:
         # A widget that was moved a moment ago comes with the address of before, which is no link to follow.
         untouched = link.state() == link.address
         late = address == link.before and time.monotonic() - link.at < _STALE
         follow = untouched and not late and address != link.address
+        link.followed.clear()
         if not untouched:
             link.notices.clear()
-    if follow:
+    if follow and not link.followed:
         link.notices.clear()
     link.given = address if follow else None
     link.previous, link.entries = link.entries, {}
@@ -101,11 +106,12 @@ def read(name: str, key: str, default: T, parse: Callable[[str], T], text: Calla
     parse: from a link's text; ValueError in one sentence for what is not legal. text: the other way.
     """
     link = _link()
-    again = name in link.entries
+    again = name in link.followed and key in st.session_state
     link.entries[name] = _Entry(key, default, text)
     if link.given is None or again:
         st.session_state.setdefault(key, default)
         return
+    link.followed.add(name)
     value = default
     if name in link.given:
         try:

@@ -21,6 +21,9 @@ def page() -> None:
 
     links.begin("Test")
     links.choice("colour", "test.colour", "red", ["red", "green", "dark blue"])
+    if colour := st.session_state.pop("clicked", None):  # while the page is being made
+        st.session_state["test.colour"] = colour
+        st.rerun()
     st.selectbox("Colour", ["red", "green", "dark blue"], key="test.colour")
     links.whole("seed", "test.seed", 0, 0, 2**31 - 1)
     st.number_input("Seed", 0, 2**31 - 1, key="test.seed")
@@ -150,6 +153,18 @@ def test_a_late_address_is_no_link():
     app.query_params["seed"] = "1"
     app.run()
     assert state(app)[:2] == ("green", 1)
+
+
+def test_what_is_set_while_a_link_is_followed_stays_set():
+    """A person is quicker than the first run of the page's script, and interrupts it."""
+    app = AppTest.from_function(page, default_timeout=60)
+    for name, text in {"colour": "dark blue", "seed": "7", "m.beta": "9"}.items():
+        app.query_params[name] = text
+    app.session_state["clicked"] = "green"
+    app.run()
+    assert state(app)[:2] == ("green", 7)
+    assert address(app) == {"colour": "green", "seed": "7"}
+    assert len(app.session_state["said"][1]) == 1  # of beta
 
 
 def test_what_is_not_shown_at_the_moment_stays_in_the_address():

@@ -66,9 +66,9 @@ def graph(
     drawn = edges(of, temperature)
 
     def reported() -> None:
-        match st.session_state[key].picked:
-            case [int(row), _] if -1 <= row < len(images):
-                on_pick(row)
+        row = st.session_state[key].picked
+        if isinstance(row, int) and -1 <= row < len(images):
+            on_pick(row)
 
     _graph(
         data={

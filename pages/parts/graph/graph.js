@@ -42,7 +42,6 @@ class Graph {
 
   dispose() {
     cancelAnimationFrame(this.pending);
-    clearTimeout(this.again);
     this.pending = 0;
     this.sizes.disconnect();
     this.themes.disconnect();
@@ -55,8 +54,7 @@ class Graph {
   adopt(data, report) {
     this.report = report;
     this.data = data;
-    if (data.picked === this.wanted) this.wanted = undefined;
-    this.picked = this.wanted ?? data.picked;
+    this.picked = data.picked;
     this.tip.hidden = true;
     this.canvas.setAttribute("aria-label", data.alt);
     if (this.url !== data.sheet.url) {
@@ -117,19 +115,7 @@ class Graph {
     if (row === this.picked) return;
     this.picked = row;
     this.ask();
-    this.send(row, 6);
-  }
-
-  /** Report an image, again until the page has taken it up: what comes while its script still runs may be lost. */
-  send(row, times) {
-    this.wanted = row;
     this.report(row);
-    clearTimeout(this.again);
-    this.again = setTimeout(() => {
-      if (this.wanted !== row) return;
-      if (times > 1) this.send(row, times - 1);
-      else this.wanted = undefined;
-    }, 1500);
   }
 
   look(camera) {
@@ -283,7 +269,7 @@ class Graph {
   }
 }
 
-export default function ({ data, parentElement, setStateValue }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".graph");
   let graph = graphs.get(parentElement);
   if (graph?.root !== root) {
@@ -291,8 +277,7 @@ export default function ({ data, parentElement, setStateValue }) {
     graph = new Graph(root);
     graphs.set(parentElement, graph);
   }
-  // Numbered, so that the same image can be picked again.
-  graph.adopt(data, (row) => setStateValue("picked", [row, Date.now()]));
+  graph.adopt(data, (row) => setTriggerValue("picked", row));
   return () => {
     if (root.isConnected) return;
     graph.dispose();
