@@ -57,14 +57,13 @@ def _read(path: Path, weights: bool) -> tuple[dict[str, Tensor], dict[str, Any]]
 
 
 def as_stored(state: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
-    """Copies of a network's state as they are stored: weights and stored features in float16 if `half`.
+    """Copies of a network's state as they are stored: matrices, kernels and stored features in float16 if `half`.
 
-    Batch statistics and centres stay in float32, whole numbers stay what they are.
+    Centres stay in float32, as does what weighs next to nothing: biases and all of batch norm.
     """
-    exact = ("running_mean", "running_var", "centers")
     return {
         k: v.detach().cpu().to(
-            torch.float16 if half and v.is_floating_point() and not k.endswith(exact) else v.dtype,
+            torch.float16 if half and v.is_floating_point() and v.dim() > 1 and not k.endswith("centers") else v.dtype,
             memory_format=torch.contiguous_format, copy=True,
         ) for k, v in state.items()
     }  # fmt: skip
