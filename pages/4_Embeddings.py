@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core import embed
+from core import embed, models
 from core.attacks import ATTACKS
 from core.data import DATASETS, ImageSet
 from core.embed import PROJECTIONS, Projection
 from core.losses import LOSSES
 from core.models import Card
+from core.train import ADVERSARIES
 from pages.parts import attacking, choose, embedding, forms, links, page, picker
 from pages.parts.embedding import Drawn, Trail, View
 from pages.parts.jobs import Busy, Job
@@ -100,11 +101,11 @@ def title(card: Card, among: Sequence[Card]) -> str:
     """A network's loss and what tells it from others with the same."""
     loss = LOSSES[card.loss].title if card.loss in LOSSES else card.loss
     adversarial = card.recipe.get("adversarial", "none")
-    words = [loss, card.network.upper()]
+    words = [loss, models.TITLES.get(card.network, card.network)]
     if card.embedding == 2:
         words.append("2D")
     if adversarial != "none":
-        words.append(f"against {str(adversarial).upper()}")
+        words.append(f"against {ADVERSARIES.get(adversarial, adversarial)}")
     own = ", ".join(words)
     alike = [c for c in among if c.loss == card.loss and c.network == card.network and c.embedding == card.embedding
              and c.recipe.get("adversarial", "none") == adversarial]  # fmt: skip

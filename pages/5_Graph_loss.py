@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from torch import Tensor
 
+from core import models
 from core.data import DATASETS
 from core.evaluate import graph_figures
 from core.losses import LOSSES, GraphSmoothness, Loss
@@ -281,10 +282,10 @@ def figures() -> None:
                             config=plots.CONFIG)  # fmt: skip
             st.markdown(PAPER[name])
     st.caption(
-        f"CPU-sized run: {study['network'].upper()} on {DATASETS[study['dataset']].title}, {study['n']:,} training "
-        f"images, {study['epochs']} epochs of batches of {study['batch_size']}, accuracy on {study['test_n']:,} test "
-        f"images; mean of {study['seeds']} trainings, bars from the lowest to the highest. The rest: k = all, d = 10, "
-        "α = 2. The sentences are the paper's observations on PreActResNet-18 after 200 epochs; judge by the curves "
+        f"CPU-sized run: {models.TITLES[study['network']]} on {DATASETS[study['dataset']].title}, {study['n']:,} "
+        f"training images, {study['epochs']} epochs of batches of {study['batch_size']}, accuracy on "
+        f"{study['test_n']:,} test images; mean of {study['seeds']} trainings, bars from the lowest to the "
+        "highest. The rest: k = all, d = 10, α = 2. The sentences are the paper's observations on PreActResNet-18 after 200 epochs; judge by the curves "
         "whether they hold here. AdamW instead of SGD, so that the curves show the loss and not the size of its step."
     )  # fmt: skip
     st.code(report["command"], language="bash")

@@ -92,7 +92,7 @@ def plan_controls() -> Plan | None:
     networks = cache.suited(DATASETS[dataset].shape)
     key = f"{SCOPE}.network.{dataset}"
     links.choice("network", key, "lenet" if "lenet" in networks else "preactresnet18", networks)
-    network = st.selectbox("Network", networks, key=key, format_func=str.upper, persist_state="session")
+    network = st.selectbox("Network", networks, key=key, format_func=models.TITLES.get, persist_state="session")
     arguments = {}
     if network == "preactresnet18":
         links.choice("width", f"{SCOPE}.width", 0.125, WIDTHS)

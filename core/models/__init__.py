@@ -22,7 +22,7 @@ from core.models.efficientnet import PACKAGES, EfficientNetLite, package_state, 
 from core.models.heads import HEADS, Embedding
 from core.models.history import EMBEDDINGS, Moments
 from core.models.history import read as read_moments
-from core.models.networks import NETWORKS
+from core.models.networks import NETWORKS, TITLES
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
 
@@ -155,6 +155,6 @@ def load(name: str, device: str | torch.device | None = None) -> Classifier:
 
 
 __all__ = [
-    "EMBEDDINGS", "HEADS", "MODELS", "NETWORKS", "Accuracy", "Card", "Classifier", "Moments", "build", "card", "cards",
-    "check", "load", "moments", "refresh",
+    "EMBEDDINGS", "HEADS", "MODELS", "NETWORKS", "TITLES", "Accuracy", "Card", "Classifier", "Moments", "build", "card",
+    "cards", "check", "load", "moments", "refresh",
 ]  # fmt: skip

@@ -112,6 +112,17 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 }
 """Bodies by name. Each has an attribute `features`, the width of what it returns."""
 
+TITLES = {
+    "c4": "C4",
+    "lenet": "LeNet",
+    "fc2": "FC2",
+    "preactresnet18": "PreActResNet-18",
+    "resnet32": "ResNet-32",
+    "vgg-f": "VGG-F",
+    "efficientnet-lite0": "EfficientNet-Lite0",
+}
+"""What the papers call them."""
+
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
     """Give every convolution and linear layer He-normal weights and zero biases, from `generator` alone.

@@ -2,9 +2,9 @@
 
 from core.train.checkpoint import accuracy, read_description, save
 from core.train.loop import Batch, Epoch, Training, image_sets, resume, suited
-from core.train.recipe import Recipe
+from core.train.recipe import ADVERSARIES, Recipe
 
 __all__ = [
-    "Batch", "Epoch", "Recipe", "Training", "accuracy", "image_sets", "read_description", "resume",
+    "ADVERSARIES", "Batch", "Epoch", "Recipe", "Training", "accuracy", "image_sets", "read_description", "resume",
     "save", "suited",
 ]  # fmt: skip

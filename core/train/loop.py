@@ -20,12 +20,12 @@ from core import models
 from core.data import DATASETS, ImageSet, gallery, load
 from core.data.imageset import draw
 from core.losses import LOSSES, CrossEntropy, Loss, choose_references
-from core.models import NETWORKS, Card, build, check
+from core.models import NETWORKS, TITLES, Card, build, check
 from core.models.heads import KernelHead
 from core.models.networks import initialise
 from core.train import checkpoint, ranks
 from core.train.augment import attacked, features, flipped, scaled, shifted, size_in
-from core.train.recipe import Recipe
+from core.train.recipe import ADVERSARIES, Recipe
 
 
 @dataclass(frozen=True)
@@ -423,11 +423,11 @@ def _schedule(optimiser: torch.optim.Optimizer, recipe: Recipe, batches: int) ->
 
 
 def _title(network: str, dataset: str, recipe: Recipe, loss: Loss) -> str:
-    words = [f"{network.upper()} on {DATASETS[dataset].title}", loss.title]
+    words = [f"{TITLES[network]} on {DATASETS[dataset].title}", loss.title]
     if getattr(loss, "dim", None) == 2:
         words.append("in two dimensions")
     if recipe.adversarial != "none":
-        words.append(f"adversarially trained ({recipe.adversarial})")
+        words.append(f"adversarially trained ({ADVERSARIES[recipe.adversarial]})")
     return ", ".join(words)
 
 

@@ -9,6 +9,9 @@ from core.params import Parameters, parameter
 GRAPH = "Graph smoothness loss, section 4.1"
 REPORT = "MMC report, section 4.1"
 
+ADVERSARIES = {"fgsm": "FGSM", "fast": "fast FGSM", "pgd": "PGD", "smoothfool": "SmoothFool"}
+"""What a network was trained against, by `Recipe.adversarial`."""
+
 
 class Recipe(Parameters):
     """Optimiser, schedule, augmentation and, if wished, adversarial training.

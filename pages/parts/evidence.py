@@ -18,6 +18,7 @@ from core.evaluate import uncertainty as unsure
 from core.evaluate.uncertainty import OUTSIDE, Score
 from core.models import Card, Classifier
 from core.models.heads import CenterHead
+from core.train import ADVERSARIES
 from pages.parts import cache, choose, evidence_plots, links, page, picker, pictures, plots
 from pages.parts.choose import UPLOADS
 
@@ -460,7 +461,7 @@ def _norms() -> None:
 def _settings(found: Mapping[str, Any]) -> str:
     settings = found["settings"]
     return (
-        f"{settings['network'].upper()} on {settings['n']:,} images of MNIST, {settings['epochs']} epochs, "
+        f"{models.TITLES[settings['network']]} on {settings['n']:,} images of MNIST, {settings['epochs']} epochs, "
         f"{settings['seeds']} seeds"
     )
 
@@ -615,8 +616,7 @@ def _column(point: Mapping[str, Any]) -> str:
 
 def _against(adversarial: str) -> str:
     """What a network was trained against, by its recipe."""
-    names = {"fgsm": "FGSM", "fast": "FGSM from a random start", "pgd": "PGD", "smoothfool": "SmoothFool"}
-    return "plainly trained" if adversarial == "none" else f"trained against {names[adversarial]}"
+    return "plainly trained" if adversarial == "none" else f"trained against {ADVERSARIES[adversarial]}"
 
 
 def _told(point: Mapping[str, Any]) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from core.data import home
+from core.data import DATASETS, home
 from core.losses import LOSSES, Loss
-from core.models import MODELS, Card
+from core.models import MODELS, TITLES, Card
 from core.train import Batch, Epoch, Recipe, Training, read_description, resume
 from pages.parts.jobs import Job, Progress, Stop
 
@@ -74,7 +74,8 @@ def describe(path: Path) -> str:
     description = read_description(path)
     card, done = description["card"], len(description["history"])
     loss = LOSSES[card["loss"]].title if card["loss"] in LOSSES else card["loss"]
-    return f"{card['network'].upper()}, {card['dataset']}, {loss}: {done} of {card['recipe']['epochs']} epochs"
+    network, images = TITLES[card["network"]], DATASETS[card["dataset"]].title
+    return f"{network} on {images}, {loss}: {done} of {card['recipe']['epochs']} epochs"
 
 
 def dataset(path: Path) -> str:

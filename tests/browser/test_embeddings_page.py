@@ -50,7 +50,7 @@ def test_play_select_and_attack(open_page):
     expect(page.locator(".panels canvas")).to_have_count(2)
     settled(page)
     captions = page.locator(".scatter figcaption b").all_inner_texts()
-    assert captions == ["Graph smoothness, LENET, 2D", "Cross-entropy (SCE), LENET, 2D"]
+    assert captions == ["Graph smoothness, LeNet, 2D", "Cross-entropy (SCE), LeNet, 2D"]
     lit = [ink(page, 0), ink(page, 1)]
     assert min(lit) > 1000
 

@@ -29,4 +29,4 @@ def test_train_a_network_and_attack_it(open_page):
     ).to_be_visible()
     page.get_by_role("link", name="Attack it in the lab").click()
     expect(page.locator("figcaption").first).to_have_text("Original")
-    expect(page.get_by_role("combobox", name="Network")).to_have_value(re.compile("^LENET on MNIST"))
+    expect(page.get_by_role("combobox", name="Network")).to_have_value(re.compile("^LeNet on MNIST"))

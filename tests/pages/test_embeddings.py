@@ -76,8 +76,8 @@ def test_the_page_opens_with_figure_1_of_the_papers_pair():
     app = opened()
     data, content = sent(app)
     assert [panel["title"] for panel in content["panels"]] == [
-        "Graph smoothness, LENET, 2D",
-        "Cross-entropy (SCE), LENET, 2D",
+        "Graph smoothness, LeNet, 2D",
+        "Cross-entropy (SCE), LeNet, 2D",
     ]
     assert data["selected"] == []
     assert data["trails"] == [None, None]

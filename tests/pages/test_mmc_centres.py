@@ -257,7 +257,7 @@ def test_networks_that_fit_are_offered_and_others_not():
     heads = {name: models.card(name).head for name in models.refresh()}
     assert len(first.options) == sum(head == "centers" for head in heads.values())
     second.set_value("mnist-lenet-ce").run()
-    assert "LENET" in scenes(sound(app))[1]["title"].upper()
+    assert "LeNet" in scenes(sound(app))[1]["title"]
 
 
 @pytest.mark.parametrize(

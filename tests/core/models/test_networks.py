@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from core.models import NETWORKS, Card, build, check
+from core.models import NETWORKS, TITLES, Card, build, check
 from core.models.networks import initialise
 from core.models.residual import Block, PreActBlock
 
@@ -22,6 +22,10 @@ NETS = [
     ("vgg-f", {}, CIFAR, 512, 4_551_498),
 ]
 IDS = [f"{name}-{'-'.join(map(str, arguments.values()))}" for name, arguments, *_ in NETS]
+
+
+def test_every_network_has_the_papers_name_for_it():
+    assert TITLES.keys() == NETWORKS.keys()
 
 
 def made(name, arguments, seed=0):
