@@ -284,9 +284,10 @@ def figures() -> None:
     st.caption(
         f"CPU-sized run: {models.TITLES[study['network']]} on {DATASETS[study['dataset']].title}, {study['n']:,} "
         f"training images, {study['epochs']} epochs of batches of {study['batch_size']}, accuracy on "
-        f"{study['test_n']:,} test images; mean of {study['seeds']} trainings, bars from the lowest to the "
-        "highest. The rest: k = all, d = 10, α = 2. The sentences are the paper's observations on PreActResNet-18 after 200 epochs; judge by the curves "
-        "whether they hold here. AdamW instead of SGD, so that the curves show the loss and not the size of its step."
+        f"{study['test_n']:,} test images; mean of {study['seeds']} trainings, bars from the lowest to the highest. "
+        "The rest: k = all, d = 10, α = 2. The sentences are the paper's observations on PreActResNet-18 after 200 "
+        "epochs; judge by the curves whether they hold here. AdamW instead of SGD, so that the curves show the loss "
+        "and not the size of its step."
     )  # fmt: skip
     st.code(report["command"], language="bash")
 
