@@ -11,6 +11,8 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+const button = (text, title, onclick) => make("button", { type: "button", title, "aria-label": title, onclick }, text);
+
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 /** A wheel alone scrolls the page; with Ctrl, or as two fingers on a touchpad, it enlarges by a factor. */
@@ -20,6 +22,18 @@ function enlargeByWheel(canvas, zoom) {
     event.preventDefault();
     zoom(Math.exp(-event.deltaY / 300));
   }, { passive: false });
+}
+
+/** Call `draw` whenever the size of `root` or the page's colours change; returns what ends it. */
+function watch(root, draw) {
+  const sizes = new ResizeObserver(draw);
+  sizes.observe(root);
+  const themes = new MutationObserver(draw);
+  themes.observe(document.documentElement, { attributes: true, attributeFilter: ["style", "class", "data-theme"] });
+  return () => {
+    sizes.disconnect();
+    themes.disconnect();
+  };
 }
 
 /** Outline of a class's marker with "radius" r about (x, y). */

@@ -25,7 +25,6 @@ class Graph {
     this.canvas = make("canvas", { class: "board", tabindex: "0", role: "img" });
     this.legend = make("div", { class: "legend" });
     this.tip = make("div", { class: "tip", hidden: true });
-    const button = (text, title, onclick) => make("button", { type: "button", title, "aria-label": title, onclick }, text);
     this.faces = make("button", { type: "button", "aria-pressed": "false", title: "Show the images themselves, framed in their class's colour",
       onclick: () => { this.pictures = !this.pictures; this.faces.setAttribute("aria-pressed", String(this.pictures)); this.ask(); } }, "Pictures");
     root.replaceChildren(
@@ -34,17 +33,13 @@ class Graph {
       this.canvas, this.legend, this.tip,
     );
     this.listen();
-    this.sizes = new ResizeObserver(() => this.ask());
-    this.sizes.observe(root);
-    this.themes = new MutationObserver(() => this.ask());
-    this.themes.observe(document.documentElement, { attributes: true, attributeFilter: ["style", "class", "data-theme"] });
+    this.unwatch = watch(root, () => this.ask());
   }
 
   dispose() {
     cancelAnimationFrame(this.pending);
     this.pending = 0;
-    this.sizes.disconnect();
-    this.themes.disconnect();
+    this.unwatch();
   }
 
   get camera() {

@@ -10,7 +10,6 @@ const SPIN = 0.35; // radians a second
 const cameras = new Map(); // view -> camera
 const orbits = new Map(); // parent element -> Orbit
 
-
 class Orbit {
   constructor(root) {
     this.root = root;
@@ -20,11 +19,6 @@ class Orbit {
     this.spinning = false;
     this.spinner = make("button", { type: "button", "aria-pressed": "false" }, "Spin");
     this.spinner.onclick = () => this.spin(!this.spinning);
-    const button = (text, label, act) => {
-      const made = make("button", { type: "button", "aria-label": label, title: label }, text);
-      made.onclick = act;
-      return made;
-    };
     this.grid = make("div", { class: "scenes" });
     this.legend = make("div", { class: "legend" });
     root.replaceChildren(
@@ -33,16 +27,12 @@ class Orbit {
         make("span", { class: "hint" }, "Drag to walk around, or use the arrow keys.")),
       this.grid, this.legend,
     );
-    this.sizes = new ResizeObserver(() => this.ask());
-    this.sizes.observe(root);
-    this.themes = new MutationObserver(() => this.ask());
-    this.themes.observe(document.documentElement, { attributes: true, attributeFilter: ["style", "class", "data-theme"] });
+    this.unwatch = watch(root, () => this.ask());
   }
 
   dispose() {
     cancelAnimationFrame(this.pending);
-    this.sizes.disconnect();
-    this.themes.disconnect();
+    this.unwatch();
   }
 
   get camera() {
