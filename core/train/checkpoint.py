@@ -57,13 +57,13 @@ def _read(path: Path, weights: bool) -> tuple[dict[str, Tensor], dict[str, Any]]
 
 
 def as_stored(state: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
-    """Copies of a network's state as they are stored: matrices, kernels and stored features in float16 if `half`.
+    """Copies of a network's state as they are stored: the body's matrices and kernels in float16 if `half`.
 
-    Centres stay in float32, as does what weighs next to nothing: biases and all of batch norm.
+    The rest weighs next to nothing and stays as it is: biases, batch norm, and the head with its centres or references.
     """
     return {
         k: v.detach().cpu().to(
-            torch.float16 if half and v.is_floating_point() and v.dim() > 1 and not k.endswith("centers") else v.dtype,
+            torch.float16 if half and k.startswith("network.") and v.dim() > 1 else v.dtype,
             memory_format=torch.contiguous_format, copy=True,
         ) for k, v in state.items()
     }  # fmt: skip
