@@ -99,13 +99,18 @@ def _with(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, see
     return run(attack, model, images, labels, seed).adversarial
 
 
+def radius(dataset: str, epsilon: float) -> str:
+    """`epsilon` as the report writes it: for colour pictures in 256ths."""
+    return f"{epsilon:g}" if dataset == "mnist" else f"{256 * epsilon:g}/256"
+
+
 def trials(dataset: str) -> dict[str, Trial]:
     """The attacks of the table by key, for a data set of EPSILONS; ValueError for any other."""
     if dataset not in EPSILONS:
         raise ValueError(f"dataset must be one of {', '.join(EPSILONS)}; got {dataset!r}.")
     found: dict[str, Trial] = {}
     for epsilon in EPSILONS[dataset]:
-        size = f"ε = {epsilon:g}" if dataset == "mnist" else f"ε = {256 * epsilon:g}/256"
+        size = f"ε = {radius(dataset, epsilon)}"
         for targeted in (False, True):
             for adaptive in (False, True):
                 kind = f"{'adaptive' if adaptive else 'plain'}{', targeted' if targeted else ''}"

@@ -73,7 +73,7 @@ def network(scope: str, first: str = FIRST) -> tuple[Card, Classifier] | None:
     except ValueError as error:
         st.error(page.plain(str(error)))
         return None
-    facts = [card.loss]
+    facts = [card.title.partition(", ")[2] or card.loss]  # which a narrow box cuts off
     if card.accuracy is not None:
         facts.append(f"{100 * card.accuracy.value:.2f} % of {card.accuracy.n:,} test images right")
     st.caption(page.plain(", ".join(facts)))

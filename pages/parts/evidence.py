@@ -694,8 +694,10 @@ def _hardened(
             sentences.append(f"{_column(dict(trained[mine['none']]))}: {'; '.join(told)}" if "none" in mine else "")
     if not any(sentences):
         return ""
+    dataset = next(iter(trained.values()))["dataset"]
+    balls = " and ".join(mmc_attacks.radius(dataset, float(size)) for size in sizes)
     return (
-        f"**Adversarial training**, strongest gradient attack of ε = {' and '.join(sizes)}. "
+        f"**Adversarial training**, strongest gradient attack of ε = {balls}. "
         + ". ".join(sentence for sentence in sentences if sentence)
         + "."
         + _unlike([name for name, p in trained.items() if p["adversarial"] != "none"])

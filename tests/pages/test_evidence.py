@@ -211,6 +211,22 @@ def test_attacks_are_the_shipped_ones():
     assert f"Accuracy {100 * noise['accuracy']:.1f} ± {100 * noise['spread']:.1f} % of {noise['n']}." in words(app)
 
 
+def test_adversarial_training_on_cifar():
+    """The strongest gradient attack in each ball, from the shipped numbers of all three networks."""
+    points = mmc_tables.read("mmc-attacks")["points"]
+
+    def left(name: str, ball: str) -> str:
+        return f"{100 * min(points[f'{name}|{one}']['accuracy'] for one in (f'pgd|{ball}|plain', f'mim|{ball}')):.0f} %"
+
+    ce = "cifar10-preactresnet18-ce"
+    text = words(opened(f"evidence.adversarial({ce!r}, 'cifar10-preactresnet18-mmc')"))
+    assert (
+        "strongest gradient attack of ε = 8/256 and 16/256. "
+        f"SCE: {left(ce, '0.03125')} and {left(ce, '0.0625')} plainly trained; "
+        f"{left(f'{ce}-adv', '0.03125')} and {left(f'{ce}-adv', '0.0625')} trained against fast FGSM."
+    ) in text
+
+
 def test_unlike_trainings_are_told(monkeypatch: pytest.MonkeyPatch):
     def card(name: str) -> models.Card:
         short = {"n": 12_000, "epochs": 6} if name == "mnist-c4-mmc-fgsm" else {}
