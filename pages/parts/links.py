@@ -106,7 +106,7 @@ def read(name: str, key: str, default: T, parse: Callable[[str], T], text: Calla
     parse: from a link's text; ValueError in one sentence for what is not legal. text: the other way.
     """
     link = _link()
-    again = name in link.followed and key in st.session_state
+    again = name in link.followed
     link.entries[name] = _Entry(key, default, text)
     if link.given is None or again:
         st.session_state.setdefault(key, default)
