@@ -174,23 +174,43 @@ def measure_paper(
                 lengths += result.l2[won].tolist()
                 rough += roughness(result.perturbation[won], 1.0, True).tolist()
             row = {
-                "attack": name, "parameters": label, "n": len(images), "success": fooled / len(images),
+                "attack": name,
+                "parameters": label,
+                "n": len(images),
+                "success": fooled / len(images),
                 "mean_l2": statistics.fmean(lengths) if lengths else None,
                 "std_l2": statistics.stdev(lengths) if len(lengths) > 1 else None,
                 "roughness": 1e3 * statistics.fmean(rough) if rough else None,
                 "passes": (counting.forwards + counting.backwards) / 2 / len(images),
-                "seconds": seconds / len(images), "values": attack.values(),
-            }  # fmt: skip
+                "seconds": seconds / len(images),
+                "values": attack.values(),
+            }
             rows.append(row)
             console.print(f"{name}, {label} parameters: done, {seconds:.0f} s")
-    table = Table("attack", "parameters", "success", "mean L2", "std", "Omega_n × 10³", "passes", "s / image",
-                  "the paper's Table 1", title=f"{model.card.name}, {images.name}, n = {len(images)}")  # fmt: skip
+    table = Table(
+        "attack",
+        "parameters",
+        "success",
+        "mean L2",
+        "std",
+        "Omega_n × 10³",
+        "passes",
+        "s / image",
+        "the paper's Table 1",
+        title=f"{model.card.name}, {images.name}, n = {len(images)}",
+    )
     for row in rows:
         table.add_row(
-            row["attack"], row["parameters"], f"{row['success']:.3f}", f"{row['mean_l2'] or torch.nan:.3f}",
-            f"{row['std_l2'] or torch.nan:.3f}", f"{row['roughness'] or torch.nan:.0f}", f"{row['passes']:.0f}",
-            f"{row['seconds']:.2f}", paper[row["attack"]] if row["parameters"] == "the paper's" else "",
-        )  # fmt: skip
+            row["attack"],
+            row["parameters"],
+            f"{row['success']:.3f}",
+            f"{row['mean_l2'] or torch.nan:.3f}",
+            f"{row['std_l2'] or torch.nan:.3f}",
+            f"{row['roughness'] or torch.nan:.0f}",
+            f"{row['passes']:.0f}",
+            f"{row['seconds']:.2f}",
+            paper[row["attack"]] if row["parameters"] == "the paper's" else "",
+        )
     console.print(table)
     worst = min(row["success"] for row in rows)
     console.print(f"required: success of at least {needed}; least here {worst:.3f}")
@@ -241,21 +261,37 @@ def peers() -> list[Method]:
         Method("C&W", "ours", ours(CarliniWagner(margin=0))),
         Method("C&W", "ours, 100 steps", ours(CarliniWagner(margin=0, iterations=100))),
         Method("C&W", "ours, 150 steps", ours(CarliniWagner(margin=0, iterations=150))),
-        Method("C&W", "ours, published search, 5 × 100",
-               ours(CarliniWagner.preset("paper, MNIST", margin=0, initial_c=1.0))),
-        Method("C&W", "Foolbox, 5 × 100", foolbox and of_foolbox(
-            foolbox.attacks.L2CarliniWagnerAttack(steps=100, stepsize=0.1, **five))),
-        Method("C&W", "adv-lib, 5 × 100", cw and (lambda model, x, y: cw.carlini_wagner_l2(
-            model, x, y, learning_rate=0.1, max_iterations=100, **five))),
-        Method("C&W", "torchattacks, 500, c = 5", torchattacks and (
-            lambda model, x, y: torchattacks.CW(model, c=5, steps=500, lr=0.03)(x, y))),
+        Method(
+            "C&W",
+            "ours, published search, 5 × 100",
+            ours(CarliniWagner.preset("paper, MNIST", margin=0, initial_c=1.0)),
+        ),
+        Method(
+            "C&W",
+            "Foolbox, 5 × 100",
+            foolbox and of_foolbox(foolbox.attacks.L2CarliniWagnerAttack(steps=100, stepsize=0.1, **five)),
+        ),
+        Method(
+            "C&W",
+            "adv-lib, 5 × 100",
+            cw
+            and (lambda model, x, y: cw.carlini_wagner_l2(model, x, y, learning_rate=0.1, max_iterations=100, **five)),
+        ),
+        Method(
+            "C&W",
+            "torchattacks, 500, c = 5",
+            torchattacks and (lambda model, x, y: torchattacks.CW(model, c=5, steps=500, lr=0.03)(x, y)),
+        ),
         Method("DDN", "ours", ours(ATTACKS["ddn"]())),
         Method("DDN", "adv-lib, 100", ddn and (lambda model, x, y: ddn.ddn(model, x, y, steps=100, levels=None))),
         Method("DeepFool", "ours", ours(ATTACKS["deepfool"]())),
         Method("DeepFool", "Foolbox", foolbox and of_foolbox(foolbox.attacks.L2DeepFoolAttack())),
-        Method("DeepFool", "torchattacks", torchattacks and (
-            lambda model, x, y: torchattacks.DeepFool(model, steps=50, overshoot=0.02)(x, y))),
-    ]  # fmt: skip
+        Method(
+            "DeepFool",
+            "torchattacks",
+            torchattacks and (lambda model, x, y: torchattacks.DeepFool(model, steps=50, overshoot=0.02)(x, y)),
+        ),
+    ]
 
 
 def bare_pass(model: nn.Module, x: Tensor, y: Tensor) -> float:
@@ -315,8 +351,17 @@ def measure_peers(model: models.Classifier, images: ImageSet, rounds: int) -> di
             row["passes"] = (counting.forwards + counting.backwards) / 2 / len(x)
             console.print(f"round {number + 1} of {rounds}: {method.kind}, {method.name}: {row['seconds'][-1]:.1f} s")
         around.append(share_of_deepfool(model, x, y))
-    table = Table("attack", "method", "success", "mean L2", "L2 / ours", "passes", "t/pass", "time, ours = 1",
-                  title=f"{model.card.name}, n = {len(x)}, {rounds} rounds")  # fmt: skip
+    table = Table(
+        "attack",
+        "method",
+        "success",
+        "mean L2",
+        "L2 / ours",
+        "passes",
+        "t/pass",
+        "time, ours = 1",
+        title=f"{model.card.name}, n = {len(x)}, {rounds} rounds",
+    )
     for key, row in rows.items():
         if not row["seconds"]:
             table.add_row(row["attack"], row["method"], "absent", "", "", "", "", "")
@@ -326,9 +371,16 @@ def measure_peers(model: models.Classifier, images: ImageSet, rounds: int) -> di
         row["units"] = spread(row["units"])
         both = lengths[key].isfinite() & lengths[own].isfinite()
         row["l2_ratio"] = float(lengths[key][both].mean() / lengths[own][both].mean())
-        table.add_row(row["attack"], row["method"], f"{row['success']:.3f}", f"{row['mean_l2']:.4f}",
-                      f"{row['l2_ratio']:.3f}", f"{row['passes']:.0f}", said(row["units"], 0),
-                      said(row["ratio"]))  # fmt: skip
+        table.add_row(
+            row["attack"],
+            row["method"],
+            f"{row['success']:.3f}",
+            f"{row['mean_l2']:.4f}",
+            f"{row['l2_ratio']:.3f}",
+            f"{row['passes']:.0f}",
+            said(row["units"], 0),
+            said(row["ratio"]),
+        )
     console.print(table)
     console.print(f"SmoothFool over its DeepFool calls: {said(spread(around))} in {rounds} rounds (aim 1.5)")
     return {"methods": list(rows.values()), "smoothfool_over_deepfool": spread(around)}

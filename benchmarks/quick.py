@@ -101,9 +101,15 @@ def measure(name: str, attack: Attack, model: nn.Module, images: data.ImageSet) 
         similar.append(ssim(result.adversarial[ok], result.images[ok]))
     distances, n = torch.cat(distortion), len(images)
     return Row(
-        name, len(distances) / n, float(distances.mean()), float(distances.std()),
-        1000 * float(torch.cat(rough).mean()), float(torch.cat(similar).mean()), passes / n, seconds,
-    )  # fmt: skip
+        name,
+        len(distances) / n,
+        float(distances.mean()),
+        float(distances.std()),
+        1000 * float(torch.cat(rough).mean()),
+        float(torch.cat(similar).mean()),
+        passes / n,
+        seconds,
+    )
 
 
 def matched(reference: Row, model: nn.Module, images: data.ImageSet, steps: int = 7) -> Row:
@@ -165,9 +171,15 @@ def main() -> None:
         console.print(f"{row.attack}: {row.seconds:.1f} s", highlight=False, style="dim")
     for row in kept:
         table.add_row(
-            row.attack, f"{row.success:.2f}", f"{row.l2:.3f}", f"{row.l2_std:.3f}", f"{row.omega_n:.1f}",
-            f"{row.ssim:.4f}", f"{row.passes:.0f}", f"{row.seconds / (unit or 1):.3f}",
-        )  # fmt: skip
+            row.attack,
+            f"{row.success:.2f}",
+            f"{row.l2:.3f}",
+            f"{row.l2_std:.3f}",
+            f"{row.omega_n:.1f}",
+            f"{row.ssim:.4f}",
+            f"{row.passes:.0f}",
+            f"{row.seconds / (unit or 1):.3f}",
+        )
     console.print(table)
     if arguments.json is not None:
         arguments.json.write_text(json.dumps([asdict(row) for row in kept], indent=1) + "\n")

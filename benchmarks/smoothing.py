@@ -142,13 +142,17 @@ def measure(size: int, alpha: float, repeats: int) -> list[dict]:
     medians = {name: statistics.median(times) for name, times in solves.items()}
     return [
         {
-            "size": size, "alpha": alpha, "method": name, "setup_ms": spread(setups[name]),
-            "solve_ms": spread(solves[name]), "error": errors[name],
+            "size": size,
+            "alpha": alpha,
+            "method": name,
+            "setup_ms": spread(setups[name]),
+            "solve_ms": spread(solves[name]),
+            "error": errors[name],
             "times_faster_than_50_steps": medians[SPARSE] / medians[name],
             "times_faster_than_50_steps_of_our_product": medians[STENCIL] / medians[name],
         }
         for name in makers
-    ]  # fmt: skip
+    ]
 
 
 def main() -> int:
@@ -171,8 +175,14 @@ def main() -> int:
             found = measure(size, alpha, options.repeats)
             rows += found
             table = Table(title=f"{size} x {size} x 3, alpha {alpha:g}, {options.threads} threads")
-            for column in ("method", "setup ms (quartiles, n)", "solve ms (quartiles, n)", "largest error",
-                           "faster than 50 steps", "... of our product"):  # fmt: skip
+            for column in (
+                "method",
+                "setup ms (quartiles, n)",
+                "solve ms (quartiles, n)",
+                "largest error",
+                "faster than 50 steps",
+                "... of our product",
+            ):
                 table.add_column(column, justify="left" if column == "method" else "right")
             for row in found:
                 times = [

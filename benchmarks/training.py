@@ -40,9 +40,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     recipe = Recipe.preset(
-        "paper, graph smoothness", epochs=arguments.rounds, n=arguments.n, batch_size=arguments.batch_size, sample=0,
-        test_n=1, learning_rate=1e-3,
-    )  # fmt: skip
+        "paper, graph smoothness",
+        epochs=arguments.rounds,
+        n=arguments.n,
+        batch_size=arguments.batch_size,
+        sample=0,
+        test_n=1,
+        learning_rate=1e-3,
+    )
     width = {"width": arguments.width} if arguments.network == "preactresnet18" else {}
     runs = {
         name: Training(arguments.network, arguments.dataset, recipe, "benchmark", loss, width).steps()

@@ -79,11 +79,15 @@ def main() -> None:
         opens.append(seconds(prepare))
     ratios = [move / gradient for move, gradient in zip(moves, gradients, strict=True)]
     numbers: dict = {
-        "threads": torch.get_num_threads(), "repeats": arguments.repeats,
-        "ten gradients (s)": statistics.median(gradients), "move of beta (s)": statistics.median(moves),
-        "ratio": statistics.median(ratios), "largest ratio": max(ratios),
-        "other widths: statistics anew (s)": statistics.median(opens), "films": {},
-    }  # fmt: skip
+        "threads": torch.get_num_threads(),
+        "repeats": arguments.repeats,
+        "ten gradients (s)": statistics.median(gradients),
+        "move of beta (s)": statistics.median(moves),
+        "ratio": statistics.median(ratios),
+        "largest ratio": max(ratios),
+        "other widths: statistics anew (s)": statistics.median(opens),
+        "films": {},
+    }
 
     for name in arguments.attacks:
         attack = ATTACKS[name]()

@@ -222,11 +222,14 @@ class Linear(Projection):
         what = "of largest variance" if self.axes == "variance" else "in which the class means differ most"
         return [
             _linear(
-                space, frames[space.dim],
-                "The network's own two features." if space.dim <= 2
+                space,
+                frames[space.dim],
+                "The network's own two features."
+                if space.dim <= 2
                 else f"The two directions {what}, of {space.dim}, the same at all epochs.",
-            ) for space in spaces
-        ]  # fmt: skip
+            )
+            for space in spaces
+        ]
 
 
 class Circle(Projection):
@@ -281,10 +284,15 @@ class _Unfolding(Projection):
     quick: ClassVar[bool] = False
 
     moments: int = parameter(
-        3, ge=1, le=50, step=1, slider=(1, 10), unit="epochs",
+        3,
+        ge=1,
+        le=50,
+        step=1,
+        slider=(1, 10),
+        unit="epochs",
         help="Epochs that are mapped, evenly spread over the training; each starts from the map of the one before, and "
         "still every point may move when one class changes.",
-    )  # fmt: skip
+    )
     seed: int = parameter(0, ge=0, le=2**31 - 1, step=1, slider=(0, 100), help="Of the map's random numbers.")
 
     def fit(self, spaces: Sequence[Space]) -> Generator[float, None, list[Map]]:
@@ -346,9 +354,14 @@ class Umap(_Unfolding):
         # Handed the neighbours, it compiles nothing: that would take longer than all the rest.
         distance, index = NearestNeighbors(n_neighbors=self.neighbours, algorithm="brute").fit(z).kneighbors(z)
         mapper = UMAP(
-            n_neighbors=self.neighbours, min_dist=self.min_dist, init=start.astype(np.float32), n_jobs=1,
-            random_state=self.seed, precomputed_knn=(index, distance.astype(np.float32), None), n_epochs=300,
-        )  # fmt: skip
+            n_neighbors=self.neighbours,
+            min_dist=self.min_dist,
+            init=start.astype(np.float32),
+            n_jobs=1,
+            random_state=self.seed,
+            precomputed_knn=(index, distance.astype(np.float32), None),
+            n_epochs=300,
+        )
         with warnings.catch_warnings():  # it says that it could not place further points, which `Map.place` does
             warnings.filterwarnings("ignore", message="precomputed_knn")
             found: NDArray[np.float64] = mapper.fit_transform(z.astype(np.float32)).astype(np.float64)
@@ -363,9 +376,14 @@ class Tsne(_Unfolding):
     about: ClassVar[str] = "Keeps the nearest neighbours nearest; sizes and gaps of clusters are made up."
 
     perplexity: float = parameter(
-        30.0, ge=2, le=200, step=1, slider=(2, 100), unit="images",
+        30.0,
+        ge=2,
+        le=200,
+        step=1,
+        slider=(2, 100),
+        unit="images",
         help="About how many neighbours each image keeps; at most a third of the images.",
-    )  # fmt: skip
+    )
 
     def _values(self) -> str:
         return f"perplexity {self.perplexity:g}, seed {self.seed}"
@@ -376,8 +394,13 @@ class Tsne(_Unfolding):
         if 3 * self.perplexity > len(z) - 1:
             raise ValueError(f"perplexity must be at most a third of the {len(z)} images; got {self.perplexity:g}.")
         small = 1e-4 * (start - start.mean(0)) / max(float(start.std(0).max()), 1e-12)
-        mapper = TSNE(perplexity=self.perplexity, initialization=small, random_state=self.seed, n_jobs=1,
-                      neighbors="exact" if len(z) <= 2000 else "auto")  # fmt: skip
+        mapper = TSNE(
+            perplexity=self.perplexity,
+            initialization=small,
+            random_state=self.seed,
+            n_jobs=1,
+            neighbors="exact" if len(z) <= 2000 else "auto",
+        )
         return np.asarray(mapper.fit(z), np.float64)
 
 

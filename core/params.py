@@ -59,9 +59,16 @@ def parameter(
     slider: the range a slider offers where it is narrower than the hard bounds. none: what None means, in a word.
     """
     extra = {
-        "title": title, "symbol": symbol, "unit": unit, "step": step, "log": log, "paper": paper,
-        "advanced": advanced, "slider": slider, "none": none,
-    }  # fmt: skip
+        "title": title,
+        "symbol": symbol,
+        "unit": unit,
+        "step": step,
+        "log": log,
+        "paper": paper,
+        "advanced": advanced,
+        "slider": slider,
+        "none": none,
+    }
     bounds = {k: v for k, v in {"ge": ge, "gt": gt, "le": le, "lt": lt}.items() if v is not None}
     return Field(default, description=help, json_schema_extra={_EXTRA_KEY: extra}, **bounds)  # type: ignore[call-overload]
 

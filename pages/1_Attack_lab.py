@@ -50,8 +50,13 @@ def attack_controls(card: Card) -> Attack | None:
     with st.container(key="parameters"):
         attack = forms.form(cls, scope, defaults, [n for n in FIRST if n in cls.model_fields], link="")
     for label, values in cls.presets.items():
-        st.button(f"Values of: {label}", key=f"{scope}.{cls.name}.{label}", on_click=forms.apply,
-                  args=(cls, scope, values), width="stretch")  # fmt: skip
+        st.button(
+            f"Values of: {label}",
+            key=f"{scope}.{cls.name}.{label}",
+            on_click=forms.apply,
+            args=(cls, scope, values),
+            width="stretch",
+        )
     return attack
 
 

@@ -161,9 +161,11 @@ def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, str] | None = N
             name: radial_power_spectrum(result.perturbation) for name, result in zip(names, results, strict=False)
         }
         st.plotly_chart(
-            plots.spectra(spectra), key=f"{SCOPE}.spectra", config=plots.CONFIG,
+            plots.spectra(spectra),
+            key=f"{SCOPE}.spectra",
+            config=plots.CONFIG,
             alt="Energy of each perturbation for each spatial frequency",
-        )  # fmt: skip
+        )
     notes = [shown.choice.card.title, *(f"seed {result.seed}" for result in results[:1])]
     if shown.example:
         notes.append(f"a finished example; remake it with: {EXAMPLE['made by']}")
@@ -227,9 +229,13 @@ with st.sidebar:
     choice = choose.picture(SCOPE, *chosen, first=EXAMPLE["photo"]) if chosen else None
     links.choice("compare", f"{SCOPE}.mode", SEVERAL, MODES)
     mode = st.segmented_control(
-        "Compare", list(MODES), key=f"{SCOPE}.mode", format_func=MODES.__getitem__, required=True,
+        "Compare",
+        list(MODES),
+        key=f"{SCOPE}.mode",
+        format_func=MODES.__getitem__,
+        required=True,
         persist_state="session",
-    )  # fmt: skip
+    )
     attacks = (along if mode == ALONG else several)(chosen[0]) if chosen else []
     links.whole("seed", f"{SCOPE}.seed", 0, 0, 2**31 - 1)
     seed = int(st.number_input("Seed", 0, 2**31 - 1, key=f"{SCOPE}.seed", persist_state="session"))

@@ -79,8 +79,9 @@ def networks(offered: dict[str, list[Card]]) -> list[Card]:
     }
     for label, (names, projection) in pairs.items():
         if NONE not in names[:2]:
-            st.button(label, key=f"{SCOPE}.{label}", on_click=set_networks, args=(dataset, names, projection),
-                      width="stretch")  # fmt: skip
+            st.button(
+                label, key=f"{SCOPE}.{label}", on_click=set_networks, args=(dataset, names, projection), width="stretch"
+            )
     chosen = []
     for place, label in enumerate(("First network", "Second", "Third"), 1):
         options = list(cards) if place == 1 else [NONE, *cards]
@@ -89,9 +90,12 @@ def networks(offered: dict[str, list[Card]]) -> list[Card]:
         if st.session_state[key] not in options:  # it was deleted meanwhile
             st.session_state[key] = options[0]
         name = st.selectbox(
-            label, options, key=key, persist_state="session",
+            label,
+            options,
+            key=key,
+            persist_state="session",
             format_func=lambda n: "none" if n == NONE else title(cards[n], offered[dataset]),
-        )  # fmt: skip
+        )
         if name != NONE and cards[name] not in chosen:
             chosen.append(cards[name])
     return chosen
@@ -107,8 +111,14 @@ def title(card: Card, among: Sequence[Card]) -> str:
     if adversarial != "none":
         words.append(f"against {ADVERSARIES.get(adversarial, adversarial)}")
     own = ", ".join(words)
-    alike = [c for c in among if c.loss == card.loss and c.network == card.network and c.embedding == card.embedding
-             and c.recipe.get("adversarial", "none") == adversarial]  # fmt: skip
+    alike = [
+        c
+        for c in among
+        if c.loss == card.loss
+        and c.network == card.network
+        and c.embedding == card.embedding
+        and c.recipe.get("adversarial", "none") == adversarial
+    ]
     return own if len(alike) < 2 else f"{own} ({card.name})"
 
 
@@ -116,9 +126,12 @@ def projection_controls() -> Projection | None:
     """How the spaces are mapped to the plane."""
     links.choice("projection", f"{SCOPE}.projection", "linear", PROJECTIONS)
     name = st.selectbox(
-        "Projection", list(PROJECTIONS), key=f"{SCOPE}.projection", format_func=lambda n: PROJECTIONS[n].title,
+        "Projection",
+        list(PROJECTIONS),
+        key=f"{SCOPE}.projection",
+        format_func=lambda n: PROJECTIONS[n].title,
         persist_state="session",
-    )  # fmt: skip
+    )
     cls = PROJECTIONS[name]
     st.caption(cls.about)
     return forms.form(cls, SCOPE, {}, link="")
@@ -135,8 +148,9 @@ def watch(running: Running) -> None:
         elif job.error:
             st.session_state[f"{SCOPE}.problem"] = job.error
         st.rerun()
-    fraction, what = (0.0, "Waiting for a free place") if job.progress is None else (
-        job.progress.fraction, job.progress.snapshot)  # fmt: skip
+    fraction, what = (
+        (0.0, "Waiting for a free place") if job.progress is None else (job.progress.fraction, job.progress.snapshot)
+    )
     left, right = st.columns([6, 1], vertical_alignment="center")
     left.progress(min(fraction, 1.0), f"{page.plain(what)}, {job.elapsed:.0f} s")
     right.button("Stop", icon=":material/stop:", on_click=job.stop, key=f"{SCOPE}.stop", width="stretch")
@@ -158,25 +172,45 @@ def selection_tools(drawn: Sequence[Drawn], images: ImageSet) -> None:
     with st.popover("Select", icon=":material/filter_alt:"):
         names = {each.network.card.name: each for each in drawn}
         name = st.selectbox(
-            "Of the network", list(names), key=f"{SCOPE}.select.network",
+            "Of the network",
+            list(names),
+            key=f"{SCOPE}.select.network",
             format_func=lambda n: title(names[n].network.card, [d.network.card for d in drawn]),
-        )  # fmt: skip
+        )
         network = names[name].network
         wrong = (network.answers[-1] != images.labels).nonzero()[:, 0].tolist()
-        st.button(f"Misclassified ({len(wrong)})", on_click=select, args=(images, wrong), disabled=not wrong,
-                  key=f"{SCOPE}.select.wrong", width="stretch")  # fmt: skip
-        label = st.selectbox("Class", range(len(images.classes)), format_func=images.classes.__getitem__,
-                             key=f"{SCOPE}.select.class")  # fmt: skip
+        st.button(
+            f"Misclassified ({len(wrong)})",
+            on_click=select,
+            args=(images, wrong),
+            disabled=not wrong,
+            key=f"{SCOPE}.select.wrong",
+            width="stretch",
+        )
+        label = st.selectbox(
+            "Class", range(len(images.classes)), format_func=images.classes.__getitem__, key=f"{SCOPE}.select.class"
+        )
         members = (images.labels == label).nonzero()[:, 0].tolist()
-        st.button(f"All of this class ({len(members)})", on_click=select, args=(images, members),
-                  key=f"{SCOPE}.select.members", width="stretch")  # fmt: skip
+        st.button(
+            f"All of this class ({len(members)})",
+            on_click=select,
+            args=(images, members),
+            key=f"{SCOPE}.select.members",
+            width="stretch",
+        )
         if len(network.epochs) > 1:
-            epoch = st.selectbox("Epoch", network.epochs[1:], index=len(network.epochs) - 2,
-                                 key=f"{SCOPE}.select.epoch.{name}")  # fmt: skip
+            epoch = st.selectbox(
+                "Epoch", network.epochs[1:], index=len(network.epochs) - 2, key=f"{SCOPE}.select.epoch.{name}"
+            )
             rows = embed.movers(network.space.features, network.epochs.index(epoch)).tolist()
-            st.button(f"Its movers ({len(rows)})", on_click=select, args=(images, rows), key=f"{SCOPE}.select.movers",
-                      help="Those whose features went furthest from the epoch kept before to this one.",
-                      width="stretch")  # fmt: skip
+            st.button(
+                f"Its movers ({len(rows)})",
+                on_click=select,
+                args=(images, rows),
+                key=f"{SCOPE}.select.movers",
+                help="Those whose features went furthest from the epoch kept before to this one.",
+                width="stretch",
+            )
 
 
 def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:
@@ -190,22 +224,35 @@ def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:
         seen = trail.seen.get(card.name) if trail is not None else None
         panels.append(
             Panel(
-                title(card, [d.network.card for d in drawn]), each.epochs, each.map.points, each.answers, each.note,
-                None if seen is None else each.map.place(seen.features), None if seen is None else seen.flip,
+                title(card, [d.network.card for d in drawn]),
+                each.epochs,
+                each.map.points,
+                each.answers,
+                each.note,
+                None if seen is None else each.map.place(seen.features),
+                None if seen is None else seen.flip,
             )
-        )  # fmt: skip
-    scatter(panels, images, chosen, f"{SCOPE}.scatter", lambda rows: select(images, rows),
-            one_scale)  # fmt: skip
+        )
+    scatter(panels, images, chosen, f"{SCOPE}.scatter", lambda rows: select(images, rows), one_scale)
     with st.container(horizontal=True, vertical_alignment="center"):
         selection_tools(drawn, images)
         st.download_button(
-            "Coordinates (CSV)", lambda: embedding.table(drawn, images), "embeddings.csv", "text/csv",
-            icon=":material/download:", on_click="ignore", key=f"{SCOPE}.csv",
-        )  # fmt: skip
+            "Coordinates (CSV)",
+            lambda: embedding.table(drawn, images),
+            "embeddings.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"{SCOPE}.csv",
+        )
         st.toggle("One scale for all", key=f"{SCOPE}.one_scale", persist_state="session")
         if trail is not None:
-            st.button("Remove the trail", icon=":material/close:", key=f"{SCOPE}.untrail",
-                      on_click=lambda: st.session_state.pop(f"{SCOPE}.trail", None))  # fmt: skip
+            st.button(
+                "Remove the trail",
+                icon=":material/close:",
+                key=f"{SCOPE}.untrail",
+                on_click=lambda: st.session_state.pop(f"{SCOPE}.trail", None),
+            )
     if trail is not None:
         say(trail, [each.network.card for each in drawn], images)
     if chosen:
@@ -252,32 +299,58 @@ def show_selection(drawn: Sequence[Drawn], images: ImageSet, chosen: Sequence[in
         st.markdown(f"**Test image {index}: {page.plain(images.classes[label])}**")
         for each in drawn:
             card, answer = each.network.card, int(each.network.answers[-1, row])
-            st.markdown(f"{page.plain(title(card, [d.network.card for d in drawn]))}: "
-                        f"**{page.plain(images.classes[answer])}**")  # fmt: skip
+            st.markdown(
+                f"{page.plain(title(card, [d.network.card for d in drawn]))}: **{page.plain(images.classes[answer])}**"
+            )
         attackable = [d.network for d in drawn if int(d.network.answers[-1, row]) == label]
         if not attackable:
             st.caption("Every network here gets it wrong, so there is nothing to attack.")
             return
         names = {network.card.name: network.card for network in attackable}
         name = st.selectbox(
-            "Attack", list(names), key=f"{SCOPE}.attacked.{'.'.join(names)}",
+            "Attack",
+            list(names),
+            key=f"{SCOPE}.attacked.{'.'.join(names)}",
             format_func=lambda n: title(names[n], [d.network.card for d in drawn]),
-        )  # fmt: skip
-        attack = ATTACKS[st.selectbox(
-            "with", list(ATTACKS), key=f"{SCOPE}.attack", format_func=lambda n: ATTACKS[n].title,
-            persist_state="session",
-        )]  # fmt: skip
-        if st.button("Draw its trail", type="primary", icon=":material/route:", width="stretch",
-                     disabled=f"{SCOPE}.running" in st.session_state):  # fmt: skip
+        )
+        attack = ATTACKS[
+            st.selectbox(
+                "with",
+                list(ATTACKS),
+                key=f"{SCOPE}.attack",
+                format_func=lambda n: ATTACKS[n].title,
+                persist_state="session",
+            )
+        ]
+        if st.button(
+            "Draw its trail",
+            type="primary",
+            icon=":material/route:",
+            width="stretch",
+            disabled=f"{SCOPE}.running" in st.session_state,
+        ):
             cards = [each.network.card for each in drawn]
             values = attacking.start_values(attack, names[name])
-            start(embedding.follow, f"{SCOPE}.trail", attack(**values), cards, names[name],
-                  images.images[row : row + 1], label, index, 0)  # fmt: skip
+            start(
+                embedding.follow,
+                f"{SCOPE}.trail",
+                attack(**values),
+                cards,
+                names[name],
+                images.images[row : row + 1],
+                label,
+                index,
+                0,
+            )
             st.rerun()
         shelf = choose.shelf(names[name])
         if shelf is not None and index in shelf.indices:
-            st.page_link("pages/1_Attack_lab.py", label="Attack this one in the lab", icon=":material/science:",
-                         query_params={"model": name, "image": str(index)})  # fmt: skip
+            st.page_link(
+                "pages/1_Attack_lab.py",
+                label="Attack this one in the lab",
+                icon=":material/science:",
+                query_params={"model": name, "image": str(index)},
+            )
 
 
 def offer_lab(drawn: Sequence[Drawn], images: ImageSet) -> None:
@@ -286,11 +359,24 @@ def offer_lab(drawn: Sequence[Drawn], images: ImageSet) -> None:
     cards = [each.network.card for each in drawn]
     if shown is None or shown.choice.card.dataset != cards[0].dataset or shown.choice.label < 0:
         return
-    if st.button("Trail of the lab's attack", icon=":material/route:", key=f"{SCOPE}.lab",
-                 help=f"{shown.attack.title} on {shown.choice.title}"):  # fmt: skip
+    if st.button(
+        "Trail of the lab's attack",
+        icon=":material/route:",
+        key=f"{SCOPE}.lab",
+        help=f"{shown.attack.title} on {shown.choice.title}",
+    ):
         index = int(shown.choice.title.split(":")[0].rpartition(" ")[2])
-        start(embedding.follow, f"{SCOPE}.trail", shown.attack, cards, shown.choice.card, shown.choice.image,
-              shown.choice.attacked, index, shown.run.result.seed)  # fmt: skip
+        start(
+            embedding.follow,
+            f"{SCOPE}.trail",
+            shown.attack,
+            cards,
+            shown.choice.card,
+            shown.choice.image,
+            shown.choice.attacked,
+            index,
+            shown.run.result.seed,
+        )
         st.rerun()
 
 
@@ -298,8 +384,12 @@ def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[
     """The maps that are there without waiting, and their view; offers to compute what is not."""
     if which == GALLERY:
         drawn = embedding.at_once(cards, projection)
-        if drawn is None and st.button(f"Fit {projection.title}", type="primary", icon=":material/play_arrow:",
-                                       disabled=f"{SCOPE}.running" in st.session_state):  # fmt: skip
+        if drawn is None and st.button(
+            f"Fit {projection.title}",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=f"{SCOPE}.running" in st.session_state,
+        ):
             start(embedding.fit, "", cards, projection)
             st.rerun()
         if drawn is None:
@@ -310,8 +400,12 @@ def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[
         return None, None
     known = embedding.all_at_once(cards)
     if known is None:
-        if st.button("Send all test images through the networks", type="primary", icon=":material/play_arrow:",
-                     disabled=f"{SCOPE}.running" in st.session_state):  # fmt: skip
+        if st.button(
+            "Send all test images through the networks",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=f"{SCOPE}.running" in st.session_state,
+        ):
             start(embedding.look_at_all, "", cards)
             st.rerun()
         return None, None
@@ -325,8 +419,13 @@ with st.sidebar:
     links.choice("attack", f"{SCOPE}.attack", ATTACK, ATTACKS)  # its box is there once something is selected
     installed = DATASETS[cards[0].dataset].installed()
     links.choice("images", f"{SCOPE}.images", GALLERY, IMAGES if installed else [GALLERY])
-    which = st.radio("Images", list(IMAGES) if installed else [GALLERY], key=f"{SCOPE}.images",
-                     format_func=IMAGES.__getitem__, persist_state="session")  # fmt: skip
+    which = st.radio(
+        "Images",
+        list(IMAGES) if installed else [GALLERY],
+        key=f"{SCOPE}.images",
+        format_func=IMAGES.__getitem__,
+        persist_state="session",
+    )
 st.markdown(
     "**The same test images, as each network sees them.** Graph smoothness pushes classes apart as clusters, "
     "cross-entropy stretches them along lines from the centre, MMC gathers them at fixed centres."

@@ -61,11 +61,16 @@ def sees() -> None:
         temperature = forms.widget(declared(Picture, "temperature"), f"{SCOPE}.temperature", link="temperature")
         positions = forms.widget(declared(Picture, "positions"), f"{SCOPE}.positions", link="positions")
         links.whole("batch", f"{SCOPE}.batch", 0, 0, 999)
-        seed = st.number_input("Batch", 0, 999, key=f"{SCOPE}.batch", persist_state="session",
-                               help="Another number draws other images.")  # fmt: skip
+        seed = st.number_input(
+            "Batch", 0, 999, key=f"{SCOPE}.batch", persist_state="session", help="Another number draws other images."
+        )
         links.read("balanced", f"{SCOPE}.balanced", True, lambda text: text == "1", lambda on: str(int(on)))
-        balanced = st.toggle("As many of each class", key=f"{SCOPE}.balanced", persist_state="session",
-                             help="Off: drawn at random, as a training draws its batches.")  # fmt: skip
+        balanced = st.toggle(
+            "As many of each class",
+            key=f"{SCOPE}.balanced",
+            persist_state="session",
+            help="Off: drawn at random, as a training draws its batches.",
+        )
     links.whole("image", f"{SCOPE}.image", -1, 0, 10**6)
     if chosen is None:
         return
@@ -87,8 +92,13 @@ def sees() -> None:
         if st.session_state[key] not in shown.epochs:  # it was trained anew meanwhile
             st.session_state[key] = first
         with st.sidebar:
-            epoch = st.select_slider("After epoch", shown.epochs, key=key, persist_state="session",
-                                     help="0 is before training. The same images throughout.")  # fmt: skip
+            epoch = st.select_slider(
+                "After epoch",
+                shown.epochs,
+                key=key,
+                persist_state="session",
+                help="0 is before training. The same images throughout.",
+            )
         row = shown.epochs.index(epoch)
     if card.loss == GraphSmoothness.name:
         own = GraphSmoothness(**card.loss_arguments)
@@ -98,9 +108,15 @@ def sees() -> None:
 
 
 def draw_batch(
-    shown: Batch, row: int, classes: tuple[str, ...], trained: str, alpha: float, k: int | None, temperature: float,
+    shown: Batch,
+    row: int,
+    classes: tuple[str, ...],
+    trained: str,
+    alpha: float,
+    k: int | None,
+    temperature: float,
     positions: str,
-) -> None:  # fmt: skip
+) -> None:
     """The graph, the label signals, the pairs and the matrix of one batch at one moment."""
     labels, z = shown.images.labels, shown.features[row]
     found = playground.seen(z, labels, len(classes), alpha, k)
@@ -115,8 +131,10 @@ def draw_batch(
     left, right = st.columns([1.55, 1], gap="medium")
     with left:
         push = (found.weights * found.punished).sum(1).tolist()
-        notes = [f"test image {index}; its edges to other classes weigh {p:.3g}"
-                 for index, p in zip(indices, push, strict=True)]  # fmt: skip
+        notes = [
+            f"test image {index}; its edges to other classes weigh {p:.3g}"
+            for index, p in zip(indices, push, strict=True)
+        ]
 
         def picked(vertex: int) -> None:
             st.session_state[f"{SCOPE}.image"] = indices[vertex] if vertex >= 0 else -1
@@ -128,9 +146,10 @@ def draw_batch(
     with right:
         numbers(found, shown, row, alpha, k, classes)
     st.markdown(
-        "##### The pairs it pushes apart hardest" if vertex is None else
-        f"##### What test image {wanted}, {page.plain(classes[int(labels[vertex])])}, is pushed away from"
-    )  # fmt: skip
+        "##### The pairs it pushes apart hardest"
+        if vertex is None
+        else f"##### What test image {wanted}, {page.plain(classes[int(labels[vertex])])}, is pushed away from"
+    )
     if vertex is not None:
         st.button("All edges again", key=f"{SCOPE}.all", icon=":material/hub:", on_click=forget_vertex)
     hardest = playground.strongest(found, PAIRS, vertex)
@@ -169,15 +188,17 @@ def numbers(found: Seen, shown: Batch, row: int, alpha: float, k: int | None, cl
     st.caption("$s_c^\\top L\\,s_c$: the weight of all edges that leave class c.")
     if len(shown.epochs) > 1:
         values = playground.losses(shown, len(classes), alpha, k)
-        st.plotly_chart(loss_plots.over_training(shown.epochs, values, shown.epochs[row]),
-                        key=f"{SCOPE}.over", config=plots.CONFIG)  # fmt: skip
+        st.plotly_chart(
+            loss_plots.over_training(shown.epochs, values, shown.epochs[row]), key=f"{SCOPE}.over", config=plots.CONFIG
+        )
 
 
 def matrix(found: Seen, shown: Batch, classes: tuple[str, ...]) -> None:
     """The weights as a picture of their own."""
     left, right = st.columns([1.25, 1], gap="medium", vertical_alignment="center")
-    left.plotly_chart(loss_plots.weights(found, shown.images.labels, classes), key=f"{SCOPE}.weights",
-                      config=plots.CONFIG)  # fmt: skip
+    left.plotly_chart(
+        loss_plots.weights(found, shown.images.labels, classes), key=f"{SCOPE}.weights", config=plots.CONFIG
+    )
     right.markdown(
         "##### The weight matrix, sorted by class\n"
         "Every row and column is an image. The blocks on the diagonal join images of one class: they are free. "
@@ -212,12 +233,22 @@ def play() -> None:
     with st.sidebar:
         sets = [name for name, dataset in DATASETS.items() if dataset.gallery]
         links.choice("dataset", f"{SCOPE}.play.dataset", "mnist", sets)
-        dataset = st.selectbox("Images", sets, key=f"{SCOPE}.play.dataset", persist_state="session",
-                               format_func=lambda n: DATASETS[n].title)  # fmt: skip
+        dataset = st.selectbox(
+            "Images",
+            sets,
+            key=f"{SCOPE}.play.dataset",
+            persist_state="session",
+            format_func=lambda n: DATASETS[n].title,
+        )
         key = f"{SCOPE}.play.losses"
         links.read("losses", key, list(FIRST_LOSSES), parse_losses, ",".join)
-        names = st.multiselect("Losses", list(LOSSES), key=key, persist_state="session",
-                               format_func=lambda n: loss_plots.short(LOSSES[n].title))  # fmt: skip
+        names = st.multiselect(
+            "Losses",
+            list(LOSSES),
+            key=key,
+            persist_state="session",
+            format_func=lambda n: loss_plots.short(LOSSES[n].title),
+        )
         settings = forms.form(Playground, f"{SCOPE}.play", {}, first=["mover", "dim"], link="")
         losses = loss_controls(names)
     if settings is None or not losses:
@@ -270,16 +301,21 @@ def figures() -> None:
     report = graph_figures.read()
     study = report["study"]
     base = graph_figures.cross_entropy(report)
-    drawn = {name: (graph_figures.series(report, name), graph_figures.series(report, name, "argmax"))
-             for name in graph_figures.SWEEPS}  # fmt: skip
+    drawn = {
+        name: (graph_figures.series(report, name), graph_figures.series(report, name, "argmax"))
+        for name in graph_figures.SWEEPS
+    }
     lowest = min(min(series.low, default=1.0) for both in drawn.values() for series in both)
     highest = max([*base.high, *(max(series.high, default=0.0) for both in drawn.values() for series in both)])
     span = max(0.0, lowest - 0.03), min(1.0, highest + 0.03)
     st.markdown("##### Accuracy against the loss's three parameters, one moved at a time (section 4.3)")
     for column, (name, (near, own)) in zip(st.columns(3, gap="medium"), drawn.items(), strict=True):
         with column:
-            st.plotly_chart(loss_plots.accuracy(near, own, base, LABELS[name], span), key=f"{SCOPE}.figure.{name}",
-                            config=plots.CONFIG)  # fmt: skip
+            st.plotly_chart(
+                loss_plots.accuracy(near, own, base, LABELS[name], span),
+                key=f"{SCOPE}.figure.{name}",
+                config=plots.CONFIG,
+            )
             st.markdown(PAPER[name])
     st.caption(
         f"CPU-sized run: {models.TITLES[study['network']]} on {DATASETS[study['dataset']].title}, {study['n']:,} "
@@ -288,15 +324,20 @@ def figures() -> None:
         "The rest: k = all, d = 10, α = 2. The sentences are the paper's observations on PreActResNet-18 after 200 "
         "epochs; judge by the curves whether they hold here. AdamW instead of SGD, so that the curves show the loss "
         "and not the size of its step."
-    )  # fmt: skip
+    )
     st.code(report["command"], language="bash")
 
 
 page.setup("Graph loss", controls=True)
 links.choice("view", f"{SCOPE}.view", SEES, VIEWS)
 view = st.segmented_control(
-    "View", list(VIEWS), key=f"{SCOPE}.view", format_func=VIEWS.get, required=True, label_visibility="collapsed",
+    "View",
+    list(VIEWS),
+    key=f"{SCOPE}.view",
+    format_func=VIEWS.get,
+    required=True,
+    label_visibility="collapsed",
     persist_state="session",
-)  # fmt: skip
+)
 {SEES: sees, PLAY: play, FIGURES: figures}[view]()
 page.finish()

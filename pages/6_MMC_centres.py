@@ -152,13 +152,17 @@ def centres_tab(loss: MaxMahalanobis, arrangement: Arrangement) -> None:
     with st.container(horizontal=True, gap="small"):
         st.metric("Smallest angle", f"{smallest:.4f}°", width=170)
         st.metric(
-            "arccos(−1/(L−1))", f"{simplex_angle:.4f}°", width=170,
+            "arccos(−1/(L−1))",
+            f"{simplex_angle:.4f}°",
+            width=170,
             help="The optimum for L centres; it is reached where there are at least L − 1 dimensions.",
-        )  # fmt: skip
+        )
         st.metric(
-            "Best known here", "not known" if best is None else f"{math.degrees(best[0]):.4f}°", width=170,
+            "Best known here",
+            "not known" if best is None else f"{math.degrees(best[0]):.4f}°",
+            width=170,
             help=f"In {dim} dimensions" + ("." if best is None else f": {best[1]}."),
-        )  # fmt: skip
+        )
         st.metric("Smallest distance", f"{low:.4g}", width=170, help=f"The largest is {high:.4g}.")
 
     left, right = st.columns([1.15, 1], gap="medium")
@@ -175,16 +179,22 @@ def centres_tab(loss: MaxMahalanobis, arrangement: Arrangement) -> None:
             step = st.slider("Centres placed", 1, count, key=key, persist_state="session")
             rows = torch.from_numpy(simplex(count))
             st.plotly_chart(
-                center_plots.coordinate_matrix(rows, step), key=f"{SCOPE}.coordinates", config=plots.CONFIG,
+                center_plots.coordinate_matrix(rows, step),
+                key=f"{SCOPE}.coordinates",
+                config=plots.CONFIG,
                 alt="Coordinates of the centres placed so far.",
-            )  # fmt: skip
+            )
             st.markdown(placing(rows, step, count))
         else:
             links.choice("pairs", f"{SCOPE}.pairs", "angles", ("angles", "distances"))
             which = st.segmented_control(
-                "Pairs", ("angles", "distances"), key=f"{SCOPE}.pairs", required=True, persist_state="session",
+                "Pairs",
+                ("angles", "distances"),
+                key=f"{SCOPE}.pairs",
+                required=True,
+                persist_state="session",
                 label_visibility="collapsed",
-            )  # fmt: skip
+            )
     with left:
         scene, kept = center_plots.centres_scene(centres, step)
         orbit([scene], f"{SCOPE}.orbit", height=470)
@@ -196,9 +206,11 @@ def centres_tab(loss: MaxMahalanobis, arrangement: Arrangement) -> None:
     if which is not None:
         values, unit = (centres.angles, "°") if which == "angles" else (centres.distances, "")
         right.plotly_chart(
-            center_plots.pair_matrix(values, unit), key=f"{SCOPE}.matrix", config=plots.CONFIG,
+            center_plots.pair_matrix(values, unit),
+            key=f"{SCOPE}.matrix",
+            config=plots.CONFIG,
             alt=f"The {which} of all pairs of centres.",
-        )  # fmt: skip
+        )
     cosines = centres.cosines[~torch.eye(count, dtype=torch.bool)]
     norms = centres.points.double().norm(dim=1)
     facts = f"Norms {float(norms.min()):.6f} to {float(norms.max()):.6f}."
@@ -305,8 +317,14 @@ def classes_control(card: Card) -> list[int]:
         return found
 
     links.read("drawn", key, names[:4], parse, ".".join)
-    picked = st.pills("Classes that are drawn", names, selection_mode="multi", key=key,
-                      format_func=lambda i: titles[int(i)], persist_state="session")  # fmt: skip
+    picked = st.pills(
+        "Classes that are drawn",
+        names,
+        selection_mode="multi",
+        key=key,
+        format_func=lambda i: titles[int(i)],
+        persist_state="session",
+    )
     return sorted(int(i) for i in picked)
 
 
@@ -334,10 +352,16 @@ def features_tab(mmc: Card, ce: Card) -> None:
     columns = st.columns(2, gap="medium")
     for place, (column, one) in enumerate(zip(columns, both, strict=True)):
         with column:
-            st.plotly_chart(center_plots.own_against_other(one, chosen, names, reach), key=f"{SCOPE}.own.{place}",
-                            config=plots.CONFIG)  # fmt: skip
-            st.plotly_chart(center_plots.distance_histogram(one, chosen, reach), key=f"{SCOPE}.histogram.{place}",
-                            config=plots.CONFIG)  # fmt: skip
+            st.plotly_chart(
+                center_plots.own_against_other(one, chosen, names, reach),
+                key=f"{SCOPE}.own.{place}",
+                config=plots.CONFIG,
+            )
+            st.plotly_chart(
+                center_plots.distance_histogram(one, chosen, reach),
+                key=f"{SCOPE}.histogram.{place}",
+                config=plots.CONFIG,
+            )
             nearer = float((one.own[mine] < one.other[mine]).double().mean())
             st.caption(
                 f"Nearer to its own centre than to any other: {100 * nearer:.1f} %. Median distance to the own centre "
@@ -355,8 +379,9 @@ def features_tab(mmc: Card, ce: Card) -> None:
                 }
                 for label in range(len(names))
             ],
-            hide_index=True, key=f"{SCOPE}.table",
-        )  # fmt: skip
+            hide_index=True,
+            key=f"{SCOPE}.table",
+        )
         st.caption("Medians, in units of the mean distance between two centres.")
 
 
@@ -370,24 +395,33 @@ def loss_pictures() -> None:
     controls = st.columns(3, gap="medium")
     names = ("1", "2", "3")
     links.choice("label", f"{SCOPE}.label", "1", names)
-    label = int(controls[0].segmented_control(
-        "Class whose loss is drawn", names, key=f"{SCOPE}.label", required=True, persist_state="session"
-    )) - 1  # fmt: skip
+    label = (
+        int(
+            controls[0].segmented_control(
+                "Class whose loss is drawn", names, key=f"{SCOPE}.label", required=True, persist_state="session"
+            )
+        )
+        - 1
+    )
     stops = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0]
     links.choice("level", f"{SCOPE}.level", 0.5, stops)
     low = controls[1].select_slider("Loss C of the inner contour", stops, key=f"{SCOPE}.level", persist_state="session")
     ratios = [0.25, 0.5, 1.0, 1.5, 2.0, 4.0]
     links.choice("ratio", f"{SCOPE}.ratio", 4.0, ratios)
     ratio = controls[2].select_slider(
-        "σ of the class over the others' σ (g-SCE)", ratios, key=f"{SCOPE}.ratio", persist_state="session",
+        "σ of the class over the others' σ (g-SCE)",
+        ratios,
+        key=f"{SCOPE}.ratio",
+        persist_state="session",
         help="Report, section 2.2: with equal σ the contours are straight; otherwise circles.",
-    )  # fmt: skip
+    )
     high = 1.5 * low
     half = center_plots.WINDOW
     for place, (column, surface) in enumerate(zip(st.columns(3), surfaces(label, ratio), strict=True)):
         with column:
-            st.plotly_chart(center_plots.contours(surface, label, low, high), key=f"{SCOPE}.contours.{place}",
-                            config=plots.CONFIG)  # fmt: skip
+            st.plotly_chart(
+                center_plots.contours(surface, label, low, high), key=f"{SCOPE}.contours.{place}", config=plots.CONFIG
+            )
             inner, outer = surface.area(low, high, half), surface.area(low, high, 2 * half)
             note = f"Area of the band: {inner:.1f} in this window, {outer:.1f} in one twice as wide."
             if place == 2:
@@ -408,8 +442,10 @@ def surfaces(label: int, ratio: float) -> list[center_plots.Surface]:
 def density_section(mmc: Card, ce: Card) -> None:
     """Sample density of both networks."""
     st.markdown("##### Sample density of the trained networks")
-    st.latex(r"\mathrm{SD}(z) = \frac{\Delta N}{\mathrm{Vol}(\Delta B)},\qquad "
-             r"\Delta B = \{z : \mathcal L(z, y) \in [C, C + \Delta C]\}")  # fmt: skip
+    st.latex(
+        r"\mathrm{SD}(z) = \frac{\Delta N}{\mathrm{Vol}(\Delta B)},\qquad "
+        r"\Delta B = \{z : \mathcal L(z, y) \in [C, C + \Delta C]\}"
+    )
     both = [density(card.name, card.sha256) for card in (mmc, ce)]
     for card, one in zip((mmc, ce), both, strict=True):
         if isinstance(one, str):
@@ -422,8 +458,11 @@ def density_section(mmc: Card, ce: Card) -> None:
     columns = st.columns(3)
     columns[0].metric("Fixed centres", power(medians[0]), help="Median over classes and shells of the loss.")
     columns[1].metric("Linear logits", power(medians[1]), help="Median over classes and shells of the loss.")
-    columns[2].metric("Ratio", power(medians[0] - medians[1]),
-                      help=f"Without contours, by {NEIGHBOURS} neighbours: {power(near[0] - near[1])}.")  # fmt: skip
+    columns[2].metric(
+        "Ratio",
+        power(medians[0] - medians[1]),
+        help=f"Without contours, by {NEIGHBOURS} neighbours: {power(near[0] - near[1])}.",
+    )
     outer = [float(one.by_contour[:, -1].nanmedian()) for one in (first, second)]
     holds = medians[0] > medians[1] and near[0] > near[1]
     st.markdown(

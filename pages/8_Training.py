@@ -43,8 +43,13 @@ def loss_controls() -> Loss | None:
     with st.expander("Of the loss", expanded=False):
         loss = forms.form(cls, SCOPE, first, link="")
         for label, values in cls.presets.items():
-            st.button(f"Values of: {label}", key=f"{SCOPE}.{name}.{label}", on_click=forms.apply,
-                      args=(cls, SCOPE, values), width="stretch")  # fmt: skip
+            st.button(
+                f"Values of: {label}",
+                key=f"{SCOPE}.{name}.{label}",
+                on_click=forms.apply,
+                args=(cls, SCOPE, values),
+                width="stretch",
+            )
     return loss
 
 
@@ -52,8 +57,13 @@ def recipe_controls() -> Recipe | None:
     """The recipe: a preset, and its parameters."""
     with st.expander("Recipe", expanded=False):
         for label, values in Recipe.presets.items():
-            st.button(f"Values of: {label}", key=f"{SCOPE}.recipe.{label}", on_click=forms.apply,
-                      args=(Recipe, SCOPE, values), width="stretch")  # fmt: skip
+            st.button(
+                f"Values of: {label}",
+                key=f"{SCOPE}.recipe.{label}",
+                on_click=forms.apply,
+                args=(Recipe, SCOPE, values),
+                width="stretch",
+            )
         return forms.form(Recipe, SCOPE, Recipe.presets[FIRST_RECIPE], link="")
 
 
@@ -76,9 +86,15 @@ def beginning(dataset: str, network: str, loss: Loss) -> str | None:
         return None
     key = f"{SCOPE}.start.{dataset}.{network}.{loss.name}"
     links.choice("start", key, FRESH, [FRESH, *found])
-    chosen: str = st.selectbox("Begin with", [FRESH, *found], key=key, on_change=as_it_was, args=(key,),
-                               persist_state="session",
-                               help="A trained network goes on from its weights with this recipe.")  # fmt: skip
+    chosen: str = st.selectbox(
+        "Begin with",
+        [FRESH, *found],
+        key=key,
+        on_change=as_it_was,
+        args=(key,),
+        persist_state="session",
+        help="A trained network goes on from its weights with this recipe.",
+    )
     return None if chosen == FRESH else chosen
 
 
@@ -97,16 +113,22 @@ def plan_controls() -> Plan | None:
     if network == "preactresnet18":
         links.choice("width", f"{SCOPE}.width", 0.125, WIDTHS)
         arguments["width"] = st.select_slider(
-            "Width", WIDTHS, key=f"{SCOPE}.width", help="Channels, relative to the published network's.",
+            "Width",
+            WIDTHS,
+            key=f"{SCOPE}.width",
+            help="Channels, relative to the published network's.",
             persist_state="session",
-        )  # fmt: skip
+        )
     loss = loss_controls()
     recipe = recipe_controls()
     start = beginning(dataset, network, loss) if loss is not None else None
     name = st.text_input(
-        "Name of the run", "my-network", key=f"{SCOPE}.name", help="Letters, digits, '_', '-' and '.'.",
+        "Name of the run",
+        "my-network",
+        key=f"{SCOPE}.name",
+        help="Letters, digits, '_', '-' and '.'.",
         persist_state="session",
-    )  # fmt: skip
+    )
     if loss is None or recipe is None:
         return None
     return Plan(name, network, dataset, loss, recipe, arguments, start)
@@ -157,10 +179,15 @@ def draw(snapshot: Snapshot, classes: tuple[str, ...], finished: bool) -> None:
             points, titles = [embed.project(z, frame) for z in shown], [str(m) for m in moments[-len(shown) :]]
             figure = plots.embedding(points, snapshot.labels, classes, titles)
             st.plotly_chart(figure, key=f"{SCOPE}.embedding.{finished}", config=plots.CONFIG)
-            how = "the network's two features themselves" if d <= 2 else (
-                f"the two directions of largest variance of {d}, one frame for all epochs" if finished
-                else f"the two directions of largest variance of {d} at this moment"
-            )  # fmt: skip
+            how = (
+                "the network's two features themselves"
+                if d <= 2
+                else (
+                    f"the two directions of largest variance of {d}, one frame for all epochs"
+                    if finished
+                    else f"the two directions of largest variance of {d} at this moment"
+                )
+            )
             st.caption(f"{len(snapshot.labels):,} test images after epoch {moments[-1]}: {how}.")
         else:
             st.info("This recipe keeps no features (its sample is 0), so there is no embedding to draw.")
@@ -211,12 +238,18 @@ def keep(trained: Trained) -> None:
             st.error(page.plain(str(error)))
             return
         assert card.accuracy is not None
-        st.success(page.plain(
-            f"Kept as {card.name}: {100 * card.accuracy.value:.2f} % of {card.accuracy.n:,} test images right. "
-            "Every page offers it now."
-        ))  # fmt: skip
-        st.page_link("pages/1_Attack_lab.py", label="Attack it in the lab", icon=":material/science:",
-                     query_params={"model": card.name})  # fmt: skip
+        st.success(
+            page.plain(
+                f"Kept as {card.name}: {100 * card.accuracy.value:.2f} % of {card.accuracy.n:,} test images right. "
+                "Every page offers it now."
+            )
+        )
+        st.page_link(
+            "pages/1_Attack_lab.py",
+            label="Attack it in the lab",
+            icon=":material/science:",
+            query_params={"model": card.name},
+        )
 
 
 @st.cache_resource(max_entries=16, show_spinner="Building the network")
@@ -225,8 +258,7 @@ def untrained(plan_key: str, _plan: Plan) -> Snapshot:
     enough = max(2000, 3 * _plan.loss.wanted_references)  # the head may want some of every class
     total = DATASETS[_plan.dataset].splits["train"]
     recipe = _plan.recipe.replace(n=_plan.recipe.n or min(enough, total), sample=min(_plan.recipe.sample, 500))
-    fresh = Training(_plan.network, _plan.dataset, recipe, "untrained", _plan.loss, _plan.arguments,
-                     start=_plan.start)  # fmt: skip
+    fresh = Training(_plan.network, _plan.dataset, recipe, "untrained", _plan.loss, _plan.arguments, start=_plan.start)
     return Snapshot((), (), fresh.kept, fresh.sample.labels, fresh.train.note, 0, 1)
 
 
@@ -258,8 +290,15 @@ elif f"{SCOPE}.trained" in st.session_state:
     draw(trained.snapshot, classes, finished=True)
 elif plan is not None:
     try:
-        key = cache.fingerprint(plan.network, plan.dataset, plan.loss.name, plan.loss.values(), plan.arguments,
-                                plan.recipe.values(), plan.start)  # fmt: skip
+        key = cache.fingerprint(
+            plan.network,
+            plan.dataset,
+            plan.loss.name,
+            plan.loss.values(),
+            plan.arguments,
+            plan.recipe.values(),
+            plan.start,
+        )
         draw(untrained(key, plan), DATASETS[plan.dataset].classes, finished=False)
     except ValueError as error:
         st.error(page.plain(str(error)))

@@ -161,8 +161,12 @@ def import_watched(modules: list[str], home: Path, *path: Path) -> subprocess.Co
     environment["PYTHONPATH"] = os.pathsep.join(map(str, [*path, ROOT]))
     return subprocess.run(
         [sys.executable, "-c", WATCHED, ",".join(sorted(INTERFACES)), *modules],
-        cwd=home, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=home,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_importing_core_has_no_side_effects(tmp_path):

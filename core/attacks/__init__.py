@@ -15,15 +15,55 @@ from core.attacks.spsa import SPSA
 from core.attacks.transforms import Noise, Rotation
 from core.attacks.universal import Universal
 
-ATTACKS: dict[str, type[Attack]] = {cls.name: cls for cls in (
-    CarliniWagner, SmoothCarliniWagner, DDN, SmoothDDN, DeepFool, SmoothFool, FGSM, IteratedFGSM, ProjectedGradient,
-    SmoothProjectedGradient, MomentumIterative, IterativeSmooth, ColorShift, SPSA, Noise, Rotation,
-    Universal,
-)}  # fmt: skip
+ATTACKS: dict[str, type[Attack]] = {
+    cls.name: cls
+    for cls in (
+        CarliniWagner,
+        SmoothCarliniWagner,
+        DDN,
+        SmoothDDN,
+        DeepFool,
+        SmoothFool,
+        FGSM,
+        IteratedFGSM,
+        ProjectedGradient,
+        SmoothProjectedGradient,
+        MomentumIterative,
+        IterativeSmooth,
+        ColorShift,
+        SPSA,
+        Noise,
+        Rotation,
+        Universal,
+    )
+}
 
 __all__ = [
-    "ADVICE", "ATTACKS", "DDN", "FGSM", "SPSA", "Attack", "AttackResult", "CarliniWagner", "ColorShift", "DeepFool",
-    "IteratedFGSM", "IterativeSmooth", "MomentumIterative", "Noise", "ProjectedGradient", "Rotation", "Run",
-    "SmoothCarliniWagner", "SmoothDDN", "SmoothFool", "SmoothProjectedGradient", "Status", "Step", "Universal", "hinge",
-    "margin", "run",
-]  # fmt: skip
+    "ADVICE",
+    "ATTACKS",
+    "DDN",
+    "FGSM",
+    "SPSA",
+    "Attack",
+    "AttackResult",
+    "CarliniWagner",
+    "ColorShift",
+    "DeepFool",
+    "IteratedFGSM",
+    "IterativeSmooth",
+    "MomentumIterative",
+    "Noise",
+    "ProjectedGradient",
+    "Rotation",
+    "Run",
+    "SmoothCarliniWagner",
+    "SmoothDDN",
+    "SmoothFool",
+    "SmoothProjectedGradient",
+    "Status",
+    "Step",
+    "Universal",
+    "hinge",
+    "margin",
+    "run",
+]

@@ -84,10 +84,13 @@ class Quantised(Parameters):
     """Attacks that can work on pictures as a file holds them."""
 
     quantised: bool = parameter(
-        False, title="Round to 8 bits", advanced=True, paper="Rony et al. (2019), Algorithm 1",
+        False,
+        title="Round to 8 bits",
+        advanced=True,
+        paper="Rony et al. (2019), Algorithm 1",
         help="Round every iterate to the 256 levels of a picture file before the network sees it, so that what is "
         "found survives being saved.",
-    )  # fmt: skip
+    )
 
     def shown(self, images: Tensor) -> Tensor:
         """The iterates (any shape) in [0, 1] as the network is to see them."""

@@ -52,9 +52,15 @@ class ColorShift(Attack):
     }
 
     color_trials: int = parameter(
-        100, ge=1, le=10_000, step=10, slider=(10, 1000), unit="trials", paper="SmoothFool, section 4.1",
+        100,
+        ge=1,
+        le=10_000,
+        step=10,
+        slider=(10, 1000),
+        unit="trials",
+        paper="SmoothFool, section 4.1",
         help="Random colour shifts that are tried at most; each costs one forward pass.",
-    )  # fmt: skip
+    )
 
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None

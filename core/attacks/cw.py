@@ -141,38 +141,67 @@ class CarliniWagnerBase(Quantised, Attack):
     """
 
     margin: float = parameter(
-        1.0, ge=0, le=100, step=0.5, slider=(0, 20), symbol="m", unit="logits",
+        1.0,
+        ge=0,
+        le=100,
+        step=0.5,
+        slider=(0, 20),
+        symbol="m",
+        unit="logits",
         paper="Smooth Adversarial Examples, eq. 3",
         help="How far another class must lead the true one. 0 stops at the decision boundary; more is more confident "
         "and costs distortion.",
-    )  # fmt: skip
+    )
     iterations: int = parameter(
-        50, ge=1, le=10_000, step=10, slider=(10, 500), unit="steps",
+        50,
+        ge=1,
+        le=10_000,
+        step=10,
+        slider=(10, 500),
+        unit="steps",
         help="Optimiser steps of a run. Each costs one forward and one backward pass. More of them make the "
         "perturbation shorter and, in the smooth attack, rougher.",
-    )  # fmt: skip
+    )
     search_steps: int | None = parameter(
-        None, ge=1, le=20, step=1, slider=(1, 9), paper="Smooth Adversarial Examples, section 2.1",
+        None,
+        ge=1,
+        le=20,
+        step=1,
+        slider=(1, 9),
+        paper="Smooth Adversarial Examples, section 2.1",
         help="Runs from the start, each with another c = 1/λ by binary search, as published. Automatic: one run that "
         "corrects c after every step and takes ever shorter steps, quicker and closer.",
-    )  # fmt: skip
+    )
     learning_rate: float | None = parameter(
-        None, gt=0, le=10, step=0.001, slider=(0.001, 1), log=True, symbol="η",
+        None,
+        gt=0,
+        le=10,
+        step=0.001,
+        slider=(0.001, 1),
+        log=True,
+        symbol="η",
         paper="Smooth Adversarial Examples, section 5.2",
         help="Adam's step size (at first, in a single run). Automatic: from the network's slope at the clean image. "
         "The paper: 0.1.",
-    )  # fmt: skip
+    )
     initial_c: float | None = parameter(
-        None, gt=0, le=1e6, slider=(0.01, 1000), log=True, symbol="c", advanced=True,
+        None,
+        gt=0,
+        le=1e6,
+        slider=(0.01, 1000),
+        log=True,
+        symbol="c",
+        advanced=True,
         paper="Smooth Adversarial Examples, section 5.2",
         help="First value of c = 1/λ: larger weighs success more, smaller weighs invisibility more. Automatic: from "
         "the network's slope at the clean image. The paper: 15 on MNIST, 100 on ImageNet.",
-    )  # fmt: skip
+    )
     abort_early: bool = parameter(
-        True, advanced=True,
+        True,
+        advanced=True,
         help="With search steps: give up on a value of c for an image once a tenth of the iterations has not lowered "
         "its loss.",
-    )  # fmt: skip
+    )
 
     def variable(self, images: Tensor) -> Variable:
         raise TypeError(f"{type(self).__name__} does not say what its variable is")
@@ -295,10 +324,15 @@ class CarliniWagner(CarliniWagnerBase):
     }
 
     inset: float = parameter(
-        1e-3, gt=0, lt=0.5, log=True, slider=(1e-6, 0.01), advanced=True,
+        1e-3,
+        gt=0,
+        lt=0.5,
+        log=True,
+        slider=(1e-6, 0.01),
+        advanced=True,
         help="How far inside (0, 1) exact black and white start, since sigmoid reaches them only at infinity. The "
         "smaller, the more steps it takes to get away from there.",
-    )  # fmt: skip
+    )
 
     def variable(self, images: Tensor) -> Variable:
         return Sigmoid(self.inset)

@@ -92,19 +92,32 @@ class DecoupledBase(Quantised, Attack, Goal):
     """The search that DDN and sDDN share: only the direction of a step differs."""
 
     passes: int = parameter(
-        50, ge=2, le=10_000, step=5, slider=(10, 300), unit="passes", paper="Rony et al. (2019), section 4",
+        50,
+        ge=2,
+        le=10_000,
+        step=5,
+        slider=(10, 300),
+        unit="passes",
+        paper="Rony et al. (2019), section 4",
         help="Forward and backward passes through the network in all. 25 give a good answer, 100 hardly a better one.",
-    )  # fmt: skip
+    )
     gamma: float = parameter(
-        0.05, gt=0, lt=1, step=0.01, slider=(0.01, 0.3), symbol="γ", paper="Rony et al. (2019), Algorithm 1",
+        0.05,
+        gt=0,
+        lt=1,
+        step=0.01,
+        slider=(0.01, 0.3),
+        symbol="γ",
+        paper="Rony et al. (2019), Algorithm 1",
         help="The norm shrinks by this share after a success and grows by it after a failure.",
-    )  # fmt: skip
+    )
     schedule: Literal["estimated", "original"] = parameter(
-        "estimated", advanced=True,
+        "estimated",
+        advanced=True,
         help="First norm from the slope at the clean image, finer and finer steps of the norm, steps relative to it, "
         "in the end towards the nearest class alone; or as published: first norm 1, always the same γ, steps from 1 "
         "down to 0.01.",
-    )  # fmt: skip
+    )
 
     def metric(self, images: Tensor) -> Metric:
         return Metric()

@@ -36,18 +36,35 @@ class DeepFoolParameters(Parameters):
     """What DeepFool needs to know, as an attack of its own or as a part of another."""
 
     candidates: int = parameter(
-        10, ge=2, le=1000, step=1, slider=(2, 20), unit="classes", paper="SmoothFool, authors' code",
+        10,
+        ge=2,
+        le=1000,
+        step=1,
+        slider=(2, 20),
+        unit="classes",
+        paper="SmoothFool, authors' code",
         help="The likeliest classes whose boundaries are tried, the true one included.",
-    )  # fmt: skip
+    )
     overshoot: float = parameter(
-        0.02, ge=0, le=1, step=0.01, slider=(0, 0.2), symbol="η",
+        0.02,
+        ge=0,
+        le=1,
+        step=0.01,
+        slider=(0, 0.2),
+        symbol="η",
         paper="DeepFool (2016), section 4; SmoothFool, authors' code",
         help="How much longer DeepFool's perturbation is made, so that it lands behind the boundary and not on it.",
-    )  # fmt: skip
+    )
     deepfool_steps: int = parameter(
-        50, ge=1, le=1000, step=1, slider=(1, 100), unit="steps", title="DeepFool steps",
+        50,
+        ge=1,
+        le=1000,
+        step=1,
+        slider=(1, 100),
+        unit="steps",
+        title="DeepFool steps",
         help="Linearisations of the boundaries at most; few images need more than ten.",
-    )  # fmt: skip
+    )
 
 
 class DeepFool(DeepFoolParameters, Attack):
@@ -77,10 +94,14 @@ class DeepFool(DeepFoolParameters, Attack):
     presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {"candidates": 10, "overshoot": 0.02, "relaxation": 1.0}}
 
     relaxation: float = parameter(
-        0.7, gt=0, le=1, step=0.05, slider=(0.1, 1),
+        0.7,
+        gt=0,
+        le=1,
+        step=0.05,
+        slider=(0.1, 1),
         help="Share of the way to the linearised boundary that one step goes. 1 is the original; less takes more steps "
         "and, since the boundary is not straight, finds a shorter way.",
-    )  # fmt: skip
+    )
 
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None

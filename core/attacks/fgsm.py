@@ -17,10 +17,16 @@ class LargestChange(Parameters):
     """The radius of an Linf ball."""
 
     epsilon: float = parameter(
-        0.1, ge=0, le=1, step=0.005, slider=(0, 0.5), symbol="ε", unit="colour, 0 to 1",
+        0.1,
+        ge=0,
+        le=1,
+        step=0.005,
+        slider=(0, 0.5),
+        symbol="ε",
+        unit="colour, 0 to 1",
         paper="Smooth Adversarial Examples, section 5.2",
         help="No value changes by more than this. Multiply by 255 for 8-bit levels: 0.03 is about 8 of them.",
-    )  # fmt: skip
+    )
 
 
 class SignDescent(Descent):
@@ -68,10 +74,15 @@ class SignSteps(LargestChange):
     """An Linf ball and the step inside it."""
 
     step_size: float = parameter(
-        0.02, gt=0, le=1, step=0.005, slider=(0.005, 0.2), unit="colour, 0 to 1",
+        0.02,
+        gt=0,
+        le=1,
+        step=0.005,
+        slider=(0.005, 0.2),
+        unit="colour, 0 to 1",
         paper="Smooth Adversarial Examples, section 5.2 (there called α)",
         help="How much every value moves in one step.",
-    )  # fmt: skip
+    )
 
 
 class IteratedFGSM(IteratedGradient, SignSteps):
@@ -95,17 +106,25 @@ class IteratedFGSM(IteratedGradient, SignSteps):
         "paper, MNIST": {"epsilon": 0.3, "step_size": 0.08},
         "paper, ImageNet": {"epsilon": 0.1255, "step_size": 0.08},
         "MMC report, PGD-10, 8/256": {
-            "epsilon": 8 / 256, "step_size": 2 / 256, "updates": 10, "random_start": True,
+            "epsilon": 8 / 256,
+            "step_size": 2 / 256,
+            "updates": 10,
+            "random_start": True,
         },
         "MMC report, PGD-10, 16/256, targeted": {
-            "epsilon": 16 / 256, "step_size": 2 / 256, "updates": 10, "random_start": True, "goal": "random",
+            "epsilon": 16 / 256,
+            "step_size": 2 / 256,
+            "updates": 10,
+            "random_start": True,
+            "goal": "random",
         },
-    }  # fmt: skip
+    }
 
     random_start: bool = parameter(
-        False, paper="MMC reproducibility report, section 3.1 (PGD)",
+        False,
+        paper="MMC reproducibility report, section 3.1 (PGD)",
         help="Start anywhere in the ball instead of at the clean image: the PGD attack of Madry et al.",
-    )  # fmt: skip
+    )
 
     def descent(self, images: Tensor) -> Descent:
         return SignDescent(self.epsilon, self.step_size, self.random_start)

@@ -36,10 +36,11 @@ class Goal(Parameters):
     """Away from the true class, or towards a chosen one."""
 
     goal: Literal["untargeted", "random", "least-likely", "next"] = parameter(
-        "untargeted", paper="MMC reproducibility report, section 4.1",
+        "untargeted",
+        paper="MMC reproducibility report, section 4.1",
         help="Away from the true class to any other; or to one target: drawn at random, the one the network finds "
         "least likely, or the next in the list. A targeted attack succeeds only if the network names the target.",
-    )  # fmt: skip
+    )
 
     def targets(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None
@@ -169,9 +170,15 @@ class Search:
     def step(self, index: int) -> Step:
         """The Step to yield: the last one where no image is left."""
         return Step(
-            index if len(self.rows) else self.total, self.total, self._current, self._best, self._found,
-            dict(self._scalars), self._finite, targets=self.targets,
-        )  # fmt: skip
+            index if len(self.rows) else self.total,
+            self.total,
+            self._current,
+            self._best,
+            self._found,
+            dict(self._scalars),
+            self._finite,
+            targets=self.targets,
+        )
 
 
 def norms(x: Tensor) -> Tensor:
@@ -212,14 +219,20 @@ class IteratedGradient(Attack, Goal):
     """
 
     updates: int = parameter(
-        20, ge=1, le=10_000, step=1, slider=(1, 100), unit="steps",
+        20,
+        ge=1,
+        le=10_000,
+        step=1,
+        slider=(1, 100),
+        unit="steps",
         help="Steps along the gradient. Each costs one forward and one backward pass.",
-    )  # fmt: skip
+    )
     keep: Keep = parameter(
-        "least distorted", advanced=True,
+        "least distorted",
+        advanced=True,
         help="Stop at an image's first success and keep the least distorted; or make all steps and keep the one that "
         "fools with the largest lead, which other networks are likelier to fall for too.",
-    )  # fmt: skip
+    )
 
     def descent(self, images: Tensor) -> Descent:
         raise TypeError(f"{type(self).__name__} does not say how it descends")
@@ -228,9 +241,15 @@ class IteratedGradient(Attack, Goal):
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
         yield from iterate(
-            self.descent(images), self.updates, self.keep, model, images, labels,
-            self.targets(model, images, labels, generator), generator,
-        )  # fmt: skip
+            self.descent(images),
+            self.updates,
+            self.keep,
+            model,
+            images,
+            labels,
+            self.targets(model, images, labels, generator),
+            generator,
+        )
 
 
 def iterate(

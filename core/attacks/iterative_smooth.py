@@ -46,36 +46,70 @@ class IterativeSmooth(Attack):
     }
 
     objective: Literal["log odds", "cross-entropy"] = parameter(
-        "log odds", symbol="J", paper="SmoothFool, eq. 12",
+        "log odds",
+        symbol="J",
+        paper="SmoothFool, eq. 12",
         help="What is raised: the paper's cross-entropy, whose gradient vanishes for a network that is sure, or the "
         "log odds against the true class, whose gradient does not.",
-    )  # fmt: skip
+    )
     smoothness_weight: float = parameter(
-        5.0, ge=0, le=1000, slider=(0.001, 100), log=True, symbol="λ_s", title="Weight of roughness",
+        5.0,
+        ge=0,
+        le=1000,
+        slider=(0.001, 100),
+        log=True,
+        symbol="λ_s",
+        title="Weight of roughness",
         paper="SmoothFool, eq. 12",
         help="How much roughness counts beside J. With the cross-entropy the paper takes 0.1, 0.01 and 0.05 for "
         "MNIST, CIFAR-10 and ImageNet.",
-    )  # fmt: skip
+    )
     sigma_h: float = parameter(
-        1.0, ge=0.1, le=200, slider=(0.1, 20), log=True, symbol="σ_h", unit="pixels", paper="SmoothFool, eq. 4",
+        1.0,
+        ge=0.1,
+        le=200,
+        slider=(0.1, 20),
+        log=True,
+        symbol="σ_h",
+        unit="pixels",
+        paper="SmoothFool, eq. 4",
         help="Width of the filter h that defines roughness: what h takes away is rough.",
-    )  # fmt: skip
+    )
     descent: Literal["adam", "gradient"] = parameter(
-        "adam", title="Descent by",
+        "adam",
+        title="Descent by",
         help="Adam, whose steps have the length of the step size, or plain gradient descent, as the paper says.",
-    )  # fmt: skip
+    )
     descent_rate: float = parameter(
-        1e-3, gt=0, le=10, slider=(1e-4, 0.1), log=True, title="Step size", paper="SmoothFool, section 4.1",
+        1e-3,
+        gt=0,
+        le=10,
+        slider=(1e-4, 0.1),
+        log=True,
+        title="Step size",
+        paper="SmoothFool, section 4.1",
         help="First step size; it halves at every `halve_after` steps.",
-    )  # fmt: skip
+    )
     halve_after: int = parameter(
-        100, ge=1, le=10_000, step=10, slider=(10, 500), unit="steps", paper="SmoothFool, section 4.1", advanced=True,
+        100,
+        ge=1,
+        le=10_000,
+        step=10,
+        slider=(10, 500),
+        unit="steps",
+        paper="SmoothFool, section 4.1",
+        advanced=True,
         help="Steps after which the step size is halved, again and again.",
-    )  # fmt: skip
+    )
     descent_steps: int = parameter(
-        500, ge=1, le=10_000, step=10, slider=(10, 1000), unit="steps",
+        500,
+        ge=1,
+        le=10_000,
+        step=10,
+        slider=(10, 1000),
+        unit="steps",
         help="Steps at most; each costs one forward and one backward pass.",
-    )  # fmt: skip
+    )
 
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
@@ -97,9 +131,12 @@ class IterativeSmooth(Attack):
             slope = gradient(loss, r)
             r = r.detach()
             _, fools, sound = search.record(
-                x.detach().clamp(0, 1), logits.detach(), loss.detach(), sound=slope.flatten(1).isfinite().all(1),
+                x.detach().clamp(0, 1),
+                logits.detach(),
+                loss.detach(),
+                sound=slope.flatten(1).isfinite().all(1),
                 roughness=rough.detach(),
-            )  # fmt: skip
+            )
             going = sound & ~fools & (index < self.descent_steps)
             if not bool(going.all()):
                 search.stay(going)

@@ -44,14 +44,23 @@ class MomentumIterative(IteratedGradient, SignSteps):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "MMC report, 8/256": {"epsilon": 8 / 256, "step_size": 2 / 256, "updates": 10, "keep": "strongest"},
         "MMC report, 8/256, targeted": {
-            "epsilon": 8 / 256, "step_size": 2 / 256, "updates": 10, "keep": "strongest", "goal": "random",
+            "epsilon": 8 / 256,
+            "step_size": 2 / 256,
+            "updates": 10,
+            "keep": "strongest",
+            "goal": "random",
         },
-    }  # fmt: skip
+    }
 
     decay: float = parameter(
-        1.0, ge=0, le=1, step=0.05, slider=(0, 1), symbol="ν",
+        1.0,
+        ge=0,
+        le=1,
+        step=0.05,
+        slider=(0, 1),
+        symbol="ν",
         help="How much of the past directions is kept at each step. 0 is I-FGSM.",
-    )  # fmt: skip
+    )
 
     def descent(self, images: Tensor) -> Descent:
         return MomentumDescent(self.epsilon, self.step_size, self.decay, images)

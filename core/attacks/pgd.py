@@ -37,15 +37,26 @@ class ProjectedGradientBase(IteratedGradient):
     """What PGD2 and qPGD2 share: the ball and the step."""
 
     radius: float = parameter(
-        5.0, gt=0, le=1000, step=0.1, slider=(0.1, 10), symbol="ε", unit="L2 norm",
+        5.0,
+        gt=0,
+        le=1000,
+        step=0.1,
+        slider=(0.1, 10),
+        symbol="ε",
+        unit="L2 norm",
         paper="Smooth Adversarial Examples, section 5.2",
         help="The perturbation is never longer than this. The paper tries several and keeps the shortest that fools.",
-    )  # fmt: skip
+    )
     step_length: float = parameter(
-        3.0, gt=0, le=1000, step=0.1, slider=(0.1, 5), unit="L2 norm",
+        3.0,
+        gt=0,
+        le=1000,
+        step=0.1,
+        slider=(0.1, 5),
+        unit="L2 norm",
         paper="Smooth Adversarial Examples, section 5.2 (there called α)",
         help="Length of one step. The paper's 3 overshoots on purpose; small steps end nearer to the boundary.",
-    )  # fmt: skip
+    )
 
 
 _PRESETS: dict[str, dict[str, Any]] = {

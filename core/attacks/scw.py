@@ -85,16 +85,25 @@ class SmoothCarliniWagner(CarliniWagnerBase, SmoothingParameters):
     }
 
     smoothness: Literal["constraint", "penalty"] = parameter(
-        "constraint", advanced=True, paper="Smooth Adversarial Examples, eqs. 14 and 17",
+        "constraint",
+        advanced=True,
+        paper="Smooth Adversarial Examples, eqs. 14 and 17",
         help="Smooth by construction, r = s^_alpha(z); or, for comparison, r with a penalty on differences between "
         "neighbours, which the paper advises against.",
-    )  # fmt: skip
+    )
     mu: float = parameter(
-        10.0, ge=0.001, le=1e6, log=True, slider=(0.1, 1000), symbol="μ", title="Penalty weight", advanced=True,
+        10.0,
+        ge=0.001,
+        le=1e6,
+        log=True,
+        slider=(0.1, 1000),
+        symbol="μ",
+        title="Penalty weight",
+        advanced=True,
         paper="Smooth Adversarial Examples, eq. 14",
         help="Weight of the penalty relative to the squared distortion. Without effect on the constraint, as the "
         "smoothing α is on the penalty.",
-    )  # fmt: skip
+    )
 
     def variable(self, images: Tensor) -> Variable:
         if self.smoothness == "penalty":

@@ -97,15 +97,23 @@ class LowPassParameters(Parameters):
     """The low-pass filter g that makes a perturbation smooth."""
 
     sigma_g: float = parameter(
-        2.0, ge=0.1, le=200, slider=(0.1, 200), log=True, symbol="σ_g", unit="pixels", title="Smoothness",
+        2.0,
+        ge=0.1,
+        le=200,
+        slider=(0.1, 200),
+        log=True,
+        symbol="σ_g",
+        unit="pixels",
+        title="Smoothness",
         paper="SmoothFool, section 4.1",
         help="Width of the low-pass filter g. Up to 0.2 g does nothing; as wide as the image, one constant per colour "
         "is left.",
-    )  # fmt: skip
+    )
     smoothing_kernel: KernelKind = parameter(
-        "gaussian", paper="SmoothFool, section 4.2, Table 5",
+        "gaussian",
+        paper="SmoothFool, section 4.2, Table 5",
         help="Shape of g, always 5 σ_g wide. The paper finds that the shape hardly matters.",
-    )  # fmt: skip
+    )
 
     def low_pass_kernel(self, like: Tensor) -> Tensor:
         """g in one dimension, of the type of the images `like`."""
@@ -149,41 +157,81 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
         "paper, CIFAR-10": {"smooth_clip": "paper", "clip_epsilon": 0.5, "least_progress": 0.0},
         "paper, ImageNet": {"smooth_clip": "paper", "clip_epsilon": 0.1, "least_progress": 0.0},
         "authors' code": {
-            "smooth_clip": "released", "least_progress": 0.0, "boundary_stretch": 1.5, "projection_stretch": 1.1,
+            "smooth_clip": "released",
+            "least_progress": 0.0,
+            "boundary_stretch": 1.5,
+            "projection_stretch": 1.1,
         },
-    }  # fmt: skip
+    }
 
     smooth_clip: ClipRule = parameter(
-        "released", title="Clip", paper="SmoothFool, section 3.3, Algorithm 1",
+        "released",
+        title="Clip",
+        paper="SmoothFool, section 3.3, Algorithm 1",
         help="How the perturbation is kept within black and white: smoothly with the step of the authors' released "
         "code or of the paper, or plainly, value by value, which leaves edges in it.",
-    )  # fmt: skip
+    )
     clip_epsilon: float = parameter(
-        1.0, gt=0, le=2, step=0.05, slider=(0.05, 2), symbol="ε", paper="SmoothFool, eq. 11 and section 4.1",
-        advanced=True, help="Step size of the paper's SmoothClip: 1, 0.5 and 0.1 for MNIST, CIFAR-10 and ImageNet.",
-    )  # fmt: skip
+        1.0,
+        gt=0,
+        le=2,
+        step=0.05,
+        slider=(0.05, 2),
+        symbol="ε",
+        paper="SmoothFool, eq. 11 and section 4.1",
+        advanced=True,
+        help="Step size of the paper's SmoothClip: 1, 0.5 and 0.1 for MNIST, CIFAR-10 and ImageNet.",
+    )
     clip_steps: int = parameter(
-        200, ge=1, le=10_000, step=10, slider=(10, 1000), unit="steps", advanced=True,
+        200,
+        ge=1,
+        le=10_000,
+        step=10,
+        slider=(10, 1000),
+        unit="steps",
+        advanced=True,
         paper="SmoothFool, authors' code",
         help="Steps of SmoothClip at most; a perturbation that is still out of range is clipped plainly.",
-    )  # fmt: skip
+    )
     least_progress: float = parameter(
-        0.02, ge=0, le=1, step=0.01, slider=(0, 0.5), advanced=True,
+        0.02,
+        ge=0,
+        le=1,
+        step=0.01,
+        slider=(0, 0.5),
+        advanced=True,
         help="Where the smooth clip leaves less than this share of a round's way to the boundary that the plain clip "
         "would leave, the round is clipped plainly. 0 never does so, as in the paper.",
-    )  # fmt: skip
+    )
     projections: int = parameter(
-        50, ge=1, le=1000, step=1, slider=(1, 100), unit="rounds",
+        50,
+        ge=1,
+        le=1000,
+        step=1,
+        slider=(1, 100),
+        unit="rounds",
         help="Smooth projections at most. Each costs one DeepFool and two more passes.",
-    )  # fmt: skip
+    )
     boundary_stretch: float = parameter(
-        1.0, ge=1, le=3, step=0.05, slider=(1, 2), advanced=True, paper="SmoothFool, authors' code",
+        1.0,
+        ge=1,
+        le=3,
+        step=0.05,
+        slider=(1, 2),
+        advanced=True,
+        paper="SmoothFool, authors' code",
         help="How many times as far as DeepFool's point the boundary is assumed: fewer rounds, larger perturbations.",
-    )  # fmt: skip
+    )
     projection_stretch: float = parameter(
-        1.0, ge=0.5, le=3, step=0.05, slider=(1, 2), advanced=True, paper="SmoothFool, authors' code",
+        1.0,
+        ge=0.5,
+        le=3,
+        step=0.05,
+        slider=(1, 2),
+        advanced=True,
+        paper="SmoothFool, authors' code",
         help="How much longer than the smooth projection each round moves.",
-    )  # fmt: skip
+    )
 
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
@@ -198,9 +246,15 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
         found = torch.zeros(n, dtype=torch.bool, device=images.device)
         finite = torch.ones_like(found)
         names = (
-            "margin", "distortion", "roughness", "roughness_share", "boundary", "clip_overflow", "clip_steps",
+            "margin",
+            "distortion",
+            "roughness",
+            "roughness_share",
+            "boundary",
+            "clip_overflow",
+            "clip_steps",
             "clipped_plainly",
-        )  # fmt: skip
+        )
         scalars = {name: images.new_full((n,), torch.nan) for name in names}
         detail = {name: torch.zeros_like(images) for name in ("DeepFool's r", "smooth projection", "clipped")}
         active = torch.arange(n, device=images.device)
@@ -233,10 +287,15 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
             nearer = active[lead > best_margin[active]]
             total_r = x - images[active]
             for name, values in (
-                ("margin", lead), ("distortion", l2(total_r)), ("roughness", roughness(total_r, _SIGMA_H)),
-                ("roughness_share", roughness(total_r, _SIGMA_H, normalised=True)), ("boundary", l2(to_boundary)),
-                ("clip_overflow", overflow), ("clip_steps", steps), ("clipped_plainly", plainly.to(x.dtype)),
-            ):  # fmt: skip
+                ("margin", lead),
+                ("distortion", l2(total_r)),
+                ("roughness", roughness(total_r, _SIGMA_H)),
+                ("roughness_share", roughness(total_r, _SIGMA_H, normalised=True)),
+                ("boundary", l2(to_boundary)),
+                ("clip_overflow", overflow),
+                ("clip_steps", steps),
+                ("clipped_plainly", plainly.to(x.dtype)),
+            ):
                 scalars[name][active] = values
             for name, pictures in (("DeepFool's r", to_boundary), ("smooth projection", r), ("clipped", clipped)):
                 detail[name][active] = pictures
@@ -244,9 +303,15 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
             active = active[usable & finite[active] & ~found[active]]
             done = not len(active)
             yield Step(
-                self.projections if done else index, self.projections, current, best, found, dict(scalars), finite,
+                self.projections if done else index,
+                self.projections,
+                current,
+                best,
+                found,
+                dict(scalars),
+                finite,
                 dict(detail),
-            )  # fmt: skip
+            )
             if done:
                 return
 

@@ -40,26 +40,57 @@ class SPSA(Attack, Goal, LargestChange):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "MMC report, 8/256": {"epsilon": 8 / 256, "rounds": 10, "samples": 128, "adam_step": 0.01, "delta": 0.01},
         "MMC report, 8/256, targeted": {
-            "epsilon": 8 / 256, "rounds": 10, "samples": 128, "adam_step": 0.01, "delta": 0.01, "goal": "random",
+            "epsilon": 8 / 256,
+            "rounds": 10,
+            "samples": 128,
+            "adam_step": 0.01,
+            "delta": 0.01,
+            "goal": "random",
         },
-    }  # fmt: skip
+    }
 
     rounds: int = parameter(
-        20, ge=1, le=10_000, step=1, slider=(1, 100), unit="steps",
+        20,
+        ge=1,
+        le=10_000,
+        step=1,
+        slider=(1, 100),
+        unit="steps",
         help="Steps of Adam. Each asks the network about as many images as there are samples, and one more.",
-    )  # fmt: skip
+    )
     samples: int = parameter(
-        128, ge=2, le=100_000, step=2, slider=(2, 512), unit="questions",
+        128,
+        ge=2,
+        le=100_000,
+        step=2,
+        slider=(2, 512),
+        unit="questions",
         help="Questions for one estimate of the gradient, two for each random direction.",
-    )  # fmt: skip
+    )
     delta: float = parameter(
-        0.01, gt=0, le=1, step=0.001, slider=(0.001, 0.1), log=True, symbol="δ", unit="colour, 0 to 1", advanced=True,
+        0.01,
+        gt=0,
+        le=1,
+        step=0.001,
+        slider=(0.001, 0.1),
+        log=True,
+        symbol="δ",
+        unit="colour, 0 to 1",
+        advanced=True,
         help="How far from the image the questions are asked: small follows the slope, large sees past ripples.",
-    )  # fmt: skip
+    )
     adam_step: float = parameter(
-        0.01, gt=0, le=1, step=0.001, slider=(0.001, 0.2), log=True, unit="colour, 0 to 1", advanced=True,
-        title="Adam step", help="About how much every value moves in one step.",
-    )  # fmt: skip
+        0.01,
+        gt=0,
+        le=1,
+        step=0.001,
+        slider=(0.001, 0.2),
+        log=True,
+        unit="colour, 0 to 1",
+        advanced=True,
+        title="Adam step",
+        help="About how much every value moves in one step.",
+    )
 
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None

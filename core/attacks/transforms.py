@@ -41,10 +41,16 @@ class Noise(Attack):
         "gaussian", help="Of the noise in every value: a bell curve, or anything within the bound alike."
     )
     noise_bound: float = parameter(
-        0.5, gt=0, le=2, step=0.01, slider=(0.01, 1), symbol="σ", unit="colour, 0 to 1",
+        0.5,
+        gt=0,
+        le=2,
+        step=0.01,
+        slider=(0.01, 1),
+        symbol="σ",
+        unit="colour, 0 to 1",
         help="The strongest noise: the standard deviation of the bell curve, or the bound of the uniform. "
         "0.05 is about 13 of the 255 steps of 8 bits.",
-    )  # fmt: skip
+    )
     levels: int = parameter(
         20, ge=1, le=1000, step=1, slider=(1, 50), help="Strengths that are tried, evenly up to the strongest."
     )
@@ -95,16 +101,30 @@ class Rotation(Attack):
     }
 
     max_angle: float = parameter(
-        30.0, ge=0, le=180, step=1, slider=(0, 90), symbol="θ", unit="degrees", title="Largest angle",
+        30.0,
+        ge=0,
+        le=180,
+        step=1,
+        slider=(0, 90),
+        symbol="θ",
+        unit="degrees",
+        title="Largest angle",
         help="The picture is turned by at most this, either way.",
-    )  # fmt: skip
+    )
     angles: int = parameter(
         31, ge=1, le=721, step=2, slider=(1, 91), help="Angles that are tried, evenly from one end to the other."
     )
     max_shift: float = parameter(
-        3.0, ge=0, le=100, step=0.5, slider=(0, 10), symbol="u", unit="pixels", title="Largest shift",
+        3.0,
+        ge=0,
+        le=100,
+        step=0.5,
+        slider=(0, 10),
+        symbol="u",
+        unit="pixels",
+        title="Largest shift",
         help="The picture is moved by at most this, up, down, left and right.",
-    )  # fmt: skip
+    )
     shifts: int = parameter(
         3, ge=1, le=51, step=2, slider=(1, 9), help="Shifts that are tried along each axis, evenly from end to end."
     )

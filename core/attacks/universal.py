@@ -82,26 +82,50 @@ class Universal(LowPassParameters, Attack):
     }
 
     linf_ball: float = parameter(
-        10 / 255, gt=0, le=1, slider=(0.01, 0.5), step=0.005, symbol="ξ", title="Largest change",
+        10 / 255,
+        gt=0,
+        le=1,
+        slider=(0.01, 0.5),
+        step=0.005,
+        symbol="ξ",
+        title="Largest change",
         paper="Universal adversarial perturbations (2017), section 4",
         help="Largest change of any value, of 1. Photographs need little, 10/255; MNIST digits need about 0.4.",
-    )  # fmt: skip
+    )
     fit_by: Literal["gradient", "SmoothFool"] = parameter(
-        "gradient", paper="SmoothFool, section 4.2",
+        "gradient",
+        paper="SmoothFool, section 4.2",
         help="Move r along the smoothed gradient of all images together, or add SmoothFool's perturbation of each.",
-    )  # fmt: skip
+    )
     set_passes: int = parameter(
-        10, ge=1, le=1000, step=1, slider=(1, 50), unit="passes", title="Passes over the set",
+        10,
+        ge=1,
+        le=1000,
+        step=1,
+        slider=(1, 50),
+        unit="passes",
+        title="Passes over the set",
         help="How many times all images are gone through.",
-    )  # fmt: skip
+    )
     together: int = parameter(
-        8, ge=1, le=1024, step=1, slider=(1, 64), unit="images", title="Images at a time",
+        8,
+        ge=1,
+        le=1024,
+        step=1,
+        slider=(1, 64),
+        unit="images",
+        title="Images at a time",
         help="Images that move r together.",
-    )  # fmt: skip
+    )
     ball_share: float = parameter(
-        0.2, gt=0, le=1, step=0.01, slider=(0.01, 1), title="First step",
+        0.2,
+        gt=0,
+        le=1,
+        step=0.01,
+        slider=(0.01, 1),
+        title="First step",
         help="Length of a gradient step, as a share of the ball; it shrinks to nothing over the passes.",
-    )  # fmt: skip
+    )
 
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
@@ -144,14 +168,22 @@ class Universal(LowPassParameters, Attack):
                 best, best_rate, best_lead, found = r, rate, nearness, fools & finite
             current = apply_universal(r, images)
             scalars = {
-                "margin": lead, "distortion": l2(current, images), "fooling_rate": torch.full_like(lead, rate),
+                "margin": lead,
+                "distortion": l2(current, images),
+                "fooling_rate": torch.full_like(lead, rate),
                 "roughness": roughness(r, 1.0).expand(n),
-            }  # fmt: skip
+            }
             done = index == self.set_passes or not bool(finite.any())
             yield Step(
-                self.set_passes if done else index, self.set_passes, current, apply_universal(best, images), found,
-                scalars, finite, {"universal r": best.expand_as(images)},
-            )  # fmt: skip
+                self.set_passes if done else index,
+                self.set_passes,
+                current,
+                apply_universal(best, images),
+                found,
+                scalars,
+                finite,
+                {"universal r": best.expand_as(images)},
+            )
             if done:
                 return
 

@@ -97,16 +97,21 @@ def run_errors(arguments: argparse.Namespace) -> int:
         for card in cards:
             if card.dataset not in sets:
                 sets[card.dataset] = (
-                    data.load(card.dataset, "train", n=arguments.train_n), data.load(card.dataset, "test")
-                )  # fmt: skip
+                    data.load(card.dataset, "train", n=arguments.train_n),
+                    data.load(card.dataset, "test"),
+                )
             train, test = sets[card.dataset]
             task = bar.add_task(card.name, total=len(train) + len(test))
             for row in errors.measure(models.load(card.name), train, test, partial(_advance, bar, task)):
                 published = errors.PAPER.get((card.dataset, card.loss, row.classifier))
                 table.add_row(
-                    row.model, row.classifier, f"{row.n:,}", f"{100 * row.error:.2f} ± {100 * row.spread:.2f}",
-                    "" if published is None else f"{100 * published:.2f}", f"{100 * row.agreement:.2f}",
-                )  # fmt: skip
+                    row.model,
+                    row.classifier,
+                    f"{row.n:,}",
+                    f"{100 * row.error:.2f} ± {100 * row.spread:.2f}",
+                    "" if published is None else f"{100 * published:.2f}",
+                    f"{100 * row.agreement:.2f}",
+                )
     console.print(table)
     console.print(
         "± one standard error. The papers' networks are wider and trained for 200 epochs (MNIST: 50).", highlight=False
@@ -144,8 +149,9 @@ def run_table2(arguments: argparse.Namespace) -> int:
     console.print(
         f"{arguments.model}, {chosen.note} sigma_g = {arguments.sigma_g:g}, sigma_h = {table2.SIGMA_H:g}. Mean ± "
         "standard deviation over the fooled images. The paper's fooling rates of DF and SF are given as above 99.9; "
-        "its CS is measured in HSV.", highlight=False,
-    )  # fmt: skip
+        "its CS is measured in HSV.",
+        highlight=False,
+    )
     return 0
 
 
@@ -158,9 +164,14 @@ def _cells(row: table2.Row, title: str) -> tuple[str, ...]:
 
     seconds = "" if math.isnan(row.seconds) else f"{row.seconds:.3f}"
     return (
-        title, f"{row.n:,}", f"{100 * row.success:.1f}", spread(row.l2, 1, ".2f"), spread(row.roughness, 1e3, ".0f"),
-        spread(row.roughness_share, 1e3, ".0f"), seconds,
-    )  # fmt: skip
+        title,
+        f"{row.n:,}",
+        f"{100 * row.success:.1f}",
+        spread(row.l2, 1, ".2f"),
+        spread(row.roughness, 1e3, ".0f"),
+        spread(row.roughness_share, 1e3, ".0f"),
+        seconds,
+    )
 
 
 def _epilog() -> list[str]:
@@ -197,8 +208,13 @@ def run(arguments: argparse.Namespace, rest: list[str]) -> int:
     console.print(
         f"The first {arguments.n} that {arguments.model} classifies correctly. {chosen.note}", highlight=False
     )
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"),
-               TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(attack.title, total=1.0)
         outcome = attack_many(
@@ -210,11 +226,15 @@ def run(arguments: argparse.Namespace, rest: list[str]) -> int:
     console.print(table)
     if arguments.out is not None:
         report = {
-            "attack": arguments.attack, "parameters": outcome.parameters, "model": arguments.model,
-            "dataset": chosen.name, "source": chosen.source, "seed": arguments.seed,
+            "attack": arguments.attack,
+            "parameters": outcome.parameters,
+            "model": arguments.model,
+            "dataset": chosen.name,
+            "source": chosen.source,
+            "seed": arguments.seed,
             "summary": summary,
             "images": [{"index": int(i), **r} for i, r in zip(chosen.indices, outcome.records(), strict=True)],
-        }  # fmt: skip
+        }
         text = json.dumps(report, indent=1) + "\n"
         try:
             write_together({arguments.out: lambda file: file.write(text.encode())})

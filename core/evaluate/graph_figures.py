@@ -62,9 +62,16 @@ class Study(Parameters):
     def recipe(self, seed: int) -> Recipe:
         """How each network is trained."""
         return Recipe(
-            epochs=self.epochs, n=self.n, batch_size=self.batch_size, learning_rate=self.learning_rate, shift=1,
-            precision="float32", sample=0, test_n=100, seed=seed,
-        )  # fmt: skip
+            epochs=self.epochs,
+            n=self.n,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            shift=1,
+            precision="float32",
+            sample=0,
+            test_n=100,
+            seed=seed,
+        )
 
 
 @dataclass(frozen=True)
@@ -100,8 +107,11 @@ def measure(study: Study, loss: Loss, seed: int) -> dict[str, Any]:
     known, asked = features(training.model, training.train.images), features(training.model, test.images)
     accuracies = {
         name: (classify(name, training.model.head, known, training.train.labels, asked) == test.labels)
-        .double().mean().item() for name in ("10-nn", "argmax")
-    }  # fmt: skip
+        .double()
+        .mean()
+        .item()
+        for name in ("10-nn", "argmax")
+    }
     return {"loss": loss.name, "arguments": loss.changed(), "seed": seed, "training_loss": last.loss} | accuracies
 
 
@@ -141,8 +151,11 @@ def _stored(study: Study, out: Path) -> list[dict[str, Any]]:
 
 
 def _versions() -> dict[str, str]:
-    return {"smoothscope": core.__version__, "torch": torch.__version__.split("+")[0],
-            "python": ".".join(platform.python_version_tuple()[:2])}  # fmt: skip
+    return {
+        "smoothscope": core.__version__,
+        "torch": torch.__version__.split("+")[0],
+        "python": ".".join(platform.python_version_tuple()[:2]),
+    }
 
 
 def read(path: Path = RESULTS) -> dict[str, Any]:
@@ -162,16 +175,25 @@ def series(report: dict[str, Any], name: str, classifier: str = "10-nn") -> Seri
         )
     rows = [(value, seen) for value, seen in _along(report, name, classifier) if seen]
     return Series(
-        tuple(value for value, _ in rows), tuple(mean(seen) for _, seen in rows), tuple(min(seen) for _, seen in rows),
-        tuple(max(seen) for _, seen in rows), tuple(len(seen) for _, seen in rows),
-    )  # fmt: skip
+        tuple(value for value, _ in rows),
+        tuple(mean(seen) for _, seen in rows),
+        tuple(min(seen) for _, seen in rows),
+        tuple(max(seen) for _, seen in rows),
+        tuple(len(seen) for _, seen in rows),
+    )
 
 
 def _along(report: dict[str, Any], name: str, classifier: str) -> Iterator[tuple[float | None, list[float]]]:
     for value in SWEEPS[name]:
         arguments = _point(name, value).changed()
-        yield value, [p[classifier] for p in report["points"]
-                      if p["loss"] == GraphSmoothness.name and p["arguments"] == arguments]  # fmt: skip
+        yield (
+            value,
+            [
+                p[classifier]
+                for p in report["points"]
+                if p["loss"] == GraphSmoothness.name and p["arguments"] == arguments
+            ],
+        )
 
 
 def cross_entropy(report: dict[str, Any]) -> Series:
@@ -205,10 +227,12 @@ def _command(arguments: argparse.Namespace) -> int:
         near, own = series(report, name), series(report, name, "argmax")
         for i, value in enumerate(near.values):
             table.add_row(
-                "all" if value is None else f"{value:g}", f"{100 * near.mean[i]:.2f}",
-                f"{100 * near.low[i]:.2f} to {100 * near.high[i]:.2f}", f"{100 * own.mean[i]:.2f}",
+                "all" if value is None else f"{value:g}",
+                f"{100 * near.mean[i]:.2f}",
+                f"{100 * near.low[i]:.2f} to {100 * near.high[i]:.2f}",
+                f"{100 * own.mean[i]:.2f}",
                 f"{near.seeds[i]} x {study.test_n:,}",
-            )  # fmt: skip
+            )
         console.print(table)
     base = cross_entropy(report)
     console.print(f"Cross-entropy, the same network: {100 * base.mean[0]:.2f} %. CPU-sized run.", highlight=False)

@@ -116,11 +116,13 @@ def trials(dataset: str) -> dict[str, Trial]:
                 kind = f"{'adaptive' if adaptive else 'plain'}{', targeted' if targeted else ''}"
                 found[f"pgd|{epsilon:g}|{kind}"] = Trial(
                     f"PGD, {kind}, {size}",
-                    "Straight away from the own centre." if adaptive and not targeted
-                    else "Towards the centre of a random other class." if targeted
+                    "Straight away from the own centre."
+                    if adaptive and not targeted
+                    else "Towards the centre of a random other class."
+                    if targeted
                     else "Where cross-entropy's slope leads; on MMC it is often zero and the image stays.",
                     partial(pgd, epsilon=epsilon, adaptive=adaptive, targeted=targeted),
-                )  # fmt: skip
+                )
         mim = MomentumIterative(epsilon=epsilon, step_size=2.5 * epsilon / UPDATES, updates=UPDATES, keep="strongest")
         found[f"mim|{epsilon:g}"] = Trial(
             f"MIM, {size}", "Over the boundary and on, with momentum.", partial(_with, mim)
@@ -166,9 +168,10 @@ def measure(trial: Trial, model: Classifier, images: ImageSet, centers: Tensor, 
     An image that is named wrongly when clean counts as wrong.
     """
     images = images[: trial.n] if trial.n else images
-    made = [trial.make(model, x, y, seed + i) for i, (x, y) in enumerate(
-        zip(images.images.split(100), images.labels.split(100), strict=True)
-    )]  # fmt: skip
+    made = [
+        trial.make(model, x, y, seed + i)
+        for i, (x, y) in enumerate(zip(images.images.split(100), images.labels.split(100), strict=True))
+    ]
     adversarial = torch.cat(made)
     clean = answers(model, images.images).argmax(1) == images.labels
     right = clean & (answers(model, adversarial).argmax(1) == images.labels)
@@ -176,11 +179,14 @@ def measure(trial: Trial, model: Classifier, images: ImageSet, centers: Tensor, 
     part = slice(0, KEPT)
     went = moves(model, images.images[part], adversarial[part], images.labels[part], centers)
     return {
-        "accuracy": share, "n": len(images), "spread": math.sqrt(share * (1 - share) / len(images)),
+        "accuracy": share,
+        "n": len(images),
+        "spread": math.sqrt(share * (1 - share) / len(images)),
         "l2": float(l2(adversarial - images.images).mean()),
         "moves": [[round(v, 4) for v in row] for row in went.tolist()],
-        "labels": images.labels[part].tolist(), "right": right[part].int().tolist(),
-    }  # fmt: skip
+        "labels": images.labels[part].tolist(),
+        "right": right[part].int().tolist(),
+    }
 
 
 def sweep(name: str, n: int, record: Record) -> Iterator[tuple[str, float]]:
@@ -204,9 +210,15 @@ def sweep(name: str, n: int, record: Record) -> Iterator[tuple[str, float]]:
     train = data.load(card.dataset, "train", n=TRAIN_N)
     centers = centres(model, train.images, train.labels)
     for key, trial in attacks.items():
-        facts = {"model": name, "dataset": card.dataset, "loss": card.loss,
-                 "adversarial": card.recipe.get("adversarial", "none"), "attack": key, "title": trial.title,
-                 "sha256": card.sha256}  # fmt: skip
+        facts = {
+            "model": name,
+            "dataset": card.dataset,
+            "loss": card.loss,
+            "adversarial": card.recipe.get("adversarial", "none"),
+            "attack": key,
+            "title": trial.title,
+            "sha256": card.sha256,
+        }
         record.put(f"{name}|{key}", facts | measure(trial, model, images, centers))
         yield key, record.points[f"{name}|{key}"]["accuracy"]
 

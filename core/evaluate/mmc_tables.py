@@ -41,9 +41,11 @@ OPTIMISER_PAPER = {"sgd": (0.9969, 47.7), "adam": (0.9953, 62.7), "rmsprop": (0.
 """Accuracy and minutes after 50 epochs on MNIST (MMC report, Table 2)."""
 
 TIME_PAPER = {
-    ("mnist", "none"): (39.8, 48.075), ("mnist", "pgd"): (271.14, 280.0),
-    ("cifar10", "none"): (54.04, 55.23), ("cifar100", "none"): (42.8, 45.55),
-}  # fmt: skip
+    ("mnist", "none"): (39.8, 48.075),
+    ("mnist", "pgd"): (271.14, 280.0),
+    ("cifar10", "none"): (54.04, 55.23),
+    ("cifar100", "none"): (42.8, 45.55),
+}
 """(data set, adversarial training) -> minutes with SCE and with MMC, 50 epochs of ResNet-32 (MMC report, Table 1)."""
 TIMED = (("mnist", "c4", "none"), ("mnist", "c4", "pgd"), ("cifar10", "resnet32", "none"))
 """Data set, network and adversarial training of the rows that are timed. CIFAR-100's pictures are not at hand."""
@@ -66,8 +68,11 @@ class Record:
     def put(self, key: str, value: Any) -> None:
         """Add a point and write the file."""
         self.points[key] = value
-        versions = {"smoothscope": core.__version__, "torch": torch.__version__.split("+")[0],
-                    "python": ".".join(platform.python_version_tuple()[:2])}  # fmt: skip
+        versions = {
+            "smoothscope": core.__version__,
+            "torch": torch.__version__.split("+")[0],
+            "python": ".".join(platform.python_version_tuple()[:2]),
+        }
         body = {"command": self.command, "settings": self.settings, "versions": versions, "points": self.points}
         text = json.dumps(body, indent=1) + "\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,8 +100,16 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
 def recipe(n: int, epochs: int, seed: int, **changes: Any) -> Recipe:
     """The report's recipe for MNIST (momentum SGD, batches of 50, steps) on n images, without augmentation, and with
     the learning rate of OPTIMISERS."""
-    base = {"n": n, "epochs": epochs, "seed": seed, "sample": 0, "shift": 0, "test_n": 1, "precision": "float32",
-            "learning_rate": OPTIMISERS["sgd"]}  # fmt: skip
+    base = {
+        "n": n,
+        "epochs": epochs,
+        "seed": seed,
+        "sample": 0,
+        "shift": 0,
+        "test_n": 1,
+        "precision": "float32",
+        "learning_rate": OPTIMISERS["sgd"],
+    }
     return Recipe(**(Recipe.presets["paper, MMC report, MNIST"] | base | changes))
 
 
@@ -116,8 +129,15 @@ def norms(n: int, epochs: int, seeds: int, network: str, record: Record) -> Iter
                 )
                 last = list(training)[-1]
                 value = tested(training)
-                record.put(key, {"norm": norm, "seed": seed, "accuracy": value,
-                                 "loss": last.loss if math.isfinite(last.loss) else None})  # fmt: skip
+                record.put(
+                    key,
+                    {
+                        "norm": norm,
+                        "seed": seed,
+                        "accuracy": value,
+                        "loss": last.loss if math.isfinite(last.loss) else None,
+                    },
+                )
                 yield key, value
 
 
@@ -131,10 +151,15 @@ def optimisers(n: int, epochs: int, seeds: int, network: str, record: Record) ->
         if all(f"{name}|{seed}" in record.points for name in OPTIMISERS):
             continue
         runs = {
-            name: Training(network, "mnist", recipe(n, epochs, seed, optimiser=name, learning_rate=rate), "table",
-                           MaxMahalanobis(dim=64))
+            name: Training(
+                network,
+                "mnist",
+                recipe(n, epochs, seed, optimiser=name, learning_rate=rate),
+                "table",
+                MaxMahalanobis(dim=64),
+            )
             for name, rate in OPTIMISERS.items()
-        }  # fmt: skip
+        }
         seconds = turns(runs)
         for name, training in runs.items():
             ratio = statistics.median(a / b for a, b in zip(seconds[name], seconds["sgd"], strict=True))
@@ -182,8 +207,13 @@ def times(n: int, rounds: int, record: Record) -> Iterator[tuple[str, float]]:
             kinds["standard"] = CrossEntropy(), settings.replace(adversarial="none")
         seconds = turns({name: Training(network, dataset, how, "table", loss) for name, (loss, how) in kinds.items()})
 
-        point: dict[str, Any] = {"dataset": dataset, "network": network, "adversarial": adversarial, "images": images,
-                 "ratios": ratios(seconds["mmc"], seconds["sce"], rounds)}  # fmt: skip
+        point: dict[str, Any] = {
+            "dataset": dataset,
+            "network": network,
+            "adversarial": adversarial,
+            "images": images,
+            "ratios": ratios(seconds["mmc"], seconds["sce"], rounds),
+        }
         if adversarial != "none":
             point["over_standard"] = ratios(seconds["sce"], seconds["standard"], rounds)
         record.put(key, point)
@@ -248,19 +278,24 @@ def rows(name: str, points: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, 
             paper = TIME_PAPER.get((point["dataset"], point["adversarial"]))
             kind = "standard" if point["adversarial"] == "none" else "adversarial"
             ratio = point["ratios"]
-            found.append((
-                f"{point['dataset']}, {kind}",
-                f"{statistics.median(ratio):.3f} ({min(ratio):.3f} to {max(ratio):.3f})",
-                f"{paper[1] / paper[0]:.3f}" if paper else "",
-            ))  # fmt: skip
+            found.append(
+                (
+                    f"{point['dataset']}, {kind}",
+                    f"{statistics.median(ratio):.3f} ({min(ratio):.3f} to {max(ratio):.3f})",
+                    f"{paper[1] / paper[0]:.3f}" if paper else "",
+                )
+            )
         return found
     by = "norm" if name == "mmc-norms" else "optimiser"
     for value in dict.fromkeys(point[by] for point in points.values()):
         mine = [point for point in points.values() if point[by] == value]
         mean, deviation = spread([100 * point["accuracy"] for point in mine])
         paper_accuracy = NORM_PAPER.get(value) if by == "norm" else OPTIMISER_PAPER[value][0]
-        found.append((
-            f"C_MM = {value:g}" if by == "norm" else value, f"{mean:.2f} ± {deviation:.2f} %",
-            "" if paper_accuracy is None else f"{100 * paper_accuracy:.2f} %",
-        ))  # fmt: skip
+        found.append(
+            (
+                f"C_MM = {value:g}" if by == "norm" else value,
+                f"{mean:.2f} ± {deviation:.2f} %",
+                "" if paper_accuracy is None else f"{100 * paper_accuracy:.2f} %",
+            )
+        )
     return found

@@ -45,20 +45,37 @@ PAPER: dict[str, tuple[str, dict[str, Row]]] = {
         },
     )
     for dataset, (network, n, rows) in {
-        "mnist": ("LeNet", 10_000, {
-            "DF": (99.9, 890, 532, 1.23, 0.02), "IS": (94.1, 677, 338, 3.18, 1.94),
-            "SF": (99.9, 352, 68, 2.32, torch.nan),
-        }),
-        "cifar10": ("ResNet-18", 10_000, {
-            "DF": (99.9, 310, 959, 0.21, 0.12), "IS": (87.8, 206, 287, 3.63, 10.43),
-            "CS": (89.1, 199, 175, 4.93, 0.06), "SF": (99.9, 127, 65, 1.60, torch.nan),
-        }),
-        "imagenet": ("ResNet-101", 10_000, {
-            "DF": (99.9, 108, 827, 0.28, 0.87), "IS": (62.6, 83, 300, 4.82, 29.47),
-            "CS": (92.7, 95, 207, 7.56, 0.24), "SF": (99.9, 16, 36, 0.55, torch.nan),
-        }),
+        "mnist": (
+            "LeNet",
+            10_000,
+            {
+                "DF": (99.9, 890, 532, 1.23, 0.02),
+                "IS": (94.1, 677, 338, 3.18, 1.94),
+                "SF": (99.9, 352, 68, 2.32, torch.nan),
+            },
+        ),
+        "cifar10": (
+            "ResNet-18",
+            10_000,
+            {
+                "DF": (99.9, 310, 959, 0.21, 0.12),
+                "IS": (87.8, 206, 287, 3.63, 10.43),
+                "CS": (89.1, 199, 175, 4.93, 0.06),
+                "SF": (99.9, 127, 65, 1.60, torch.nan),
+            },
+        ),
+        "imagenet": (
+            "ResNet-101",
+            10_000,
+            {
+                "DF": (99.9, 108, 827, 0.28, 0.87),
+                "IS": (62.6, 83, 300, 4.82, 29.47),
+                "CS": (92.7, 95, 207, 7.56, 0.24),
+                "SF": (99.9, 16, 36, 0.55, torch.nan),
+            },
+        ),
     }.items()
-}  # fmt: skip
+}
 """By data set: the second network of Table 2 and its rows; seconds are Table 1's. Fooling rates of DF and SF are given
 as "> 99.9"; the times of SF are for other sigma_g, so they are left out. The magnitude of CS is in HSV."""
 
@@ -84,9 +101,14 @@ def measure(
         outcome = attack_many(attack, model, images, on_progress=partial(on_progress, short), on_result=keep)
         omega, omega_n = torch.cat(kept, 1) if kept else torch.empty(2, 0)
         yield Row(
-            short, outcome.n, float(outcome.fooled.float().mean()), _spread(outcome.l2[outcome.fooled]),
-            _spread(omega), _spread(omega_n), outcome.seconds / len(images),
-        )  # fmt: skip
+            short,
+            outcome.n,
+            float(outcome.fooled.float().mean()),
+            _spread(outcome.l2[outcome.fooled]),
+            _spread(omega),
+            _spread(omega_n),
+            outcome.seconds / len(images),
+        )
 
 
 def _spread(values: Tensor) -> tuple[float, float] | None:

@@ -111,9 +111,12 @@ def _arrays(items: Sequence[Item]) -> Mapping[str, Any]:
     for item in items:
         r = item.result
         parts = {
-            "adversarial": r.adversarial[0], "perturbation": r.perturbation[0], "logits_clean": r.logits_clean[0],
-            "logits": r.logits[0], "logits_8bit": r.logits_8bit[0],
-        }  # fmt: skip
+            "adversarial": r.adversarial[0],
+            "perturbation": r.perturbation[0],
+            "logits_clean": r.logits_clean[0],
+            "logits": r.logits[0],
+            "logits_8bit": r.logits_8bit[0],
+        }
         parts |= {f"trace.{name}": values if values.ndim == 1 else values[:, 0] for name, values in r.trace.items()}
         found |= {f"{item.name}.{name}": values.numpy() for name, values in parts.items()}
     return found

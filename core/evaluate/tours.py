@@ -78,16 +78,28 @@ def make(photo: str, margin: float, folder: Path = FOLDER) -> Path:
         r = picture - clean
         best = int(probabilities[i].argmax())
         facts.setdefault(name, {}).update(
-            {"label": classes[best], "probability": float(probabilities[i, best]),
-             "l2": float(l2(r)[0]), "linf": float(linf(r)[0]), "roughness": float(roughness(r, 1.0)[0])}
-        )  # fmt: skip
+            {
+                "label": classes[best],
+                "probability": float(probabilities[i, best]),
+                "l2": float(l2(r)[0]),
+                "linf": float(linf(r)[0]),
+                "roughness": float(roughness(r, 1.0)[0]),
+            }
+        )
         files[f"{name}.png"] = picture[0]
         files[f"{name}-magnified.png"] = to_display([magnified[i]], scale)[0]
     tour = {
-        "model": MODEL, "photo": photo, "title": photos.PHOTOS[photo].title, "credit": photos.PHOTOS[photo].credit,
-        "margin": margin, "magnify": MAGNIFY.values(), "limit": scale.limit, "clipped": scale.clipped,
-        "pictures": facts, "made by": f"python -m core tours --photo {photo} --margin {margin:g}",
-    }  # fmt: skip
+        "model": MODEL,
+        "photo": photo,
+        "title": photos.PHOTOS[photo].title,
+        "credit": photos.PHOTOS[photo].credit,
+        "margin": margin,
+        "magnify": MAGNIFY.values(),
+        "limit": scale.limit,
+        "clipped": scale.clipped,
+        "pictures": facts,
+        "made by": f"python -m core tours --photo {photo} --margin {margin:g}",
+    }
     contents = {name: to_png(picture) for name, picture in files.items()}
     contents["tour.json"] = (json.dumps(tour, indent=1) + "\n").encode()
     return _write_tour(folder / "start", contents)
@@ -139,10 +151,21 @@ def read_duel(model: Classifier, folder: Path = FOLDER) -> list[AttackResult]:
     with np.load(folder / "compare" / "perturbations.npz") as arrays:
         for name, fact in facts["attacks"].items():
             before = AttackResult(
-                attack=name, parameters=fact["parameters"], model=facts["model"], seed=facts["seed"],
-                seconds=fact["seconds"], stopped=False, images=clean, labels=logits.argmax(1), adversarial=clean,
-                status=("failed",), logits_clean=logits, logits=logits, logits_8bit=logits, trace={},
-            )  # fmt: skip
+                attack=name,
+                parameters=fact["parameters"],
+                model=facts["model"],
+                seed=facts["seed"],
+                seconds=fact["seconds"],
+                stopped=False,
+                images=clean,
+                labels=logits.argmax(1),
+                adversarial=clean,
+                status=("failed",),
+                logits_clean=logits,
+                logits=logits,
+                logits_8bit=logits,
+                trace={},
+            )
             adversarial = (clean + torch.from_numpy(arrays[name]).float()).clamp(0, 1)
             results.append(asked(before, adversarial, model))
     return results

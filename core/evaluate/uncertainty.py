@@ -120,9 +120,12 @@ def as_input(images: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 OUTSIDE = {
-    "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", "photos": "photographs",
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "photos": "photographs",
     "noise": "noise",
-}  # fmt: skip
+}
 """What belongs to no class, by name: the data sets other than a network's own, photographs, and uniform noise."""
 
 
@@ -263,9 +266,10 @@ def chosen(names: Sequence[str] | None, alike: bool = True) -> list[str]:
 
     kinds = {kind(card) for card in cards if card.loss == "max-mahalanobis"}
     return [
-        card.name for card in cards
+        card.name
+        for card in cards
         if card.loss in ("cross-entropy", "max-mahalanobis") and (not alike or kind(card) in kinds)
-    ]  # fmt: skip
+    ]
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -306,11 +310,19 @@ def _dependency(model: Classifier, n: int, record: Record) -> Iterator[tuple[str
         images = data.load(card.dataset, "test", n=n)
         found = dependency(answers(model, images.images), images.labels)
         share, error = found.comparable()
-        record.put(card.name, {
-            "model": card.name, "dataset": card.dataset, "loss": card.loss, "n": len(images), "comparable": share,
-            "spread": error, "sha256": card.sha256,
-            "missing": {q: [float(v) for v in found.missing.quantile(float(q), 0)] for q in ("0.5", "0.95")},
-        })  # fmt: skip
+        record.put(
+            card.name,
+            {
+                "model": card.name,
+                "dataset": card.dataset,
+                "loss": card.loss,
+                "n": len(images),
+                "comparable": share,
+                "spread": error,
+                "sha256": card.sha256,
+                "missing": {q: [float(v) for v in found.missing.quantile(float(q), 0)] for q in ("0.5", "0.95")},
+            },
+        )
     point = record.points[card.name]
     yield (
         card.name,

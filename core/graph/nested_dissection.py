@@ -103,9 +103,11 @@ def _border(regions: Array, height: int, width: int, corners: bool) -> Array:
     row, column, h, w = regions.T
     one, c = np.ones_like(row), int(corners)
     sides = [
-        (row - 1, column - c, one, w + 2 * c), (row + h, column - c, one, w + 2 * c),
-        (row, column - 1, h, one), (row, column + w, h, one),
-    ]  # fmt: skip
+        (row - 1, column - c, one, w + 2 * c),
+        (row + h, column - c, one, w + 2 * c),
+        (row, column - 1, h, one),
+        (row, column + w, h, one),
+    ]
     return _left_aligned(np.concatenate([_rectangles(np.stack(s, axis=1), height, width) for s in sides], axis=1))
 
 

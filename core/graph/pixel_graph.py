@@ -235,12 +235,16 @@ class GraphParameters(Parameters):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         # exp(-c dx^2) is a Gaussian of bandwidth 1/sqrt(2c).
         "authors' code, exp(-10 Δx²)": {
-            "feature_kernel": "gaussian", "bandwidth": 20**-0.5, "colour_distance": "per-channel",
+            "feature_kernel": "gaussian",
+            "bandwidth": 20**-0.5,
+            "colour_distance": "per-channel",
         },
         "authors' code, exp(-300 Δx²)": {
-            "feature_kernel": "gaussian", "bandwidth": 600**-0.5, "colour_distance": "per-channel",
+            "feature_kernel": "gaussian",
+            "bandwidth": 600**-0.5,
+            "colour_distance": "per-channel",
         },
-    }  # fmt: skip
+    }
 
     def graph(self, images: Tensor) -> PixelGraph:
         """The pixel graph of `images` (N, C, H, W) with these parameters."""

@@ -18,13 +18,35 @@ from core.losses.max_mahalanobis import MaxMahalanobis, MaxMahalanobisLDA, max_m
 LOSSES: dict[str, type[Loss]] = {
     cls.name: cls
     for cls in (
-        CrossEntropy, GraphSmoothness, MaxMahalanobis, MaxMahalanobisLDA, CenterLoss, GeneralizedSoftmax, LargeMargin
+        CrossEntropy,
+        GraphSmoothness,
+        MaxMahalanobis,
+        MaxMahalanobisLDA,
+        CenterLoss,
+        GeneralizedSoftmax,
+        LargeMargin,
     )
-}  # fmt: skip
+}
 
 __all__ = [
-    "CLASSIFIERS", "LOSSES", "CenterLoss", "CrossEntropy", "GeneralizedSoftmax", "GraphSmoothness", "LargeMargin",
-    "Loss", "MaxMahalanobis", "MaxMahalanobisLDA", "choose_references", "classify", "graph_smoothness",
-    "hierarchical_centers", "label_smoothness", "max_mahalanobis", "max_mahalanobis_centers", "neighbour_graph",
-    "random_centers", "similarity_graph",
-]  # fmt: skip
+    "CLASSIFIERS",
+    "LOSSES",
+    "CenterLoss",
+    "CrossEntropy",
+    "GeneralizedSoftmax",
+    "GraphSmoothness",
+    "LargeMargin",
+    "Loss",
+    "MaxMahalanobis",
+    "MaxMahalanobisLDA",
+    "choose_references",
+    "classify",
+    "graph_smoothness",
+    "hierarchical_centers",
+    "label_smoothness",
+    "max_mahalanobis",
+    "max_mahalanobis_centers",
+    "neighbour_graph",
+    "random_centers",
+    "similarity_graph",
+]

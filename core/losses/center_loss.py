@@ -32,17 +32,36 @@ class CenterLoss(Loss):
     classifiers: ClassVar[tuple[str, ...]] = ("argmax", "nearest-center")
 
     weight: float = parameter(
-        0.003, ge=0, le=10, slider=(1e-4, 1), log=True, symbol="λ", paper="Wen et al. 2016, figure 6",
+        0.003,
+        ge=0,
+        le=10,
+        slider=(1e-4, 1),
+        log=True,
+        symbol="λ",
+        paper="Wen et al. 2016, figure 6",
         help="Weight of the pull towards the centres; 0 is cross-entropy.",
-    )  # fmt: skip
+    )
     center_rate: float = parameter(
-        0.5, gt=0, le=1, step=0.05, symbol="α", paper="Wen et al. 2016, Algorithm 1", advanced=True,
+        0.5,
+        gt=0,
+        le=1,
+        step=0.05,
+        symbol="α",
+        paper="Wen et al. 2016, Algorithm 1",
+        advanced=True,
         help="Learning rate of the centres, relative to that of the weights.",
-    )  # fmt: skip
+    )
     dim: int | None = parameter(
-        None, ge=1, le=4096, step=1, slider=(1, 512), symbol="d", title="Bottleneck", none="none",
+        None,
+        ge=1,
+        le=4096,
+        step=1,
+        slider=(1, 512),
+        symbol="d",
+        title="Bottleneck",
+        none="none",
         help="Width of a linear layer for the features; none takes the network's own. The paper draws 2.",
-    )  # fmt: skip
+    )
 
     def layout(self, classes: int, features: int) -> dict[str, Any]:
         return {"embedding": self.dim, "head": "linear-centers"}

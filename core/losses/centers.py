@@ -141,9 +141,17 @@ def hierarchical_centers(groups: Sequence[int], dim: int, norm: float = 10.0, su
 
 
 TAMMES = {
-    5: 90.0, 7: 77.8695421, 8: 74.8584922, 9: 70.5287794, 10: 66.1468220, 11: 63.4349488, 12: 63.4349488,
-    13: 57.1367031, 14: 55.6705700, 24: 43.6907671,
-}  # fmt: skip
+    5: 90.0,
+    7: 77.8695421,
+    8: 74.8584922,
+    9: 70.5287794,
+    10: 66.1468220,
+    11: 63.4349488,
+    12: 63.4349488,
+    13: 57.1367031,
+    14: 55.6705700,
+    24: 43.6907671,
+}
 """Largest possible smallest angle, in degrees, of so many points on the sphere in 3D, where it is proven (Schuette and
 van der Waerden 1951, Danzer 1963, Robinson 1961, Musin and Tarasov 2012 and 2015)."""
 

@@ -22,10 +22,17 @@ class CrossEntropy(Loss):
     presets: ClassVar[dict[str, dict[str, Any]]] = {"paper, Figure 1": {"dim": 2}}
 
     dim: int | None = parameter(
-        None, ge=1, le=4096, step=1, slider=(1, 512), symbol="d", title="Bottleneck", none="none",
+        None,
+        ge=1,
+        le=4096,
+        step=1,
+        slider=(1, 512),
+        symbol="d",
+        title="Bottleneck",
+        none="none",
         paper="Graph smoothness loss, section 4.2",
         help="Width of a linear bottleneck before the classes; none leaves it out. 2 gives features one can draw.",
-    )  # fmt: skip
+    )
     label_smoothing: float = parameter(
         0.0, ge=0, lt=1, step=0.01, help="Share of the target that is spread evenly over all classes."
     )

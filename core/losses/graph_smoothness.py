@@ -82,39 +82,78 @@ class GraphSmoothness(Loss):
     }
 
     alpha: float = parameter(
-        2.0, gt=0, le=100, step=0.1, slider=(0.1, 20), log=True, symbol="α", title="Kernel",
+        2.0,
+        gt=0,
+        le=100,
+        step=0.1,
+        slider=(0.1, 20),
+        log=True,
+        symbol="α",
+        title="Kernel",
         paper="Graph smoothness loss, section 3.2 and Figure 4",
         help="How fast the weight of an edge falls with its length. Large values stop pushing classes apart early.",
-    )  # fmt: skip
+    )
     k: int | None = parameter(
-        None, ge=1, le=8191, step=1, slider=(1, 100), symbol="k", title="Neighbours", none="all",
+        None,
+        ge=1,
+        le=8191,
+        step=1,
+        slider=(1, 100),
+        symbol="k",
+        title="Neighbours",
+        none="all",
         paper="Graph smoothness loss, section 3.2 and Figure 2",
         help="Each image is connected with its k nearest in the batch; none connects all (so does a smaller batch).",
-    )  # fmt: skip
+    )
     dim: int | None = parameter(
-        None, ge=1, le=4096, step=1, slider=(1, 512), symbol="d", title="Dimensions", none="as classes",
+        None,
+        ge=1,
+        le=4096,
+        step=1,
+        slider=(1, 512),
+        symbol="d",
+        title="Dimensions",
+        none="as classes",
         paper="Graph smoothness loss, section 4.1 and Figure 3",
         help="Width of the network's output; none means as many as there are classes.",
-    )  # fmt: skip
+    )
     norm: Literal["auto", "l2", "batch"] = parameter(
-        "auto", title="Normalisation", paper="Graph smoothness loss, sections 4.1 and 4.2", advanced=True,
+        "auto",
+        title="Normalisation",
+        paper="Graph smoothness loss, sections 4.1 and 4.2",
+        advanced=True,
         help="Outputs on the unit sphere (l2) or batch-normalised; auto takes batch for two dimensions, where the "
         "sphere is but a circle.",
-    )  # fmt: skip
+    )
     reduction: Literal["mean", "sum"] = parameter(
-        "mean", paper="Graph smoothness loss, Definition 1", advanced=True,
+        "mean",
+        paper="Graph smoothness loss, Definition 1",
+        advanced=True,
         help="The paper's sum over pairs grows with the square of the batch; the mean over all pairs lets one learning "
         "rate serve every batch size.",
-    )  # fmt: skip
+    )
     references: int = parameter(
-        1000, ge=2, le=50_000, step=100, slider=(100, 10_000), advanced=True, unit="images",
+        1000,
+        ge=2,
+        le=50_000,
+        step=100,
+        slider=(100, 10_000),
+        advanced=True,
+        unit="images",
         help="Training features that the differentiable classifier on top keeps.",
-    )  # fmt: skip
+    )
     head_alpha: float = parameter(
-        10.0, gt=0, le=1000, slider=(0.5, 100), log=True, symbol="α'", title="Classifier's kernel", advanced=True,
+        10.0,
+        gt=0,
+        le=1000,
+        slider=(0.5, 100),
+        log=True,
+        symbol="α'",
+        title="Classifier's kernel",
+        advanced=True,
         help="Kernel of the differentiable classifier on top. It is nearest to 10 neighbours around 10 (C4 on 6,000 "
         "digits: 93 % agreement after one epoch, 99 % after four; with the loss's own 2, 84 and 98 %).",
-    )  # fmt: skip
+    )
 
     @property
     def wanted_references(self) -> int:

@@ -24,13 +24,21 @@ class QuadraticLoss(Loss):
     classifiers: ClassVar[tuple[str, ...]] = ("argmax", "nearest-center")
 
     covariance: Literal["diagonal", "identity"] = parameter(
-        "diagonal", paper="MMC report, section 2.2",
+        "diagonal",
+        paper="MMC report, section 2.2",
         help="Whether each class learns its own spread along every dimension, or all are round.",
-    )  # fmt: skip
+    )
     dim: int | None = parameter(
-        None, ge=1, le=4096, step=1, slider=(1, 512), symbol="d", title="Dimensions", none="the network's",
+        None,
+        ge=1,
+        le=4096,
+        step=1,
+        slider=(1, 512),
+        symbol="d",
+        title="Dimensions",
+        none="the network's",
         help="Width of the features; none means as many as the network has.",
-    )  # fmt: skip
+    )
 
     bias: ClassVar[Literal["free", "gaussian"]]
 
@@ -82,13 +90,25 @@ class LargeMargin(QuadraticLoss):
     bias: ClassVar[Literal["free", "gaussian"]] = "gaussian"
 
     margin: float = parameter(
-        0.3, ge=0, le=10, step=0.05, slider=(0, 2), symbol="α", paper="Wan et al. 2018, eq. 14",
+        0.3,
+        ge=0,
+        le=10,
+        step=0.05,
+        slider=(0, 2),
+        symbol="α",
+        paper="Wan et al. 2018, eq. 14",
         help="By how much more the distance to the own centre counts than to the others.",
-    )  # fmt: skip
+    )
     likelihood: float = parameter(
-        0.1, ge=0, le=10, step=0.01, slider=(0, 1), symbol="λ", paper="Wan et al. 2018, eq. 12",
+        0.1,
+        ge=0,
+        le=10,
+        step=0.01,
+        slider=(0, 1),
+        symbol="λ",
+        paper="Wan et al. 2018, eq. 12",
         help="Weight of the features being likely at all, not only likelier than under the other classes.",
-    )  # fmt: skip
+    )
 
     def __call__(self, head: nn.Module, features: Tensor, labels: Tensor) -> Tensor:
         assert isinstance(head, QuadraticHead)

@@ -45,24 +45,45 @@ class FixedCenters(Loss):
     classifiers: ClassVar[tuple[str, ...]] = ("argmax", "nearest-center")
 
     norm: float = parameter(
-        10.0, gt=0, le=1000, slider=(0.1, 100), log=True, symbol="C_MM", title="Norm",
+        10.0,
+        gt=0,
+        le=1000,
+        slider=(0.1, 100),
+        log=True,
+        symbol="C_MM",
+        title="Norm",
         paper="MMC report, section 4.6 and Table 4",
         help="How far the centres lie from the origin. The larger, the larger the loss and its gradients.",
-    )  # fmt: skip
+    )
     centers: Literal["optimal", "random", "hierarchical"] = parameter(
-        "optimal", paper="MMC report, sections 2.3, 3 and 4.7",
+        "optimal",
+        paper="MMC report, sections 2.3, 3 and 4.7",
         help="As far apart as can be, in random directions, or grouped by superclass (HMMC).",
-    )  # fmt: skip
+    )
     sub_norm: float = parameter(
-        1.0, gt=0, le=1000, slider=(0.05, 20), log=True, symbol="C₂", title="Norm within a superclass",
-        paper="MMC report, section 4.7", help="Distance of a class from its superclass's centre; hierarchical only.",
-    )  # fmt: skip
+        1.0,
+        gt=0,
+        le=1000,
+        slider=(0.05, 20),
+        log=True,
+        symbol="C₂",
+        title="Norm within a superclass",
+        paper="MMC report, section 4.7",
+        help="Distance of a class from its superclass's centre; hierarchical only.",
+    )
     dim: int | None = parameter(
-        None, ge=1, le=4096, step=1, slider=(1, 512), symbol="d", title="Dimensions", none="the network's",
+        None,
+        ge=1,
+        le=4096,
+        step=1,
+        slider=(1, 512),
+        symbol="d",
+        title="Dimensions",
+        none="the network's",
         paper="MMC report, section 2.3; 64 for ResNet-32 in the authors' code",
         help="Width of the features; none means as many as the network has. All centres are equally far apart from "
         "L - 1 dimensions on.",
-    )  # fmt: skip
+    )
 
     def layout(self, classes: int, features: int) -> dict[str, Any]:
         return {"embedding": self.dim or features, "head": "centers"}

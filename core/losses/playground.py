@@ -33,19 +33,26 @@ class Playground(Parameters):
     points: int = parameter(200, ge=20, le=400, step=20, unit="images", help="As many of each class as of any other.")
     dim: Literal[2, 3] = parameter(2, title="Dimensions", symbol="d", help="Of the space that the points move in.")
     mover: Literal["points", "network"] = parameter(
-        "network", title="What moves",
+        "network",
+        title="What moves",
         help="network: a small network (50 principal components of the pixels, 64 hidden units) brings every image "
         "there, so images that look alike move alike. points: each image's point is free, so only the loss acts.",
-    )  # fmt: skip
+    )
     start: Literal["pixels", "random"] = parameter(
         "pixels", help="Free points begin at the first principal components of the images' pixels, or at random."
     )
     steps: int = parameter(300, ge=10, le=1000, step=10, unit="steps", help="Gradient steps.")
     rate: float = parameter(
-        0.1, gt=0, le=10, slider=(0.01, 1), log=True, symbol="η", title="Step size",
+        0.1,
+        gt=0,
+        le=10,
+        slider=(0.01, 1),
+        log=True,
+        symbol="η",
+        title="Step size",
         help="Free points: how far each goes along its own share of the gradient, which is n times that of the mean. "
         "The network's is a tenth of it, with Adam.",
-    )  # fmt: skip
+    )
     seed: int = parameter(0, ge=0, le=2**31 - 1, step=1, slider=(0, 100), help="Of the images and of what is random.")
 
 

@@ -155,6 +155,20 @@ def load(name: str, device: str | torch.device | None = None) -> Classifier:
 
 
 __all__ = [
-    "EMBEDDINGS", "HEADS", "MODELS", "NETWORKS", "TITLES", "Accuracy", "Card", "Classifier", "Moments", "build", "card",
-    "cards", "check", "load", "moments", "refresh",
-]  # fmt: skip
+    "EMBEDDINGS",
+    "HEADS",
+    "MODELS",
+    "NETWORKS",
+    "TITLES",
+    "Accuracy",
+    "Card",
+    "Classifier",
+    "Moments",
+    "build",
+    "card",
+    "cards",
+    "check",
+    "load",
+    "moments",
+    "refresh",
+]

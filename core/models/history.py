@@ -36,9 +36,13 @@ def read(content: bytes, name: str) -> Moments:
         predictions, indices, labels = (kept[key].long() for key in ("predictions", "indices", "labels"))
         moments, n, _ = features.shape
         if (
-            epochs.shape != (moments,) or predictions.shape != (moments, n) or indices.shape != labels.shape
-            or indices.shape != (n,) or not n or not bool(torch.isfinite(features).all())
-        ):  # fmt: skip
+            epochs.shape != (moments,)
+            or predictions.shape != (moments, n)
+            or indices.shape != labels.shape
+            or indices.shape != (n,)
+            or not n
+            or not bool(torch.isfinite(features).all())
+        ):
             raise ValueError
     except (SafetensorError, KeyError, ValueError):
         raise ValueError(

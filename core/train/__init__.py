@@ -5,6 +5,15 @@ from core.train.loop import Batch, Epoch, Training, image_sets, resume, suited
 from core.train.recipe import ADVERSARIES, Recipe
 
 __all__ = [
-    "ADVERSARIES", "Batch", "Epoch", "Recipe", "Training", "accuracy", "image_sets", "read_description", "resume",
-    "save", "suited",
-]  # fmt: skip
+    "ADVERSARIES",
+    "Batch",
+    "Epoch",
+    "Recipe",
+    "Training",
+    "accuracy",
+    "image_sets",
+    "read_description",
+    "resume",
+    "save",
+    "suited",
+]

@@ -62,11 +62,15 @@ def as_stored(state: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
     The rest weighs next to nothing and stays as it is: biases, batch norm, and the head with its centres or references.
     """
     return {
-        k: v.detach().cpu().to(
+        k: v.detach()
+        .cpu()
+        .to(
             torch.float16 if half and k.startswith("network.") and v.dim() > 1 else v.dtype,
-            memory_format=torch.contiguous_format, copy=True,
-        ) for k, v in state.items()
-    }  # fmt: skip
+            memory_format=torch.contiguous_format,
+            copy=True,
+        )
+        for k, v in state.items()
+    }
 
 
 def save(
@@ -93,10 +97,13 @@ def save(
         update={
             "sha256": hashlib.sha256(content).hexdigest(),
             "accuracy": Accuracy(value=rounded if keep_half else full, n=len(labels), split="test"),
-            "versions": {"smoothscope": core.__version__, "torch": torch.__version__.split("+")[0],
-                         "python": ".".join(map(str, sys.version_info[:2]))},
+            "versions": {
+                "smoothscope": core.__version__,
+                "torch": torch.__version__.split("+")[0],
+                "python": ".".join(map(str, sys.version_info[:2])),
+            },
         }
-    )  # fmt: skip
+    )
     card = json.dumps(json.loads(finished.model_dump_json()), indent=1) + "\n"
     target = folder / described.name
     files = {target / "weights.safetensors": content, target / "card.json": card.encode()}

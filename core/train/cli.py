@@ -33,7 +33,7 @@ def add_command(subparsers: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"recipes (--preset): {', '.join(Recipe.presets)}\n\noptions of the losses, each as --loss-NAME:\n"
         + "\n".join(losses),
-    )  # fmt: skip
+    )
     parser.add_argument("--network", choices=[n for n in NETWORKS if not n.startswith("efficientnet")], default="c4")
     parser.add_argument(
         "--network-argument", action="append", default=[], metavar="NAME=VALUE", help="of its constructor: width=0.5"
@@ -65,9 +65,15 @@ def run(arguments: argparse.Namespace, rest: list[str]) -> int:
 def _train(arguments: argparse.Namespace, recipe: Recipe, loss: Loss) -> int:
     state = home() / "runs" / f"{arguments.name}.safetensors"
     training = Training(
-        arguments.network, arguments.dataset, recipe, arguments.name, loss, _pairs(arguments.network_argument), state,
+        arguments.network,
+        arguments.dataset,
+        recipe,
+        arguments.name,
+        loss,
+        _pairs(arguments.network_argument),
+        state,
         arguments.start,
-    )  # fmt: skip
+    )
     console = Console(quiet=ranks.rank() > 0)
     if training.done:
         console.print(f"going on after epoch {training.done} of {recipe.epochs}")

@@ -150,11 +150,13 @@ class Training:
             recipe=recipe.values(),
             seed=recipe.seed,
             sha256="0" * 64,
-            source="trained by: " + _command(network, dataset, name, recipe, self.loss, arguments or {})
-            + (f" --start {start}" if start else "") + (" (on the gallery)" if self.train.source == "gallery" else ""),
+            source="trained by: "
+            + _command(network, dataset, name, recipe, self.loss, arguments or {})
+            + (f" --start {start}" if start else "")
+            + (" (on the gallery)" if self.train.source == "gallery" else ""),
             loss=self.loss.name,
             start=start,
-        )  # fmt: skip
+        )
         width = build(self.card).network.features
         self.card = self.card.model_copy(update=self.loss.entries(classes, int(width)))  # type: ignore[arg-type]
         self.before: dict[int, tuple[Tensor, Tensor]] = {}
@@ -173,8 +175,9 @@ class Training:
         self.objective = ranks.parallel(Objective(self.model, self.loss, recipe))
         self.references = (
             choose_references(self.train.labels, self.loss.wanted_references, self.generator)
-            if self.loss.wanted_references else torch.empty(0, dtype=torch.long)
-        )  # fmt: skip
+            if self.loss.wanted_references
+            else torch.empty(0, dtype=torch.long)
+        )
         self.kept = dict(self.before)
         """Epoch -> features (n, d) and predictions (n,) of `sample`, 0 being before training."""
         self.optimiser = _optimiser(self.model, recipe)
@@ -260,9 +263,7 @@ class Training:
         costs no test accuracy, else in float32.
         """
         described = self.card if name is None else Card.model_validate(self.card.model_dump() | {"name": name})
-        return checkpoint.save(
-            self.model, described, folder, self.test.images, self.test.labels, self.embeddings()
-        )  # fmt: skip
+        return checkpoint.save(self.model, described, folder, self.test.images, self.test.labels, self.embeddings())
 
     def embeddings(self) -> dict[str, Tensor]:
         """What `core.models.EMBEDDINGS` describes, of the epochs so far; empty if the recipe keeps none."""
@@ -279,14 +280,25 @@ class Training:
     def _began(self, start: str) -> dict[str, Tensor]:
         """The weights of the checkpoint `start`; its normalisation and its past become those of this run."""
         began = models.load(start, "cpu")
-        same = ("network", "network_arguments", "input_shape", "classes", "embedding", "embedding_norm", "head",
-                "head_arguments")  # fmt: skip
+        same = (
+            "network",
+            "network_arguments",
+            "input_shape",
+            "classes",
+            "embedding",
+            "embedding_norm",
+            "head",
+            "head_arguments",
+        )
         if other := [field for field in same if getattr(began.card, field) != getattr(self.card, field)]:
             raise ValueError(f"{start} cannot be begun with: {' and '.join(other).replace('_', ' ')} must be the same.")
-        self.card = self.card.model_copy(update={
-            "mean": began.card.mean, "std": began.card.std,
-            "source": f"{self.card.source}; {start}: {began.card.source}",
-        })  # fmt: skip
+        self.card = self.card.model_copy(
+            update={
+                "mean": began.card.mean,
+                "std": began.card.std,
+                "source": f"{self.card.source}; {start}: {began.card.source}",
+            }
+        )
         past = models.moments(start)
         if self.recipe.sample and past is not None and torch.equal(past.indices, self.sample.indices):
             self.before = dict(zip(past.epochs, zip(past.features, past.predictions, strict=True), strict=True))
@@ -361,10 +373,17 @@ class Training:
         for epoch, (z, named) in self.kept.items():
             tensors |= {f"kept.{epoch}.features": z, f"kept.{epoch}.predictions": named}
         schedule = {k: v for k, v in self.schedule.state_dict().items() if isinstance(v, int | float | list)}
-        checkpoint.write_state(path, tensors, self._description() | {
-            "history": [dataclasses.asdict(epoch) for epoch in self.history],
-            "optimiser": scalars, "groups": state["param_groups"], "schedule": schedule,
-        })  # fmt: skip
+        checkpoint.write_state(
+            path,
+            tensors,
+            self._description()
+            | {
+                "history": [dataclasses.asdict(epoch) for epoch in self.history],
+                "optimiser": scalars,
+                "groups": state["param_groups"],
+                "schedule": schedule,
+            },
+        )
 
     def _resume(self, path: Path) -> None:
         tensors, description = checkpoint.read_state(path)
@@ -391,10 +410,12 @@ def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     named = list(model.named_parameters())
     free = [p.ndim <= 1 or name.endswith(("centers", "log_precision")) for name, p in named]
     groups = [
-        {"params": [p for (_, p), f in zip(named, free, strict=True) if f is exempt],
-         "weight_decay": 0.0 if exempt else recipe.weight_decay}
+        {
+            "params": [p for (_, p), f in zip(named, free, strict=True) if f is exempt],
+            "weight_decay": 0.0 if exempt else recipe.weight_decay,
+        }
         for exempt in (False, True)
-    ]  # fmt: skip
+    ]
     match recipe.optimiser:
         case "adamw":
             return torch.optim.AdamW(groups, lr=recipe.learning_rate)
@@ -448,6 +469,6 @@ def resume(path: Path, name: str) -> Training:
         recipe, loss = Recipe(**card["recipe"]), LOSSES[card["loss"]](**card["loss_arguments"])
         return Training(
             card["network"], card["dataset"], recipe, name, loss, card["network_arguments"], path, card["start"]
-        )  # fmt: skip
+        )
     except KeyError:
         raise ValueError(f"{path} is not the state of a run; delete it and train anew.") from None

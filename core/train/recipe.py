@@ -26,91 +26,182 @@ class Recipe(Parameters):
         "CPU, digits": {},
         "CPU, digits, SGD": {"optimiser": "sgd", "learning_rate": 0.03, "weight_decay": 5e-4},
         "CPU, CIFAR-10": {
-            "epochs": 24, "batch_size": 128, "optimiser": "sgd", "learning_rate": 0.15, "weight_decay": 5e-4,
-            "shift": 4, "flip": True, "first_size": 20,
+            "epochs": 24,
+            "batch_size": 128,
+            "optimiser": "sgd",
+            "learning_rate": 0.15,
+            "weight_decay": 5e-4,
+            "shift": 4,
+            "flip": True,
+            "first_size": 20,
         },
         # Learning rates and decays that move the weights about as cross-entropy's do: once its outputs have spread, the
         # graph loss's gradient is some 35 times smaller, that of MMC several times larger.
         "CPU, CIFAR-10, graph smoothness": {
-            "epochs": 24, "batch_size": 128, "optimiser": "sgd", "learning_rate": 5.0, "weight_decay": 2e-5,
-            "shift": 4, "flip": True, "first_size": 20,
+            "epochs": 24,
+            "batch_size": 128,
+            "optimiser": "sgd",
+            "learning_rate": 5.0,
+            "weight_decay": 2e-5,
+            "shift": 4,
+            "flip": True,
+            "first_size": 20,
         },
         "CPU, CIFAR-10, MMC": {
-            "epochs": 24, "batch_size": 128, "optimiser": "sgd", "learning_rate": 0.02, "weight_decay": 2e-3,
-            "shift": 4, "flip": True, "first_size": 20,
+            "epochs": 24,
+            "batch_size": 128,
+            "optimiser": "sgd",
+            "learning_rate": 0.02,
+            "weight_decay": 2e-3,
+            "shift": 4,
+            "flip": True,
+            "first_size": 20,
         },
         "ten seconds": {
-            "epochs": 40, "n": 800, "batch_size": 100, "learning_rate": 0.006, "shift": 1, "test_n": 200, "sample": 200,
+            "epochs": 40,
+            "n": 800,
+            "batch_size": 100,
+            "learning_rate": 0.006,
+            "shift": 1,
+            "test_n": 200,
+            "sample": 200,
         },
         "paper, graph smoothness": {
-            "epochs": 200, "batch_size": 100, "optimiser": "sgd", "learning_rate": 0.1, "weight_decay": 1e-4,
-            "schedule": "steps", "shift": 4, "flip": True,
+            "epochs": 200,
+            "batch_size": 100,
+            "optimiser": "sgd",
+            "learning_rate": 0.1,
+            "weight_decay": 1e-4,
+            "schedule": "steps",
+            "shift": 4,
+            "flip": True,
         },
         "paper, graph smoothness, CIFAR-100": {
-            "epochs": 200, "batch_size": 100, "optimiser": "adam", "learning_rate": 0.001, "weight_decay": 1e-4,
-            "schedule": "steps", "shift": 4, "flip": True,
+            "epochs": 200,
+            "batch_size": 100,
+            "optimiser": "adam",
+            "learning_rate": 0.001,
+            "weight_decay": 1e-4,
+            "schedule": "steps",
+            "shift": 4,
+            "flip": True,
         },
         "paper, MMC report, MNIST": {
-            "epochs": 50, "batch_size": 50, "optimiser": "sgd", "learning_rate": 0.01, "weight_decay": 1e-4,
-            "schedule": "steps", "shift": 3,
+            "epochs": 50,
+            "batch_size": 50,
+            "optimiser": "sgd",
+            "learning_rate": 0.01,
+            "weight_decay": 1e-4,
+            "schedule": "steps",
+            "shift": 3,
         },
         "paper, MMC report, CIFAR": {
-            "epochs": 200, "batch_size": 50, "optimiser": "sgd", "learning_rate": 0.01, "weight_decay": 1e-4,
-            "schedule": "steps", "shift": 3, "flip": True,
+            "epochs": 200,
+            "batch_size": 50,
+            "optimiser": "sgd",
+            "learning_rate": 0.01,
+            "weight_decay": 1e-4,
+            "schedule": "steps",
+            "shift": 3,
+            "flip": True,
         },
-    }  # fmt: skip
+    }
 
     epochs: int = parameter(
         12, ge=1, le=1000, step=1, slider=(1, 60), unit="epochs", help="Passes over the training set."
     )
     batch_size: int = parameter(
-        256, ge=1, le=8192, slider=(16, 1024), log=True, unit="images",
+        256,
+        ge=1,
+        le=8192,
+        slider=(16, 1024),
+        log=True,
+        unit="images",
         help="Images for each optimiser step, over all machines. The graph smoothness loss draws its graph over them.",
-    )  # fmt: skip
+    )
     optimiser: Literal["adamw", "adam", "sgd", "rmsprop"] = parameter(
-        "adamw", paper=f"{GRAPH}; MMC report, Table 2",
+        "adamw",
+        paper=f"{GRAPH}; MMC report, Table 2",
         help="AdamW decays weights apart from the gradient; SGD is that with Nesterov's momentum.",
-    )  # fmt: skip
+    )
     learning_rate: float = parameter(
-        0.003, gt=0, le=10, slider=(1e-4, 1), log=True, symbol="η", paper=GRAPH,
+        0.003,
+        gt=0,
+        le=10,
+        slider=(1e-4, 1),
+        log=True,
+        symbol="η",
+        paper=GRAPH,
         help="The largest of the schedule.",
-    )  # fmt: skip
+    )
     schedule: Literal["one-cycle", "steps", "constant"] = parameter(
-        "one-cycle", paper=f"{GRAPH}; {REPORT}",
+        "one-cycle",
+        paper=f"{GRAPH}; {REPORT}",
         help="One-cycle rises for 30 % of the run and falls to nothing; steps divides by 10 after half and after three "
         "quarters of the epochs (100 and 150 of the papers' 200).",
-    )  # fmt: skip
+    )
     momentum: float = parameter(0.9, ge=0, lt=1, step=0.01, paper=GRAPH, advanced=True, help="Of SGD and RMSProp.")
     weight_decay: float = parameter(
-        1e-4, ge=0, le=1, slider=(1e-6, 0.1), log=True, paper=GRAPH, advanced=True,
+        1e-4,
+        ge=0,
+        le=1,
+        slider=(1e-6, 0.1),
+        log=True,
+        paper=GRAPH,
+        advanced=True,
         help="Pull of the weights towards zero; biases, batch norms and centres are left alone.",
-    )  # fmt: skip
+    )
     shift: int = parameter(
         2, ge=0, le=8, step=1, unit="pixels", help="Each training image is moved by up to this many pixels, both ways."
     )
     flip: bool = parameter(False, help="Mirror every other training image, at random. Not for digits.")
     first_size: int | None = parameter(
-        None, ge=8, le=256, step=4, slider=(8, 32), unit="pixels", advanced=True, none="full size",
+        None,
+        ge=8,
+        le=256,
+        step=4,
+        slider=(8, 32),
+        unit="pixels",
+        advanced=True,
+        none="full size",
         help="Begin with pictures scaled down to this size, which is quicker, and reach their own by two thirds of the "
         "epochs; none trains at full size throughout. Only for networks that take any size.",
-    )  # fmt: skip
+    )
     adversarial: Literal["none", "fgsm", "fast", "pgd", "smoothfool"] = parameter(
-        "none", title="Adversarial training", paper="SmoothFool, Table 4; Smooth Adversarial Examples, section 5.4",
+        "none",
+        title="Adversarial training",
+        paper="SmoothFool, Table 4; Smooth Adversarial Examples, section 5.4",
         help="What attacks every batch before the step. Fast: one step from a random start (Wong et al. 2020); pgd: "
         "several (Madry et al. 2018); smoothfool: SAT, costly.",
-    )  # fmt: skip
+    )
     epsilon: float = parameter(
-        0.3, ge=0, le=1, step=0.005, symbol="ε", unit="colour, 0 to 1", advanced=True,
+        0.3,
+        ge=0,
+        le=1,
+        step=0.005,
+        symbol="ε",
+        unit="colour, 0 to 1",
+        advanced=True,
         help="Largest change of a value in adversarial training (not for smoothfool). 8/255 is 0.031.",
-    )  # fmt: skip
+    )
     attack_steps: int = parameter(
-        10, ge=1, le=100, step=1, unit="steps", advanced=True, paper="MMC report, section 3.1",
+        10,
+        ge=1,
+        le=100,
+        step=1,
+        unit="steps",
+        advanced=True,
+        paper="MMC report, section 3.1",
         help="Of pgd, each 2.5 ε / steps long; and the limit for smoothfool.",
-    )  # fmt: skip
+    )
     adversarial_share: float = parameter(
-        1.0, gt=0, le=1, step=0.1, advanced=True,
+        1.0,
+        gt=0,
+        le=1,
+        step=0.1,
+        advanced=True,
         help="Share of each batch that is attacked; half is what Goodfellow et al. 2015 weigh.",
-    )  # fmt: skip
+    )
     precision: Literal["bfloat16", "float32"] = parameter(
         "bfloat16", advanced=True, help="Of the network's forward and backward pass; losses are always in float32."
     )
@@ -124,16 +215,34 @@ class Recipe(Parameters):
         help="Train on this many images only; none means all.",
     )
     test_n: int | None = parameter(
-        None, ge=1, slider=(100, 10_000), log=True, unit="images", advanced=True, none="all",
+        None,
+        ge=1,
+        slider=(100, 10_000),
+        log=True,
+        unit="images",
+        advanced=True,
+        none="all",
         help="Measure the accuracy after each epoch on this many test images only; that of the checkpoint is always of "
         "all.",
-    )  # fmt: skip
+    )
     seed: int = parameter(0, ge=0, le=2**31 - 1, step=1, slider=(0, 100), help="Of weights, order and augmentation.")
     sample: int = parameter(
-        1000, ge=0, le=10_000, step=100, slider=(0, 5000), unit="images", advanced=True,
+        1000,
+        ge=0,
+        le=10_000,
+        step=100,
+        slider=(0, 5000),
+        unit="images",
+        advanced=True,
         help="Test images whose features are kept after every epoch, for the Embeddings page.",
-    )  # fmt: skip
+    )
     sample_every: int = parameter(
-        1, ge=1, le=1000, step=1, slider=(1, 20), unit="epochs", advanced=True,
+        1,
+        ge=1,
+        le=1000,
+        step=1,
+        slider=(1, 20),
+        unit="epochs",
+        advanced=True,
         help="Keep those features after every so many epochs, and after the last.",
-    )  # fmt: skip
+    )

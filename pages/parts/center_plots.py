@@ -29,25 +29,52 @@ class Arrangement(Parameters):
     """How many centres in how many dimensions; norms and kind are the loss's own parameters."""
 
     classes: int = parameter(
-        4, ge=2, le=100, step=1, symbol="L", title="Classes", paper="MMC report, section 2.3",
+        4,
+        ge=2,
+        le=100,
+        step=1,
+        symbol="L",
+        title="Classes",
+        paper="MMC report, section 2.3",
         help="How many centres are placed, one for each class.",
-    )  # fmt: skip
+    )
     superclasses: int = parameter(
-        4, ge=2, le=20, step=1, title="Superclasses", paper="MMC report, section 4.7",
+        4,
+        ge=2,
+        le=20,
+        step=1,
+        title="Superclasses",
+        paper="MMC report, section 4.7",
         help="Groups of classes; CIFAR-100 has 20.",
-    )  # fmt: skip
+    )
     subclasses: int = parameter(
-        5, ge=2, le=5, step=1, title="Classes in each", paper="MMC report, section 4.7",
+        5,
+        ge=2,
+        le=5,
+        step=1,
+        title="Classes in each",
+        paper="MMC report, section 4.7",
         help="Classes of a superclass; CIFAR-100 has 5.",
-    )  # fmt: skip
+    )
     dim: int = parameter(
-        3, ge=1, le=512, step=1, symbol="d", title="Dimensions", paper="MMC report, section 2.3",
+        3,
+        ge=1,
+        le=512,
+        step=1,
+        symbol="d",
+        title="Dimensions",
+        paper="MMC report, section 2.3",
         help="Of the space in which the centres lie. From L - 1 on, all are equally far apart; below, they are spread "
         "as evenly as can be: regularly in the plane, numerically in most other cases.",
-    )  # fmt: skip
+    )
     seed: int = parameter(
-        0, ge=0, le=99, step=1, title="Seed", help="Of the random directions.",
-    )  # fmt: skip
+        0,
+        ge=0,
+        le=99,
+        step=1,
+        title="Seed",
+        help="Of the random directions.",
+    )
 
 
 EXAMPLES: dict[str, dict[str, int | str]] = {
@@ -118,10 +145,19 @@ def centres_scene(centres: Centres, placed: int | None = None) -> tuple[Scene, f
     for i in range(len(here)):
         colour, symbol = _colour(i, groups)
         title = f"centre {i + 1}" + (f", superclass {groups[i] + 1}" if groups is not None else "")
-        clouds.append(Cloud(
-            title, here[i : i + 1], colour, symbol, 9.0 if count <= 20 else 6.0, True,
-            [str(i + 1)] if count <= 20 else [], [f"{title}\nnorm {float(points[i].norm()):.4g}"], legend=False,
-        ))  # fmt: skip
+        clouds.append(
+            Cloud(
+                title,
+                here[i : i + 1],
+                colour,
+                symbol,
+                9.0 if count <= 20 else 6.0,
+                True,
+                [str(i + 1)] if count <= 20 else [],
+                [f"{title}\nnorm {float(points[i].norm()):.4g}"],
+                legend=False,
+            )
+        )
     lines = []
     if len(here) > 1:
         pairs = torch.combinations(torch.arange(len(here)))
@@ -138,9 +174,13 @@ def centres_scene(centres: Centres, placed: int | None = None) -> tuple[Scene, f
     norm = float(points.norm(dim=1).max())
     fill = norm if kept > 0.999 else float(seen.norm(dim=1).max())
     scene = Scene(
-        "", clouds, max(fill, 1e-9) * 1.08, lines, norm if kept > 0.999 else 0.0,
+        "",
+        clouds,
+        max(fill, 1e-9) * 1.08,
+        lines,
+        norm if kept > 0.999 else 0.0,
         alt=f"{len(here)} class centres in three dimensions; the arrow keys turn the view.",
-    )  # fmt: skip
+    )
     return scene, kept
 
 
@@ -153,13 +193,23 @@ def pair_matrix(values: Tensor, unit: str) -> go.Figure:
     off = shown[~shown.isnan()]
     low, high = float(off.min()), float(off.max())
     flat = high - low < 1e-3 * max(abs(high), 1e-9)  # equal but for rounding: one colour
-    figure = go.Figure(go.Heatmap(
-        z=[[None if math.isnan(v) else v for v in row] for row in shown.tolist()], x=names, y=names,
-        colorscale="Cividis", zmin=low - (0.1 * abs(low) if flat else 0), zmax=high + (0.1 * abs(high) if flat else 0),
-        texttemplate="%{z:.1f}" if count <= 10 else None, textfont={"size": 14}, xgap=1 if count <= 30 else 0,
-        ygap=1 if count <= 30 else 0, colorbar={"thickness": 12, "ticksuffix": unit, "tickfont": {"size": 14}},
-        hovertemplate=f"centres %{{y}} and %{{x}}: %{{z:.4f}}{unit}<extra></extra>", hoverongaps=False,
-    ))  # fmt: skip
+    figure = go.Figure(
+        go.Heatmap(
+            z=[[None if math.isnan(v) else v for v in row] for row in shown.tolist()],
+            x=names,
+            y=names,
+            colorscale="Cividis",
+            zmin=low - (0.1 * abs(low) if flat else 0),
+            zmax=high + (0.1 * abs(high) if flat else 0),
+            texttemplate="%{z:.1f}" if count <= 10 else None,
+            textfont={"size": 14},
+            xgap=1 if count <= 30 else 0,
+            ygap=1 if count <= 30 else 0,
+            colorbar={"thickness": 12, "ticksuffix": unit, "tickfont": {"size": 14}},
+            hovertemplate=f"centres %{{y}} and %{{x}}: %{{z:.4f}}{unit}<extra></extra>",
+            hoverongaps=False,
+        )
+    )
     _square(figure, count)
     return figure
 
@@ -169,13 +219,23 @@ def coordinate_matrix(rows: Tensor, placed: int) -> go.Figure:
     count, dim = rows.shape
     shown = [[v if i < placed and j <= i else None for j, v in enumerate(row)] for i, row in enumerate(rows.tolist())]
     largest = float(rows.abs().max())
-    figure = go.Figure(go.Heatmap(
-        z=shown, x=[str(j + 1) for j in range(dim)], y=[str(i + 1) for i in range(count)], colorscale="RdBu",
-        zmin=-largest, zmax=largest, texttemplate="%{z:.3g}" if dim <= 8 else None, textfont={"size": 14},
-        hoverongaps=False, xgap=1 if count <= 30 else 0, ygap=1 if count <= 30 else 0,
-        colorbar={"thickness": 12, "tickfont": {"size": 14}},
-        hovertemplate="centre %{y}, coordinate %{x}: %{z:.6f}<extra></extra>",
-    ))  # fmt: skip
+    figure = go.Figure(
+        go.Heatmap(
+            z=shown,
+            x=[str(j + 1) for j in range(dim)],
+            y=[str(i + 1) for i in range(count)],
+            colorscale="RdBu",
+            zmin=-largest,
+            zmax=largest,
+            texttemplate="%{z:.3g}" if dim <= 8 else None,
+            textfont={"size": 14},
+            hoverongaps=False,
+            xgap=1 if count <= 30 else 0,
+            ygap=1 if count <= 30 else 0,
+            colorbar={"thickness": 12, "tickfont": {"size": 14}},
+            hovertemplate="centre %{y}, coordinate %{x}: %{z:.6f}<extra></extra>",
+        )
+    )
     _square(figure, count)
     figure.update_xaxes(title="coordinate", side="top", range=[-0.5, dim - 0.5])
     figure.update_yaxes(title="centre", scaleanchor=None)
@@ -231,10 +291,18 @@ def features_scenes(networks: Sequence[Around], chosen: Sequence[int], names: Se
             colour, symbol = CLASSES[label % 10], SYMBOLS[label % 10]
             notes = [f"{names[label]}: {d:.3f} from its centre" for d in own[here].tolist()]
             clouds.append(Cloud(names[label], seen[here], colour, symbol, 3.2, notes=notes))
-            clouds.append(Cloud(
-                f"centre of {names[label]}", centers[row : row + 1], colour, symbol, 8.0, True, [names[label]],
-                legend=False,
-            ))  # fmt: skip
+            clouds.append(
+                Cloud(
+                    f"centre of {names[label]}",
+                    centers[row : row + 1],
+                    colour,
+                    symbol,
+                    8.0,
+                    True,
+                    [names[label]],
+                    legend=False,
+                )
+            )
         exact = "centres exact" if kept > 0.999 else f"a shadow with {100 * kept:.0f} % of the centres' squared lengths"
         note = f"{exact}; {100 * share:.0f} % of the features' squared lengths are in this view."
         scenes.append(Scene(one.title, clouds, radius, note=note, alt=f"{one.title}: features around centres. {note}"))
@@ -256,24 +324,40 @@ def own_against_other(one: Around, chosen: Sequence[int], names: Sequence[str], 
     """Distance to the own centre against distance to the nearest other, one trace a class; below the line is wrong."""
     figure = go.Figure()
     figure.add_scatter(
-        x=[0, reach], y=[0, reach], mode="lines", line={"color": GREY, "dash": "dash"}, hoverinfo="skip",
+        x=[0, reach],
+        y=[0, reach],
+        mode="lines",
+        line={"color": GREY, "dash": "dash"},
+        hoverinfo="skip",
         showlegend=False,
-    )  # fmt: skip
+    )
     for label in chosen:
         mine = one.labels == label
         figure.add_scatter(
-            x=one.own[mine].tolist(), y=one.other[mine].tolist(), mode="markers", name=str(names[label]),
-            marker={"size": 7, "color": CLASSES[label % 10], "symbol": SYMBOLS[label % 10], "opacity": 0.75,
-                    "line": {"width": 0.6, "color": GREY}},
+            x=one.own[mine].tolist(),
+            y=one.other[mine].tolist(),
+            mode="markers",
+            name=str(names[label]),
+            marker={
+                "size": 7,
+                "color": CLASSES[label % 10],
+                "symbol": SYMBOLS[label % 10],
+                "opacity": 0.75,
+                "line": {"width": 0.6, "color": GREY},
+            },
             hovertemplate=f"{names[label]}: own %{{x:.3f}}, nearest other %{{y:.3f}}<extra></extra>",
-        )  # fmt: skip
+        )
     figure.add_annotation(x=reach, y=reach, text="equally near", showarrow=False, xanchor="right", yanchor="bottom")
     figure.update_xaxes(title="to the own centre", range=[-0.02 * reach, reach * 1.02], zeroline=False)
     figure.update_yaxes(title="to the nearest other", range=[-0.02 * reach, reach * 1.08], zeroline=False)
     figure.update_layout(
-        title={"text": one.title, "font": {"size": 16}}, height=380, font_size=14, uirevision="own",
-        margin={"l": 8, "r": 8, "t": 40, "b": 8}, legend={"itemsizing": "constant"},
-    )  # fmt: skip
+        title={"text": one.title, "font": {"size": 16}},
+        height=380,
+        font_size=14,
+        uirevision="own",
+        margin={"l": 8, "r": 8, "t": 40, "b": 8},
+        legend={"itemsizing": "constant"},
+    )
     return figure
 
 
@@ -284,17 +368,23 @@ def distance_histogram(one: Around, chosen: Sequence[int], reach: float) -> go.F
     parts = ((one.own, "own centre", BLUE, ""), (one.other, "nearest other", ORANGE, "/"))
     for values, name, colour, pattern in parts:
         figure.add_histogram(
-            x=values[mine].tolist(), name=name, opacity=0.8,
+            x=values[mine].tolist(),
+            name=name,
+            opacity=0.8,
             xbins={"start": 0, "end": reach * 1.05, "size": reach / 60},
             marker={"color": colour, "pattern": {"shape": pattern}},
             hovertemplate=f"{name}: %{{y}} at %{{x}}<extra></extra>",
-        )  # fmt: skip
+        )
     figure.update_xaxes(title="distance", range=[0, reach * 1.05])
     figure.update_yaxes(title="images")
     figure.update_layout(
-        height=260, font_size=14, barmode="overlay", margin={"l": 8, "r": 8, "t": 8, "b": 8}, uirevision="histogram",
+        height=260,
+        font_size=14,
+        barmode="overlay",
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        uirevision="histogram",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -355,29 +445,58 @@ def contours(surface: Surface, label: int, low: float, high: float) -> go.Figure
     inside = surface.at.abs() <= WINDOW + 1e-9
     at, values = surface.at[inside].tolist(), surface.values[inside][:, inside].clamp_min(1e-6)
     # Equal steps in the logarithm: the loss of SCE halves again and again.
-    figure = go.Figure(go.Contour(
-        x=at, y=at, z=values.log2().tolist(), customdata=values.tolist(), colorscale="Blues", showscale=False,
-        contours={"start": -6, "end": 5, "size": 1}, line={"width": 1}, zmin=-6, zmax=6,
-        hovertemplate="loss %{customdata:.3g}<extra></extra>",
-    ))  # fmt: skip
+    figure = go.Figure(
+        go.Contour(
+            x=at,
+            y=at,
+            z=values.log2().tolist(),
+            customdata=values.tolist(),
+            colorscale="Blues",
+            showscale=False,
+            contours={"start": -6, "end": 5, "size": 1},
+            line={"width": 1},
+            zmin=-6,
+            zmax=6,
+            hovertemplate="loss %{customdata:.3g}<extra></extra>",
+        )
+    )
     figure.add_contour(
-        x=at, y=at, z=values.log2().tolist(), showscale=False, hoverinfo="skip", fillcolor=BAND, showlegend=False,
+        x=at,
+        y=at,
+        z=values.log2().tolist(),
+        showscale=False,
+        hoverinfo="skip",
+        fillcolor=BAND,
+        showlegend=False,
         contours={"type": "constraint", "operation": "][", "value": [math.log2(low), math.log2(high)]},
         line={"width": 2, "color": ORANGE},
-    )  # fmt: skip
+    )
     for row, (x, y) in enumerate(surface.marks.tolist()):
         figure.add_scatter(
-            x=[x], y=[y], mode="markers+text", text=[str(row + 1)], textposition="top center", showlegend=False,
-            textfont={"size": 16, "color": "#111111"}, hoverinfo="skip",
-            marker={"size": 15 if row == label else 11, "color": CLASSES[row], "symbol": SYMBOLS[row],
-                    "line": {"width": 2 if row == label else 1, "color": "white"}},
-        )  # fmt: skip
+            x=[x],
+            y=[y],
+            mode="markers+text",
+            text=[str(row + 1)],
+            textposition="top center",
+            showlegend=False,
+            textfont={"size": 16, "color": "#111111"},
+            hoverinfo="skip",
+            marker={
+                "size": 15 if row == label else 11,
+                "color": CLASSES[row],
+                "symbol": SYMBOLS[row],
+                "line": {"width": 2 if row == label else 1, "color": "white"},
+            },
+        )
     figure.update_xaxes(range=[-WINDOW, WINDOW], constrain="domain", zeroline=False)
     figure.update_yaxes(range=[-WINDOW, WINDOW], scaleanchor="x", constrain="domain", zeroline=False)
     figure.update_layout(
-        title={"text": surface.title, "font": {"size": 16}}, height=330, font_size=14, uirevision="contours",
+        title={"text": surface.title, "font": {"size": 16}},
+        height=330,
+        font_size=14,
+        uirevision="contours",
         margin={"l": 8, "r": 8, "t": 36, "b": 8},
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -389,25 +508,35 @@ def densities(found: Sequence[tuple[str, SampleDensity]]) -> go.Figure:
         classes, shells = density.by_contour.shape
         x = [float(s + 1) for s in range(shells)]
         figure.add_scatter(
-            x=x * classes, y=[_number(v) for v in density.by_contour.reshape(-1).tolist()], mode="markers",
-            showlegend=False, marker={"color": colour, "symbol": symbol, "size": 8, "opacity": 0.45},
+            x=x * classes,
+            y=[_number(v) for v in density.by_contour.reshape(-1).tolist()],
+            mode="markers",
+            showlegend=False,
+            marker={"color": colour, "symbol": symbol, "size": 8, "opacity": 0.45},
             hovertemplate=f"{name}: 10^%{{y:.1f}}<extra></extra>",
-        )  # fmt: skip
+        )
         figure.add_scatter(
-            x=x, y=[_number(v) for v in density.by_contour.nanmedian(0).values.tolist()], name=name,
-            mode="lines+markers", line={"color": colour, "width": 3, "dash": dash},
+            x=x,
+            y=[_number(v) for v in density.by_contour.nanmedian(0).values.tolist()],
+            name=name,
+            mode="lines+markers",
+            line={"color": colour, "width": 3, "dash": dash},
             marker={"symbol": symbol, "size": 11, "line": {"width": 1, "color": GREY}},
             hovertemplate=f"{name}, median of the classes: 10^%{{y:.2f}}<extra></extra>",
-        )  # fmt: skip
+        )
     figure.update_xaxes(
-        title="images by their loss, lowest fifth to highest" if shells == 5 else "images by their loss", tickvals=x,
+        title="images by their loss, lowest fifth to highest" if shells == 5 else "images by their loss",
+        tickvals=x,
         range=[0.6, shells + 0.4],
-    )  # fmt: skip
+    )
     figure.update_yaxes(title="sample density, power of ten", zeroline=False)
     figure.update_layout(
-        height=400, font_size=14, margin={"l": 8, "r": 8, "t": 8, "b": 8}, uirevision="density",
+        height=400,
+        font_size=14,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        uirevision="density",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -417,15 +546,23 @@ def neighbour_densities(found: Sequence[tuple[str, SampleDensity]]) -> go.Figure
     for (name, density), (colour, pattern) in zip(found, ((BLUE, ""), (ORANGE, "/")), strict=True):
         values = density.by_neighbours[density.by_neighbours.isfinite()]
         figure.add_histogram(
-            x=values.tolist(), name=name, opacity=0.8, marker={"color": colour, "pattern": {"shape": pattern}},
-            xbins={"size": 0.5}, hovertemplate=f"{name}: %{{y}} images at 10^%{{x}}<extra></extra>",
-        )  # fmt: skip
+            x=values.tolist(),
+            name=name,
+            opacity=0.8,
+            marker={"color": colour, "pattern": {"shape": pattern}},
+            xbins={"size": 0.5},
+            hovertemplate=f"{name}: %{{y}} images at 10^%{{x}}<extra></extra>",
+        )
     figure.update_xaxes(title="density of neighbours, power of ten")
     figure.update_yaxes(title="images")
     figure.update_layout(
-        height=400, font_size=14, barmode="overlay", margin={"l": 8, "r": 8, "t": 8, "b": 8}, uirevision="neighbours",
+        height=400,
+        font_size=14,
+        barmode="overlay",
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        uirevision="neighbours",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-    )  # fmt: skip
+    )
     return figure
 
 

@@ -35,14 +35,21 @@ class Matching(Parameters):
     """How perturbations of different attacks are made comparable."""
 
     match: Literal["norm", "success"] = parameter(
-        "norm", title="Matched on",
+        "norm",
+        title="Matched on",
         help="“success” shows each attack's least distorted success as it is. “norm” scales every perturbation to one "
         "L2 norm, clips to black and white, and asks the network again.",
-    )  # fmt: skip
+    )
     norm: float | None = parameter(
-        3.0, ge=0.001, le=1000, log=True, slider=(0.1, 20), title="Common norm", symbol="L2",
+        3.0,
+        ge=0.001,
+        le=1000,
+        log=True,
+        slider=(0.1, 20),
+        title="Common norm",
+        symbol="L2",
         help="Left automatic, that of the longest perturbation, so that none becomes shorter than it is.",
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -152,8 +159,9 @@ def panels(
     clean = choice.image
     shades = stage.magnified(
         ["Original, magnified", *(f"{_short(name)}, magnified" for name in names[: len(results)])],
-        [clean, *(result.adversarial_8bit for result in results)], display.magnify,
-    )  # fmt: skip
+        [clean, *(result.adversarial_8bit for result in results)],
+        display.magnify,
+    )
     peak = max((float(result.perturbation.abs().max()) for result in results), default=0.0)
     gain = display.gain or stage.fitting_gain(peak)
     found = [Panel("Original", clean[0], note=f"{choice.title}\n{_answer(choice.logits, choice.classes)}")]

@@ -250,8 +250,9 @@ class _Enough(paths.StopFollowing):
     """The person has pressed stop."""
 
 
-def follow(attack: Attack, cards: Sequence[Card], attacked: Card, image: Tensor, label: int, index: int,
-           seed: int) -> Job[str, Trail]:  # fmt: skip
+def follow(
+    attack: Attack, cards: Sequence[Card], attacked: Card, image: Tensor, label: int, index: int, seed: int
+) -> Job[str, Trail]:
     """Attack `attacked` on image (1, C, H, W), as a job, and send the path through the networks of all `cards`."""
 
     def work() -> Generator[Progress[str], None, Trail]:
@@ -280,9 +281,15 @@ def table(drawn: Sequence[Drawn], images: ImageSet) -> bytes:
     for each in drawn:
         for moment, epoch in enumerate(each.epochs):
             for row, (x, y) in enumerate(each.map.points[moment].tolist()):
-                writer.writerow([
-                    each.network.card.name, epoch, int(images.indices[row]),
-                    images.classes[int(images.labels[row])], images.classes[int(each.answers[moment, row])],
-                    f"{x:.7g}", f"{y:.7g}",
-                ])  # fmt: skip
+                writer.writerow(
+                    [
+                        each.network.card.name,
+                        epoch,
+                        int(images.indices[row]),
+                        images.classes[int(images.labels[row])],
+                        images.classes[int(each.answers[moment, row])],
+                        f"{x:.7g}",
+                        f"{y:.7g}",
+                    ]
+                )
     return text.getvalue().encode()

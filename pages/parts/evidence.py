@@ -86,9 +86,11 @@ def _missing(points: Sequence[Mapping[str, Any]], cards: Sequence[Card], command
     known = {point["model"] for point in points if point["sha256"] in {card.sha256 for card in cards}}
     lacking = [card.name for card in cards if card.name not in known]
     if lacking:
-        st.info(page.plain(
-            f"No result is shipped for {' and '.join(lacking)}; add it with: {command} --models {' '.join(lacking)}"
-        ))  # fmt: skip
+        st.info(
+            page.plain(
+                f"No result is shipped for {' and '.join(lacking)}; add it with: {command} --models {' '.join(lacking)}"
+            )
+        )
 
 
 # --- Uncertainty ---
@@ -128,8 +130,14 @@ def _source(scope: str, card: Card) -> str:
     titles = _titles(card)
     key = f"{scope}.outside.{card.dataset}"
     links.choice("outside", key, "photos", titles)
-    chosen = st.pills("An image of", list(titles), key=key, format_func=lambda name: titles[name], required=True,
-                      persist_state="session")  # fmt: skip
+    chosen = st.pills(
+        "An image of",
+        list(titles),
+        key=key,
+        format_func=lambda name: titles[name],
+        required=True,
+        persist_state="session",
+    )
     return chosen or "photos"
 
 
@@ -191,24 +199,26 @@ def uncertainty(scope: str, sce_name: str, mmc_name: str) -> None:
     asked = [unsure.answers(model, image) for model in (sce, mmc)]
     inside = [_logits(card.name, card.sha256, card.dataset) for card in (sce_card, mmc_card)]
     # One own picture makes no histogram, and fifteen photographs hardly one.
-    others = source if source in OUTSIDE and source not in ("photos", sce_card.dataset) else (
-        "mnist" if sce_card.dataset == "cifar10" else "cifar10"
-    )  # fmt: skip
+    others = (
+        source
+        if source in OUTSIDE and source not in ("photos", sce_card.dataset)
+        else ("mnist" if sce_card.dataset == "cifar10" else "cifar10")
+    )
     outer = [_logits(card.name, card.sha256, others) for card in (sce_card, mmc_card)]
     scores = [
         [unsure.score(which, model, z) for z in (a, i, o)]
-        for which, model, a, i, o in zip(
-            kinds, (sce, mmc), asked, inside, outer, strict=True
-        )
-    ]  # fmt: skip
+        for which, model, a, i, o in zip(kinds, (sce, mmc), asked, inside, outer, strict=True)
+    ]
     kept = [float(values[1].quantile(1 - KEEP)) for values in scores]
     names = _names(sce_card)
     with right:
         picture, first, second = st.columns([0.8, 1, 1], gap="medium")
         side = max(image.shape[-1], 140 // image.shape[-1] * image.shape[-1])
         big = image.repeat_interleave(side // image.shape[-1], 2).repeat_interleave(side // image.shape[-1], 3)
-        picture.html(f'<img src="{pictures.data_url(big[0])}" alt="{html.escape(title)}" style="width:100%;'
-                     'max-width:168px;image-rendering:pixelated;border:1px solid rgba(128,128,128,0.45)">')  # fmt: skip
+        picture.html(
+            f'<img src="{pictures.data_url(big[0])}" alt="{html.escape(title)}" style="width:100%;'
+            'max-width:168px;image-rendering:pixelated;border:1px solid rgba(128,128,128,0.45)">'
+        )
         picture.caption(page.plain(title))
         first.markdown("**Cross-entropy:** probabilities")
         first.html(pictures.bars(names, asked[0][0]))
@@ -225,19 +235,26 @@ def uncertainty(scope: str, sce_name: str, mmc_name: str) -> None:
         drawn = [_on_axis(values, "max-probability" if index == 0 else kind) for values in scores[index]]
         every = torch.cat(drawn)
         linear = index == 0 or kind == "max-probability"
-        ticks = (evidence_plots.nines_ticks(float(every.max())) if linear
-                 else evidence_plots.distance_ticks(float(every.min()), float(every.max())))  # fmt: skip
+        ticks = (
+            evidence_plots.nines_ticks(float(every.max()))
+            if linear
+            else evidence_plots.distance_ticks(float(every.min()), float(every.max()))
+        )
         with column:
             st.markdown(f"##### {'Cross-entropy: largest probability' if index == 0 else 'MMC: nearest centre'}")
             st.plotly_chart(
                 evidence_plots.histogram(
-                    drawn[1], drawn[2], float(drawn[0][0]),
-                    (f"test set of {own}", OUTSIDE[others], "this image"), ticks,
+                    drawn[1],
+                    drawn[2],
+                    float(drawn[0][0]),
+                    (f"test set of {own}", OUTSIDE[others], "this image"),
+                    ticks,
                     "largest probability →  surer" if linear else "−(distance to the nearest centre)² →  surer",
                     f"{scope}.histogram",
                 ),
-                key=f"{scope}.histogram.{index}", config=plots.CONFIG,
-            )  # fmt: skip
+                key=f"{scope}.histogram.{index}",
+                config=plots.CONFIG,
+            )
             area, error = unsure.auroc(scores[index][1], scores[index][2])
             st.caption(
                 f"AUROC {area:.4f} ± {error:.4f}: {len(scores[index][1]):,} test images of the gallery against "
@@ -252,9 +269,14 @@ def _on_axis(values: Tensor, kind: str) -> Tensor:
 
 
 def _verdict(
-    title: str, own: str, names: Sequence[str], asked: Sequence[Tensor], scores: Sequence[Sequence[Tensor]],
-    kept: Sequence[float], kind: str,
-) -> None:  # fmt: skip
+    title: str,
+    own: str,
+    names: Sequence[str],
+    asked: Sequence[Tensor],
+    scores: Sequence[Sequence[Tensor]],
+    kept: Sequence[float],
+    kind: str,
+) -> None:
     """What the two networks make of one image, in words."""
     p = float(torch.softmax(asked[0][0].double(), 0).max())
     low = [_below(float(values[0][0]), values[1]) for values in scores]
@@ -284,20 +306,26 @@ def _areas(scope: str, sce_card: Card, mmc_card: Card, kind: str) -> None:
         return
     points = list(found["points"].values())
     _missing(points, (sce_card, mmc_card), found["command"])
-    titles = {(sce_card.name, "max-probability"): "cross-entropy, probability",
-              (mmc_card.name, kind): "MMC, distance"}  # fmt: skip
+    titles = {(sce_card.name, "max-probability"): "cross-entropy, probability", (mmc_card.name, kind): "MMC, distance"}
     titles.setdefault((mmc_card.name, "max-probability"), "MMC, its softmax's probability")
-    mine = [point for point in points if (point["model"], point["score"]) in titles
-            and point["sha256"] in (sce_card.sha256, mmc_card.sha256)]  # fmt: skip
+    mine = [
+        point
+        for point in points
+        if (point["model"], point["score"]) in titles and point["sha256"] in (sce_card.sha256, mmc_card.sha256)
+    ]
     order = list(titles)
     mine.sort(key=lambda point: order.index((point["model"], point["score"])))
     if mine:
         grey = " in grey" if sce_card.input_shape[0] == 1 else ""
         rows = [
-            (OUTSIDE[p["outside"]] + (grey if p["outside"] == "cifar10" else ""), titles[p["model"], p["score"]],
-             p["auroc"], p["spread"])
+            (
+                OUTSIDE[p["outside"]] + (grey if p["outside"] == "cifar10" else ""),
+                titles[p["model"], p["score"]],
+                p["auroc"],
+                p["spread"],
+            )
             for p in mine
-        ]  # fmt: skip
+        ]
         left, right = st.columns([1.3, 1], gap="large")
         left.plotly_chart(evidence_plots.areas(rows, f"{scope}.areas"), key=f"{scope}.areas", config=plots.CONFIG)
         with right:
@@ -318,8 +346,10 @@ def _areas(scope: str, sce_card: Card, mmc_card: Card, kind: str) -> None:
                 for (dataset, loss), values in unsure.PAPER_TOP3.items()
             )
         )
-        st.caption("The bars above are the same for the image that is chosen. The report's distances are those of its "
-                   "own ResNet-32, whose features are not bounded either.")  # fmt: skip
+        st.caption(
+            "The bars above are the same for the image that is chosen. The report's distances are those of its "
+            "own ResNet-32, whose features are not bounded either."
+        )
 
 
 def _compared(rows: Sequence[Mapping[str, Any]], sce_card: Card, mmc_card: Card, kind: str) -> str:
@@ -338,9 +368,13 @@ def _compared(rows: Sequence[Mapping[str, Any]], sce_card: Card, mmc_card: Card,
     text += f", the worse for {len(worse)}" + (f" ({', '.join(worse)})" if worse else "")
     text += ", by more than two standard errors. "
     holds = len(better) == len(both)
-    return text + ("The report's claim holds here." if holds else
-                   "So the report's claim, that the distance is the reliable one, holds here only in part." if better
-                   else "The report's claim, that the distance is the reliable one, does not hold here.")  # fmt: skip
+    return text + (
+        "The report's claim holds here."
+        if holds
+        else "So the report's claim, that the distance is the reliable one, holds here only in part."
+        if better
+        else "The report's claim, that the distance is the reliable one, does not hold here."
+    )
 
 
 # --- Relative dependency ---
@@ -363,18 +397,27 @@ def dependency(sce_name: str, mmc_name: str) -> None:
     columns = st.columns(3)
     for column, (title, one) in zip(columns, found.items(), strict=False):
         share, error = one.comparable()
-        column.metric(f"Within 5 times, {title}", f"{100 * share:.1f} ± {100 * error:.1f} %",
-                      help=f"{len(one.ratio):,} test images of the gallery, one standard error.")  # fmt: skip
+        column.metric(
+            f"Within 5 times, {title}",
+            f"{100 * share:.1f} ± {100 * error:.1f} %",
+            help=f"{len(one.ratio):,} test images of the gallery, one standard error.",
+        )
     columns[2].metric("Report", f"{100 * unsure.PAPER_COMPARABLE:.2f} %", help="ResNet-32 on CIFAR-10, cross-entropy.")
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("##### How far ahead is the runner-up?")
-        st.plotly_chart(evidence_plots.ratios({k: v.ratio for k, v in found.items()}, 5.0, "dependency"),
-                        key="dependency.ratios", config=plots.CONFIG)  # fmt: skip
+        st.plotly_chart(
+            evidence_plots.ratios({k: v.ratio for k, v in found.items()}, 5.0, "dependency"),
+            key="dependency.ratios",
+            config=plots.CONFIG,
+        )
     with right:
         st.markdown("##### What a sum of only a few terms misses")
-        st.plotly_chart(evidence_plots.missing({k: v.missing for k, v in found.items()}, "dependency"),
-                        key="dependency.missing", config=plots.CONFIG)  # fmt: skip
+        st.plotly_chart(
+            evidence_plots.missing({k: v.missing for k, v in found.items()}, "dependency"),
+            key="dependency.missing",
+            config=plots.CONFIG,
+        )
     most = found["cross-entropy"].missing.quantile(0.95, 0)
     share, _ = found["cross-entropy"].comparable()
     holds = "is not always a good stand-in" if share > 0.01 else "is nearly always a good stand-in"
@@ -436,8 +479,9 @@ def _norms() -> None:
         return
     groups = _seeds(list(found["points"].values()), "norm")
     ours = {norm: mmc_tables.spread([100 * p["accuracy"] for p in points]) for norm, points in groups.items()}
-    st.plotly_chart(evidence_plots.sweep(ours, mmc_tables.NORM_PAPER, "tables.norms"), key="tables.norms",
-                    config=plots.CONFIG)  # fmt: skip
+    st.plotly_chart(
+        evidence_plots.sweep(ours, mmc_tables.NORM_PAPER, "tables.norms"), key="tables.norms", config=plots.CONFIG
+    )
     best = max(ours, key=lambda norm: ours[norm][0])
     chance = [f"{norm:g}" for norm, (mean, _) in ours.items() if mean < 15]
     text = f"Best here is C_MM = **{best:g}** ({ours[best][0]:.1f} ± {ours[best][1]:.1f} %); the report's best is 10. "
@@ -549,9 +593,10 @@ def adversarial(sce_name: str, mmc_name: str) -> None:
     if not points:
         return
     trained = {p["model"]: p for p in points}
-    order = sorted(trained, key=lambda name: (
-        trained[name]["adversarial"] != "none", trained[name]["loss"] != "cross-entropy", name
-    ))  # fmt: skip
+    order = sorted(
+        trained,
+        key=lambda name: (trained[name]["adversarial"] != "none", trained[name]["loss"] != "cross-entropy", name),
+    )
     titles = {p["attack"]: p["title"] for p in points}
     attacks = [key for key in mmc_attacks.trials(sce_card.dataset) if key in titles]
     st.markdown("##### Where does an attack push the features?")
@@ -561,8 +606,9 @@ def adversarial(sce_name: str, mmc_name: str) -> None:
         "and moves nothing."
     )
     links.choice("attack", "evidence.attack", attacks[1] if len(attacks) > 1 else attacks[0], attacks)
-    chosen = st.selectbox("Attack", attacks, key="evidence.attack", format_func=lambda key: titles[key],
-                          persist_state="session")  # fmt: skip
+    chosen = st.selectbox(
+        "Attack", attacks, key="evidence.attack", format_func=lambda key: titles[key], persist_state="session"
+    )
     shown = {(p["model"], p["attack"]): p for p in points}
     drawn = []
     for name in (sce_name, mmc_name):
@@ -577,11 +623,15 @@ def adversarial(sce_name: str, mmc_name: str) -> None:
             with column:
                 st.plotly_chart(
                     evidence_plots.moved(
-                        torch.tensor(point["moves"]), [bool(v) for v in point["right"]],
-                        f"{_column(point)}: {point['title']}", reach, f"moved.{reach:.2f}",
+                        torch.tensor(point["moves"]),
+                        [bool(v) for v in point["right"]],
+                        f"{_column(point)}: {point['title']}",
+                        reach,
+                        f"moved.{reach:.2f}",
                     ),
-                    key=f"evidence.moved.{index}", config=plots.CONFIG,
-                )  # fmt: skip
+                    key=f"evidence.moved.{index}",
+                    config=plots.CONFIG,
+                )
                 _told(point)
         st.caption(
             "The unit is the mean distance between two centres, in each network its own. Cross-entropy has no "
@@ -591,8 +641,9 @@ def adversarial(sce_name: str, mmc_name: str) -> None:
     st.markdown("##### Accuracy under attack")
     cells = {
         (attacks.index(p["attack"]), order.index(p["model"])): (p["accuracy"], p["spread"], p["n"])
-        for p in points if p["attack"] in attacks
-    }  # fmt: skip
+        for p in points
+        if p["attack"] in attacks
+    }
     headings = [_column(trained[name]) for name in order]
     if len(set(headings)) < len(order):
         headings = [f"{heading}: {name}" for heading, name in zip(headings, order, strict=True)]
@@ -686,8 +737,10 @@ def _hardened(
         mine = {p["adversarial"]: name for name, p in trained.items() if p["loss"] == loss}
         told = []
         for kind, name in mine.items():
-            left = [_worst(shown, name, [a for a in attacks if a.startswith(("pgd", "mim")) and f"|{size}" in a])
-                    for size in sizes]  # fmt: skip
+            left = [
+                _worst(shown, name, [a for a in attacks if a.startswith(("pgd", "mim")) and f"|{size}" in a])
+                for size in sizes
+            ]
             values = " and ".join(f"{100 * one[0]:.0f} %" for one in left if one)
             told.append(f"{values} {_against(kind)}")
         if len(told) > 1:

@@ -22,10 +22,13 @@ _ACCURACY = [[0.0, "rgb(214,108,77)"], [0.5, "rgb(243,217,164)"], [1.0, "rgb(98,
 
 def _style(figure: go.Figure, height: int, key: str, **layout: Any) -> go.Figure:
     figure.update_layout(
-        height=height, font_size=15, margin={"l": 8, "r": 12, "t": 36, "b": 8}, uirevision=key,
+        height=height,
+        font_size=15,
+        margin={"l": 8, "r": 12, "t": 36, "b": 8},
+        uirevision=key,
         legend={"orientation": "h", "y": 1.02, "x": 0, "yanchor": "bottom", "title": "", "font": {"size": 15}},
         **layout,
-    )  # fmt: skip
+    )
     for axes in (figure.update_xaxes, figure.update_yaxes):
         axes(tickfont={"size": 14}, title_font={"size": 15})
     return figure
@@ -46,9 +49,14 @@ def distance_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
 
 
 def histogram(
-    inside: Tensor, outside: Tensor, chosen: float, titles: tuple[str, str, str], ticks: tuple[list[float], list[str]],
-    axis: str, key: str,
-) -> go.Figure:  # fmt: skip
+    inside: Tensor,
+    outside: Tensor,
+    chosen: float,
+    titles: tuple[str, str, str],
+    ticks: tuple[list[float], list[str]],
+    axis: str,
+    key: str,
+) -> go.Figure:
     """How a score is spread over the test set and over images of no class, and where one image falls.
 
     inside (N,), outside (M,), chosen: the score on the axis as it is drawn, larger for surer. titles: of the test set,
@@ -61,16 +69,26 @@ def histogram(
     for values, title, colour, pattern in ((inside, titles[0], BLUE, ""), (outside, titles[1], ORANGE, "/")):
         counts, _ = np.histogram(values.numpy(), edges)
         figure.add_bar(
-            x=centres, y=100 * counts / len(values), width=width, name=title, opacity=0.72,
+            x=centres,
+            y=100 * counts / len(values),
+            width=width,
+            name=title,
+            opacity=0.72,
             marker={"color": colour, "line": {"width": 0}, "pattern": {"shape": pattern, "size": 6}},
             hovertemplate="%{y:.1f} % of the images<extra></extra>",
-        )  # fmt: skip
+        )
     figure.add_vline(x=chosen, line={"color": RED, "width": 4, "dash": "dot"})
     right = chosen > (edges[0] + edges[-1]) / 2
     figure.add_annotation(
-        x=chosen, y=0.97, yref="paper", text=f"<b>{titles[2]}</b>", showarrow=False, font={"color": RED, "size": 16},
-        xanchor="right" if right else "left", xshift=-6 if right else 6,
-    )  # fmt: skip
+        x=chosen,
+        y=0.97,
+        yref="paper",
+        text=f"<b>{titles[2]}</b>",
+        showarrow=False,
+        font={"color": RED, "size": 16},
+        xanchor="right" if right else "left",
+        xshift=-6 if right else 6,
+    )
     keep = [i for i, v in enumerate(ticks[0]) if edges[0] - width <= v <= edges[-1] + width]
     figure.update_xaxes(
         title=axis,
@@ -91,14 +109,19 @@ def areas(rows: Sequence[tuple[str, str, float, float]], key: str) -> go.Figure:
         mine = [row for row in rows if row[1] == name]
         colour, symbol = looks[index % len(looks)]
         figure.add_scatter(
-            x=[row[2] for row in mine], y=[row[0] for row in mine], mode="markers", name=name,
+            x=[row[2] for row in mine],
+            y=[row[0] for row in mine],
+            mode="markers",
+            name=name,
             marker={"color": colour, "symbol": symbol, "size": 14},
             error_x={"array": [2 * row[3] for row in mine], "thickness": 2, "color": colour},
             hovertemplate="%{y}: %{x:.4f}<extra>" + name + "</extra>",
-        )  # fmt: skip
-    figure.update_xaxes(title="AUROC", nticks=5, range=[
-        1 - 1.4 * (1 - min(row[2] - 2 * row[3] for row in rows)), 1 + 0.05 * (1 - min(row[2] for row in rows))
-    ])  # fmt: skip
+        )
+    figure.update_xaxes(
+        title="AUROC",
+        nticks=5,
+        range=[1 - 1.4 * (1 - min(row[2] - 2 * row[3] for row in rows)), 1 + 0.05 * (1 - min(row[2] for row in rows))],
+    )
     figure.update_yaxes(autorange="reversed", title="")
     return _style(figure, 130 + 46 * len({row[0] for row in rows}), key)
 
@@ -115,21 +138,32 @@ def ratios(found: Mapping[str, Tensor], factor: float, key: str) -> go.Figure:
     for (name, values), (colour, dash) in zip(logs.items(), looks, strict=False):
         counts, _ = np.histogram(values.numpy(), edges)
         figure.add_scatter(
-            x=(edges[1:] + edges[:-1]) / 2, y=100 * counts / len(values), mode="lines", name=name,
+            x=(edges[1:] + edges[:-1]) / 2,
+            y=100 * counts / len(values),
+            mode="lines",
+            name=name,
             line={"color": colour, "width": 3, "dash": dash, "shape": "hvh"},
             hovertemplate="%{y:.1f} %<extra></extra>",
-        )  # fmt: skip
+        )
     figure.add_vrect(x0=0, x1=math.log10(factor), fillcolor=RED, opacity=0.15, line_width=0)
     figure.add_annotation(
-        x=math.log10(factor), y=0.97, yref="paper", xanchor="left", xshift=6, showarrow=False,
-        text=f"left of here: less than {factor:g} times", font={"color": RED, "size": 15},
-    )  # fmt: skip
+        x=math.log10(factor),
+        y=0.97,
+        yref="paper",
+        xanchor="left",
+        xshift=6,
+        showarrow=False,
+        text=f"left of here: less than {factor:g} times",
+        font={"color": RED, "size": 15},
+    )
     powers = range(int(edges[-1]) + 1)
     step = max(1, len(powers) // 6)
     figure.update_xaxes(
-        title="exp h₂ / exp h₃, runner-up over the next", tickvals=list(powers[::step]),
-        ticktext=[f"10<sup>{p}</sup>" if p else "1" for p in powers[::step]], zeroline=False,
-    )  # fmt: skip
+        title="exp h₂ / exp h₃, runner-up over the next",
+        tickvals=list(powers[::step]),
+        ticktext=[f"10<sup>{p}</sup>" if p else "1" for p in powers[::step]],
+        zeroline=False,
+    )
     figure.update_yaxes(ticksuffix=" %", rangemode="tozero")
     return _style(figure, 320, key)
 
@@ -141,11 +175,14 @@ def missing(found: Mapping[str, Tensor], key: str) -> go.Figure:
         terms = list(range(1, values.shape[1] + 1))
         for share, dash, symbol in ((0.95, "solid", "circle"), (0.5, "dot", "diamond")):
             figure.add_scatter(
-                x=terms, y=values.quantile(share, 0).clamp_min(1e-6).tolist(), mode="lines+markers",
+                x=terms,
+                y=values.quantile(share, 0).clamp_min(1e-6).tolist(),
+                mode="lines+markers",
                 name=f"{name}, {'95 % of images are below' if share > 0.5 else 'median'}",
-                line={"color": colour, "width": 3, "dash": dash}, marker={"symbol": symbol, "size": 9},
+                line={"color": colour, "width": 3, "dash": dash},
+                marker={"symbol": symbol, "size": 9},
                 hovertemplate="%{x} terms: %{y:.3g}<extra></extra>",
-            )  # fmt: skip
+            )
     figure.update_xaxes(title="logits kept in the sum", dtick=1)
     figure.update_yaxes(title="error of the logarithm", type="log", exponentformat="power", dtick=1)
     _style(figure, 320, key)
@@ -156,18 +193,27 @@ def sweep(ours: Mapping[float, tuple[float, float]], paper: Mapping[float, float
     """Accuracy in % against C_MM: mean and standard deviation over seeds, beside the report's."""
     figure = go.Figure()
     figure.add_scatter(
-        x=list(ours), y=[mean for mean, _ in ours.values()], name="ours, MNIST", mode="lines+markers",
+        x=list(ours),
+        y=[mean for mean, _ in ours.values()],
+        name="ours, MNIST",
+        mode="lines+markers",
         error_y={"array": [deviation for _, deviation in ours.values()], "thickness": 2, "width": 6},
-        line={"color": BLUE, "width": 3}, marker={"size": 12}, hovertemplate="C_MM %{x}: %{y:.2f} %<extra></extra>",
-    )  # fmt: skip
-    figure.add_scatter(
-        x=list(paper), y=[100 * value for value in paper.values()], name="report, CIFAR-10", mode="lines+markers",
-        line={"color": ORANGE, "width": 2, "dash": "dot"}, marker={"size": 11, "symbol": "diamond-open"},
+        line={"color": BLUE, "width": 3},
+        marker={"size": 12},
         hovertemplate="C_MM %{x}: %{y:.2f} %<extra></extra>",
-    )  # fmt: skip
-    figure.update_xaxes(title="norm of the centres, C_MM", type="log", tickvals=list(ours), ticktext=[
-        f"{value:g}" for value in ours
-    ])  # fmt: skip
+    )
+    figure.add_scatter(
+        x=list(paper),
+        y=[100 * value for value in paper.values()],
+        name="report, CIFAR-10",
+        mode="lines+markers",
+        line={"color": ORANGE, "width": 2, "dash": "dot"},
+        marker={"size": 11, "symbol": "diamond-open"},
+        hovertemplate="C_MM %{x}: %{y:.2f} %<extra></extra>",
+    )
+    figure.update_xaxes(
+        title="norm of the centres, C_MM", type="log", tickvals=list(ours), ticktext=[f"{value:g}" for value in ours]
+    )
     figure.update_yaxes(ticksuffix=" %", range=[0, 103], title="")
     return _style(figure, 330, key)
 
@@ -206,27 +252,49 @@ def moved(rows: Tensor, right: Sequence[bool], title: str, reach: float, key: st
     right: whether the network still names the image rightly. reach: of both axes.
     """
     figure = go.Figure()
-    figure.add_scatter(x=[0, reach], y=[0, reach], mode="lines", name="equally far", hoverinfo="skip",
-                       line={"color": _GREY, "width": 2, "dash": "dash"})  # fmt: skip
+    figure.add_scatter(
+        x=[0, reach],
+        y=[0, reach],
+        mode="lines",
+        name="equally far",
+        hoverinfo="skip",
+        line={"color": _GREY, "width": 2, "dash": "dash"},
+    )
     lines_x: list[float | None] = []
     lines_y: list[float | None] = []
     for own, other, own_after, other_after in rows.tolist():
         lines_x += [own, own_after, None]
         lines_y += [other, other_after, None]
-    figure.add_scatter(x=lines_x, y=lines_y, mode="lines", hoverinfo="skip", showlegend=False,
-                       line={"color": "rgba(127,127,127,0.55)", "width": 1.5})  # fmt: skip
-    figure.add_scatter(x=rows[:, 0].tolist(), y=rows[:, 1].tolist(), mode="markers", name="before",
-                       marker={"color": GREEN, "symbol": "circle-open", "size": 9, "line": {"width": 2}},
-                       hovertemplate="own %{x:.2f}, other %{y:.2f}<extra>before</extra>")  # fmt: skip
+    figure.add_scatter(
+        x=lines_x,
+        y=lines_y,
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+        line={"color": "rgba(127,127,127,0.55)", "width": 1.5},
+    )
+    figure.add_scatter(
+        x=rows[:, 0].tolist(),
+        y=rows[:, 1].tolist(),
+        mode="markers",
+        name="before",
+        marker={"color": GREEN, "symbol": "circle-open", "size": 9, "line": {"width": 2}},
+        hovertemplate="own %{x:.2f}, other %{y:.2f}<extra>before</extra>",
+    )
     kept = torch.tensor(right, dtype=torch.bool)
     for mask, name, colour, symbol in (
         (kept, "after, still right", BLUE, "circle"),
         (~kept, "after, fooled", RED, "x"),
     ):
         mine = rows[mask]
-        figure.add_scatter(x=mine[:, 2].tolist(), y=mine[:, 3].tolist(), mode="markers", name=name,
-                           marker={"color": colour, "symbol": symbol, "size": 10, "opacity": 0.9},
-                           hovertemplate="own %{x:.2f}, other %{y:.2f}<extra>" + name + "</extra>")  # fmt: skip
+        figure.add_scatter(
+            x=mine[:, 2].tolist(),
+            y=mine[:, 3].tolist(),
+            mode="markers",
+            name=name,
+            marker={"color": colour, "symbol": symbol, "size": 10, "opacity": 0.9},
+            hovertemplate="own %{x:.2f}, other %{y:.2f}<extra>" + name + "</extra>",
+        )
     figure.update_xaxes(title="distance to the own centre", range=[0, reach], zeroline=False)
     figure.update_yaxes(title="to the nearest other", range=[0, reach], zeroline=False)
     _style(figure, 400, key, title={"text": title, "font": {"size": 16}, "y": 0.99, "yanchor": "top"})
@@ -239,18 +307,28 @@ def costs(rows: Sequence[tuple[str, Sequence[float], float | None]], key: str) -
     names = [name for name, _, _ in rows]
     middle = [float(np.median(values)) for _, values, _ in rows]
     figure.add_scatter(
-        x=middle, y=names, mode="markers", name="ours: median, range",
+        x=middle,
+        y=names,
+        mode="markers",
+        name="ours: median, range",
         marker={"color": BLUE, "size": 14, "symbol": "diamond"},
-        error_x={"type": "data", "symmetric": False, "thickness": 2,
-                 "array": [max(values) - m for (_, values, _), m in zip(rows, middle, strict=True)],
-                 "arrayminus": [m - min(values) for (_, values, _), m in zip(rows, middle, strict=True)]},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "thickness": 2,
+            "array": [max(values) - m for (_, values, _), m in zip(rows, middle, strict=True)],
+            "arrayminus": [m - min(values) for (_, values, _), m in zip(rows, middle, strict=True)],
+        },
         hovertemplate="%{y}: %{x:.3f}<extra></extra>",
-    )  # fmt: skip
+    )
     figure.add_scatter(
-        x=[paper for _, _, paper in rows], y=names, mode="markers", name="report",
+        x=[paper for _, _, paper in rows],
+        y=names,
+        mode="markers",
+        name="report",
         marker={"color": PURPLE, "size": 13, "symbol": "circle-open", "line": {"width": 3}},
         hovertemplate="%{y}: %{x:.3f}<extra>report</extra>",
-    )  # fmt: skip
+    )
     figure.add_vline(x=1, line={"color": _GREY, "width": 2, "dash": "dash"})
     figure.update_xaxes(title="time with MMC / with cross-entropy")
     figure.update_yaxes(autorange="reversed", title="")

@@ -33,12 +33,18 @@ _FONT = {"font_size": 15, "margin": {"l": 8, "r": 8, "t": 8, "b": 8}}
 def signals(of: Seen, classes: Sequence[str]) -> go.Figure:
     """s_c^T L s_c of every class as bars; their sum is the loss."""
     values = of.signals.tolist()
-    figure = go.Figure(go.Bar(
-        x=values, y=[str(name) for name in classes], orientation="h",
-        marker={"color": [CLASSES[i % 10] for i in range(len(classes))], "line": {"width": 1, "color": GREY}},
-        text=[f"{v:.3g}" for v in values], textposition="outside", textfont={"size": 14},
-        hovertemplate="%{y}: %{x:.4g}<extra></extra>",
-    ))  # fmt: skip
+    figure = go.Figure(
+        go.Bar(
+            x=values,
+            y=[str(name) for name in classes],
+            orientation="h",
+            marker={"color": [CLASSES[i % 10] for i in range(len(classes))], "line": {"width": 1, "color": GREY}},
+            text=[f"{v:.3g}" for v in values],
+            textposition="outside",
+            textfont={"size": 14},
+            hovertemplate="%{y}: %{x:.4g}<extra></extra>",
+        )
+    )
     figure.update_yaxes(autorange="reversed", title="", type="category", tickfont={"size": 15})
     reach = 1.22 * max(*values, 1e-9)  # leaves room for the numbers
     figure.update_xaxes(title="weight of the edges that leave the class", range=[0, reach], showgrid=False)
@@ -53,11 +59,15 @@ def weights(of: Seen, labels: Tensor, classes: Sequence[str]) -> go.Figure:
     edges = [0, *((named.diff() > 0).nonzero()[:, 0] + 1).tolist(), len(named)]
     middles = [(a + b - 1) / 2 for a, b in itertools.pairwise(edges)]
     names = [str(classes[int(named[a])]) for a in edges[:-1]]
-    figure = go.Figure(go.Heatmap(
-        z=[[round(v, 5) for v in row] for row in found.tolist()], colorscale=GLOW, zmin=0,
-        colorbar={"title": {"text": "weight"}, "thickness": 14},
-        hovertemplate="weight %{z:.3g}<extra></extra>",
-    ))  # fmt: skip
+    figure = go.Figure(
+        go.Heatmap(
+            z=[[round(v, 5) for v in row] for row in found.tolist()],
+            colorscale=GLOW,
+            zmin=0,
+            colorbar={"title": {"text": "weight"}, "thickness": 14},
+            hovertemplate="weight %{z:.3g}<extra></extra>",
+        )
+    )
     for edge in edges[1:-1]:
         figure.add_hline(edge - 0.5, line={"color": "rgba(255,255,255,0.55)", "width": 1})
         figure.add_vline(edge - 0.5, line={"color": "rgba(255,255,255,0.55)", "width": 1})
@@ -73,13 +83,21 @@ def over_training(epochs: Sequence[int], losses: Sequence[float], now: int) -> g
     """The loss of one batch after every epoch; the one that is looked at is marked."""
     figure = go.Figure()
     figure.add_scatter(
-        x=list(epochs), y=list(losses), mode="lines", line={"color": ORANGE, "width": 3}, showlegend=False,
+        x=list(epochs),
+        y=list(losses),
+        mode="lines",
+        line={"color": ORANGE, "width": 3},
+        showlegend=False,
         hovertemplate="after epoch %{x}: %{y:.4g}<extra></extra>",
-    )  # fmt: skip
+    )
     figure.add_scatter(
-        x=[now], y=[losses[list(epochs).index(now)]], mode="markers", showlegend=False, hoverinfo="skip",
+        x=[now],
+        y=[losses[list(epochs).index(now)]],
+        mode="markers",
+        showlegend=False,
+        hoverinfo="skip",
         marker={"size": 13, "color": WARNING},
-    )  # fmt: skip
+    )
     figure.update_xaxes(title="epoch", zeroline=False)
     figure.update_yaxes(title="loss", rangemode="tozero")
     figure.update_layout(height=190, uirevision="over", **_FONT)
@@ -120,43 +138,68 @@ def motions(found: Mapping[str, Motion], labels: Tensor, classes: Sequence[str])
     )
     steps = next(iter(found.values())).steps
     for column, motion in enumerate(found.values(), 1):
-        figure.add_traces(
-            _panel(motion, len(steps) - 1, labels, classes, column == 1), rows=1, cols=column
-        )  # fmt: skip
+        figure.add_traces(_panel(motion, len(steps) - 1, labels, classes, column == 1), rows=1, cols=column)
         every = motion.positions[len(steps) // 3 :].flatten(0, 1)
         reach = 1.08 * float(every.abs().amax())
         if flat:
             figure.update_xaxes(range=[-reach, reach], showgrid=False, showticklabels=False, col=column, **ORIGIN)
-            figure.update_yaxes(range=[-reach, reach], showgrid=False, showticklabels=False, col=column, **ORIGIN,
-                                scaleanchor=f"x{column if column > 1 else ''}", constrain="domain")  # fmt: skip
+            figure.update_yaxes(
+                range=[-reach, reach],
+                showgrid=False,
+                showticklabels=False,
+                col=column,
+                **ORIGIN,
+                scaleanchor=f"x{column if column > 1 else ''}",
+                constrain="domain",
+            )
         else:
             axis = {"range": [-reach, reach], "showticklabels": False, "title": ""}
             figure.update_scenes(xaxis=axis, yaxis=axis, zaxis=axis, aspectmode="cube", col=column)
     figure.frames = [
         go.Frame(
             data=[trace for motion in found.values() for trace in _panel(motion, t, labels, classes, False)],
-            name=str(step), traces=list(range(len(figure.data))),
-        ) for t, step in enumerate(steps)
-    ]  # fmt: skip
+            name=str(step),
+            traces=list(range(len(figure.data))),
+        )
+        for t, step in enumerate(steps)
+    ]
     moment = {"mode": "immediate", "frame": {"duration": 0, "redraw": not flat}, "transition": {"duration": 0}}
     play = {"fromcurrent": True, "frame": {"duration": 60, "redraw": not flat}, "transition": {"duration": 0}}
     figure.update_annotations(font_size=17)
     figure.update_layout(
-        height=500, uirevision="motions", font_size=15, margin={"l": 4, "r": 4, "t": 34, "b": 4},
+        height=500,
+        uirevision="motions",
+        font_size=15,
+        margin={"l": 4, "r": 4, "t": 34, "b": 4},
         legend={"itemsizing": "constant", "orientation": "h", "y": -0.32, "title": ""},
-        sliders=[{
-            "active": len(steps) - 1, "currentvalue": {"prefix": "after step "}, "pad": {"t": 8}, "x": 0.16,
-            "len": 0.84, "steps": [{"label": str(s), "method": "animate", "args": [[str(s)], moment]} for s in steps],
-        }],
-        updatemenus=[{
-            "type": "buttons", "direction": "left", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top",
-            "pad": {"t": 34}, "showactive": False, "font": {"size": 18},
-            "buttons": [
-                {"label": "▶", "method": "animate", "args": [None, play]},
-                {"label": "❚❚", "method": "animate", "args": [[None], moment]},
-            ],
-        }],
-    )  # fmt: skip
+        sliders=[
+            {
+                "active": len(steps) - 1,
+                "currentvalue": {"prefix": "after step "},
+                "pad": {"t": 8},
+                "x": 0.16,
+                "len": 0.84,
+                "steps": [{"label": str(s), "method": "animate", "args": [[str(s)], moment]} for s in steps],
+            }
+        ],
+        updatemenus=[
+            {
+                "type": "buttons",
+                "direction": "left",
+                "x": 0,
+                "y": 0,
+                "xanchor": "left",
+                "yanchor": "top",
+                "pad": {"t": 34},
+                "showactive": False,
+                "font": {"size": 18},
+                "buttons": [
+                    {"label": "▶", "method": "animate", "args": [None, play]},
+                    {"label": "❚❚", "method": "animate", "args": [[None], moment]},
+                ],
+            }
+        ],
+    )
     return figure
 
 
@@ -167,19 +210,39 @@ def _panel(motion: Motion, t: int, labels: Tensor, classes: Sequence[str], legen
     found = []
     for index, name in enumerate(classes):
         place = motion.positions[t, labels == index]
-        found.append(cls(
-            **_coordinates(place), mode="markers", name=str(name), legendgroup=str(name), showlegend=legend,
-            hoverinfo="name", marker={
-                "size": 7 if flat else 4, "color": CLASSES[index % 10], "symbol": symbols[index % len(symbols)],
-                "opacity": 0.85, "line": {"width": 1, "color": OUTLINE},
-            },
-        ))  # fmt: skip
+        found.append(
+            cls(
+                **_coordinates(place),
+                mode="markers",
+                name=str(name),
+                legendgroup=str(name),
+                showlegend=legend,
+                hoverinfo="name",
+                marker={
+                    "size": 7 if flat else 4,
+                    "color": CLASSES[index % 10],
+                    "symbol": symbols[index % len(symbols)],
+                    "opacity": 0.85,
+                    "line": {"width": 1, "color": OUTLINE},
+                },
+            )
+        )
     if motion.centers is not None:
-        found.append(cls(
-            **_coordinates(motion.centers[t]), mode="markers", name="centre", showlegend=False, hoverinfo="name",
-            marker={"size": 15 if flat else 7, "symbol": "circle-open",
-                    "color": [CLASSES[i % 10] for i in range(len(motion.centers[t]))], "line": {"width": 2}},
-        ))  # fmt: skip
+        found.append(
+            cls(
+                **_coordinates(motion.centers[t]),
+                mode="markers",
+                name="centre",
+                showlegend=False,
+                hoverinfo="name",
+                marker={
+                    "size": 15 if flat else 7,
+                    "symbol": "circle-open",
+                    "color": [CLASSES[i % 10] for i in range(len(motion.centers[t]))],
+                    "line": {"width": 2},
+                },
+            )
+        )
     return found
 
 
@@ -194,14 +257,19 @@ def falling(found: Mapping[str, Motion]) -> go.Figure:
     for index, (title, motion) in enumerate(found.items()):
         start = motion.losses[0].abs().clamp_min(1e-12)
         figure.add_scatter(
-            x=list(motion.steps), y=(100 * motion.losses / start).tolist(), name=short(title), mode="lines",
+            x=list(motion.steps),
+            y=(100 * motion.losses / start).tolist(),
+            name=short(title),
+            mode="lines",
             line={"color": CLASSES[index % 10], "width": 3, "dash": dashes[index % 4]},
-            customdata=motion.losses.tolist(), hovertemplate="step %{x}: loss %{customdata:.4g}",
-        )  # fmt: skip
+            customdata=motion.losses.tolist(),
+            hovertemplate="step %{x}: loss %{customdata:.4g}",
+        )
     figure.update_xaxes(title="step", zeroline=False)
     figure.update_yaxes(title="loss, % of its start", rangemode="tozero")
-    figure.update_layout(height=260, uirevision="falling", showlegend=True,
-                         legend={"orientation": "h", "y": 1.2, "title": ""}, **_FONT)  # fmt: skip
+    figure.update_layout(
+        height=260, uirevision="falling", showlegend=True, legend={"orientation": "h", "y": 1.2, "title": ""}, **_FONT
+    )
     return figure
 
 
@@ -213,23 +281,43 @@ def accuracy(near: Series, own: Series, base: Series, label: str, span: tuple[fl
     figure = go.Figure()
     stops = ["all" if value is None else f"{value:g}" for value in near.values]
     for series, name, colour, symbol, dash in (
-        (near, "10-NN", BLUE, "circle", "solid"), (own, "kernel head", ORANGE, "square", "dot")
-    ):  # fmt: skip
+        (near, "10-NN", BLUE, "circle", "solid"),
+        (own, "kernel head", ORANGE, "square", "dot"),
+    ):
         mean = torch.tensor(series.mean)
         figure.add_scatter(
-            x=stops, y=(100 * mean).tolist(), name=name, mode="lines+markers",
-            line={"color": colour, "width": 3, "dash": dash}, marker={"size": 10, "symbol": symbol},
-            error_y={"type": "data", "symmetric": False, "array": (100 * (torch.tensor(series.high) - mean)).tolist(),
-                     "arrayminus": (100 * (mean - torch.tensor(series.low))).tolist(), "thickness": 1.5, "width": 5},
+            x=stops,
+            y=(100 * mean).tolist(),
+            name=name,
+            mode="lines+markers",
+            line={"color": colour, "width": 3, "dash": dash},
+            marker={"size": 10, "symbol": symbol},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": (100 * (torch.tensor(series.high) - mean)).tolist(),
+                "arrayminus": (100 * (mean - torch.tensor(series.low))).tolist(),
+                "thickness": 1.5,
+                "width": 5,
+            },
             hovertemplate="%{x}: %{y:.2f} %",
-        )  # fmt: skip
+        )
     if base.mean:
         figure.add_scatter(
-            x=stops, y=[100 * base.mean[0]] * len(stops), name="cross-entropy", mode="lines",
-            line={"color": GREY, "width": 2, "dash": "dash"}, hovertemplate="cross-entropy: %{y:.2f} %<extra></extra>",
-        )  # fmt: skip
+            x=stops,
+            y=[100 * base.mean[0]] * len(stops),
+            name="cross-entropy",
+            mode="lines",
+            line={"color": GREY, "width": 2, "dash": "dash"},
+            hovertemplate="cross-entropy: %{y:.2f} %<extra></extra>",
+        )
     figure.update_xaxes(title=label, type="category")
     figure.update_yaxes(range=[100 * span[0], 100 * span[1]], ticksuffix=" %")
-    figure.update_layout(height=340, uirevision=label, showlegend=True,
-                         legend={"x": 0.03, "y": 0.04, "yanchor": "bottom", "title": ""}, **_FONT)  # fmt: skip
+    figure.update_layout(
+        height=340,
+        uirevision=label,
+        showlegend=True,
+        legend={"x": 0.03, "y": 0.04, "yanchor": "bottom", "title": ""},
+        **_FONT,
+    )
     return figure

@@ -69,10 +69,13 @@ def finish() -> None:
     with sharing:
         st.button(
             "Leave presentation" if present else "Present",
-            key="page.toggle", on_click=_turn, args=(not present,), type="tertiary",
+            key="page.toggle",
+            on_click=_turn,
+            args=(not present,),
+            type="tertiary",
             icon=":material/close_fullscreen:" if present else ":material/slideshow:",
             help="Show the controls again" if present else "Hide the controls and enlarge the type, for a projector",
-        )  # fmt: skip
+        )
         share.button(absent, key="page.share")
     for notice in notices:
         board.warning(plain(notice), icon=":material/link_off:")

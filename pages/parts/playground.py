@@ -27,10 +27,15 @@ class Picture(Parameters):
     """How the graph is drawn; nothing here changes a number."""
 
     temperature: float = parameter(
-        1.0, ge=0.1, le=10, log=True, symbol="T", title="Temperature of the picture",
+        1.0,
+        ge=0.1,
+        le=10,
+        log=True,
+        symbol="T",
+        title="Temperature of the picture",
         help="Only of the picture: an edge is drawn with opacity (weight / largest weight)^(1/T). Small values leave "
         "the strongest edges, large ones show all alike. No number changes.",
-    )  # fmt: skip
+    )
     positions: Literal["features", "circle"] = parameter(
         "features", help="Where images are drawn: by their features, or on a circle, class by class."
     )
@@ -161,5 +166,6 @@ def strongest(of: Seen, count: int, vertex: int | None = None) -> Sequence[tuple
     width = weights.shape[1]
     return [
         (int(p) // width if vertex is None else vertex, int(p) % width, float(v))
-        for v, p in zip(values, places, strict=True) if v > 0
-    ]  # fmt: skip
+        for v, p in zip(values, places, strict=True)
+        if v > 0
+    ]

@@ -17,15 +17,21 @@ def spectrum(frequencies: Tensor, power: Tensor, image: int = 0) -> go.Figure:
     share = 100 * power[image] / power[image].sum()
     figure = go.Figure()
     figure.add_bar(
-        x=frequencies.tolist(), y=share.tolist(), marker={"color": GREEN, "line": {"width": 0}},
+        x=frequencies.tolist(),
+        y=share.tolist(),
+        marker={"color": GREEN, "line": {"width": 0}},
         hovertemplate="%{x:.2f} cycles/pixel: %{y:.1f} %<extra></extra>",
-    )  # fmt: skip
+    )
     figure.update_xaxes(title="cycles per pixel")
     figure.update_yaxes(ticksuffix=" %")
     figure.update_layout(
-        title={"text": "Energy of the perturbation by frequency", "font": {"size": 14}}, height=230, font_size=14,
-        margin={"l": 10, "r": 10, "t": 30, "b": 10}, bargap=0, showlegend=False,
-    )  # fmt: skip
+        title={"text": "Energy of the perturbation by frequency", "font": {"size": 14}},
+        height=230,
+        font_size=14,
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        bargap=0,
+        showlegend=False,
+    )
     return figure
 
 
@@ -37,16 +43,22 @@ def spectra(found: Mapping[str, tuple[Tensor, Tensor]]) -> go.Figure:
         total = power[0].sum()
         if total > 0:
             figure.add_scatter(
-                x=frequencies.tolist(), y=(100 * power[0] / total).tolist(), name=name, mode="lines",
+                x=frequencies.tolist(),
+                y=(100 * power[0] / total).tolist(),
+                name=name,
+                mode="lines",
                 line={"color": CLASSES[index % 10], "width": 3, "dash": dashes[index % 6]},
                 hovertemplate="%{x:.2f} cycles/pixel: %{y:.1f} %",
-            )  # fmt: skip
+            )
     figure.update_xaxes(title="cycles per pixel")
     figure.update_yaxes(ticksuffix=" %", rangemode="tozero")
     figure.update_layout(
         title={"text": "Energy of each perturbation by frequency: smooth ones lie on the left", "font": {"size": 14}},
-        height=260, font_size=14, margin={"l": 10, "r": 10, "t": 30, "b": 10}, showlegend=True,
-    )  # fmt: skip
+        height=260,
+        font_size=14,
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        showlegend=True,
+    )
     return figure
 
 
@@ -54,11 +66,29 @@ CONFIG = {"displaylogo": False, "displayModeBar": False}
 """Plotly's own buttons are left out: on a projector they only get in the way."""
 
 CLASSES = (
-    "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#b8a800", "#7f7f7f", "#7b3294", "#1b1b1b",
-)  # fmt: skip
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#d55e00",
+    "#cc79a7",
+    "#56b4e9",
+    "#b8a800",
+    "#7f7f7f",
+    "#7b3294",
+    "#1b1b1b",
+)
 SYMBOLS = (
-    "circle", "square", "diamond", "cross", "x", "triangle-up", "triangle-down", "star", "pentagon", "hexagon",
-)  # fmt: skip
+    "circle",
+    "square",
+    "diamond",
+    "cross",
+    "x",
+    "triangle-up",
+    "triangle-down",
+    "star",
+    "pentagon",
+    "hexagon",
+)
 """One colour and one shape for each of ten classes: Okabe and Ito's palette, its yellow darkened, and two more."""
 
 
@@ -76,18 +106,32 @@ def embedding(frames: Sequence[Tensor], labels: Tensor, names: Sequence[str], ti
         found = []
         for index, name in enumerate(names):
             mine = points[labels == index]
-            found.append(go.Scatter(
-                x=mine[:, 0].tolist(), y=mine[:, 1].tolist(), mode="markers", name=str(name), hoverinfo="name",
-                marker={"size": 6, "color": CLASSES[index % 10], "symbol": SYMBOLS[index % 10], "opacity": 0.8,
-                        "line": {"width": 0.8, "color": "#9a9a9a"}},  # the darkest is seen on a dark page too
-            ))  # fmt: skip
+            found.append(
+                go.Scatter(
+                    x=mine[:, 0].tolist(),
+                    y=mine[:, 1].tolist(),
+                    mode="markers",
+                    name=str(name),
+                    hoverinfo="name",
+                    marker={
+                        "size": 6,
+                        "color": CLASSES[index % 10],
+                        "symbol": SYMBOLS[index % 10],
+                        "opacity": 0.8,
+                        "line": {"width": 0.8, "color": "#9a9a9a"},
+                    },  # the darkest is seen on a dark page too
+                )
+            )
         return found
 
     figure = go.Figure(traces(frames[-1]))
     figure.update_layout(
-        height=470, font_size=14, margin={"l": 8, "r": 8, "t": 8, "b": 8}, uirevision="embedding",
+        height=470,
+        font_size=14,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        uirevision="embedding",
         legend={"itemsizing": "constant", "title": ""},
-    )  # fmt: skip
+    )
     figure.update_xaxes(range=[float(low[0]) - pad, float(high[0]) + pad], zeroline=False, title="")
     figure.update_yaxes(
         range=[float(low[1]) - pad, float(high[1]) + pad], zeroline=False, title="", scaleanchor="x", scaleratio=1
@@ -98,20 +142,33 @@ def embedding(frames: Sequence[Tensor], labels: Tensor, names: Sequence[str], ti
         play = {"fromcurrent": True, "frame": {"duration": 350, "redraw": False}, "transition": {"duration": 300}}
         figure.update_layout(
             height=560,
-            sliders=[{
-                "active": len(frames) - 1, "currentvalue": {"prefix": "after epoch "}, "pad": {"t": 28},
-                "x": 0.24, "len": 0.76,
-                "steps": [{"label": t, "method": "animate", "args": [[t], moment]} for t in titles],
-            }],
-            updatemenus=[{
-                "type": "buttons", "direction": "left", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top",
-                "pad": {"t": 58}, "showactive": False,
-                "buttons": [
-                    {"label": "▶", "method": "animate", "args": [None, play]},
-                    {"label": "❚❚", "method": "animate", "args": [[None], moment]},
-                ],
-            }],
-        )  # fmt: skip
+            sliders=[
+                {
+                    "active": len(frames) - 1,
+                    "currentvalue": {"prefix": "after epoch "},
+                    "pad": {"t": 28},
+                    "x": 0.24,
+                    "len": 0.76,
+                    "steps": [{"label": t, "method": "animate", "args": [[t], moment]} for t in titles],
+                }
+            ],
+            updatemenus=[
+                {
+                    "type": "buttons",
+                    "direction": "left",
+                    "x": 0,
+                    "y": 0,
+                    "xanchor": "left",
+                    "yanchor": "top",
+                    "pad": {"t": 58},
+                    "showactive": False,
+                    "buttons": [
+                        {"label": "▶", "method": "animate", "args": [None, play]},
+                        {"label": "❚❚", "method": "animate", "args": [[None], moment]},
+                    ],
+                }
+            ],
+        )
     return figure
 
 
@@ -119,20 +176,38 @@ def curves(losses: Sequence[tuple[float, float]], accuracies: Sequence[tuple[flo
     """Loss of the training batches and accuracy on test images (in %) by epoch, on two axes."""
     figure = go.Figure()
     figure.add_scatter(
-        x=[x for x, _ in losses], y=[y for _, y in losses], name="training loss", line={"color": ORANGE, "width": 2},
+        x=[x for x, _ in losses],
+        y=[y for _, y in losses],
+        name="training loss",
+        line={"color": ORANGE, "width": 2},
         hovertemplate="loss %{y:.4g}<extra></extra>",
-    )  # fmt: skip
+    )
     figure.add_scatter(
-        x=[x for x, _ in accuracies], y=[y for _, y in accuracies], name="test accuracy", yaxis="y2",
-        mode="lines+markers", line={"color": BLUE, "width": 3, "dash": "dot"}, marker={"symbol": "square", "size": 8},
+        x=[x for x, _ in accuracies],
+        y=[y for _, y in accuracies],
+        name="test accuracy",
+        yaxis="y2",
+        mode="lines+markers",
+        line={"color": BLUE, "width": 3, "dash": "dot"},
+        marker={"symbol": "square", "size": 8},
         hovertemplate="accuracy %{y:.2f} %<extra></extra>",
-    )  # fmt: skip
+    )
     figure.update_layout(
-        height=300, font_size=14, margin={"l": 8, "r": 8, "t": 8, "b": 8}, uirevision="curves",
+        height=300,
+        font_size=14,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        uirevision="curves",
         legend={"orientation": "h", "y": 1.12, "x": 0},
         xaxis={"title": "epoch", "range": [0, epochs]},
         yaxis={"title": {"text": "loss", "font": {"color": ORANGE}}, "rangemode": "tozero"},
-        yaxis2={"title": {"text": "accuracy", "font": {"color": BLUE}}, "overlaying": "y", "side": "right",
-                "range": [0, 100], "tickvals": [0, 25, 50, 75, 100], "ticksuffix": " %", "showgrid": False},
-    )  # fmt: skip
+        yaxis2={
+            "title": {"text": "accuracy", "font": {"color": BLUE}},
+            "overlaying": "y",
+            "side": "right",
+            "range": [0, 100],
+            "tickvals": [0, 25, 50, 75, 100],
+            "ticksuffix": " %",
+            "showgrid": False,
+        },
+    )
     return figure

@@ -53,15 +53,22 @@ def display_controls(scope: str) -> Display:
             )
     links.choice("view.gain", f"{scope}.gain", "fit", GAINS)
     gain = gains.selectbox(
-        "Gain", list(GAINS), key=f"{scope}.gain", persist_state="session",
+        "Gain",
+        list(GAINS),
+        key=f"{scope}.gain",
+        persist_state="session",
         help="How much the perturbation is amplified for display. “fit” takes the largest gain that clips nothing.",
-    )  # fmt: skip
+    )
     links.choice("view.sigma_h", f"{scope}.sigma_h", 1.0, SIGMAS)
     sigma_h = detail.selectbox(
-        "Detail $σ_h$", SIGMAS, key=f"{scope}.sigma_h", persist_state="session", format_func=lambda s: f"{s:g}",
+        "Detail $σ_h$",
+        SIGMAS,
+        key=f"{scope}.sigma_h",
+        persist_state="session",
+        format_func=lambda s: f"{s:g}",
         help="Roughness Ω is what a Gaussian of this many pixels takes away from the perturbation: "
         "|r − r∗h|².\n\n*SmoothFool, eq. 4*",
-    )  # fmt: skip
+    )
     try:
         magnify = MagnifyParameters(**values)
     except ValueError as error:
@@ -142,24 +149,36 @@ def finished(run: Finished, title: str, scope: str) -> Display:
     name = "Adversarial" if fooled else "Nearest attempt"
     before, after = magnified(
         ["Magnified original", f"Magnified {'adversarial' if fooled else 'attempt'}"],
-        [result.images, result.adversarial_8bit], display.magnify,
-    )  # fmt: skip
+        [result.images, result.adversarial_8bit],
+        display.magnify,
+    )
     panels = [
         Panel("Original", result.images[0], note=title),
         Panel(name, result.adversarial[0], note=_verdict_note(result), follows=IMAGE, base=result.images[0]),
-        Panel("Perturbation", r, 1 / gain, note=f"before rounding, amplified ×{gain:.3g}; grey is no change",
-              follows=IMAGE),
+        Panel(
+            "Perturbation",
+            r,
+            1 / gain,
+            note=f"before rounding, amplified ×{gain:.3g}; grey is no change",
+            follows=IMAGE,
+        ),
         before,
         replace(after, result=True),
-    ]  # fmt: skip
+    ]
     if film is not None:
         # All details of a step have one gain; from step to step they differ too much for that.
         spans = [1 / fitting_gain(peak) for peak in film.peaks]
         panels += [
-            Panel(step[0].upper() + step[1:], values, spans[film.best], follows=step, spans=spans,
-                  note=f"{film.notes[step][film.best]}, amplified ×{1 / spans[film.best]:.3g}")
+            Panel(
+                step[0].upper() + step[1:],
+                values,
+                spans[film.best],
+                follows=step,
+                spans=spans,
+                note=f"{film.notes[step][film.best]}, amplified ×{1 / spans[film.best]:.3g}",
+            )
             for step, values in film.details.items()
-        ]  # fmt: skip
+        ]
     with above:
         viewer(panels, f"{scope}.finished", film=film, traces=traces(result.trace, film), view=scope)
     return display
@@ -220,6 +239,8 @@ def spectrum(result: AttackResult, key: str) -> None:
     """How the perturbation's energy is spread over spatial frequencies."""
     if result.perturbation.any():
         st.plotly_chart(
-            plots.spectrum(*radial_power_spectrum(result.perturbation)), key=f"{key}.spectrum", config=plots.CONFIG,
+            plots.spectrum(*radial_power_spectrum(result.perturbation)),
+            key=f"{key}.spectrum",
+            config=plots.CONFIG,
             alt="Energy of the perturbation for each spatial frequency",
-        )  # fmt: skip
+        )

@@ -15,7 +15,12 @@ def button(
 ) -> None:
     """Download `items` as one zip, which is made only when the button is pressed. magnify, gain: as they are shown."""
     st.download_button(
-        "Take it home", lambda: package(items, classes, magnify, gain), f"{'-'.join(i.name for i in items)[:80]}.zip",
-        "application/zip", key=key, on_click="ignore", icon=":material/download:",
+        "Take it home",
+        lambda: package(items, classes, magnify, gain),
+        f"{'-'.join(i.name for i in items)[:80]}.zip",
+        "application/zip",
+        key=key,
+        on_click="ignore",
+        icon=":material/download:",
         help="One zip: lossless pictures, float arrays, parameters, and a script that makes the images again.",
-    )  # fmt: skip
+    )

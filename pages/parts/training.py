@@ -113,9 +113,14 @@ def _train(training: Training) -> Generator[Progress[Snapshot], None, Trained]:
 
     def snapshot() -> Snapshot:
         return Snapshot(
-            tuple(training.history), tuple(losses), dict(training.kept), training.sample.labels, training.train.note,
-            done, total,
-        )  # fmt: skip
+            tuple(training.history),
+            tuple(losses),
+            dict(training.kept),
+            training.sample.labels,
+            training.train.note,
+            done,
+            total,
+        )
 
     progress = Progress(done / total, snapshot())
     yield progress

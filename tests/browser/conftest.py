@@ -17,8 +17,14 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", "--no-first-run")  # fmt: skip
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
 PATIENCE = 60_000  # milliseconds; on a machine that does other things too
 
 expect.set_options(timeout=PATIENCE)
@@ -43,8 +49,11 @@ def serving(script: str, folder: Path) -> Iterator[str]:
     """The address of a server of `script` whose home is empty: nothing here needs a full data set."""
     port, log = free_port(), folder / "log"
     environment = os.environ | {
-        "SMOOTHSCOPE_HOME": str(folder), "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "PYTHONPATH": str(ROOT),
-    }  # fmt: skip
+        "SMOOTHSCOPE_HOME": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+        "PYTHONPATH": str(ROOT),
+    }
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)

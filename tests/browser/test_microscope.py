@@ -77,9 +77,11 @@ class Lens:
         clean, perturbed = self.pictures
         r = perturbed - clean
         panels = [
-            Panel("Original", clean), Panel("Perturbed", perturbed), Panel("Perturbation", r, 1 / gain),
+            Panel("Original", clean),
+            Panel("Perturbed", perturbed),
+            Panel("Perturbation", r, 1 / gain),
             Panel("Magnified", 3 * r, 0.3, "σ"),
-        ]  # fmt: skip
+        ]
         return {panel.title: in_colour(levels(panel)) for panel in panels}
 
     @property
@@ -286,8 +288,14 @@ def test_every_panel_says_the_value_under_the_cursor(lens: Lens):
     lens.settled()
     values = [v.item() for v in clean[:, y, x]]
     assert lens.readout("Original").split() == [
-        "x", str(x), "y", str(y), "level", *(f"{255 * v:.0f}" for v in values), *(f"{v:.4f}" for v in values)
-    ]  # fmt: skip
+        "x",
+        str(x),
+        "y",
+        str(y),
+        "level",
+        *(f"{255 * v:.0f}" for v in values),
+        *(f"{v:.4f}" for v in values),
+    ]
     r = perturbed - clean
     written = " ".join(f"{v:+.4f}".replace("-", "−") for v in r[:, y, x].tolist())
     assert written in lens.readout("Perturbation")
@@ -461,8 +469,19 @@ def test_names_focus_order_and_visible_focus(lens: Lens):
         )
     names = [name for name, *_ in order]
     assert names == [
-        "Side by side", "Blink", "Swipe", "Zoom out (−)", "Zoom in (+)", "Full screen", "Keys and gestures",
-        "A clean picture of noise", "Step of the attack", "Step back", "Play", "Step on",
-        names[12], names[13],
-    ]  # fmt: skip
+        "Side by side",
+        "Blink",
+        "Swipe",
+        "Zoom out (−)",
+        "Zoom in (+)",
+        "Full screen",
+        "Keys and gestures",
+        "A clean picture of noise",
+        "Step of the attack",
+        "Step back",
+        "Play",
+        "Step on",
+        names[12],
+        names[13],
+    ]
     assert [(name, style, width) for name, style, width in order[:12] if (style, width) != ("solid", "3px")] == []

@@ -103,8 +103,9 @@ def test_without_a_clipboard_the_link_is_shown(open_page: Callable[..., Page]):
     expect(field).to_be_focused()
     expect(field).to_have_value(page.url)
     assert page.evaluate("field => [field.selectionStart, field.selectionEnd]", field.element_handle()) == [
-        0, len(page.url),
-    ]  # fmt: skip
+        0,
+        len(page.url),
+    ]
 
 
 @pytest.mark.parametrize("path", ["/", "/Attack_lab", "/Compare"])

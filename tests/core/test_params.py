@@ -138,11 +138,19 @@ def test_presets():
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
-        ("sigma", "3", 3.0), ("sigma", "1e-3", 0.001), ("rounds", " 4 ", 4), ("seed", "none", None), ("seed", "", None),
-        ("seed", "7", 7), ("clip", "Yes", True), ("clip", "0", False), ("kernel", "linear", "linear"),
-        ("kernel", "3", 3), ("note", "none", "none"),
+        ("sigma", "3", 3.0),
+        ("sigma", "1e-3", 0.001),
+        ("rounds", " 4 ", 4),
+        ("seed", "none", None),
+        ("seed", "", None),
+        ("seed", "7", 7),
+        ("clip", "Yes", True),
+        ("clip", "0", False),
+        ("kernel", "linear", "linear"),
+        ("kernel", "3", 3),
+        ("note", "none", "none"),
     ],
-)  # fmt: skip
+)
 def test_parse(name, text, value):
     parsed = info(name).parse(text)
     assert (parsed, type(parsed)) == (value, type(value))

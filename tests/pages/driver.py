@@ -224,10 +224,22 @@ class Lab:
 
 
 QUICK: dict[str, Any] = {
-    "iterations": 10, "search_steps": 2, "passes": 10, "updates": 5, "rounds": 3, "samples": 16, "levels": 3,
-    "trials": 5, "angles": 5, "shifts": 3, "deepfool_steps": 10, "projections": 5, "descent_steps": 10,
-    "color_trials": 10, "set_passes": 2,
-}  # fmt: skip
+    "iterations": 10,
+    "search_steps": 2,
+    "passes": 10,
+    "updates": 5,
+    "rounds": 3,
+    "samples": 16,
+    "levels": 3,
+    "trials": 5,
+    "angles": 5,
+    "shifts": 3,
+    "deepfool_steps": 10,
+    "projections": 5,
+    "descent_steps": 10,
+    "color_trials": 10,
+    "set_passes": 2,
+}
 """Values that keep any attack short, by the names that attacks give to their budgets."""
 
 

@@ -269,8 +269,9 @@ def test_stopping_keeps_what_was_reached(lab: Lab):
     steps = int(lab.table["Steps"])
     assert 12 <= steps < 4500
 
-    driver = Run(ATTACKS["scw"](iterations=500, search_steps=9),
-                 models.load("mnist-c4-ce"), MNIST.images[:1], MNIST.labels[:1])  # fmt: skip
+    driver = Run(
+        ATTACKS["scw"](iterations=500, search_steps=9), models.load("mnist-c4-ce"), MNIST.images[:1], MNIST.labels[:1]
+    )
     for _ in range(steps):
         next(driver)
     assert torch.equal(lab.result.adversarial, driver.result().adversarial)

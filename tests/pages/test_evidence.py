@@ -254,6 +254,8 @@ def test_histograms_hold_every_image():
     assert [sum(trace.y) for trace in figure.data] == pytest.approx([100, 100])
     assert figure.layout.shapes[0].x0 == -9.0
     assert figure.data[0].x[0] - figure.data[0].width / 2 == pytest.approx(-9.0)
-    assert evidence_plots.distance_ticks(-2.3, 1.2) == ([-3.0, -2.0, -1.0, 0.0, 1.0, 2.0],
-                                                       ["−1000", "−100", "−10", "−1", "−0.1", "−0.01"])  # fmt: skip
+    assert evidence_plots.distance_ticks(-2.3, 1.2) == (
+        [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0],
+        ["−1000", "−100", "−10", "−1", "−0.1", "−0.01"],
+    )
     assert ticks[1] == ["90 %", "99.9 %", *(f"1−10<sup>−{v}</sup>" for v in (6, 9, 12))]

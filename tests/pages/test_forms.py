@@ -15,8 +15,10 @@ from pages.parts.forms import AUTOMATIC, STOPS, help_text, logarithmic_stops, wi
 
 
 @given(
-    st.floats(-12, 5), st.floats(0.1, 10), st.lists(st.floats(0, 1), max_size=3),
-)  # fmt: skip
+    st.floats(-12, 5),
+    st.floats(0.1, 10),
+    st.lists(st.floats(0, 1), max_size=3),
+)
 def test_logarithmic_stops(exponent: float, decades: float, places: list[float]):
     low, high = 10**exponent, 10 ** (exponent + decades)
     include = [min(max(low * (high / low) ** place, low), high) for place in places]

@@ -119,13 +119,22 @@ def test_values_beyond_the_widgets_do_no_harm(name: str):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("attack", "no such attack"), ("model", "no such model"), ("gain", "×7"), ("sigma_h", 3.0),
-        ("row.mnist", 10**6), ("row.mnist", -5), ("seed", -1), ("seed", 2**40),
-        ("MagnifyParameters.beta", 7.0), ("MagnifyParameters.sigma_domain", -1.0),
-        ("MagnifyParameters.sigma_range", math.nan), ("scw.neighbourhood", 5),
-        ("scw.alpha", math.nan), ("scw.iterations", 10**9),
+        ("attack", "no such attack"),
+        ("model", "no such model"),
+        ("gain", "×7"),
+        ("sigma_h", 3.0),
+        ("row.mnist", 10**6),
+        ("row.mnist", -5),
+        ("seed", -1),
+        ("seed", 2**40),
+        ("MagnifyParameters.beta", 7.0),
+        ("MagnifyParameters.sigma_domain", -1.0),
+        ("MagnifyParameters.sigma_range", math.nan),
+        ("scw.neighbourhood", 5),
+        ("scw.alpha", math.nan),
+        ("scw.iterations", 10**9),
     ],
-)  # fmt: skip
+)
 def test_wrong_values_of_a_session_do_not_break_the_page(key: str, value):
     parameters = {f"scw.{info.name}": forms.widget_key(info, "mnist") for info in fields(ATTACKS["scw"])}
     lab = Lab(**{f"lab.{parameters.get(key, key)}": value})

@@ -32,8 +32,10 @@ def huge() -> bytes:
     body = b"".join(packer.compress(row) for _ in range(20_000)) + packer.flush()
     chunks = b""
     for kind, content in (
-        (b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)), (b"IDAT", body), (b"IEND", b""),
-    ):  # fmt: skip
+        (b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)),
+        (b"IDAT", body),
+        (b"IEND", b""),
+    ):
         chunks += struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
     return b"\x89PNG\r\n\x1a\n" + chunks
 

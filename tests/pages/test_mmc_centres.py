@@ -64,9 +64,11 @@ def heatmap(chart):
 def test_the_page_opens_with_the_tetrahedron():
     app = opened()
     assert metrics(app) == {
-        "Smallest angle": "109.4712°", "arccos(−1/(L−1))": "109.4712°", "Best known here": "109.4712°",
+        "Smallest angle": "109.4712°",
+        "arccos(−1/(L−1))": "109.4712°",
+        "Best known here": "109.4712°",
         "Smallest distance": "16.33",
-    }  # fmt: skip
+    }
     (scene,) = scenes(app)
     seen = points(scene)
     torch.testing.assert_close(seen, max_mahalanobis_centers(4, 3, 10.0).double(), rtol=0, atol=1e-4)

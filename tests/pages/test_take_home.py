@@ -30,9 +30,12 @@ def test_the_labs_package(lab: Lab, taken: dict):
         files = {name: zipped.read(name) for name in zipped.namelist()}
     shown = lab.pictures
     for title, name in {
-        "Original": "clean", "Adversarial": "scw", "Perturbation": "scw-perturbation",
-        "Magnified original": "clean-magnified", "Magnified adversarial": "scw-magnified",
-    }.items():  # fmt: skip
+        "Original": "clean",
+        "Adversarial": "scw",
+        "Perturbation": "scw-perturbation",
+        "Magnified original": "clean-magnified",
+        "Magnified adversarial": "scw-magnified",
+    }.items():
         np.testing.assert_array_equal(decode(files[f"{name}.png"]), shown[title].levels)
     facts = json.loads(files["parameters.json"])
     (run,) = facts["runs"].values()

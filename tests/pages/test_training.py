@@ -179,8 +179,12 @@ def test_a_network_goes_on_from_its_weights():
 
 def test_a_network_of_another_kind_to_begin_with_is_said_in_one_sentence():
     app = opened(
-        **{"train__start__mnist__fc2__cross-entropy": "mnist-fc2-ce", "train__network__mnist": "fc2",
-           "train__loss": "cross-entropy", "train__CrossEntropy__dim": 2}
-    )  # fmt: skip
+        **{
+            "train__start__mnist__fc2__cross-entropy": "mnist-fc2-ce",
+            "train__network__mnist": "fc2",
+            "train__loss": "cross-entropy",
+            "train__CrossEntropy__dim": 2,
+        }
+    )
     (error,) = app.error
     assert "cannot be begun with: embedding must be the same" in unescaped(error.value)

@@ -89,5 +89,6 @@ def graph(
             "sheet": {"url": url, "width": width, "height": height, "columns": columns},
             "alt": f"Graph of {len(images)} images; {sum(red for *_, red in drawn)} edges between classes.",
         },
-        key=key, on_picked_change=reported,
-    )  # fmt: skip
+        key=key,
+        on_picked_change=reported,
+    )

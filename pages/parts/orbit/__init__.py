@@ -78,18 +78,30 @@ def _described(scene: Scene) -> dict[str, Any]:
         if part.points.ndim != 2 or part.points.shape[1] != 3:
             raise ValueError(f"points of {part.name!r} must be (n, 3); got {tuple(part.points.shape)}.")
     return {
-        "title": scene.title, "radius": scene.radius, "sphere": scene.sphere, "note": scene.note,
+        "title": scene.title,
+        "radius": scene.radius,
+        "sphere": scene.sphere,
+        "note": scene.note,
         "alt": scene.alt or f"{scene.title}. {scene.note}".strip(),
         "clouds": [
-            {"name": c.name, "points": _flat(c.points), "colour": c.colour, "symbol": c.symbol, "size": c.size,
-             "solid": c.solid, "labels": list(c.labels), "notes": list(c.notes), "legend": c.legend}
+            {
+                "name": c.name,
+                "points": _flat(c.points),
+                "colour": c.colour,
+                "symbol": c.symbol,
+                "size": c.size,
+                "solid": c.solid,
+                "labels": list(c.labels),
+                "notes": list(c.notes),
+                "legend": c.legend,
+            }
             for c in scene.clouds
         ],
         "lines": [
             {"starts": _flat(line.starts), "ends": _flat(line.ends), "strong": line.strong, "labels": list(line.labels)}
             for line in scene.lines
         ],
-    }  # fmt: skip
+    }
 
 
 def orbit(scenes: Sequence[Scene], key: str, height: int = 460) -> None:

@@ -50,8 +50,15 @@ def wall(
         {"row": row, "label": label, "cell": cell} for cell, (row, label) in enumerate(zip(rows, labels, strict=True))
     ]
     zoom = 2 if width <= 48 else 1
-    data = {"sheet": url, "width": width, "height": height, "columns": columns, "zoom": zoom, "items": items,
-            "selected": selected}  # fmt: skip
+    data = {
+        "sheet": url,
+        "width": width,
+        "height": height,
+        "columns": columns,
+        "zoom": zoom,
+        "items": items,
+        "selected": selected,
+    }
 
     def picked() -> None:
         row = st.session_state[key].picked

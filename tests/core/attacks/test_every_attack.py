@@ -11,9 +11,21 @@ from core.params import fields
 from tests.problems import Constant, linear
 
 SHORT = {
-    "iterations": 10, "passes": 10, "updates": 5, "rounds": 3, "samples": 16, "levels": 3, "trials": 5, "angles": 5,
-    "shifts": 3, "deepfool_steps": 10, "projections": 5, "descent_steps": 10, "color_trials": 10, "set_passes": 2,
-}  # fmt: skip
+    "iterations": 10,
+    "passes": 10,
+    "updates": 5,
+    "rounds": 3,
+    "samples": 16,
+    "levels": 3,
+    "trials": 5,
+    "angles": 5,
+    "shifts": 3,
+    "deepfool_steps": 10,
+    "projections": 5,
+    "descent_steps": 10,
+    "color_trials": 10,
+    "set_passes": 2,
+}
 WITHOUT_GRADIENT = ("color_shift", "spsa", "noise", "rotation")
 EVERY = pytest.mark.parametrize("name", list(ATTACKS))
 

@@ -17,9 +17,13 @@ NAMES = GRADIENT + BLIND
 TARGETED = ("fgsm", "ifgsm", "pgd2", "qpgd2", "ddn", "sddn", "mim", "spsa")
 # Strong enough for the linear problems of tests/problems.py, whose boundary is at an L2 distance of about 0.2.
 STRONG = {
-    "fgsm": {"epsilon": 0.2}, "ifgsm": {"epsilon": 0.2}, "mim": {"epsilon": 0.2}, "pgd2": {"step_length": 0.1},
-    "qpgd2": {"step_length": 0.1}, "spsa": {"epsilon": 0.2, "adam_step": 0.03},
-}  # fmt: skip
+    "fgsm": {"epsilon": 0.2},
+    "ifgsm": {"epsilon": 0.2},
+    "mim": {"epsilon": 0.2},
+    "pgd2": {"step_length": 0.1},
+    "qpgd2": {"step_length": 0.1},
+    "spsa": {"epsilon": 0.2, "adam_step": 0.03},
+}
 CHEAP = {"updates": 3, "rounds": 2, "samples": 6, "passes": 4, "levels": 3, "trials": 2, "angles": 5, "shifts": 2}
 
 

@@ -18,9 +18,15 @@ from core.params import ParameterInfo, fields
 SIDES = st.integers(2, 9)
 NAMES = ("cw", "scw", "deepfool", "smoothfool", "iterative_smooth", "color_shift")
 BUDGETS = {
-    "deepfool_steps": 8, "projections": 4, "clip_steps": 25, "descent_steps": 8, "color_trials": 6, "set_passes": 2,
-    "iterations": 12, "search_steps": 3,
-}  # fmt: skip
+    "deepfool_steps": 8,
+    "projections": 4,
+    "clip_steps": 25,
+    "descent_steps": 8,
+    "color_trials": 6,
+    "set_passes": 2,
+    "iterations": 12,
+    "search_steps": 3,
+}
 
 
 def values(info: ParameterInfo) -> st.SearchStrategy[Any]:

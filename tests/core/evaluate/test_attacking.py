@@ -140,9 +140,14 @@ def test_records_are_ready_for_json():
     made = outcome(("fooled", "failed"), [1, 0], [1.0, 9.0])
     records = json.loads(json.dumps(made.records()))
     assert records[0] == {
-        "label": 0, "status": "fooled", "prediction_clean": 0, "prediction": 1, "prediction_8bit": 1, "l2": 1.0,
+        "label": 0,
+        "status": "fooled",
+        "prediction_clean": 0,
+        "prediction": 1,
+        "prediction_8bit": 1,
+        "l2": 1.0,
         "linf": pytest.approx(0.1),
-    }  # fmt: skip
+    }
     assert [record["status"] for record in records] == ["fooled", "failed"]
 
 

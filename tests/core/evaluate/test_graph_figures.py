@@ -84,10 +84,15 @@ def record(loss, seed, near, own):
 
 def test_means_and_spreads_by_hand():
     base = GraphSmoothness(norm="l2", dim=10, references=200)
-    report = {"points": [
-        record(base, 0, 0.8, 0.7), record(base, 1, 0.9, 0.8), record(base.replace(k=5), 0, 0.6, 0.5),
-        record(CrossEntropy(), 0, 0.1, 0.95), record(CrossEntropy(), 1, 0.1, 0.97),
-    ]}  # fmt: skip
+    report = {
+        "points": [
+            record(base, 0, 0.8, 0.7),
+            record(base, 1, 0.9, 0.8),
+            record(base.replace(k=5), 0, 0.6, 0.5),
+            record(CrossEntropy(), 0, 0.1, 0.95),
+            record(CrossEntropy(), 1, 0.1, 0.97),
+        ]
+    }
     found = series(report, "k")
     assert found.values == (5, None)
     assert found.mean == pytest.approx((0.6, 0.85))

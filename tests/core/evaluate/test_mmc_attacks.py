@@ -94,8 +94,16 @@ def test_cross_entropys_centres_are_class_means():
 def test_a_trial_that_does_nothing_leaves_the_clean_accuracy():
     model, images = models.load("mnist-c4-ce", "cpu"), gallery.read("mnist")[:30]
     nothing = Trial("nothing", "", lambda model, x, y, seed: x, n=25)
-    wrong = data.ImageSet(images.images, (images.labels + (torch.arange(30) < 5)) % 10, images.classes, "mnist", "test",
-                          "gallery", "", images.indices)  # fmt: skip
+    wrong = data.ImageSet(
+        images.images,
+        (images.labels + (torch.arange(30) < 5)) % 10,
+        images.classes,
+        "mnist",
+        "test",
+        "gallery",
+        "",
+        images.indices,
+    )
     centers = mmc_attacks.centres(model, images.images, images.labels)
     found = mmc_attacks.measure(nothing, model, wrong, centers)
     assert (found["n"], found["accuracy"], found["l2"]) == (25, 0.8, 0.0)

@@ -55,8 +55,11 @@ def test_an_interrupted_sweep_goes_on_and_ends_the_same(bare):
     training = Training("fc2", "mnist", mmc_tables.recipe(40, 1, 0), "own", MaxMahalanobis(norm=5, dim=64))
     (epoch,) = training
     assert record("a").points["5|0"] == {
-        "norm": 5.0, "seed": 0, "accuracy": mmc_tables.tested(training), "loss": pytest.approx(epoch.loss)
-    }  # fmt: skip
+        "norm": 5.0,
+        "seed": 0,
+        "accuracy": mmc_tables.tested(training),
+        "loss": pytest.approx(epoch.loss),
+    }
 
 
 def test_optimisers_in_turns_learn_what_they_learn_alone(bare):
@@ -72,8 +75,10 @@ def test_optimisers_in_turns_learn_what_they_learn_alone(bare):
 
 def test_turns_count_every_batch(bare):
     recipe = mmc_tables.recipe(120, 2, 0)
-    runs = {name: Training("fc2", "mnist", recipe, name, loss)
-            for name, loss in (("sce", CrossEntropy()), ("mmc", MaxMahalanobis()))}  # fmt: skip
+    runs = {
+        name: Training("fc2", "mnist", recipe, name, loss)
+        for name, loss in (("sce", CrossEntropy()), ("mmc", MaxMahalanobis()))
+    }
     seconds = mmc_tables.turns(runs)
     assert {name: len(values) for name, values in seconds.items()} == {"sce": 6, "mmc": 6}
     assert all(training.done == 2 for training in runs.values())
@@ -100,8 +105,9 @@ def test_rows_stand_beside_the_papers():
         "c": {"norm": 5.0, "accuracy": 1},
     }
     assert mmc_tables.rows("mmc-norms", points) == [
-        ("C_MM = 10", "92.00 ± 2.83 %", "92.57 %"), ("C_MM = 5", "100.00 ± 0.00 %", "")
-    ]  # fmt: skip
+        ("C_MM = 10", "92.00 ± 2.83 %", "92.57 %"),
+        ("C_MM = 5", "100.00 ± 0.00 %", ""),
+    ]
     times = {"a": {"dataset": "mnist", "adversarial": "pgd", "ratios": [1.0, 1.1, 1.3]}}
     assert mmc_tables.rows("mmc-times", times) == [("mnist, adversarial", "1.100 (1.000 to 1.300)", "1.033")]
 

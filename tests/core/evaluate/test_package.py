@@ -54,9 +54,14 @@ def levels(image: torch.Tensor) -> np.ndarray:
 
 def reproduce(folder: Path) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "reproduce.py"], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True,
-        text=True, timeout=300, check=False,
-    )  # fmt: skip
+        [sys.executable, "reproduce.py"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 def test_everything_is_in_it_and_lossless(tmp_path: Path):
@@ -64,8 +69,10 @@ def test_everything_is_in_it_and_lossless(tmp_path: Path):
     folder = unzip(package([item("scw", result)], MNIST.classes, DISPLAY), tmp_path)
     names = {"clean", "scw", "clean-magnified", "scw-magnified", "scw-perturbation"}
     assert {path.name for path in folder.iterdir()} == {f"{name}.png" for name in names} | {
-        "arrays.npz", "parameters.json", "reproduce.py",
-    }  # fmt: skip
+        "arrays.npz",
+        "parameters.json",
+        "reproduce.py",
+    }
     np.testing.assert_array_equal(png(folder / "clean.png"), levels(result.images))
     np.testing.assert_array_equal(png(folder / "scw.png"), levels(quantize(result.adversarial)))
     gain = 0.5 / float(result.perturbation.abs().max())

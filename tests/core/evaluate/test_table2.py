@@ -65,9 +65,17 @@ def test_the_command_takes_a_network_of_ones_own_on_cifar10(tmp_path, monkeypatc
     monkeypatch.setenv("SMOOTHSCOPE_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
     card = models.Card(
-        name="tiny", title="Tiny", dataset="cifar10", network="resnet32", loss="cross-entropy", classes=10,
-        input_shape=(3, 32, 32), mean=(0.49, 0.48, 0.45), std=(0.25, 0.24, 0.26), sha256="0" * 64,
-    )  # fmt: skip
+        name="tiny",
+        title="Tiny",
+        dataset="cifar10",
+        network="resnet32",
+        loss="cross-entropy",
+        classes=10,
+        input_shape=(3, 32, 32),
+        mean=(0.49, 0.48, 0.45),
+        std=(0.25, 0.24, 0.26),
+        sha256="0" * 64,
+    )
     model = models.build(card)
     initialise(model, torch.Generator().manual_seed(0))
     pictures = data.gallery.read("cifar10")[:20]
@@ -78,7 +86,10 @@ def test_the_command_takes_a_network_of_ones_own_on_cifar10(tmp_path, monkeypatc
     monkeypatch.undo()
     models.refresh()
     assert [line.split()[1] for line in out.splitlines() if line.startswith("│ ") and "paper" not in line] == [
-        "DF", "IS", "CS", "SF",
-    ]  # fmt: skip
+        "DF",
+        "IS",
+        "CS",
+        "SF",
+    ]
     assert out.count("paper, ResNet-18") == 4
     assert "10,000" in out

@@ -105,9 +105,11 @@ def test_a_last_small_batch_takes_all_pairs():
 def test_the_layout_is_the_papers():
     """Section 4.1: as many dimensions as classes on the unit sphere; 4.2: two dimensions are batch-normalised."""
     assert GraphSmoothness().layout(10, 512) == {
-        "embedding": 10, "embedding_norm": "l2",
-        "head": "kernel", "head_arguments": {"alpha": 10.0, "references": 1000},
-    }  # fmt: skip
+        "embedding": 10,
+        "embedding_norm": "l2",
+        "head": "kernel",
+        "head_arguments": {"alpha": 10.0, "references": 1000},
+    }
     assert GraphSmoothness(alpha=3, head_alpha=4).layout(10, 512)["head_arguments"]["alpha"] == 4
     assert GraphSmoothness(dim=2).layout(10, 512)["embedding_norm"] == "batch"
     assert GraphSmoothness(dim=2, norm="l2").layout(10, 512)["embedding_norm"] == "l2"

@@ -45,10 +45,18 @@ def randomised(head, seed=1):
 def make(loss, seed=0):
     """A small classifier of 8 x 8 pictures as training would make it for `loss`."""
     card = Card(
-        name="toy", title="toy", dataset="toy", network="fc2", network_arguments={"size": SIZE},
-        input_shape=(1, SIZE, SIZE), classes=CLASSES, mean=(0.5,), std=(0.25,), sha256="0" * 64,
+        name="toy",
+        title="toy",
+        dataset="toy",
+        network="fc2",
+        network_arguments={"size": SIZE},
+        input_shape=(1, SIZE, SIZE),
+        classes=CLASSES,
+        mean=(0.5,),
+        std=(0.25,),
+        sha256="0" * 64,
         **loss.entries(CLASSES, 150),
-    )  # fmt: skip
+    )
     generator = torch.Generator().manual_seed(seed)
     model = build(card)
     initialise(model, generator)
@@ -186,15 +194,26 @@ def test_preparation_depends_on_its_generator_alone():
 
 def test_a_card_without_the_new_entries_is_a_linear_head():
     card = Card(
-        name="old", title="old", dataset="mnist", network="c4", loss="cross-entropy", input_shape=(1, 28, 28),
-        classes=10, mean=(0.1,), std=(0.3,), sha256="0" * 64,
-    )  # fmt: skip
+        name="old",
+        title="old",
+        dataset="mnist",
+        network="c4",
+        loss="cross-entropy",
+        input_shape=(1, 28, 28),
+        classes=10,
+        mean=(0.1,),
+        std=(0.3,),
+        sha256="0" * 64,
+    )
     model = build(card)
     assert type(model.head) is nn.Linear
     assert list(model.state_dict())[-2:] == ["head.weight", "head.bias"]
     assert CrossEntropy().entries(10, 128) == {
-        "loss": card.loss, "loss_arguments": {}, "embedding": card.embedding, "head": card.head,
-    }  # fmt: skip
+        "loss": card.loss,
+        "loss_arguments": {},
+        "embedding": card.embedding,
+        "head": card.head,
+    }
 
 
 @pytest.mark.parametrize(
@@ -228,11 +247,12 @@ def test_gradients_of_every_loss(loss):
     z, y = features(9)
     layout = loss.layout(CLASSES, 4)
     head = {
-        "linear": lambda: nn.Linear(4, CLASSES), "centers": lambda: CenterHead(4, CLASSES),
+        "linear": lambda: nn.Linear(4, CLASSES),
+        "centers": lambda: CenterHead(4, CLASSES),
         "linear-centers": lambda: LinearCenterHead(4, CLASSES),
         "quadratic": lambda: QuadraticHead(4, CLASSES, **layout["head_arguments"]),
         "kernel": lambda: KernelHead(4, CLASSES, references=6),
-    }[layout["head"]]()  # fmt: skip
+    }[layout["head"]]()
     head = randomised(head)
     z.requires_grad_()
     assert gradcheck(lambda v: loss(head, v, y), z)
@@ -258,9 +278,9 @@ def test_mmc_is_half_the_mean_squared_distance():
     head.centers.copy_(centers)
     assert MaxMahalanobis()(head, z, y).item() == pytest.approx(expected)
     torch.testing.assert_close(
-        MaxMahalanobis().attack(head, z, y), torch.tensor([math.dist(z[i], centers[y[i]]) ** 2 for i in range(12)])
-        .double(),
-    )  # fmt: skip
+        MaxMahalanobis().attack(head, z, y),
+        torch.tensor([math.dist(z[i], centers[y[i]]) ** 2 for i in range(12)]).double(),
+    )
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -404,9 +424,7 @@ def test_large_margin_is_the_formula_of_its_paper():
     for i in range(12):
         precision = [torch.diag(s.exp()) for s in head.log_precision]
         d = [0.5 * (z[i] - mu) @ p @ (z[i] - mu) for mu, p in zip(head.centers, precision, strict=True)]
-        terms = [
-            p.det().sqrt() * torch.exp(-d[c] * (1 + alpha * (c == y[i]))) for c, p in enumerate(precision)
-        ]  # fmt: skip
+        terms = [p.det().sqrt() * torch.exp(-d[c] * (1 + alpha * (c == y[i]))) for c, p in enumerate(precision)]
         total += -torch.log(terms[y[i]] / sum(terms)) + weight * (d[y[i]] - 0.5 * precision[y[i]].logdet())
     torch.testing.assert_close(LargeMargin(margin=alpha, likelihood=weight)(head, z, y), total / 12)
 
@@ -422,8 +440,13 @@ def test_a_margin_makes_the_loss_stricter_and_none_leaves_bayes_rule():
 def test_g_sce_is_the_softmax_of_the_reports_quadratic_logits_and_holds_linear_ones():
     z, y = features()
     head = randomised(QuadraticHead(4, CLASSES))
-    h = torch.stack([-0.5 * ((z - m) ** 2 * s.exp()).sum(1) + b
-                     for m, s, b in zip(head.centers, head.log_precision, head.bias, strict=True)], 1)  # fmt: skip
+    h = torch.stack(
+        [
+            -0.5 * ((z - m) ** 2 * s.exp()).sum(1) + b
+            for m, s, b in zip(head.centers, head.log_precision, head.bias, strict=True)
+        ],
+        1,
+    )
     torch.testing.assert_close(GeneralizedSoftmax()(head, z, y), F.nll_loss(h.log_softmax(1), y))
     # One covariance for all: the squares of z cancel, and W = centres, b = B - |mu|^2/2 is softmax regression.
     plain = QuadraticHead(4, CLASSES, diagonal=False).double()

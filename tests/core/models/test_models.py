@@ -15,9 +15,17 @@ from core.models.networks import C4, initialise
 
 COMMITTED = sorted(path.parent.name for path in CHECKPOINTS.glob("*/card.json"))
 CARD = Card(
-    name="small", title="A small one", dataset="mnist", network="c4", loss="cross-entropy", input_shape=(1, 28, 28),
-    classes=10, mean=(0.13,), std=(0.31,), sha256="0" * 64,
-)  # fmt: skip
+    name="small",
+    title="A small one",
+    dataset="mnist",
+    network="c4",
+    loss="cross-entropy",
+    input_shape=(1, 28, 28),
+    classes=10,
+    mean=(0.13,),
+    std=(0.31,),
+    sha256="0" * 64,
+)
 
 
 @pytest.fixture(scope="module")

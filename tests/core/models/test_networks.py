@@ -51,9 +51,18 @@ def test_shapes_and_parameters(name, arguments, shape, features, parameters):
 
 def card(name, arguments, shape):
     return Card(
-        name="x", title="x", dataset="x", network=name, network_arguments=arguments, loss="cross-entropy",
-        input_shape=shape, classes=10, mean=(0.5,) * shape[0], std=(0.25,) * shape[0], sha256="0" * 64,
-    )  # fmt: skip
+        name="x",
+        title="x",
+        dataset="x",
+        network=name,
+        network_arguments=arguments,
+        loss="cross-entropy",
+        input_shape=shape,
+        classes=10,
+        mean=(0.5,) * shape[0],
+        std=(0.25,) * shape[0],
+        sha256="0" * 64,
+    )
 
 
 def test_the_numbers_of_the_papers():

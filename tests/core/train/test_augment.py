@@ -64,10 +64,20 @@ def test_scaled_keeps_what_is_linear():
 @pytest.fixture(scope="module")
 def model():
     card = Card(
-        name="small", title="", dataset="cifar10", network="preactresnet18", network_arguments={"width": 0.0625},
-        input_shape=(3, 16, 16), classes=10, mean=(0.5,) * 3, std=(0.25,) * 3, sha256="0" * 64, loss="max-mahalanobis",
-        embedding=16, head="centers",
-    )  # fmt: skip
+        name="small",
+        title="",
+        dataset="cifar10",
+        network="preactresnet18",
+        network_arguments={"width": 0.0625},
+        input_shape=(3, 16, 16),
+        classes=10,
+        mean=(0.5,) * 3,
+        std=(0.25,) * 3,
+        sha256="0" * 64,
+        loss="max-mahalanobis",
+        embedding=16,
+        head="centers",
+    )
     model = models.build(card)
     initialise(model, generator(0))
     MaxMahalanobis().prepare(model.head, generator(0))

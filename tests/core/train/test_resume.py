@@ -131,8 +131,10 @@ def command(tmp_path, *extra):
     script.write_text(SCRIPT)
     root = str(Path(checkpoint.__file__).parents[2])
     environment = os.environ | {
-        "SMOOTHSCOPE_HOME": str(tmp_path / "home"), "PYTHONPATH": root, "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
+        "SMOOTHSCOPE_HOME": str(tmp_path / "home"),
+        "PYTHONPATH": root,
+        "OMP_NUM_THREADS": "1",
+    }
     words = ["train", "--network", "fc2", "--name", "own", "--n", "400", "--batch-size", "20", "--sample", "10"]
     return [str(script), *words, *extra], environment
 

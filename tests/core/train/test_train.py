@@ -18,9 +18,17 @@ from core.params import fields
 from core.train import Batch, Epoch, Recipe, Training, accuracy, loop, resume, save
 
 CARD = Card(
-    name="small", title="A small one", dataset="mnist", network="c4", loss="cross-entropy", input_shape=(1, 28, 28),
-    classes=10, mean=(0.13,), std=(0.31,), sha256="0" * 64,
-)  # fmt: skip
+    name="small",
+    title="A small one",
+    dataset="mnist",
+    network="c4",
+    loss="cross-entropy",
+    input_shape=(1, 28, 28),
+    classes=10,
+    mean=(0.13,),
+    std=(0.31,),
+    sha256="0" * 64,
+)
 
 
 @pytest.fixture(scope="module")
@@ -151,15 +159,24 @@ def test_the_same_seed_gives_the_same_bits():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"shift": 0}, {"flip": True}, {"weight_decay": 1.0}, {"optimiser": "sgd"},
+        {"shift": 0},
+        {"flip": True},
+        {"weight_decay": 1.0},
+        {"optimiser": "sgd"},
         {"optimiser": "adam", "weight_decay": 0.1},
-        {"optimiser": "rmsprop"}, {"schedule": "steps"}, {"schedule": "constant"}, {"precision": "float32"},
-        {"adversarial": "fgsm"}, {"adversarial": "fast"}, {"adversarial": "pgd", "attack_steps": 2},
-        {"adversarial": "smoothfool", "attack_steps": 1}, {"adversarial": "fgsm", "adversarial_share": 0.5},
+        {"optimiser": "rmsprop"},
+        {"schedule": "steps"},
+        {"schedule": "constant"},
+        {"precision": "float32"},
+        {"adversarial": "fgsm"},
+        {"adversarial": "fast"},
+        {"adversarial": "pgd", "attack_steps": 2},
+        {"adversarial": "smoothfool", "attack_steps": 1},
+        {"adversarial": "fgsm", "adversarial_share": 0.5},
         {"loss": CrossEntropy(label_smoothing=0.2)},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_every_part_of_the_recipe_counts(changes):
     assert not torch.equal(trained()[1]["head.weight"], trained(**changes)[1]["head.weight"])
 
