@@ -15,7 +15,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts import page
+from pages.parts.shell import page
 
 TOUR = page.ROOT / "assets" / "tours" / "start"
 COLUMNS = {"original": "Original", "cw": "Carlini & Wagner", "scw": "Smooth C&W"}

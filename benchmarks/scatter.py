@@ -24,7 +24,7 @@ PAGE = """
 import streamlit as st
 import torch
 from core.data import ImageSet
-from pages.parts.scatter import Panel, scatter
+from pages.parts.components.scatter import Panel, scatter
 
 n, panels, epochs = {points}, {panels}, {epochs}
 generator = torch.Generator().manual_seed(0)

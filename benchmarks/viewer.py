@@ -29,8 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from core import data, models
 from core.attacks import ATTACKS, Run
 from core.magnify import MagnifyParameters, display_scale, local_statistics
-from pages.parts.film import FRAMES, Recorder
-from pages.parts.packing import pack
+from pages.parts.components.film import FRAMES, Recorder
+from pages.parts.components.packing import pack
 
 MODEL = "imagenet-efficientnet-lite0"
 

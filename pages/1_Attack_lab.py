@@ -10,10 +10,12 @@ import torch
 from core.attacks import ATTACKS, Attack
 from core.evaluate.take_home import Item
 from core.models import Card
-from pages.parts import attacking, choose, forms, links, page, stage, take_home
-from pages.parts.attacking import Finished, Snapshot
-from pages.parts.choose import Choice
-from pages.parts.jobs import Busy, Job
+from pages.parts.inputs import choose, forms
+from pages.parts.inputs.choose import Choice
+from pages.parts.shell import links, page
+from pages.parts.shell.jobs import Busy, Job
+from pages.parts.views import attacking, stage, take_home
+from pages.parts.views.attacking import Finished, Snapshot
 
 SCOPE = "lab"
 FIRST = ("alpha", "sigma_g", "margin")

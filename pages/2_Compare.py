@@ -13,11 +13,14 @@ from core.attacks import ATTACKS, Attack, AttackResult
 from core.evaluate import tours
 from core.metrics import radial_power_spectrum
 from core.models import Card, Classifier
-from pages.parts import attacking, choose, duel, forms, links, page, plots, stage, take_home
-from pages.parts.attacking import Finished
-from pages.parts.choose import Choice
-from pages.parts.jobs import Busy, Job
-from pages.parts.viewer import viewer
+from pages.parts.charts import plots
+from pages.parts.components.viewer import viewer
+from pages.parts.inputs import choose, forms
+from pages.parts.inputs.choose import Choice
+from pages.parts.shell import links, page
+from pages.parts.shell.jobs import Busy, Job
+from pages.parts.views import attacking, duel, stage, take_home
+from pages.parts.views.attacking import Finished
 
 SCOPE = "compare"
 EXAMPLE = tours.duel_facts()

@@ -14,10 +14,13 @@ from core.embed import PROJECTIONS, Projection
 from core.losses import LOSSES
 from core.models import Card
 from core.train import ADVERSARIES
-from pages.parts import attacking, choose, embedding, forms, links, page, picker
-from pages.parts.embedding import Drawn, Trail, View
-from pages.parts.jobs import Busy, Job
-from pages.parts.scatter import Panel, scatter
+from pages.parts.components import picker
+from pages.parts.components.scatter import Panel, scatter
+from pages.parts.inputs import choose, forms
+from pages.parts.shell import links, page
+from pages.parts.shell.jobs import Busy, Job
+from pages.parts.views import attacking, embedding
+from pages.parts.views.embedding import Drawn, Trail, View
 
 SCOPE = "embed"
 SHOWN = 120

@@ -12,9 +12,12 @@ from core.evaluate import graph_figures
 from core.losses import LOSSES, GraphSmoothness, Loss
 from core.losses.playground import Motion, Playground
 from core.params import ParameterInfo, fields
-from pages.parts import cache, choose, forms, links, loss_plots, page, playground, plots
-from pages.parts.graph import graph
-from pages.parts.playground import Batch, Picture, Seen
+from pages.parts.charts import loss_plots, plots
+from pages.parts.components.graph import graph
+from pages.parts.inputs import choose, forms
+from pages.parts.shell import cache, links, page
+from pages.parts.views import playground
+from pages.parts.views.playground import Batch, Picture, Seen
 
 SCOPE = "graph"
 SEES, PLAY, FIGURES = "sees", "playground", "figures"

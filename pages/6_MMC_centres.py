@@ -20,9 +20,12 @@ from core.metrics.density import SampleDensity, class_means, own_and_nearest, sa
 from core.models import Card
 from core.models.heads import CenterHead
 from core.params import fields
-from pages.parts import cache, center_plots, choose, evidence, forms, links, page, plots
-from pages.parts.center_plots import Around, Arrangement, Centres, power
-from pages.parts.orbit import orbit
+from pages.parts.charts import center_plots, plots
+from pages.parts.charts.center_plots import Around, Arrangement, Centres, power
+from pages.parts.components.orbit import orbit
+from pages.parts.inputs import choose, forms
+from pages.parts.shell import cache, links, page
+from pages.parts.views import evidence
 
 SCOPE = "mmc"
 # The two networks that the page opens with, where they are there.

@@ -12,9 +12,12 @@ from core import embed, models
 from core.data import DATASETS
 from core.losses import LOSSES, Loss
 from core.train import Recipe, Training
-from pages.parts import cache, forms, links, page, plots, training
-from pages.parts.jobs import Busy, Job
-from pages.parts.training import Plan, Snapshot, Trained
+from pages.parts.charts import plots
+from pages.parts.inputs import forms
+from pages.parts.shell import cache, links, page
+from pages.parts.shell.jobs import Busy, Job
+from pages.parts.views import training
+from pages.parts.views.training import Plan, Snapshot, Trained
 
 SCOPE = "train"
 # What the page opens a loss with, where it differs from the declared defaults: two dimensions, which can be drawn.

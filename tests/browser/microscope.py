@@ -4,9 +4,9 @@ import streamlit as st
 import torch
 
 from core.attacks import Step
-from pages.parts.film import IMAGE, Film, Recorder
-from pages.parts.packing import rounded
-from pages.parts.viewer import Panel, Trace, viewer
+from pages.parts.components.film import IMAGE, Film, Recorder
+from pages.parts.components.packing import rounded
+from pages.parts.components.viewer import Panel, Trace, viewer
 
 SIZES = {"photograph": (224, 3), "digit": (28, 1), "large": (600, 1)}
 RUNS = {"one run": 0, "another run": 1}

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from core import data, models
 from core.attacks import ATTACKS, run
-from pages.parts.viewer import Panel, levels
+from pages.parts.components.viewer import Panel, levels
 
 pytestmark = pytest.mark.browser
 

@@ -14,8 +14,8 @@ from playwright.sync_api import Locator, Page, expect
 from test_windows import CONTRAST
 
 from core.data.files import quantize
-from pages.parts.film import FRAMES, chosen
-from pages.parts.viewer import Panel, levels
+from pages.parts.components.film import FRAMES, chosen
+from pages.parts.components.viewer import Panel, levels
 
 pytestmark = pytest.mark.browser
 

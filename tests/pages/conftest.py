@@ -7,7 +7,8 @@ import pytest
 from driver import Lab
 
 from core import models
-from pages.parts import attacking, page
+from pages.parts.shell import page
+from pages.parts.views import attacking
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ from core import data, models
 from core.attacks import ATTACKS, AttackResult, Run, run
 from core.magnify import display_scale, magnify, to_display
 from core.metrics import l2, linf, mad, psnr, roughness, ssim
-from pages.parts import attacking
-from pages.parts.jobs import AT_ONCE, Busy, Job, Progress
+from pages.parts.shell.jobs import AT_ONCE, Busy, Job, Progress
+from pages.parts.views import attacking
 
 MNIST = data.gallery.read("mnist")
 SHORT = {"iterations": 10, "search_steps": 2}

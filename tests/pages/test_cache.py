@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pages.parts.cache import Bounded, fingerprint
+from pages.parts.shell.cache import Bounded, fingerprint
 
 
 def test_the_least_recently_used_goes_first():

@@ -18,9 +18,9 @@ from core.evaluate.duels import matched
 from core.magnify import display_scale, magnify
 from core.metrics import l2, mad, psnr, roughness, ssim
 from core.params import fields
-from pages.parts import attacking, duel, take_home
-from pages.parts.duel import Matching, titles
-from pages.parts.jobs import Stop
+from pages.parts.shell.jobs import Stop
+from pages.parts.views import attacking, duel, take_home
+from pages.parts.views.duel import Matching, titles
 
 MNIST = data.gallery.read("mnist")
 START = {"columns": "2", "2.attack": "ddn", "1.iterations": "10", "1.search_steps": "2", "2.passes": "10"}

@@ -18,7 +18,7 @@ from core.attacks import ATTACKS
 from core.data import gallery
 from core.embed import Circle, Linear, Space, Umap
 from core.evaluate import maps
-from pages.parts import embedding
+from pages.parts.views import embedding
 
 PAIR = ("mnist-lenet-graph-2d", "mnist-lenet-ce-2d")
 

@@ -12,11 +12,13 @@ from streamlit.testing.v1 import AppTest
 from core import data, models
 from core.data import photos
 from core.evaluate import mmc_attacks, mmc_tables, uncertainty
-from pages.parts import evidence, evidence_plots
+from pages.parts.charts import evidence_plots
+from pages.parts.views import evidence
 
 SCE, MMC = "mnist-c4-ce", "mnist-c4-mmc"
 SCRIPT = """
-from pages.parts import evidence, links
+from pages.parts.shell import links
+from pages.parts.views import evidence
 links.begin("test")
 {call}
 links.end()

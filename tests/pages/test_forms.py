@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from core.attacks import ATTACKS
 from core.magnify import MagnifyParameters
 from core.params import fields
-from pages.parts.forms import AUTOMATIC, STOPS, help_text, logarithmic_stops, widget_key
+from pages.parts.inputs.forms import AUTOMATIC, STOPS, help_text, logarithmic_stops, widget_key
 
 
 @given(
@@ -44,7 +44,7 @@ def page() -> None:
     import streamlit as st
 
     from core.magnify import MagnifyParameters
-    from pages.parts import forms
+    from pages.parts.inputs import forms
 
     st.session_state["made"] = forms.form(MagnifyParameters, "test", {"beta": 0.3}, ["sigma_range", "beta"])
 

@@ -12,9 +12,9 @@ from core import data, models
 from core.evaluate import graph_figures
 from core.losses import LOSSES, graph_smoothness, label_smoothness, similarity_graph
 from core.losses.playground import Playground, play
-from pages.parts import playground
-from pages.parts.forms import AUTOMATIC
-from pages.parts.graph import FAINTEST, edges, opacities
+from pages.parts.components.graph import FAINTEST, edges, opacities
+from pages.parts.inputs.forms import AUTOMATIC
+from pages.parts.views import playground
 
 SHORT = {"points": "40", "steps": "20"}
 

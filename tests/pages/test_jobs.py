@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from pages.parts import jobs
-from pages.parts.jobs import AT_ONCE, Busy, Job, Progress, Stop
+from pages.parts.shell import jobs
+from pages.parts.shell.jobs import AT_ONCE, Busy, Job, Progress, Stop
 
 LONG = 60  # seconds until a test gives up
 

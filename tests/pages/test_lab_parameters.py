@@ -9,7 +9,7 @@ from driver import Lab, quick
 from core import data, models
 from core.attacks import ADVICE, ATTACKS, Run, run
 from core.params import ParameterInfo, fields
-from pages.parts import forms
+from pages.parts.inputs import forms
 
 MNIST = data.gallery.read("mnist")
 EVERY = pytest.mark.parametrize("name", list(ATTACKS))

@@ -13,7 +13,7 @@ from driver import Lab, levels
 from PIL import Image
 
 from core import data, models
-from pages.parts import page
+from pages.parts.shell import page
 
 MNIST = data.gallery.read("mnist")
 DRAWN = Image.fromarray(np.random.default_rng(1).integers(0, 256, (60, 80, 3), dtype=np.uint8))

@@ -10,14 +10,15 @@ from streamlit.testing.v1 import AppTest
 
 from core.attacks import ATTACKS
 from core.params import fields
-from pages.parts import links
+from pages.parts.shell import links
 
 
 def page() -> None:
     import streamlit as st
 
     from core.magnify import MagnifyParameters
-    from pages.parts import forms, links
+    from pages.parts.inputs import forms
+    from pages.parts.shell import links
 
     links.begin("Test")
     links.choice("colour", "test.colour", "red", ["red", "green", "dark blue"])

@@ -14,8 +14,8 @@ from core.evaluate.errors import features
 from core.losses import LOSSES, hierarchical_centers, max_mahalanobis_centers
 from core.losses.centers import shadow, simplex
 from core.metrics.density import class_means, own_and_nearest, sample_density
-from pages.parts import center_plots
-from pages.parts.center_plots import Centres, power
+from pages.parts.charts import center_plots
+from pages.parts.charts.center_plots import Centres, power
 
 
 def opened(**address):

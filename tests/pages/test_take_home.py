@@ -9,7 +9,7 @@ import pytest
 from driver import Lab, decode
 
 from core.attacks import ATTACKS
-from pages.parts import take_home
+from pages.parts.views import take_home
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from core import data, models
 from core.attacks import ATTACKS, Run, Step
 from core.data.files import quantize
 from core.metrics import roughness
-from pages.parts import film as films
-from pages.parts import viewer as microscope
-from pages.parts.film import FRAMES, IMAGE, Recorder, chosen
-from pages.parts.packing import STEP, pack, pack_steps, rounded
-from pages.parts.viewer import Panel, viewer
+from pages.parts.components import film as films
+from pages.parts.components import viewer as microscope
+from pages.parts.components.film import FRAMES, IMAGE, Recorder, chosen
+from pages.parts.components.packing import STEP, pack, pack_steps, rounded
+from pages.parts.components.viewer import Panel, viewer
 
 MNIST = data.gallery.read("mnist")
 PHOTO = data.gallery.read("cifar10").images[0]

@@ -16,8 +16,8 @@ from core.losses import Loss, choose_references, label_smoothness, similarity_gr
 from core.losses.playground import Motion, Playground, normalised, play
 from core.models import Card
 from core.params import Parameters, parameter
-from pages.parts import cache
-from pages.parts.cache import Bounded, fingerprint
+from pages.parts.shell import cache
+from pages.parts.shell.cache import Bounded, fingerprint
 
 SIZE = 100
 """Images of a batch: as many as the paper's graphs have vertices (section 4.1)."""

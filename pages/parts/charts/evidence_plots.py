@@ -13,7 +13,7 @@ import torch
 from plotly.colors import sample_colorscale
 from torch import Tensor
 
-from pages.parts.plots import BLUE, GREEN, ORANGE, PURPLE, RED
+from pages.parts.charts.plots import BLUE, GREEN, ORANGE, PURPLE, RED
 
 BINS = 40
 _GREY = "#7f7f7f"

@@ -24,9 +24,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pages.parts.component import component
-from pages.parts.film import Film
-from pages.parts.packing import Parcel, pack
+from pages.parts.components.film import Film
+from pages.parts.components.packing import Parcel, pack
+from pages.parts.shell.component import component
 
 HERE = Path(__file__).parent
 

@@ -18,12 +18,14 @@ from core.evaluate.take_home import Item, file_name
 from core.metrics import l2, psnr, roughness, ssim
 from core.models import Classifier
 from core.params import ParameterInfo, Parameters, fields, parameter
-from pages.parts import attacking, cache, forms, stage
-from pages.parts.attacking import Finished, Snapshot
-from pages.parts.cache import Bounded, fingerprint
-from pages.parts.choose import Choice
-from pages.parts.jobs import Job, Progress, Stop
-from pages.parts.viewer import Panel
+from pages.parts.components.viewer import Panel
+from pages.parts.inputs import forms
+from pages.parts.inputs.choose import Choice
+from pages.parts.shell import cache
+from pages.parts.shell.cache import Bounded, fingerprint
+from pages.parts.shell.jobs import Job, Progress, Stop
+from pages.parts.views import attacking, stage
+from pages.parts.views.attacking import Finished, Snapshot
 
 MOST = 6
 """Columns at most."""

@@ -14,7 +14,7 @@ from core.data import DATASETS, home
 from core.losses import LOSSES, Loss
 from core.models import MODELS, TITLES, Card
 from core.train import Batch, Epoch, Recipe, Training, read_description, resume
-from pages.parts.jobs import Job, Progress, Stop
+from pages.parts.shell.jobs import Job, Progress, Stop
 
 CURVE = 400
 """Points of the loss's curve that are kept; a long run is thinned."""

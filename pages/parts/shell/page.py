@@ -8,9 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.parts import links, share
+from pages.parts.shell import links, share
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 PAGES: tuple[tuple[str, str, str], ...] = (
     ("app.py", "Start", ":material/home:"),

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pages.parts.cache import fingerprint
-from pages.parts.pictures import data_url
+from pages.parts.shell.cache import fingerprint
+from pages.parts.shell.pictures import data_url
 
 HERE = Path(__file__).parent
 COLUMNS = 20

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from core.attacks import Attack, AttackResult, Run
 from core.models import Card, Classifier
-from pages.parts.cache import Bounded, fingerprint
-from pages.parts.film import Film, Recorder
-from pages.parts.jobs import Job, Progress, Stop
+from pages.parts.components.film import Film, Recorder
+from pages.parts.shell.cache import Bounded, fingerprint
+from pages.parts.shell.jobs import Job, Progress, Stop
 
 EVERY = 0.25
 """Seconds between two snapshots: making one copies the pictures and the whole trace."""

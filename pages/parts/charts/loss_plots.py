@@ -13,9 +13,9 @@ from torch import Tensor
 
 from core.evaluate.graph_figures import Series
 from core.losses.playground import Motion
-from pages.parts.pictures import data_url
-from pages.parts.playground import Seen
-from pages.parts.plots import BLUE, CLASSES, ORANGE, SYMBOLS
+from pages.parts.charts.plots import BLUE, CLASSES, ORANGE, SYMBOLS
+from pages.parts.shell.pictures import data_url
+from pages.parts.views.playground import Seen
 
 WARNING = "#dc143c"
 """What the loss punishes: edges between classes."""

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from core.data import ImageSet
-from pages.parts import plots
-from pages.parts.component import component
-from pages.parts.loss_plots import GREY, WARNING
-from pages.parts.picker import sheet
-from pages.parts.playground import Seen
+from pages.parts.charts import plots
+from pages.parts.charts.loss_plots import GREY, WARNING
+from pages.parts.components.picker import sheet
+from pages.parts.shell.component import component
+from pages.parts.views.playground import Seen
 
 HERE = Path(__file__).parent
 FAINTEST = 0.02

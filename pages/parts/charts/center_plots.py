@@ -18,8 +18,8 @@ from core.losses.cross_entropy import CrossEntropy
 from core.metrics.density import SampleDensity, pointwise_loss
 from core.models.heads import CenterHead, QuadraticHead
 from core.params import Parameters, parameter
-from pages.parts.orbit import Cloud, Lines, Scene
-from pages.parts.plots import BLUE, CLASSES, ORANGE, SYMBOLS
+from pages.parts.charts.plots import BLUE, CLASSES, ORANGE, SYMBOLS
+from pages.parts.components.orbit import Cloud, Lines, Scene
 
 GREY = "rgba(128,128,128,0.75)"
 """Outlines of markers: seen on light ground and on dark."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pages.parts.component import component
+from pages.parts.shell.component import component
 
 HERE = Path(__file__).parent
 

@@ -21,9 +21,9 @@ import streamlit as st
 from torch import Tensor
 
 from core.data import ImageSet
-from pages.parts import plots
-from pages.parts.component import component
-from pages.parts.picker import sheet
+from pages.parts.charts import plots
+from pages.parts.components.picker import sheet
+from pages.parts.shell.component import component
 
 HERE = Path(__file__).parent
 

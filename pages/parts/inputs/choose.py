@@ -12,7 +12,8 @@ from torch import Tensor
 from core import models
 from core.data import DATASETS, ImageError, ImageSet, imagenet, read_image
 from core.models import Card, Classifier
-from pages.parts import cache, links, page, picker
+from pages.parts.components import picker
+from pages.parts.shell import cache, links, page
 
 FIRST = "mnist-c4-ce"
 """The network that a page opens with."""

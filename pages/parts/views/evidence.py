@@ -19,8 +19,11 @@ from core.evaluate.uncertainty import OUTSIDE, Score
 from core.models import Card, Classifier
 from core.models.heads import CenterHead
 from core.train import ADVERSARIES
-from pages.parts import cache, choose, evidence_plots, links, page, picker, pictures, plots
-from pages.parts.choose import UPLOADS
+from pages.parts.charts import evidence_plots, plots
+from pages.parts.components import picker
+from pages.parts.inputs import choose
+from pages.parts.inputs.choose import UPLOADS
+from pages.parts.shell import cache, links, page, pictures
 
 SHOWN = 20
 """Pictures of each set that can be clicked."""

@@ -15,11 +15,13 @@ from core.data.files import quantize
 from core.magnify import MagnifyParameters, display_scale
 from core.metrics import l2, linf, psnr, radial_power_spectrum, roughness, ssim
 from core.params import fields
-from pages.parts import cache, forms, links, page, pictures, plots
-from pages.parts.attacking import Finished
-from pages.parts.film import IMAGE, Film
-from pages.parts.packing import rounded
-from pages.parts.viewer import Panel, Trace, viewer
+from pages.parts.charts import plots
+from pages.parts.components.film import IMAGE, Film
+from pages.parts.components.packing import rounded
+from pages.parts.components.viewer import Panel, Trace, viewer
+from pages.parts.inputs import forms
+from pages.parts.shell import cache, links, page, pictures
+from pages.parts.views.attacking import Finished
 
 GAINS: dict[str, float | None] = {"fit": None, "×1": 1.0, "×5": 5.0, "×20": 20.0, "×100": 100.0}
 SIGMAS = (0.5, 1.0, 2.0, 5.0)

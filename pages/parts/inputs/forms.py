@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from core.params import ParameterInfo, Parameters, fields
-from pages.parts import links, page
+from pages.parts.shell import links, page
 
 P = TypeVar("P", bound=Parameters)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from core.attacks import Step
 from core.data.files import quantize
 from core.metrics import roughness
-from pages.parts.packing import STEP, Parcel, from_steps, pack_steps, to_steps
+from pages.parts.components.packing import STEP, Parcel, from_steps, pack_steps, to_steps
 
 FRAMES = 64
 """Frames kept at most."""

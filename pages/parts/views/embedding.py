@@ -20,9 +20,9 @@ from core.evaluate.errors import features
 from core.evaluate.paths import AttackPath, FeaturePath
 from core.models import Card, Classifier
 from core.models.heads import CenterHead
-from pages.parts import cache
-from pages.parts.cache import Bounded, fingerprint
-from pages.parts.jobs import Job, Progress, Stop
+from pages.parts.shell import cache
+from pages.parts.shell.cache import Bounded, fingerprint
+from pages.parts.shell.jobs import Job, Progress, Stop
 
 _one_at_a_time = threading.Lock()
 """UMAP may abort the process when two run at once."""
