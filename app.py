@@ -1,6 +1,6 @@
 """Smoothscope's start page: a finished example at once, and the ways on from there.
 
-It reads pictures and numbers from assets/tours and computes nothing; not even PyTorch is imported to draw it.
+It reads pictures and numbers from assets/examples and computes nothing; not even PyTorch is imported to draw it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import streamlit as st
 
 from pages.parts.shell import page
 
-TOUR = page.ROOT / "assets" / "tours" / "start"
+TOUR = page.ROOT / "assets" / "examples" / "start"
 COLUMNS = {"original": "Original", "cw": "Carlini & Wagner", "scw": "Smooth C&W"}
 REMARKS = {
     "original": "edges and texture, as in any photograph",

@@ -6,8 +6,8 @@ import argparse
 import sys
 
 import core.data.cli
-import core.evaluate.cli
 import core.models.cli
+import core.papers.cli
 import core.train.cli
 from core.params import CommandParser
 
@@ -22,9 +22,9 @@ def main(argv: list[str] | None = None) -> int:
     core.data.cli.add_commands(data.add_subparsers(required=True, metavar="VERB"))
     core.models.cli.add_commands(commands)
     core.train.cli.add_command(commands)
-    core.evaluate.cli.add_command(commands)
-    core.evaluate.cli.add_evaluate_command(commands)
-    core.evaluate.cli.add_tours_command(commands)
+    core.papers.cli.add_command(commands)
+    core.papers.cli.add_evaluate_command(commands)
+    core.papers.cli.add_tours_command(commands)
     try:
         arguments, rest = parser.parse_known_args(argv)
         if rest and not arguments.more:

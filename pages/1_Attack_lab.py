@@ -8,7 +8,7 @@ import streamlit as st
 import torch
 
 from core.attacks import ATTACKS, Attack
-from core.evaluate.take_home import Item
+from core.export.archive import Item
 from core.models import Card
 from pages.parts.inputs import choose, forms
 from pages.parts.inputs.choose import Choice

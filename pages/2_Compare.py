@@ -9,8 +9,8 @@ import streamlit as st
 import torch
 from torch import Tensor
 
+from core import examples
 from core.attacks import ATTACKS, Attack, AttackResult
-from core.evaluate import tours
 from core.metrics import radial_power_spectrum
 from core.models import Card, Classifier
 from pages.parts.charts import plots
@@ -23,7 +23,7 @@ from pages.parts.views import attacking, duel, stage, take_home
 from pages.parts.views.attacking import Finished
 
 SCOPE = "compare"
-EXAMPLE = tours.duel_facts()
+EXAMPLE = examples.duel_facts()
 SEVERAL, ALONG = "several", "along"
 MODES = {SEVERAL: "Attacks", ALONG: "Filmstrip"}
 # What the columns open with; strings in a page's own script would be drawn, hence comments.
@@ -213,7 +213,7 @@ def show(shown: Shown | None, choice: Choice, current: Sequence[Attack]) -> None
 @st.cache_resource(max_entries=2, show_spinner=False)
 def example_results(_model: Classifier, sha256: str) -> list[AttackResult]:
     """The example's results; sha256: of the weights, by which they are kept."""
-    return tours.read_duel(_model)
+    return examples.read_duel(_model)
 
 
 def example(choice: Choice) -> Shown | None:

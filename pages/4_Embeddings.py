@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core import embed, models
+from core import models
 from core.attacks import ATTACKS
 from core.data import DATASETS, ImageSet
-from core.embed import PROJECTIONS, Projection
+from core.features import projections
+from core.features.projections import PROJECTIONS, Projection
 from core.losses import LOSSES
 from core.models import Card
 from core.train import ADVERSARIES
@@ -205,7 +206,7 @@ def selection_tools(drawn: Sequence[Drawn], images: ImageSet) -> None:
             epoch = st.selectbox(
                 "Epoch", network.epochs[1:], index=len(network.epochs) - 2, key=f"{SCOPE}.select.epoch.{name}"
             )
-            rows = embed.movers(network.space.features, network.epochs.index(epoch)).tolist()
+            rows = projections.movers(network.space.features, network.epochs.index(epoch)).tolist()
             st.button(
                 f"Its movers ({len(rows)})",
                 on_click=select,

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from core import models
 from core.data import DATASETS
-from core.evaluate import graph_figures
 from core.losses import LOSSES, GraphSmoothness, Loss
 from core.losses.playground import Motion, Playground
+from core.papers.graph_smoothness import figures as graph_figures
 from core.params import ParameterInfo, fields
 from pages.parts.charts import loss_plots, plots
 from pages.parts.components.graph import graph

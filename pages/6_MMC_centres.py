@@ -13,12 +13,12 @@ from torch import Tensor
 
 from core import models
 from core.data import DATASETS
-from core.evaluate.errors import features
+from core.features.density import SampleDensity, class_means, own_and_nearest, sample_density
 from core.losses import LOSSES, MaxMahalanobis
 from core.losses.centers import best_angle, simplex
-from core.metrics.density import SampleDensity, class_means, own_and_nearest, sample_density
 from core.models import Card
 from core.models.heads import CenterHead
+from core.papers.graph_smoothness.errors import features
 from core.params import fields
 from pages.parts.charts import center_plots, plots
 from pages.parts.charts.center_plots import Around, Arrangement, Centres, power

@@ -8,8 +8,9 @@ from pathlib import Path
 import streamlit as st
 import torch
 
-from core import embed, models
+from core import models
 from core.data import DATASETS
+from core.features import projections
 from core.losses import LOSSES, Loss
 from core.train import Recipe, Training
 from pages.parts.charts import plots
@@ -178,8 +179,8 @@ def draw(snapshot: Snapshot, classes: tuple[str, ...], finished: bool) -> None:
             features = [snapshot.kept[moment][0] for moment in moments]
             d = features[0].shape[1]
             shown = features if finished else features[-1:]
-            frame = embed.shared_frame(torch.stack(features) if finished else features[-1])
-            points, titles = [embed.project(z, frame) for z in shown], [str(m) for m in moments[-len(shown) :]]
+            frame = projections.shared_frame(torch.stack(features) if finished else features[-1])
+            points, titles = [projections.project(z, frame) for z in shown], [str(m) for m in moments[-len(shown) :]]
             figure = plots.embedding(points, snapshot.labels, classes, titles)
             st.plotly_chart(figure, key=f"{SCOPE}.embedding.{finished}", config=plots.CONFIG)
             how = (

@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 TIERS = [
     {"params", "_torchvision"},
     {"data", "graph", "filters", "losses", "models"},
-    {"attacks", "embed", "magnify", "metrics"},
+    {"attacks", "features", "magnify", "metrics"},
     {"evaluate", "train"},
+    {"papers", "examples", "export"},
     {"__main__"},
 ]
 """The parts of core, lowest first: a part imports from lower tiers, and within its tier in no circle."""

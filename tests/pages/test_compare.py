@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from core import data, models
+from core import data, examples, models
 from core.attacks import ATTACKS, AttackResult, run
-from core.evaluate import tours
-from core.evaluate.duels import matched
+from core.evaluate.comparison import matched
 from core.magnify import display_scale, magnify
 from core.metrics import l2, mad, psnr, roughness, ssim
 from core.params import fields
@@ -79,17 +78,17 @@ def test_opens_with_a_finished_example():
     assert not app.exception
     (viewer,) = viewers(app)
     assert viewer["stack"] == 2
-    kinds = [ATTACKS[name].title for name in tours.DUEL]
+    kinds = [ATTACKS[name].title for name in examples.DUEL]
     assert [panel["title"] for panel in viewer["panels"]][::2] == ["Original", *kinds]
-    model = models.load(tours.MODEL)
+    model = models.load(examples.MODEL)
     shown = panels(app)
-    for title, result in zip(kinds, tours.read_duel(model), strict=True):
+    for title, result in zip(kinds, examples.read_duel(model), strict=True):
         scaled = matched(result, model, 3.0)
         assert scaled.status == ("fooled",)
         np.testing.assert_array_equal(shown[title].levels, levels(scaled.adversarial[0]))
     # What the page runs is what the example was made with: pressing Run makes it again.
-    assert [type(attack).name for attack in _current(app)] == list(tours.DUEL)
-    facts = tours.duel_facts()
+    assert [type(attack).name for attack in _current(app)] == list(examples.DUEL)
+    facts = examples.duel_facts()
     for attack in _current(app):
         assert attack.values().keys() == facts["attacks"][attack.name]["parameters"].keys()
 
@@ -97,7 +96,7 @@ def test_opens_with_a_finished_example():
 def _current(app: AppTest) -> list:
     """The attacks that the page's widgets describe."""
     seen = []
-    for i, name in enumerate(tours.DUEL, 1):
+    for i, name in enumerate(examples.DUEL, 1):
         cls = ATTACKS[name]
         values = {}
         for info in fields(cls):
@@ -293,7 +292,7 @@ def test_what_is_taken_home(monkeypatch: pytest.MonkeyPatch):
 
 
 def take_home_name(name: str) -> str:
-    from core.evaluate.take_home import file_name
+    from core.export.archive import file_name
 
     return file_name(ATTACKS[name].title)
 

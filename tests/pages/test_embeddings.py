@@ -13,11 +13,11 @@ import torch
 from driver import ROOT, TIMEOUT, Lab, unescaped
 from streamlit.testing.v1 import AppTest
 
-from core import embed, models
+from core import models
 from core.attacks import ATTACKS
 from core.data import gallery
-from core.embed import Circle, Linear, Space, Umap
-from core.evaluate import maps
+from core.features import maps, projections
+from core.features.projections import Circle, Linear, Space, Umap
 from pages.parts.views import embedding
 
 PAIR = ("mnist-lenet-graph-2d", "mnist-lenet-ce-2d")
@@ -90,7 +90,7 @@ def test_the_page_opens_with_figure_1_of_the_papers_pair():
         assert np.array_equal(panel["points"], kept.features[:, rows].numpy())
         assert np.array_equal(panel["answers"], kept.predictions[:, rows].numpy())
         last = kept.features[-1, rows]
-        score = embed.distortion(last, last)
+        score = projections.distortion(last, last)
         assert f"Trustworthiness {score.trustworthiness:.3f}, variance kept 100%" in panel["note"]
     images = gallery.read("mnist")
     shown = set(content["indices"])
@@ -102,11 +102,11 @@ def test_one_frame_for_all_epochs_and_networks_of_a_view():
     app = opened({"1": names[0], "2": names[1], "3": names[2]})
     _, content = sent(app)
     view = embedding.view([models.card(name) for name in names])
-    made = embed.fitted(Linear(), [network.space for network in view.networks])
+    made = projections.fitted(Linear(), [network.space for network in view.networks])
     for panel, network, own in zip(content["panels"], view.networks, made, strict=True):
         for row, features in enumerate(network.space.features):
-            assert np.array_equal(panel["points"][row], embed.project(features, own.frame).numpy())
-        score = embed.distortion(own.points[-1], network.space.features[-1])
+            assert np.array_equal(panel["points"][row], projections.project(features, own.frame).numpy())
+        score = projections.distortion(own.points[-1], network.space.features[-1])
         assert f"Trustworthiness {score.trustworthiness:.3f}, variance kept {score.variance:.0%}" in panel["note"]
     # Networks of equal width share the frame, and all show the same images.
     assert {tuple(content["indices"])} == {tuple(view.images.indices.tolist())}
@@ -118,7 +118,7 @@ def test_the_circle_stands_on_the_centres_of_the_loss():
     assert "The centres of the loss stand evenly round a circle." in panel["note"]
     space = embedding.view([models.card("mnist-c4-mmc")]).networks[0].space
     assert torch.equal(space.centers, models.load("mnist-c4-mmc", "cpu").head.centers)
-    (own,) = embed.fitted(Circle(), [space])
+    (own,) = projections.fitted(Circle(), [space])
     assert np.array_equal(panel["points"], own.points.numpy())
 
 

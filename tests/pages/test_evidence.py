@@ -11,7 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 from core import data, models
 from core.data import photos
-from core.evaluate import mmc_attacks, mmc_tables, uncertainty
+from core.papers.mmc import attacks as mmc_attacks
+from core.papers.mmc import tables as mmc_tables
+from core.papers.mmc import uncertainty
 from pages.parts.charts import evidence_plots
 from pages.parts.views import evidence
 

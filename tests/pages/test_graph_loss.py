@@ -9,9 +9,9 @@ from driver import ROOT, TIMEOUT, markup, unescaped
 from streamlit.testing.v1 import AppTest
 
 from core import data, models
-from core.evaluate import graph_figures
 from core.losses import LOSSES, graph_smoothness, label_smoothness, similarity_graph
 from core.losses.playground import Playground, play
+from core.papers.graph_smoothness import figures as graph_figures
 from pages.parts.components.graph import FAINTEST, edges, opacities
 from pages.parts.inputs.forms import AUTOMATIC
 from pages.parts.views import playground

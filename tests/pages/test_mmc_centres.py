@@ -10,10 +10,10 @@ from driver import ROOT, TIMEOUT, unescaped
 from streamlit.testing.v1 import AppTest
 
 from core import data, models
-from core.evaluate.errors import features
+from core.features.density import class_means, own_and_nearest, sample_density
 from core.losses import LOSSES, hierarchical_centers, max_mahalanobis_centers
 from core.losses.centers import shadow, simplex
-from core.metrics.density import class_means, own_and_nearest, sample_density
+from core.papers.graph_smoothness.errors import features
 from pages.parts.charts import center_plots
 from pages.parts.charts.center_plots import Centres, power
 

@@ -16,7 +16,7 @@ from core.data import photos
 from core.magnify import MagnifyParameters, display_scale, local_statistics, to_display
 from core.metrics import l2, linf, roughness
 
-TOUR = ROOT / "assets" / "tours" / "start"
+TOUR = ROOT / "assets" / "examples" / "start"
 NAMES = ("original", "cw", "scw")
 TITLES = ("Original", "Carlini & Wagner", "Smooth C&W")
 FACTS = json.loads((TOUR / "tour.json").read_text(encoding="utf-8"))

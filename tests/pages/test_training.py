@@ -155,7 +155,8 @@ def test_a_long_curve_is_thinned(home, monkeypatch):
 
 
 def test_the_embedding_draws_every_point_once_in_every_frame():
-    frames, classes = [torch.randn(40, 2) for _ in range(3)], torch.arange(40) % 4
+    generator = torch.Generator().manual_seed(0)
+    frames, classes = [torch.randn(40, 2, generator=generator) for _ in range(3)], torch.arange(40) % 4
     figure = plots.embedding(frames, classes, "abcd", ["0", "1", "2"])
     assert [frame.name for frame in figure.frames] == ["0", "1", "2"]
     for frame, points in zip(figure.frames, frames, strict=True):

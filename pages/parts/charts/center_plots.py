@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from core.features.density import SampleDensity, pointwise_loss
 from core.losses import GeneralizedSoftmax, MaxMahalanobis, max_mahalanobis_centers
 from core.losses.base import Loss
 from core.losses.centers import shadow
 from core.losses.cross_entropy import CrossEntropy
-from core.metrics.density import SampleDensity, pointwise_loss
 from core.models.heads import CenterHead, QuadraticHead
 from core.params import Parameters, parameter
 from pages.parts.charts.plots import BLUE, CLASSES, ORANGE, SYMBOLS

@@ -11,8 +11,8 @@ import torch
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from core.evaluate.graph_figures import Series
 from core.losses.playground import Motion
+from core.papers.graph_smoothness.figures import Series
 from pages.parts.charts.plots import BLUE, CLASSES, ORANGE, SYMBOLS
 from pages.parts.shell.pictures import data_url
 from pages.parts.views.playground import Seen

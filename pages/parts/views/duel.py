@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from core.attacks import ADVICE, ATTACKS, Attack, AttackResult
-from core.evaluate.duels import matched
-from core.evaluate.take_home import Item, file_name
+from core.evaluate.comparison import matched
+from core.export.archive import Item, file_name
 from core.metrics import l2, psnr, roughness, ssim
 from core.models import Classifier
 from core.params import ParameterInfo, Parameters, fields, parameter

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core import embed, models
+from core import models
 from core.attacks import Attack
 from core.data import DATASETS, ImageSet
-from core.embed import Distortion, Map, Projection, Space
-from core.evaluate import maps, paths
-from core.evaluate.errors import features
-from core.evaluate.paths import AttackPath, FeaturePath
+from core.features import maps, projections, trails
+from core.features.projections import Distortion, Map, Projection, Space
+from core.features.trails import AttackPath, FeaturePath
 from core.models import Card, Classifier
 from core.models.heads import CenterHead
+from core.papers.graph_smoothness.errors import features
 from pages.parts.shell import cache
 from pages.parts.shell.cache import Bounded, fingerprint
 from pages.parts.shell.jobs import Job, Progress, Stop
@@ -152,7 +152,7 @@ def at_once(cards: Sequence[Card], projection: Projection) -> list[Drawn] | None
     if known is not None:
         return known
     if projection.quick:
-        found = embed.fitted(projection, [network.space for network in shown.networks])
+        found = projections.fitted(projection, [network.space for network in shown.networks])
     else:
         found = []
         for network in shown.networks:
@@ -174,7 +174,7 @@ def _key(cards: Sequence[Card], projection: Projection) -> str:
 
 def _keep(cards: Sequence[Card], projection: Projection, shown: View, found: Sequence[Map]) -> list[Drawn]:
     drawn = [
-        Drawn(network, made, embed.distortion(made.points[-1], network.space.features[made.moments[-1]]))
+        Drawn(network, made, projections.distortion(made.points[-1], network.space.features[made.moments[-1]]))
         for network, made in zip(shown.networks, found, strict=True)
     ]
     _drawn.put(_key(cards, projection), drawn)
@@ -227,9 +227,9 @@ def look_at_all(cards: Sequence[Card]) -> Job[str, View]:
 
 def drawn_of(shown: View, projection: Projection) -> list[Drawn]:
     """A view mapped linearly."""
-    found = embed.fitted(projection, [network.space for network in shown.networks])
+    found = projections.fitted(projection, [network.space for network in shown.networks])
     return [
-        Drawn(network, made, embed.distortion(made.points[-1], network.space.features[-1]))
+        Drawn(network, made, projections.distortion(made.points[-1], network.space.features[-1]))
         for network, made in zip(shown.networks, found, strict=True)
     ]
 
@@ -246,7 +246,7 @@ class Trail:
     """By the networks' names."""
 
 
-class _Enough(paths.StopFollowing):
+class _Enough(trails.StopFollowing):
     """The person has pressed stop."""
 
 
@@ -256,7 +256,7 @@ def follow(
     """Attack `attacked` on image (1, C, H, W), as a job, and send the path through the networks of all `cards`."""
 
     def work() -> Generator[Progress[str], None, Trail]:
-        going = paths.follow(attack, cache.model(attacked.name, attacked.sha256), image, label, seed)
+        going = trails.follow(attack, cache.model(attacked.name, attacked.sha256), image, label, seed)
         try:
             share = next(going)
             while True:
@@ -267,7 +267,7 @@ def follow(
                 share = next(going)
         except StopIteration as end:
             path: AttackPath = end.value
-        seen = {c.name: paths.seen_by(cache.model(c.name, c.sha256), path.images) for c in cards}
+        seen = {c.name: trails.seen_by(cache.model(c.name, c.sha256), path.images) for c in cards}
         return Trail(attack, attacked.name, index, path, seen)
 
     return Job(work)

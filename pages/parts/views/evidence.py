@@ -13,11 +13,12 @@ from torch import Tensor
 
 from core import models
 from core.data import DATASETS, ImageError, gallery, photos, read_image
-from core.evaluate import mmc_attacks, mmc_tables
-from core.evaluate import uncertainty as unsure
-from core.evaluate.uncertainty import OUTSIDE, Score
 from core.models import Card, Classifier
 from core.models.heads import CenterHead
+from core.papers.mmc import attacks as mmc_attacks
+from core.papers.mmc import tables as mmc_tables
+from core.papers.mmc import uncertainty as unsure
+from core.papers.mmc.uncertainty import OUTSIDE, Score
 from core.train import ADVERSARIES
 from pages.parts.charts import evidence_plots, plots
 from pages.parts.components import picker

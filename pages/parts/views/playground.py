@@ -9,12 +9,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from core import embed, models
+from core import models
 from core.data import ImageSet
-from core.evaluate.errors import features
+from core.features import projections
 from core.losses import Loss, choose_references, label_smoothness, similarity_graph
 from core.losses.playground import Motion, Playground, normalised, play
 from core.models import Card
+from core.papers.graph_smoothness.errors import features
 from core.params import Parameters, parameter
 from pages.parts.shell import cache
 from pages.parts.shell.cache import Bounded, fingerprint
@@ -116,7 +117,7 @@ def _batch(card: Card, available: ImageSet, balanced: bool, seed: int) -> Batch:
         z, epochs = moments.features[:, [place[index] for index in images.indices.tolist()]], moments.epochs
     norm = "none" if card.embedding_norm in ("l2", "batch") else "batch" if z.shape[-1] == 2 else "l2"
     z = torch.stack([normalised(moment, norm) for moment in z])
-    return Batch(images, epochs, z, norm, embed.project(z, embed.shared_frame(z)))
+    return Batch(images, epochs, z, norm, projections.project(z, projections.shared_frame(z)))
 
 
 def seen(z: Tensor, labels: Tensor, classes: int, alpha: float, k: int | None) -> Seen:

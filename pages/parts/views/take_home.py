@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.evaluate.take_home import Item, package
+from core.export.archive import Item, package
 from core.magnify import MagnifyParameters
 
 

@@ -6,7 +6,7 @@ import torch
 from core import data, models
 from core.attacks import ATTACKS, run
 from core.data import quantize
-from core.evaluate.duels import at_norm, matched
+from core.evaluate.comparison import at_norm, matched
 from core.metrics import l2
 
 MNIST = data.gallery.read("mnist")

@@ -8,9 +8,10 @@ import torch
 from core import data, models, train
 from core.__main__ import main
 from core.attacks import DeepFool, SmoothFool, run
-from core.evaluate import correct, table2
+from core.evaluate import correct
 from core.metrics import roughness
 from core.models.networks import initialise
+from core.papers import smoothfool
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,9 @@ def test_rows_hold_what_the_attacks_give(digits):
     heard: dict[str, list[float]] = {}
     rows = {
         row.attack: row
-        for row in table2.measure(model, images, 3.0, lambda short, share: heard.setdefault(short, []).append(share))
+        for row in smoothfool.measure(
+            model, images, 3.0, lambda short, share: heard.setdefault(short, []).append(share)
+        )
     }
     assert list(rows) == ["DF", "IS", "SF"]  # no colour shift without colours
     for short, attack in (("DF", DeepFool()), ("SF", SmoothFool(sigma_g=3.0))):
@@ -46,18 +49,18 @@ def test_rows_hold_what_the_attacks_give(digits):
 
 
 def test_nothing_fooled_has_no_means():
-    assert table2._spread(torch.empty(0)) is None
-    mean, deviation = table2._spread(torch.tensor([2.0]))
+    assert smoothfool._spread(torch.empty(0)) is None
+    mean, deviation = smoothfool._spread(torch.tensor([2.0]))
     assert mean == 2.0
     assert math.isnan(deviation)
 
 
 def test_the_papers_rows_are_those_of_the_paper():
-    network, rows = table2.PAPER["imagenet"]
+    network, rows = smoothfool.PAPER["imagenet"]
     assert network == "ResNet-101"
     assert rows["SF"].roughness_share[0] == pytest.approx(0.036)
     assert rows["CS"].success == pytest.approx(0.927)
-    assert "CS" not in table2.PAPER["mnist"][1]
+    assert "CS" not in smoothfool.PAPER["mnist"][1]
 
 
 def test_the_command_takes_a_network_of_ones_own_on_cifar10(tmp_path, monkeypatch, capsys):

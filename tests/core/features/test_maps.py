@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from core import models
-from core.embed import Tsne, Umap
-from core.evaluate import maps
+from core.features import maps
+from core.features.projections import Tsne, Umap
 
 SHIPPED = sorted(path.stem for path in maps.FOLDER.glob("*.npz"))
 KEPT = sorted(path.parent.name for path in models.CHECKPOINTS.glob(f"*/{models.EMBEDDINGS}"))

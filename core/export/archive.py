@@ -38,7 +38,7 @@ class Item:
     threads: int
     """With which it was computed: sums in another order end in other last digits."""
     norm: float | None = None
-    """The L2 norm it was brought to afterwards by `core.evaluate.duels.at_norm`."""
+    """The L2 norm it was brought to afterwards by `core.evaluate.comparison.at_norm`."""
 
 
 def file_name(text: str) -> str:

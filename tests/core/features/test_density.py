@@ -7,8 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from core.losses import CrossEntropy, GeneralizedSoftmax, MaxMahalanobis, MaxMahalanobisLDA, max_mahalanobis_centers
-from core.metrics.density import (
+from core.features.density import (
     class_means,
     deciding_axes,
     log_ball_volume,
@@ -18,6 +17,7 @@ from core.metrics.density import (
     pointwise_loss,
     sample_density,
 )
+from core.losses import CrossEntropy, GeneralizedSoftmax, MaxMahalanobis, MaxMahalanobisLDA, max_mahalanobis_centers
 from core.models.heads import CenterHead, KernelHead, LinearCenterHead, QuadraticHead
 
 

@@ -9,10 +9,11 @@ from torch import nn
 from core import data, models
 from core.__main__ import main
 from core.data import gallery
-from core.evaluate import mmc_attacks, mmc_tables
-from core.evaluate.mmc_attacks import Trial
-from core.metrics.density import own_and_nearest
+from core.features.density import own_and_nearest
 from core.models.heads import CenterHead
+from core.papers.mmc import attacks as mmc_attacks
+from core.papers.mmc import tables as mmc_tables
+from core.papers.mmc.attacks import Trial
 
 
 class Pixels(nn.Module):

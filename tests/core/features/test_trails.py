@@ -6,7 +6,7 @@ import torch
 from core import models
 from core.attacks import ATTACKS, run
 from core.data import gallery
-from core.evaluate import paths
+from core.features import trails
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def model():
 
 
 def followed(attack, model, image, label, seed=0):
-    going, shares = paths.follow(attack, model, image, label, seed), []
+    going, shares = trails.follow(attack, model, image, label, seed), []
     while True:
         try:
             shares.append(next(going))
@@ -33,8 +33,8 @@ def test_a_path_is_that_of_the_attack(model, name):
     assert torch.equal(path.images[0], x[0])
     alone = run(attack, model, x, torch.tensor([y]))
     torch.testing.assert_close(path.images[-1], alone.adversarial[0], atol=1e-6, rtol=0)
-    assert 2 <= len(path.images) <= paths.LONGEST + 2
-    seen = paths.seen_by(model, path.images)
+    assert 2 <= len(path.images) <= trails.LONGEST + 2
+    seen = trails.seen_by(model, path.images)
     assert torch.equal(seen.answers, model(path.images).argmax(1))
     torch.testing.assert_close(seen.features, model.features(path.images))
     assert int(seen.answers[0]) == y != int(seen.answers[-1])
@@ -45,15 +45,15 @@ def test_a_path_is_that_of_the_attack(model, name):
 
 def test_what_is_stopped_ends_with_what_it_has(model):
     images = gallery.read("mnist")
-    going = paths.follow(ATTACKS["scw"](), model, images.images[:1], int(images.labels[0]))
+    going = trails.follow(ATTACKS["scw"](), model, images.images[:1], int(images.labels[0]))
     next(going)
     next(going)
     with pytest.raises(StopIteration) as end:
-        going.throw(paths.StopFollowing())
+        going.throw(trails.StopFollowing())
     assert end.value.value.result.stopped
     assert torch.equal(end.value.value.images[0], images.images[0])
 
 
 def test_no_flip_is_none():
-    still = paths.FeaturePath(torch.zeros(3, 2), torch.tensor([4, 4, 4]))
+    still = trails.FeaturePath(torch.zeros(3, 2), torch.tensor([4, 4, 4]))
     assert still.flip is None

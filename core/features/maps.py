@@ -15,7 +15,7 @@ from rich.progress import Progress
 from core import models
 from core.data.imagenet import ASSETS
 from core.data.store import write_together
-from core.embed import PROJECTIONS, Map, Projection, Space
+from core.features.projections import PROJECTIONS, Map, Projection, Space
 from core.models import Card
 
 FOLDER = ASSETS / "results" / "maps"

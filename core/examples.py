@@ -1,4 +1,4 @@
-"""The examples that pages show at once: computed by this module, kept in assets/tours, never by hand."""
+"""The examples that pages show at once: computed by this module, kept in assets/examples, never by hand."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from core import data, models
 from core.attacks import ATTACKS, AttackResult, CarliniWagner, SmoothCarliniWagner, run
 from core.data import photos, quantize, to_png
 from core.data.store import write_together
-from core.evaluate.duels import asked
+from core.evaluate.comparison import asked
 from core.magnify import MagnifyParameters, display_scale, local_statistics, to_display
 from core.metrics import l2, linf, roughness
 from core.models import Classifier
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "tours"
+FOLDER = Path(__file__).resolve().parents[1] / "assets" / "examples"
 MODEL = "imagenet-efficientnet-lite0"
 MAGNIFY = MagnifyParameters.preset("authors' code", radius=None)  # as the lab starts
 

@@ -16,9 +16,9 @@ from PIL import Image
 from core import data, models
 from core.attacks import ATTACKS, AttackResult, Run, run
 from core.data import quantize
-from core.evaluate.duels import matched
-from core.evaluate.reproduce import main
-from core.evaluate.take_home import Item, file_name, package
+from core.evaluate.comparison import matched
+from core.export.archive import Item, file_name, package
+from core.export.reproduce import main
 from core.magnify import MagnifyParameters, display_scale, magnify
 
 ROOT = Path(__file__).parents[3]

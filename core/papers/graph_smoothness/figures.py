@@ -24,8 +24,8 @@ from rich.table import Table
 
 import core
 from core.data.store import write_together
-from core.evaluate.errors import features
 from core.losses import CrossEntropy, GraphSmoothness, Loss, classify
+from core.papers.graph_smoothness.errors import features
 from core.params import Parameters, add_arguments, from_arguments, parameter
 from core.train import Recipe, Training
 

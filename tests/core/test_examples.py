@@ -6,25 +6,24 @@ from pathlib import Path
 import pytest
 import torch
 
-from core import models
+from core import examples, models
 from core.attacks import ATTACKS, run
 from core.data import load
-from core.evaluate import tours
 
-FOLDER = tours.FOLDER / "compare"
+FOLDER = examples.FOLDER / "compare"
 
 
 def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tours, "DUEL", ("fgsm", "ifgsm"))
-    folder = tours.make_duel("camera", tmp_path)
+    monkeypatch.setattr(examples, "DUEL", ("fgsm", "ifgsm"))
+    folder = examples.make_duel("camera", tmp_path)
     assert folder == tmp_path / "compare"
-    facts = tours.duel_facts(tmp_path)
+    facts = examples.duel_facts(tmp_path)
     assert facts["made by"] == "python -m core tours --duel camera"
     model = models.load(facts["model"])
     shelf = load("photos")
     row = shelf.names.index("camera")
     clean = shelf.images[row : row + 1]
-    for name, result in zip(("fgsm", "ifgsm"), tours.read_duel(model, tmp_path), strict=True):
+    for name, result in zip(("fgsm", "ifgsm"), examples.read_duel(model, tmp_path), strict=True):
         attack = ATTACKS[name](**facts["attacks"][name]["parameters"])
         again = run(attack, model, clean, model(clean).argmax(1))
         assert result.status == ("fooled",)
@@ -35,11 +34,11 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_example_that_is_shipped():
-    facts = tours.duel_facts()
-    assert tuple(facts["attacks"]) == tours.DUEL
+    facts = examples.duel_facts()
+    assert tuple(facts["attacks"]) == examples.DUEL
     assert facts["photo"] in load("photos").names
-    results = tours.read_duel(models.load(facts["model"]))
-    assert [result.status for result in results] == [("fooled",)] * len(tours.DUEL)
+    results = examples.read_duel(models.load(facts["model"]))
+    assert [result.status for result in results] == [("fooled",)] * len(examples.DUEL)
     for result in results:
         ATTACKS[result.attack](**result.parameters)
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 1_000_000
@@ -49,4 +48,4 @@ def test_the_example_that_is_shipped():
 
 def test_refusals(tmp_path: Path):
     with pytest.raises(ValueError, match=r"photo must be one of .*coffee.*; got 'nobody'\."):
-        tours.make_duel("nobody", tmp_path)
+        examples.make_duel("nobody", tmp_path)

@@ -28,10 +28,10 @@ from torch import Tensor
 from core import data, models
 from core.data import DATASETS, gallery, photos, store
 from core.data.imageset import DataError, from_levels
-from core.evaluate.errors import features
-from core.evaluate.mmc_tables import RESULTS, Record
 from core.models import Card, Classifier
 from core.models.heads import CenterHead
+from core.papers.graph_smoothness.errors import features
+from core.papers.mmc.tables import RESULTS, Record
 
 Score = Literal["max-probability", "min-distance"]
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from core import data, models
-from core.evaluate import errors
 from core.losses import CLASSIFIERS, LOSSES
+from core.papers.graph_smoothness import errors
 
 
 class Plane(nn.Module):

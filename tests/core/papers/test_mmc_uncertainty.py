@@ -9,8 +9,9 @@ import torch
 
 from core import data, models
 from core.__main__ import main
-from core.evaluate import mmc_tables, uncertainty
 from core.models.heads import CenterHead
+from core.papers.mmc import tables as mmc_tables
+from core.papers.mmc import uncertainty
 
 
 def test_log_odds_are_those_of_the_largest_probability():

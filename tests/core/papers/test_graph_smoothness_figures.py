@@ -7,10 +7,10 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from core import data
-from core.evaluate import graph_figures
-from core.evaluate.errors import features
-from core.evaluate.graph_figures import SWEEPS, Study, cross_entropy, losses, measure, read, run, series
 from core.losses import CrossEntropy, GraphSmoothness
+from core.papers.graph_smoothness import figures as graph_figures
+from core.papers.graph_smoothness.errors import features
+from core.papers.graph_smoothness.figures import SWEEPS, Study, cross_entropy, losses, measure, read, run, series
 from core.params import from_arguments
 from core.train import Training
 

@@ -13,7 +13,7 @@ import torch
 
 from core import models
 from core.attacks import ATTACKS, Run
-from core.evaluate.duels import at_norm
+from core.evaluate.comparison import at_norm
 
 
 def main(folder: Path) -> int:

@@ -1,4 +1,5 @@
-"""core.embed: frames against the variance they must find, circles against the simplex, maps against what they keep."""
+"""core.features.projections: frames against the variance they must find, circles against the simplex, maps against
+what they keep."""
 
 import math
 
@@ -6,8 +7,8 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from core import embed
-from core.embed import Circle, Linear, Space, Tsne, Umap
+from core.features import projections
+from core.features.projections import Circle, Linear, Space, Tsne, Umap
 from core.losses import max_mahalanobis_centers
 
 
@@ -24,22 +25,22 @@ def test_the_shared_frame_is_that_of_the_largest_variance():
     generator = torch.Generator().manual_seed(0)
     scales = torch.tensor([1.0, 5.0, 0.1, 3.0])
     features = torch.randn(4, 500, 4, generator=generator) * scales + 7
-    mean, axes = embed.shared_frame(features)
+    mean, axes = projections.shared_frame(features)
     torch.testing.assert_close(mean, features.mean((0, 1)))
     torch.testing.assert_close(axes.T @ axes, torch.eye(2), atol=1e-5, rtol=0)
     torch.testing.assert_close(axes.abs(), torch.eye(4)[:, [1, 3]], atol=0.05, rtol=0)
     assert float(axes[1, 0]) > 0 < float(axes[3, 1])
     flat = torch.randn(10, 2)
-    assert torch.equal(embed.project(flat, embed.shared_frame(flat)), flat)
+    assert torch.equal(projections.project(flat, projections.shared_frame(flat)), flat)
     with pytest.raises(ValueError, match="features must be finite"):
-        embed.shared_frame(torch.full((2, 3), torch.nan))
+        projections.shared_frame(torch.full((2, 3), torch.nan))
 
 
 def test_the_shared_frame_is_scikit_learns_pca():
     features, _ = clusters()
     rows = features.reshape(-1, 6)
     theirs = PCA(2).fit(rows.numpy())
-    ours = embed.project(rows, embed.shared_frame(features))
+    ours = projections.project(rows, projections.shared_frame(features))
     for axis in range(2):
         theirs_on_axis = torch.from_numpy(theirs.transform(rows.numpy()))[:, axis]
         sign = torch.sign((theirs_on_axis * ours[:, axis]).sum())
@@ -51,23 +52,23 @@ def test_one_frame_serves_all_epochs_and_all_networks_of_equal_width():
     other = torch.randn(2, 60, 6, generator=torch.Generator().manual_seed(1)) * 100 + 5
     narrow = torch.randn(4, 60, 2, generator=torch.Generator().manual_seed(2))
     spaces = [Space(features, labels), Space(other, labels), Space(narrow, labels)]
-    first, second, third = embed.fitted(Linear(), spaces)
+    first, second, third = projections.fitted(Linear(), spaces)
     assert all(torch.equal(a, b) for a, b in zip(first.frame, second.frame, strict=True))
     for space, made in zip(spaces, (first, second, third), strict=True):
         assert made.moments == tuple(range(len(space.features)))
         for epoch in range(len(space.features)):
-            assert torch.equal(made.points[epoch], embed.project(space.features[epoch], made.frame))
+            assert torch.equal(made.points[epoch], projections.project(space.features[epoch], made.frame))
     assert torch.equal(third.points, narrow)
     # A network of long features does not decide alone: the plane of the other's clusters can still be told.
-    assert embed.distortion(first.points[-1], features[-1]).variance > 0.3
+    assert projections.distortion(first.points[-1], features[-1]).variance > 0.3
 
 
 def test_the_axes_of_the_class_means_span_them():
     features, labels = clusters()
-    (made,) = embed.fitted(Linear(axes="centres"), [Space(features, labels)])
-    means = embed.class_means(features[-1], labels)
+    (made,) = projections.fitted(Linear(axes="centres"), [Space(features, labels)])
+    means = projections.class_means(features[-1], labels)
     torch.testing.assert_close(means[1], features[-1][labels == 1].mean(0))
-    drawn = embed.project(means, made.frame)
+    drawn = projections.project(means, made.frame)
     # Three means lie in a plane, and this is it: no distance between them is lost.
     torch.testing.assert_close(torch.cdist(drawn, drawn), torch.cdist(means, means), atol=0.02, rtol=0.002)
 
@@ -75,10 +76,10 @@ def test_the_axes_of_the_class_means_span_them():
 @pytest.mark.parametrize(("classes", "dim"), [(10, 64), (10, 9), (3, 2), (5, 7)])
 def test_the_circle_of_a_simplex_is_an_orthogonal_projection_to_a_regular_polygon(classes, dim):
     centers = max_mahalanobis_centers(classes, dim, 10.0)
-    (mean, axes), off = embed.circle_frame(centers)
+    (mean, axes), off = projections.circle_frame(centers)
     assert off < 1e-5
     torch.testing.assert_close(axes.T @ axes, torch.eye(2), atol=1e-5, rtol=0)
-    corners = embed.project(centers, (mean, axes))
+    corners = projections.project(centers, (mean, axes))
     radius = 10 * math.sqrt(2 / (classes - 1)) if classes > 2 else 10.0
     torch.testing.assert_close(corners.norm(dim=1), torch.full((classes,), radius), atol=1e-3, rtol=1e-4)
     turns = torch.atan2(corners[:, 1], corners[:, 0])
@@ -89,19 +90,19 @@ def test_the_circle_of_a_simplex_is_an_orthogonal_projection_to_a_regular_polygo
 def test_the_circle_takes_the_losss_centres_else_the_class_means():
     features, labels = clusters(d=9)
     centers = max_mahalanobis_centers(3, 9, 10.0)
-    own, means = embed.fitted(Circle(), [Space(features, labels, centers), Space(features, labels)])
+    own, means = projections.fitted(Circle(), [Space(features, labels, centers), Space(features, labels)])
     assert "centres of the loss" in own.note
     assert "class means" in means.note
     placed = own.place(centers)
     torch.testing.assert_close(placed.norm(dim=1), placed.norm(dim=1)[:1].expand(3))
     with pytest.raises(ValueError, match="two dimensions and two classes"):
-        embed.fitted(Circle(), [Space(features[..., :1], labels)])
+        projections.fitted(Circle(), [Space(features[..., :1], labels)])
 
 
 def test_nothing_is_lost_where_nothing_is_left_out():
     flat = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
     turned = flat @ torch.linalg.qr(torch.randn(5, 2, generator=torch.Generator().manual_seed(1)))[0].T
-    kept = embed.distortion(flat, turned)
+    kept = projections.distortion(flat, turned)
     assert kept.trustworthiness == pytest.approx(1, abs=1e-9)
     assert kept.variance == pytest.approx(1, abs=1e-9)
     assert kept.n == 50
@@ -109,11 +110,11 @@ def test_nothing_is_lost_where_nothing_is_left_out():
 
 def test_the_variance_kept_is_that_of_the_principal_components():
     features, _ = clusters()
-    points = embed.project(features[-1], embed.shared_frame(features[-1]))
+    points = projections.project(features[-1], projections.shared_frame(features[-1]))
     explained = PCA().fit(features[-1].double().numpy()).explained_variance_ratio_[:2].sum()
-    assert embed.distortion(points, features[-1]).variance == pytest.approx(explained, abs=1e-5)
+    assert projections.distortion(points, features[-1]).variance == pytest.approx(explained, abs=1e-5)
     shuffled = points[torch.randperm(60, generator=torch.Generator().manual_seed(0))]
-    lost = embed.distortion(shuffled, features[-1])
+    lost = projections.distortion(shuffled, features[-1])
     assert lost.variance < 0.2
     assert lost.trustworthiness < 0.7
 
@@ -121,7 +122,7 @@ def test_the_variance_kept_is_that_of_the_principal_components():
 @pytest.mark.parametrize("projection", [Umap(neighbours=8, moments=2), Tsne(perplexity=8, moments=2)])
 def test_maps_of_neighbours_keep_clusters_and_repeat(projection):
     features, labels = clusters()
-    (made,) = embed.fitted(projection, [Space(features, labels)])
+    (made,) = projections.fitted(projection, [Space(features, labels)])
     assert made.moments == (0, 2)
     assert made.points.shape == (2, 60, 2)
     last = made.points[-1]
@@ -129,16 +130,16 @@ def test_maps_of_neighbours_keep_clusters_and_repeat(projection):
     assert (labels[nearest] == labels).all()
     # What is known lies where it lies; what lies between two known ones is placed near them.
     torch.testing.assert_close(made.place(features[-1][:5]), last[:5], atol=1e-3, rtol=1e-3)
-    (again,) = embed.fitted(projection, [Space(features, labels)])
+    (again,) = projections.fitted(projection, [Space(features, labels)])
     assert torch.equal(again.points, made.points)
 
 
 def test_too_few_images_for_a_map_are_named():
     features, labels = clusters(n=12)
     with pytest.raises(ValueError, match="neighbours must be below the 12 images; got 15"):
-        embed.fitted(Umap(), [Space(features, labels)])
+        projections.fitted(Umap(), [Space(features, labels)])
     with pytest.raises(ValueError, match="perplexity must be at most a third of the 12 images; got 30"):
-        embed.fitted(Tsne(), [Space(features, labels)])
+        projections.fitted(Tsne(), [Space(features, labels)])
     with pytest.raises(ValueError, match=r"features must be finite, \(E, n, d\)"):
         Space(torch.full((1, 3, 2), torch.inf), torch.zeros(3, dtype=torch.long))
     with pytest.raises(ValueError, match="labels must be 3"):
@@ -146,16 +147,16 @@ def test_too_few_images_for_a_map_are_named():
 
 
 def test_moments_are_spread_and_end_with_the_last():
-    assert embed.chosen_moments(21, 3) == (0, 10, 20)
-    assert embed.chosen_moments(21, 1) == (20,)
-    assert embed.chosen_moments(2, 10) == (0, 1)
-    assert embed.chosen_moments(1, 3) == (0,)
+    assert projections.chosen_moments(21, 3) == (0, 10, 20)
+    assert projections.chosen_moments(21, 1) == (20,)
+    assert projections.chosen_moments(2, 10) == (0, 1)
+    assert projections.chosen_moments(1, 3) == (0,)
 
 
 def test_movers_are_those_that_went_furthest():
     features = torch.zeros(3, 10, 4)
     features[2, 7] = 5.0
     features[2, 3] = 2.0
-    assert embed.movers(features, 2, 2).tolist() == [7, 3]
+    assert projections.movers(features, 2, 2).tolist() == [7, 3]
     with pytest.raises(ValueError, match="moment must be from 1 to 2; got 0"):
-        embed.movers(features, 0)
+        projections.movers(features, 0)

@@ -19,10 +19,16 @@ from core import data, models
 from core.attacks import ATTACKS, Attack
 from core.data import DATASETS, gallery
 from core.data.store import write_together
-from core.evaluate import errors, graph_figures, maps, mmc_attacks, mmc_tables, table2, uncertainty
 from core.evaluate.attacking import attack_many, correct
-from core.evaluate.tours import make as make_tour
-from core.evaluate.tours import make_duel
+from core.examples import make as make_tour
+from core.examples import make_duel
+from core.features import maps
+from core.papers import smoothfool
+from core.papers.graph_smoothness import errors
+from core.papers.graph_smoothness import figures as graph_figures
+from core.papers.mmc import attacks as mmc_attacks
+from core.papers.mmc import tables as mmc_tables
+from core.papers.mmc import uncertainty
 from core.params import CommandParser, add_arguments, from_arguments, iterate_documentation
 
 
@@ -51,7 +57,7 @@ def add_command(subparsers: argparse._SubParsersAction) -> None:
 
 def add_tours_command(subparsers: argparse._SubParsersAction) -> None:
     """Register `tours`, which remakes the examples that pages show at once."""
-    parser = subparsers.add_parser("tours", help="remake the examples of the pages, in assets/tours")
+    parser = subparsers.add_parser("tours", help="remake the examples of the pages, in assets/examples")
     parser.add_argument("--photo", default="coffee", help="photograph of the start page (default %(default)s)")
     parser.add_argument("--margin", type=float, default=2.0, help="of its attacks, in logits (default %(default)s)")
     parser.add_argument("--duel", metavar="PHOTO", help="remake the Compare page's instead, from this photograph")
@@ -138,8 +144,8 @@ def run_table2(arguments: argparse.Namespace) -> int:
                 tasks[short] = bar.add_task(short, total=1.0)
             bar.update(tasks[short], completed=share)
 
-        rows = list(table2.measure(model, chosen, arguments.sigma_g, progress))
-    network, published = table2.PAPER.get(model.card.dataset, ("", {}))
+        rows = list(smoothfool.measure(model, chosen, arguments.sigma_g, progress))
+    network, published = smoothfool.PAPER.get(model.card.dataset, ("", {}))
     table = Table("", "n", "success %", "L2", "Ω × 10³", "Ωn × 10³", "s / image", title="SmoothFool, Table 2")
     for row in rows:
         table.add_row(*_cells(row, row.attack))
@@ -147,7 +153,7 @@ def run_table2(arguments: argparse.Namespace) -> int:
             table.add_row(*_cells(published[row.attack], f"  paper, {network}"), style="dim")
     console.print(table)
     console.print(
-        f"{arguments.model}, {chosen.note} sigma_g = {arguments.sigma_g:g}, sigma_h = {table2.SIGMA_H:g}. Mean ± "
+        f"{arguments.model}, {chosen.note} sigma_g = {arguments.sigma_g:g}, sigma_h = {smoothfool.SIGMA_H:g}. Mean ± "
         "standard deviation over the fooled images. The paper's fooling rates of DF and SF are given as above 99.9; "
         "its CS is measured in HSV.",
         highlight=False,
@@ -155,7 +161,7 @@ def run_table2(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _cells(row: table2.Row, title: str) -> tuple[str, ...]:
+def _cells(row: smoothfool.Row, title: str) -> tuple[str, ...]:
     def spread(value: tuple[float, float] | None, factor: float, form: str) -> str:
         if value is None:
             return "-"

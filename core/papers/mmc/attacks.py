@@ -25,15 +25,15 @@ from core import data, models
 from core.attacks import SPSA, Attack, CarliniWagner, MomentumIterative, Noise, Rotation, run
 from core.attacks.fgsm import SignDescent
 from core.data import ImageSet
-from core.evaluate.errors import features
-from core.evaluate.mmc_tables import RESULTS, Record
-from core.evaluate.uncertainty import answers, chosen
+from core.features.density import class_means, own_and_nearest
 from core.losses import LOSSES
 from core.losses.base import Loss
 from core.metrics import l2
-from core.metrics.density import class_means, own_and_nearest
 from core.models import Classifier
 from core.models.heads import CenterHead
+from core.papers.graph_smoothness.errors import features
+from core.papers.mmc.tables import RESULTS, Record
+from core.papers.mmc.uncertainty import answers, chosen
 
 EPSILONS: dict[str, tuple[float, float]] = {"mnist": (0.1, 0.3), "cifar10": (8 / 256, 16 / 256)}
 """Largest change of a value, by data set: CIFAR-10's are the report's. The report does not say what it takes for MNIST;

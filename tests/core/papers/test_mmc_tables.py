@@ -8,9 +8,9 @@ import pytest
 
 from core import data
 from core.__main__ import main
-from core.evaluate import mmc_tables
-from core.evaluate.mmc_tables import Record
 from core.losses import CrossEntropy, MaxMahalanobis
+from core.papers.mmc import tables as mmc_tables
+from core.papers.mmc.tables import Record
 from core.train import Training
 
 SHIPPED = ("mmc-norms", "mmc-optimisers", "mmc-times")
