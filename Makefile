@@ -1,6 +1,7 @@
 # make app    start Smoothscope in the browser
 # make test   ruff and the default test suite        make test-slow   the tests marked slow
-# make lint   ruff, its formatter and mypy           make clean       remove .venv, to begin anew
+# make lint   ruff, its formatter and mypy           make test-full   those that need the full data sets: gets them first
+# make clean  remove .venv, to begin anew            make test-random make test, in another order each time
 #
 # Each sets up what it needs on a fresh machine: a virtual environment in .venv, the pinned packages, Chromium for the
 # tests. What is there already is not touched; a changed requirements file is installed again.
@@ -16,7 +17,7 @@ BIN := .venv/bin
 SYSTEM_CHROMIUM := /usr/bin/chromium
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: app test test-slow lint clean
+.PHONY: app test test-random test-slow test-full lint clean
 .DELETE_ON_ERROR:
 
 # Few memory arenas and sleeping OpenMP threads: what keeps memory and the other sessions well when a class presses Run
@@ -24,12 +25,23 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 app: .venv/app.stamp
 	MALLOC_ARENA_MAX=2 OMP_WAIT_POLICY=passive $(BIN)/streamlit run app.py $(ARGS)
 
+PYTEST = CHROMIUM="$$(cat .venv/chromium.path)" $(BIN)/python -m pytest
+
 test: .venv/dev.stamp .venv/chromium.path
 	$(BIN)/ruff check .
-	CHROMIUM="$$(cat .venv/chromium.path)" $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+# The seed of the order is printed; the same order again: make test-random ARGS=--randomly-seed=SEED
+test-random: .venv/dev.stamp .venv/chromium.path
+	$(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile -p randomly $(ARGS)
 
 test-slow: .venv/dev.stamp .venv/chromium.path
-	CHROMIUM="$$(cat .venv/chromium.path)" $(BIN)/python -m pytest -m slow $(ARGS)
+	$(PYTEST) -m "slow and not full_data" $(ARGS)
+
+# The sets go to SMOOTHSCOPE_HOME, or to the user's cache folder (750 MB); what is there already is not fetched again.
+test-full: .venv/dev.stamp
+	for name in mnist fashion_mnist cifar10; do $(BIN)/python -m core data get $$name || exit 1; done
+	$(PYTEST) -m full_data $(ARGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -1,7 +1,10 @@
-"""What all tests share: one thread, a real Chromium, and a word on what was not run."""
+"""What all tests share: an empty home, one thread, a real Chromium, and a word on what was not run."""
 
 import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,32 +38,72 @@ def chromium() -> str:
     pytest.skip(message)
 
 
-slow = pytest.StashKey[int]()
-"""How many slow tests were left out."""
+HOME = "SMOOTHSCOPE_HOME"
+LEFT_OUT = {"slow": "make test-slow", "full_data": "make test-full"}
+"""Markers that the default suite leaves out, and what runs them. A test with several counts for the last."""
+left_out = pytest.StashKey[dict[str, int]]()
+persons_home = pytest.StashKey[str | None]()
+empty_home = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[slow] = 0
+    """Before any test is collected: what a person has fetched or trained must not be seen, nor be touched."""
+    config.stash[left_out] = dict.fromkeys(LEFT_OUT, 0)
+    one_of_several = getattr(config, "workerinput", None)  # a process of pytest-xdist, begun in the first one's home
+    config.stash[persons_home] = one_of_several[HOME] if one_of_several is not None else os.environ.get(HOME)
+    config.stash[empty_home] = os.environ[HOME] = tempfile.mkdtemp(prefix="smoothscope-tests-")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    node.workerinput[HOME] = node.config.stash[persons_home]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[empty_home], ignore_errors=True)
+    if (given := config.stash[persons_home]) is not None:
+        os.environ[HOME] = given
+
+
+@pytest.fixture(autouse=True)
+def full_data(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests marked full_data see the person's own home, and the sets that the marker names must be there."""
+    marker = request.node.get_closest_marker("full_data")
+    if marker is None:
+        yield
+        return
+    from core.data import DATASETS
+
+    with pytest.MonkeyPatch.context() as patch:
+        given = request.config.stash[persons_home]
+        patch.delenv(HOME) if given is None else patch.setenv(HOME, given)
+        for name in marker.args:
+            if not DATASETS[name].installed():
+                pytest.fail(f"the full {name} is not here; `make test-full` gets it, and then runs this test.")
+        yield
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
     for item in items:
-        item.config.stash[slow] += item.get_closest_marker("slow") is not None
+        marks = [name for name in LEFT_OUT if item.get_closest_marker(name) is not None]
+        if marks:
+            item.config.stash[left_out][marks[-1]] += 1
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput"):  # one of several processes: each has left out the same
-        session.config.workeroutput["slow"] = session.config.stash[slow]
+        session.config.workeroutput["left_out"] = session.config.stash[left_out]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node) -> None:
-    node.config.stash[slow] = getattr(node, "workeroutput", {}).get("slow", 0)
+    node.config.stash[left_out] = getattr(node, "workeroutput", {}).get("left_out", node.config.stash[left_out])
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
-    if left_out := config.stash[slow]:
-        terminalreporter.write_line(f"Not run: {left_out} slow tests; run them with: make test-slow")
+    for name, count in config.stash[left_out].items():
+        if count:
+            terminalreporter.write_line(f"Not run: {count} tests marked {name}; run them with: {LEFT_OUT[name]}")
 
 
 if __name__ == "__main__":  # the Makefile asks for the path

@@ -35,11 +35,6 @@ def small_cifar(empty_home, monkeypatch):
     return arrays
 
 
-def full(name):
-    if not data.DATASETS[name].installed():
-        pytest.skip(f"the full {name} set is not installed (python -m core data get {name})")
-
-
 def images(count=5):
     values = torch.arange(count * 4, dtype=torch.float32).reshape(count, 1, 2, 2) / 255
     return data.ImageSet(
@@ -216,17 +211,17 @@ def test_the_gallery_is_balanced_and_takes_turns(name):
     assert thousand.source == "gallery"
 
 
+@pytest.mark.full_data("mnist", "cifar10")
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
 def test_the_gallery_is_the_full_sets_images(name):
-    full(name)
     thousand, official = gallery.read(name), data.load(name)
     assert torch.equal(thousand.images, official[thousand.indices].images)
     assert torch.equal(thousand.labels, official[thousand.indices].labels)
 
 
+@pytest.mark.full_data("mnist", "cifar10")
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
 def test_the_gallery_can_be_remade(name, tmp_path):
-    full(name)
     gallery.make(name, tmp_path)
     made, kept = gallery.read(name, tmp_path), gallery.read(name)
     assert torch.equal(made.images, kept.images)
@@ -243,6 +238,7 @@ def test_a_damaged_gallery_is_said_so(tmp_path):
         gallery.read("photos")
 
 
+@pytest.mark.full_data("mnist", "fashion_mnist", "cifar10")
 @pytest.mark.parametrize(
     ("name", "beginning", "mean"),
     [  # the means are those that everyone normalises with
@@ -252,7 +248,6 @@ def test_a_damaged_gallery_is_said_so(tmp_path):
     ],
 )
 def test_the_full_sets_are_the_official_ones(name, beginning, mean):
-    full(name)
     levels, labels = data.raw(name, "train")
     assert levels.mean((0, 2, 3)) / 255 == pytest.approx(mean, abs=6e-5)
     first = data.load(name)

@@ -317,11 +317,10 @@ def test_the_card_tells_the_truth_on_the_gallery(name):
 
 
 @pytest.mark.slow
+@pytest.mark.full_data("mnist", "cifar10")
 @pytest.mark.parametrize("name", measured())
 def test_the_card_tells_the_truth_on_the_test_set(name):
     model = models.load(name, "cpu")
-    if not data.DATASETS[model.card.dataset].installed():
-        pytest.skip(f"install the full set: python -m core data get {model.card.dataset}")
     images = data.load(model.card.dataset, model.card.accuracy.split)
     assert len(images) == model.card.accuracy.n
     got = core.train.accuracy(model, images.images, images.labels)

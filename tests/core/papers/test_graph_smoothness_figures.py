@@ -118,11 +118,10 @@ def test_the_shipped_run_is_whole_and_is_what_its_command_makes():
 
 
 @pytest.mark.slow
+@pytest.mark.full_data("fashion_mnist")
 def test_a_shipped_point_is_remade():
     report = read()
     study = Study(**report["study"])
-    if not data.DATASETS[study.dataset].installed():
-        pytest.skip(f"{study.dataset} is not installed")
     point = next(p for p in report["points"] if p["loss"] == "graph-smoothness")
     made = measure(study, GraphSmoothness(**point["arguments"]), point["seed"])
     assert made["10-nn"] == pytest.approx(point["10-nn"], abs=0.02)  # other processors sum in another order

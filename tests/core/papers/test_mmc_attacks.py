@@ -145,7 +145,7 @@ def test_the_shipped_table_is_whole_and_its_command_finds_it_so(tmp_path, monkey
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not data.DATASETS["mnist"].installed(), reason="the full MNIST is not here")
+@pytest.mark.full_data("mnist")
 @pytest.mark.parametrize("key", ["pgd|0.1|adaptive", "noise"])
 def test_a_shipped_attack_is_remade(key):
     shipped = mmc_tables.read("mmc-attacks")

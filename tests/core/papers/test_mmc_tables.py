@@ -139,7 +139,7 @@ def test_a_shipped_result_is_whole_and_its_command_finds_it_so(name, tmp_path, m
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not data.DATASETS["mnist"].installed(), reason="the full MNIST is not here")
+@pytest.mark.full_data("mnist")
 def test_a_shipped_training_is_remade(tmp_path):
     """The bits are the same on one machine; another may end a few images apart."""
     shipped = mmc_tables.read("mmc-norms")

@@ -114,7 +114,7 @@ def test_what_belongs_to_no_class_comes_with_the_project(tmp_path, monkeypatch):
         uncertainty.sheet(damaged)
 
 
-@pytest.mark.skipif(not data.DATASETS["fashion_mnist"].installed(), reason="the full Fashion-MNIST is not here")
+@pytest.mark.full_data("fashion_mnist")
 def test_the_sheet_is_remade_by_its_command(tmp_path):
     again = uncertainty.make_sheet(tmp_path / "again.png")
     assert torch.equal(uncertainty.sheet(again), uncertainty.sheet())
@@ -187,7 +187,7 @@ def test_a_finished_result_is_not_made_again(name, tmp_path, monkeypatch, capsys
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not data.DATASETS["mnist"].installed(), reason="the full MNIST is not here")
+@pytest.mark.full_data("mnist")
 def test_the_dependency_is_remade_by_its_command(tmp_path):
     shipped = mmc_tables.read("mmc-dependency")
     again = tmp_path / "again.json"

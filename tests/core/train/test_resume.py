@@ -42,6 +42,7 @@ def gallery_as_data(monkeypatch):
         return part[data.imageset.draw(n, len(part), seed)]
 
     monkeypatch.setattr(loop, "load", load)
+    monkeypatch.setattr(data.DATASETS["mnist"].__class__, "installed", lambda dataset: True)
 
 
 def bits(training):

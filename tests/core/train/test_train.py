@@ -46,6 +46,7 @@ def gallery_as_data(monkeypatch, digits):
         return part[data.imageset.draw(n, len(part), seed)]
 
     monkeypatch.setattr(loop, "load", load)
+    monkeypatch.setattr(data.DATASETS["mnist"].__class__, "installed", lambda dataset: True)
 
 
 @pytest.fixture
