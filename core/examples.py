@@ -17,11 +17,12 @@ from core.attacks import ATTACKS, AttackResult, CarliniWagner, SmoothCarliniWagn
 from core.data import photos, quantize, to_png
 from core.data.store import write_together
 from core.evaluate.comparison import asked
+from core.layout import ASSETS
 from core.magnify import MagnifyParameters, display_scale, local_statistics, to_display
 from core.metrics import l2, linf, roughness
 from core.models import Classifier
 
-FOLDER = Path(__file__).resolve().parents[1] / "assets" / "examples"
+FOLDER = ASSETS / "examples"
 MODEL = "imagenet-efficientnet-lite0"
 MAGNIFY = MagnifyParameters.preset("authors' code", radius=None)  # as the lab starts
 

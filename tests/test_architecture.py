@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 TIERS = [
-    {"params", "_torchvision"},
+    {"params", "layout", "_torchvision"},
     {"data", "graph", "filters", "losses", "models"},
     {"attacks", "features", "magnify", "metrics"},
     {"evaluate", "train"},
@@ -135,6 +135,12 @@ def test_a_planted_arrow_is_found(module, line, expected):
 def test_a_planted_circle_is_found():
     found = complaints({"core.data": "import core.graph", "core.graph.solvers": "from core.data import load"})
     assert ["circle" in wrong for wrong in found] == [True]
+
+
+def test_only_the_layout_knows_where_the_project_s_files_lie():
+    """An installed Smoothscope keeps them elsewhere than the repository, so nobody else counts folders upwards."""
+    counting = re.compile(r"__file__\)[\w.()]*\.parents|__file__\)[\w.()]*\.parent\.parent")
+    assert {module for module, source in sources().items() if counting.search(source)} == {"core.layout"}
 
 
 WATCHED = """

@@ -32,6 +32,7 @@ from PIL import Image
 from core.data import store
 from core.data.imageset import DataError
 from core.data.store import Arrays
+from core.layout import PACKAGES
 
 Progress = Callable[[float, str], None]
 """Called with the share done, 0 to 1, and what is being done."""
@@ -150,7 +151,7 @@ for split in ("train", "test"):
 
 
 def _torchvision(dataset: str, size: float) -> Way:
-    command = (sys.executable, "-c", _TORCHVISION, dataset, str(Path(__file__).parents[2]))
+    command = (sys.executable, "-c", _TORCHVISION, dataset, str(PACKAGES))
     return Way("torchvision", command, size, lambda folder: {p.stem: np.load(p) for p in folder.glob("*.npy")})
 
 

@@ -15,9 +15,9 @@ import torch
 from PIL import Image
 
 from core.data import store
-from core.data.imagenet import ASSETS
 from core.data.imageset import DataError, ImageSet, from_levels
 from core.data.registry import DATASETS, Dataset
+from core.layout import ASSETS
 
 SIZE = 1000
 ROWS, COLUMNS = 25, 40

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from pathlib import Path
 
-ASSETS = Path(__file__).parents[2] / "assets"
+from core.layout import ASSETS
 
 
 @functools.cache

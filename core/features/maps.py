@@ -13,9 +13,9 @@ import torch
 from rich.progress import Progress
 
 from core import models
-from core.data.imagenet import ASSETS
 from core.data.store import write_together
 from core.features.projections import PROJECTIONS, Map, Projection, Space
+from core.layout import ASSETS
 from core.models import Card
 
 FOLDER = ASSETS / "results" / "maps"

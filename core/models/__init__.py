@@ -16,6 +16,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from core.data import home
+from core.layout import CHECKPOINTS
 from core.models.card import Accuracy, Card
 from core.models.classifier import Classifier
 from core.models.efficientnet import PACKAGES, EfficientNetLite, package_state, weights_path
@@ -23,8 +24,6 @@ from core.models.heads import HEADS, Embedding
 from core.models.history import EMBEDDINGS, Moments
 from core.models.history import read as read_moments
 from core.models.networks import NETWORKS, TITLES
-
-CHECKPOINTS = Path(__file__).resolve().parents[2] / "checkpoints"
 
 MODELS: dict[str, Path] = {}
 """Name -> folder of every checkpoint that was found; `refresh` looks again."""
@@ -155,6 +154,7 @@ def load(name: str, device: str | torch.device | None = None) -> Classifier:
 
 
 __all__ = [
+    "CHECKPOINTS",
     "EMBEDDINGS",
     "HEADS",
     "MODELS",

@@ -24,13 +24,14 @@ from rich.table import Table
 
 import core
 from core.data.store import write_together
+from core.layout import ASSETS
 from core.losses import CrossEntropy, GraphSmoothness, Loss, classify
 from core.papers.graph_smoothness.errors import features
 from core.params import Parameters, add_arguments, from_arguments, parameter
 from core.train import Recipe, Training
 
 NAME = "graph-figures"
-RESULTS = Path(core.__file__).parents[1] / "assets" / "results" / f"{NAME}.json"
+RESULTS = ASSETS / "results" / f"{NAME}.json"
 
 SWEEPS: dict[str, tuple[float | None, ...]] = {
     "k": (1, 2, 5, 10, 20, 50, None),

@@ -21,12 +21,12 @@ from rich.console import Console
 from rich.table import Table
 
 import core
-from core.data import imagenet
 from core.data.store import write_together
+from core.layout import ASSETS
 from core.losses import CrossEntropy, Loss, MaxMahalanobis
 from core.train import Batch, Recipe, Training, accuracy
 
-RESULTS = imagenet.ASSETS / "results"
+RESULTS = ASSETS / "results"
 
 NORMS = (1.0, 5.0, 10.0, 50.0, 100.0)
 """Table 4's, and the 5 of the text above it."""

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from core import layout
 from pages.parts.shell import links, share
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = layout.root()
 
 PAGES: tuple[tuple[str, str, str], ...] = (
     ("app.py", "Start", ":material/home:"),
