@@ -22,12 +22,12 @@ import torch.nn.functional as F
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from core import data, models
 from core.data import DATASETS, gallery, photos, store
 from core.data.imageset import DataError, from_levels
+from core.evaluate.statistics import auroc
 from core.models import Card, Classifier
 from core.models.heads import CenterHead
 from core.papers.graph_smoothness.errors import features
@@ -84,23 +84,6 @@ def score(name: Score, model: Classifier, logits: Tensor) -> Tensor:
 def scores(model: Classifier) -> tuple[Score, ...]:
     """The scores a network has, its own first."""
     return ("min-distance", "max-probability") if isinstance(model.head, CenterHead) else ("max-probability",)
-
-
-def auroc(inside: Tensor, outside: Tensor) -> tuple[float, float]:
-    """Area under the ROC curve of two sets of scores (N,), (M,), and its standard error.
-
-    The chance that a score of `inside` is higher than one of `outside`, ties counting half. The error is Hanley and
-    McNeil's (1982), from the area alone. ValueError if a set is empty or not finite.
-    """
-    for name, values in (("inside", inside), ("outside", outside)):
-        if values.ndim != 1 or not len(values) or not bool(values.isfinite().all()):
-            raise ValueError(f"{name} must be finite scores (N,), at least one; got {tuple(values.shape)}.")
-    n, m = len(inside), len(outside)
-    truth = np.concatenate([np.ones(n), np.zeros(m)])
-    area = float(roc_auc_score(truth, torch.cat([inside, outside]).numpy()))
-    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
-    variance = (area * (1 - area) + (n - 1) * (q1 - area**2) + (m - 1) * (q2 - area**2)) / (n * m)
-    return area, math.sqrt(max(variance, 0.0))
 
 
 def as_input(images: Tensor, shape: Sequence[int]) -> Tensor:
