@@ -174,13 +174,16 @@ def draw(snapshot: Snapshot, classes: tuple[str, ...], finished: bool) -> None:
     """The embedding and the curves; of a finished run the embedding can be played back."""
     left, right = st.columns([1.2, 1])
     with left:
-        moments = sorted(snapshot.kept)
-        if moments:
-            features = [snapshot.kept[moment][0] for moment in moments]
+        past = sorted(snapshot.kept)
+        if past:
+            features = [snapshot.kept[epoch][0] for epoch in past]
             d = features[0].shape[1]
             shown = features if finished else features[-1:]
             frame = projections.shared_frame(torch.stack(features) if finished else features[-1])
-            points, titles = [projections.project(z, frame) for z in shown], [str(m) for m in moments[-len(shown) :]]
+            points, titles = (
+                [projections.project(z, frame) for z in shown],
+                [str(epoch) for epoch in past[-len(shown) :]],
+            )
             figure = plots.embedding(points, snapshot.labels, classes, titles)
             st.plotly_chart(figure, key=f"{SCOPE}.embedding.{finished}", config=plots.CONFIG)
             how = (
@@ -189,10 +192,10 @@ def draw(snapshot: Snapshot, classes: tuple[str, ...], finished: bool) -> None:
                 else (
                     f"the two directions of largest variance of {d}, one frame for all epochs"
                     if finished
-                    else f"the two directions of largest variance of {d} at this moment"
+                    else f"the two directions of largest variance of {d} after this epoch"
                 )
             )
-            st.caption(f"{len(snapshot.labels):,} test images after epoch {moments[-1]}: {how}.")
+            st.caption(f"{len(snapshot.labels):,} test images after epoch {past[-1]}: {how}.")
         else:
             st.info("This recipe keeps no features (its sample is 0), so there is no embedding to draw.")
     with right:

@@ -150,8 +150,8 @@ def sample_density(
     axes = deciding_axes(head)
     z = features.double().cpu()
     correct = head(z).argmax(1) == labels
-    spread = z - z.mean(0)
-    hidden = 1 - float((spread @ axes).square().sum() / spread.square().sum())
+    deviations = z - z.mean(0)
+    hidden = 1 - float((deviations @ axes).square().sum() / deviations.square().sum())
     points, labels = (z @ axes)[correct], labels[correct]
     spherical = isinstance(loss, MaxMahalanobis)
     classes = head(z[:1]).shape[1]

@@ -23,7 +23,7 @@ FOLDER = ASSETS / "results" / "maps"
 
 def space_of(card: Card) -> Space | None:
     """The features that a checkpoint kept; None if it kept none."""
-    kept = models.moments(card.name)
+    kept = models.kept_features(card.name)
     if kept is None:
         return None
     return Space(kept.features, kept.labels)
@@ -61,7 +61,7 @@ def make(name: str, progress: Progress | None = None, folder: Path = FOLDER) -> 
         if progress and task is not None:
             progress.update(task, completed=1.0)
         arrays[f"{cls.name}.points"] = made.points.numpy().astype(np.float32)
-        arrays[f"{cls.name}.moments"] = np.array(made.moments)
+        arrays[f"{cls.name}.epochs"] = np.array(made.epoch_rows)
         arrays[f"{cls.name}.note"] = np.array(made.note)
         arrays[f"{cls.name}.key"] = np.array(json.dumps(key(card, projection), sort_keys=True))
     path = folder / f"{name}.npz"
@@ -81,13 +81,13 @@ def read(card: Card, projection: Projection, space: Space, folder: Path = FOLDER
             if str(arrays[f"{projection.name}.key"]) != json.dumps(key(card, projection), sort_keys=True):
                 return None
             points = torch.from_numpy(arrays[f"{projection.name}.points"])
-            moments = tuple(int(i) for i in arrays[f"{projection.name}.moments"])
+            epoch_rows = tuple(int(i) for i in arrays[f"{projection.name}.epochs"])
             note = str(arrays[f"{projection.name}.note"])
     except (OSError, KeyError, ValueError):
         return None
-    if points.shape != (len(moments), space.features.shape[1], 2) or moments[-1] >= len(space.features):
+    if points.shape != (len(epoch_rows), space.features.shape[1], 2) or epoch_rows[-1] >= len(space.features):
         return None
-    return Map(moments, points, note, known=space.features[-1])
+    return Map(epoch_rows, points, note, known=space.features[-1])
 
 
 def add_verb(verbs: Any) -> None:

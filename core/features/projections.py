@@ -27,7 +27,7 @@ Frame = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Space:
-    """The features of one network at moments of its training.
+    """The features of one network after some of the epochs of its training.
 
     features: (E, n, d), the last ones those of the finished network; labels: (n,); centers: (K, d) where the network
     has some that its loss draws features to.
@@ -52,21 +52,21 @@ class Space:
 class Map:
     """A space drawn in the plane.
 
-    moments: the rows of the space's features that are drawn, rising, the last one among them; points: (M, n, 2).
-    frame: of a linear map. note: one sentence on what the map is, with its numbers.
+    epoch_rows: which rows of the space's features (E, n, d) are drawn, rising, the last one among them. points: (M, n,
+    2), M of them. frame: of a linear map. note: one sentence on what the map is, with its numbers.
     """
 
-    moments: tuple[int, ...]
+    epoch_rows: tuple[int, ...]
     points: Tensor
     note: str
     frame: Frame | None = None
     known: Tensor | None = None
-    """(n, d) the features of the last moment, by which a map that is not linear places others."""
+    """(n, d) the features of the last epoch, by which a map that is not linear places others."""
 
     def place(self, z: Tensor) -> Tensor:
         """Where features (m, d) of the same network lie: (m, 2).
 
-        A linear map says. In another one, at the mean of their 5 nearest neighbours' points at the last moment,
+        A linear map says. In another one, at the mean of their 5 nearest neighbours' points at the last epoch,
         weighted by one over the distance.
         """
         if self.frame is not None:
@@ -102,10 +102,10 @@ def distortion(points: Tensor, features: Tensor) -> Distortion:
     rows = torch.linspace(0, len(points) - 1, min(len(points), MEASURED)).long()
     p, z = points[rows].double(), features[rows].double()
     neighbours = min(10, (len(p) - 1) // 2)
-    centred = z - z.mean(0)
+    centered = z - z.mean(0)
     given = torch.cat([p, torch.ones(len(p), 1, dtype=p.dtype)], 1)
-    left = centred - given @ torch.linalg.lstsq(given, centred, driver="gelsd").solution
-    total = float(centred.square().sum())
+    left = centered - given @ torch.linalg.lstsq(given, centered, driver="gelsd").solution
+    total = float(centered.square().sum())
     return Distortion(
         float(trustworthiness(z.numpy(), p.numpy(), n_neighbors=neighbours)),
         1 - float(left.square().sum()) / total if total else 1.0,
@@ -139,8 +139,8 @@ def joint_frame(clouds: Sequence[Tensor]) -> Frame:
     if d <= 2:
         return torch.zeros(d), torch.eye(d, 2)
     means = torch.stack([cloud.mean(0) for cloud in rows])
-    centred = [cloud - mean for cloud, mean in zip(rows, means, strict=True)]
-    scatter = torch.stack([c.T @ c / c.square().sum().clamp_min(1e-30) for c in centred]).sum(0)
+    centered = [cloud - mean for cloud, mean in zip(rows, means, strict=True)]
+    scatter = torch.stack([c.T @ c / c.square().sum().clamp_min(1e-30) for c in centered]).sum(0)
     two = torch.linalg.eigh(scatter).eigenvectors[:, [-1, -2]]
     two = two * torch.where(two.gather(0, two.abs().argmax(0, keepdim=True)) < 0, -1.0, 1.0)  # a sign that stays
     return means.mean(0).float(), two.float()
@@ -157,14 +157,14 @@ def class_means(features: Tensor, labels: Tensor) -> Tensor:
     return torch.stack([features[..., labels == label, :].float().mean(-2) for label in labels.unique()], -2)
 
 
-def movers(features: Tensor, moment: int, n: int = 20) -> Tensor:
-    """The rows (n,) whose features (E, N, d) moved furthest to `moment` from the one before, the furthest first.
+def movers(features: Tensor, row: int, n: int = 20) -> Tensor:
+    """The rows (n,) whose features (E, N, d) moved furthest to epoch `row` from the one before, the furthest first.
 
-    ValueError unless there is a moment before.
+    ValueError unless there is an epoch before.
     """
-    if not 1 <= moment < len(features):
-        raise ValueError(f"moment must be from 1 to {len(features) - 1}; got {moment}.")
-    way = (features[moment].float() - features[moment - 1].float()).norm(dim=1)
+    if not 1 <= row < len(features):
+        raise ValueError(f"row must be from 1 to {len(features) - 1}; got {row}.")
+    way = (features[row].float() - features[row - 1].float()).norm(dim=1)
     return way.topk(min(n, len(way))).indices
 
 
@@ -207,7 +207,7 @@ class Linear(Projection):
         "One flat view for all epochs: what moves has moved. Features of two dimensions are drawn as they are."
     )
 
-    axes: Literal["variance", "centres"] = parameter(
+    axes: Literal["variance", "class means"] = parameter(
         "variance",
         help="The two directions in which the features vary most (PCA), or those in which the class means do.",
     )
@@ -237,7 +237,7 @@ class Circle(Projection):
 
     The report names it (section 4.6, Figures 2 and 3) without a formula. For the centres of a regular simplex, those
     of MMC, the map is an orthogonal projection that shortens every centre alike, as an isometric drawing does with the
-    edges of a cube. Where the loss has no centres the class means of the last moment take their place; then, and in
+    edges of a cube. Where the loss has no centres the class means of the last epoch take their place; then, and in
     fewer than K - 1 dimensions, it is the linear map that comes nearest, and its axes need not be orthogonal.
     """
 
@@ -279,11 +279,11 @@ def circle_frame(centers: Tensor) -> tuple[Frame, float]:
 
 
 class _Unfolding(Projection):
-    """Maps that are fitted to neighbourhoods: each moment by itself, started from the map of the one before."""
+    """Maps that are fitted to neighbourhoods: each epoch by itself, started from the map of the one before."""
 
     quick: ClassVar[bool] = False
 
-    moments: int = parameter(
+    epochs: int = parameter(
         3,
         ge=1,
         le=50,
@@ -296,19 +296,19 @@ class _Unfolding(Projection):
     seed: int = parameter(0, ge=0, le=2**31 - 1, step=1, slider=(0, 100), help="Of the map's random numbers.")
 
     def fit(self, spaces: Sequence[Space]) -> Generator[float, None, list[Map]]:
-        chosen = [chosen_moments(len(space.features), self.moments) for space in spaces]
+        chosen = [chosen_epochs(len(space.features), self.epochs) for space in spaces]
         done, total, maps = 0, sum(map(len, chosen)), []
-        for space, moments in zip(spaces, chosen, strict=True):
+        for space, epoch_rows in zip(spaces, chosen, strict=True):
             points: list[NDArray[np.float64]] = []
-            for moment in moments:
+            for row in epoch_rows:
                 yield done / total
-                z = space.features[moment].double().numpy()
-                start = points[-1] if points else project(space.features[moment], shared_frame(space.features)).numpy()
+                z = space.features[row].double().numpy()
+                start = points[-1] if points else project(space.features[row], shared_frame(space.features)).numpy()
                 points.append(self._map(z, np.asarray(start, np.float64)))
                 done += 1
             stacked = torch.from_numpy(np.stack(points)).float()
             note = f"{self.title} of {space.dim} dimensions, {self._values()}; distances between clusters mean little."
-            maps.append(Map(moments, stacked, note, known=space.features[-1]))
+            maps.append(Map(epoch_rows, stacked, note, known=space.features[-1]))
         return maps
 
     @abc.abstractmethod
@@ -320,7 +320,7 @@ class _Unfolding(Projection):
         """Its parameters, for the note."""
 
 
-def chosen_moments(epochs: int, n: int) -> tuple[int, ...]:
+def chosen_epochs(epochs: int, n: int) -> tuple[int, ...]:
     """At most n of the rows 0 ... epochs - 1, evenly spread, the last among them; the first too if n > 1."""
     if n == 1:
         return (epochs - 1,)

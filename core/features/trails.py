@@ -12,11 +12,11 @@ from core.attacks import Attack, AttackResult, Run
 from core.models import Classifier
 
 LONGEST = 48
-"""Images of a path that are kept, at most."""
+"""Images of a trail that are kept, at most."""
 
 
 @dataclass(frozen=True)
-class AttackPath:
+class AttackTrail:
     """images: (T, C, H, W), the clean one, iterates up to the one that the attack returned, and the adversarial one."""
 
     images: Tensor
@@ -24,8 +24,8 @@ class AttackPath:
 
 
 @dataclass(frozen=True)
-class FeaturePath:
-    """An AttackPath as one network sees it.
+class FeatureTrail:
+    """An AttackTrail as one network sees it.
 
     features: (T, d); answers: (T,) the classes it names. flip: the first image that it names otherwise than the clean
     one, None if there is none.
@@ -42,12 +42,12 @@ class FeaturePath:
 
 def follow(
     attack: Attack, model: Classifier, image: Tensor, label: int, seed: int = 0
-) -> Generator[float, None, AttackPath]:
-    """Run `attack` on one image (1, C, H, W) and keep its path; yields how far it is (0 to 1).
+) -> Generator[float, None, AttackTrail]:
+    """Run `attack` on one image (1, C, H, W) and keep its trail; yields how far it is (0 to 1).
 
-    When a caller throws an exception in, the attack ends there and the path is that of what it has reached: the
+    When a caller throws an exception in, the attack ends there and the trail is that of what it has reached: the
     exception must be a subclass of StopFollowing. The attack's last iterates, after the image that it returns, are no
-    part of the path.
+    part of the trail.
     """
     run = Run(attack, model, image, torch.tensor([label]), seed)
     kept: dict[int, Tensor] = {}
@@ -69,15 +69,15 @@ def follow(
     between = [x for i, x in sorted(kept.items()) if i < found_at]
     every = -(-len(between) // LONGEST) if between else 1
     images = [image[0].cpu(), *between[::every], result.adversarial[0]]
-    return AttackPath(torch.stack(images), result)
+    return AttackTrail(torch.stack(images), result)
 
 
 class StopFollowing(Exception):  # noqa: N818
     """Thrown into `follow` to end it with what it has reached."""
 
 
-def seen_by(model: Classifier, images: Tensor) -> FeaturePath:
+def seen_by(model: Classifier, images: Tensor) -> FeatureTrail:
     """Images (T, C, H, W) as `model` sees them."""
     with torch.no_grad():
         z = model.features(images.to(next(model.parameters()).device))
-        return FeaturePath(z.float().cpu(), model.head(z).argmax(1).cpu())
+        return FeatureTrail(z.float().cpu(), model.head(z).argmax(1).cpu())

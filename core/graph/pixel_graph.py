@@ -13,7 +13,7 @@ from torch import Tensor
 from core.params import Parameters, parameter
 
 FeatureKernel = Literal["laplacian", "gaussian"]
-ColourDistance = Literal["joint", "per-channel"]
+ColorDistance = Literal["joint", "per-channel"]
 Index = int | slice | list[int] | Tensor
 
 # (row, column) offsets from a pixel to its neighbours; the opposite offsets are the same edges seen from the other end.
@@ -48,7 +48,7 @@ class PixelGraph:
     neighbourhood: 4 or 8 pixels.
     feature_kernel: "laplacian" exp(-|dx|/bandwidth), which the paper names, or "gaussian" exp(-|dx|^2/(2 bandwidth^2)).
     bandwidth: tau > 0, in units of the colours.
-    colour_distance: "joint", |dx| is the Euclidean distance of the colour vectors and there is one graph an image
+    color_distance: "joint", |dx| is the Euclidean distance of the colour vectors and there is one graph an image
     (G = 1), or "per-channel", one graph a channel (G = C), as the authors' code has it.
     floor: the smallest weight, above zero. Kernels underflow at strong edges, and a pixel with no weight at all would
     divide by zero; the default is small enough to leave every weight that matters alone.
@@ -63,7 +63,7 @@ class PixelGraph:
         neighbourhood: Literal[4, 8] = 4,
         feature_kernel: FeatureKernel = "laplacian",
         bandwidth: float = 0.1,
-        colour_distance: ColourDistance = "joint",
+        color_distance: ColorDistance = "joint",
         floor: float = 1e-12,
     ) -> None:
         if images.ndim != 4 or 0 in images.shape:
@@ -76,8 +76,8 @@ class PixelGraph:
             raise ValueError(f"neighbourhood must be 4 or 8; got {neighbourhood!r}.")
         if feature_kernel not in ("laplacian", "gaussian"):
             raise ValueError(f"feature_kernel must be 'laplacian' or 'gaussian'; got {feature_kernel!r}.")
-        if colour_distance not in ("joint", "per-channel"):
-            raise ValueError(f"colour_distance must be 'joint' or 'per-channel'; got {colour_distance!r}.")
+        if color_distance not in ("joint", "per-channel"):
+            raise ValueError(f"color_distance must be 'joint' or 'per-channel'; got {color_distance!r}.")
         if not 0 < bandwidth < float("inf"):
             raise ValueError(f"bandwidth must be a positive number; got {bandwidth}.")
         if not 1e-30 <= floor <= 1:
@@ -88,7 +88,7 @@ class PixelGraph:
         weights = []
         for first, second in self._windows():
             squared = (images[:, :, *first] - images[:, :, *second]).square()
-            if colour_distance == "joint":
+            if color_distance == "joint":
                 squared = squared.sum(dim=1, keepdim=True)
             exponent = squared.sqrt() / bandwidth if feature_kernel == "laplacian" else squared / (2 * bandwidth**2)
             weights.append(exponent.neg().exp().clamp(min=floor).flatten(2))
@@ -218,7 +218,7 @@ class GraphParameters(Parameters):
         "large: the image hardly guides it. The paper gives no value.",
         paper="Smooth Adversarial Examples, eq. 5",
     )
-    colour_distance: Literal["joint", "per-channel"] = parameter(
+    color_distance: Literal["joint", "per-channel"] = parameter(
         "joint",
         help="One graph from the distance of whole colours, or one graph per channel (the authors' code).",
         paper="Smooth Adversarial Examples, eq. 5",
@@ -237,12 +237,12 @@ class GraphParameters(Parameters):
         "authors' code, exp(-10 Δx²)": {
             "feature_kernel": "gaussian",
             "bandwidth": 20**-0.5,
-            "colour_distance": "per-channel",
+            "color_distance": "per-channel",
         },
         "authors' code, exp(-300 Δx²)": {
             "feature_kernel": "gaussian",
             "bandwidth": 600**-0.5,
-            "colour_distance": "per-channel",
+            "color_distance": "per-channel",
         },
     }
 
@@ -253,6 +253,6 @@ class GraphParameters(Parameters):
             neighbourhood=self.neighbourhood,
             feature_kernel=self.feature_kernel,
             bandwidth=self.bandwidth,
-            colour_distance=self.colour_distance,
+            color_distance=self.color_distance,
             floor=self.weight_floor,
         )

@@ -47,7 +47,7 @@ def _unit_centers(classes: int, dim: int) -> np.ndarray:
         angles = 2 * np.pi * np.arange(classes) / classes
         return np.stack([np.cos(angles), np.sin(angles)], 1)
     if classes > 2 * dim:
-        return _spread(classes, dim)
+        return _separated(classes, dim)
     # Up to d + 1 vectors one simplex is best; up to 2d, Rankin's bound of right angles is met by L - d simplices in
     # orthogonal subspaces.
     units, row, column = np.zeros((classes, dim)), 0, 0
@@ -58,7 +58,7 @@ def _unit_centers(classes: int, dim: int) -> np.ndarray:
     return units
 
 
-def _spread(points: int, dim: int) -> np.ndarray:
+def _separated(points: int, dim: int) -> np.ndarray:
     """(L, d) unit vectors that minimise the largest cosine, by a soft maximum that hardens step by step (L-BFGS).
 
     The best of several seeded starts; fewer and shorter ones where there are many points, to stay within seconds.

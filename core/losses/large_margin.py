@@ -26,7 +26,7 @@ class QuadraticLoss(Loss):
     covariance: Literal["diagonal", "identity"] = parameter(
         "diagonal",
         paper="MMC report, section 2.2",
-        help="Whether each class learns its own spread along every dimension, or all are round.",
+        help="Whether each class learns its own variance along every dimension, or all are round.",
     )
     dim: int | None = parameter(
         None,

@@ -95,11 +95,11 @@ def principal_components(images: Tensor, count: int) -> Tensor:
     return (scores / scores[:, 0].std().clamp_min(1e-12)).float()
 
 
-def play(loss: Loss, playground: Playground, images: Tensor, labels: Tensor, classes: int, moments: int = 61) -> Motion:
+def play(loss: Loss, playground: Playground, images: Tensor, labels: Tensor, classes: int, keep: int = 61) -> Motion:
     """Let the points of images (n, C, H, W) with labels (n,) follow `loss` for `playground.steps` steps.
 
     The loss's own `dim` gives way to the playground's. Every step sees all n points as one batch. The head (a linear
-    one, learned centres, ...) takes plain gradient steps of the same size. moments: how many of the steps are kept,
+    one, learned centres, ...) takes plain gradient steps of the same size. keep: how many of the steps are kept,
     evenly, the first and the last always. ValueError in one sentence for labels outside 0 to classes - 1.
     """
     check_features(images.flatten(1), labels, "images", classes=classes)
@@ -112,7 +112,7 @@ def play(loss: Loss, playground: Playground, images: Tensor, labels: Tensor, cla
     loss.prepare(head, generator)
     norm = layout.get("embedding_norm", "none")
     optimisers = _optimisers(playground, moved, list(head.parameters()), len(images))
-    kept = {round(i * playground.steps / max(moments - 1, 1)) for i in range(moments)} | {0, playground.steps}
+    kept = {round(i * playground.steps / max(keep - 1, 1)) for i in range(keep)} | {0, playground.steps}
     positions, values, centers = [], [], []
     for step in range(playground.steps + 1):
         z = normalised(mover(), norm)

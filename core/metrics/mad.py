@@ -42,7 +42,7 @@ _GAIN = 200.0  # of the released code; with it the constants of the blend were f
 _WAVELENGTHS = tuple(3.0 * 3**s for s in range(5))  # pixels
 _BANDWIDTH = 0.55  # sigma_s / r_s: about two octaves
 _ORIENTATIONS = 4
-_SPREAD = math.pi / _ORIENTATIONS / 1.5
+_ANGULAR_SIGMA = math.pi / _ORIENTATIONS / 1.5
 _WEIGHTS = tuple(w / 13.25 for w in (0.5, 0.75, 1.0, 5.0, 6.0))  # from the finest scale to the coarsest
 _BETA_1, _BETA_2 = 0.467, 0.130  # section 3.3
 
@@ -147,7 +147,7 @@ def _appear(x: Tensor, y: Tensor) -> Tensor:
         for o in range(_ORIENTATIONS):
             turned = angle - o * math.pi / _ORIENTATIONS
             distance = torch.atan2(turned.sin(), turned.cos())
-            subband = torch.fft.ifft2(spectra * radial * torch.exp(-(distance**2) / (2 * _SPREAD**2)))
+            subband = torch.fft.ifft2(spectra * radial * torch.exp(-(distance**2) / (2 * _ANGULAR_SIGMA**2)))
             deviation, skewness, kurtosis = (m[0] - m[1] for m in _moments(subband.abs()))
             difference = difference + weight * (deviation.abs() + 2 * skewness.abs() + kurtosis.abs())  # eta
     assert isinstance(difference, Tensor)

@@ -52,5 +52,5 @@ def radial_power_spectrum(r: Tensor, bins: int | None = None) -> tuple[Tensor, T
     radius = torch.hypot(vertical[:, None], horizontal).flatten()
     index = (radius / highest * bins).long().clamp(max=bins - 1)
     total = r.new_zeros(len(r), bins).index_add_(1, index, power)
-    centres = (torch.arange(bins, dtype=r.dtype, device=r.device) + 0.5) * (highest / bins)
-    return centres, total
+    centers = (torch.arange(bins, dtype=r.dtype, device=r.device) + 0.5) * (highest / bins)
+    return centers, total

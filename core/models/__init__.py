@@ -21,8 +21,8 @@ from core.models.card import Accuracy, Card
 from core.models.classifier import Classifier
 from core.models.efficientnet import PACKAGES, EfficientNetLite, package_state, weights_path
 from core.models.heads import HEADS, Embedding
-from core.models.history import EMBEDDINGS, Moments
-from core.models.history import read as read_moments
+from core.models.history import EMBEDDINGS, KeptFeatures
+from core.models.history import read as read_kept_features
 from core.models.networks import NETWORKS, TITLES
 
 MODELS: dict[str, Path] = {}
@@ -60,11 +60,11 @@ def cards() -> dict[str, Card]:
     return found
 
 
-def moments(name: str) -> Moments | None:
+def kept_features(name: str) -> KeptFeatures | None:
     """What the model `name` kept of its training; None if nothing. ValueError in one sentence if that is damaged."""
     card(name)
     try:
-        return read_moments((MODELS[name] / EMBEDDINGS).read_bytes(), name)
+        return read_kept_features((MODELS[name] / EMBEDDINGS).read_bytes(), name)
     except FileNotFoundError:
         return None
 
@@ -163,12 +163,12 @@ __all__ = [
     "Accuracy",
     "Card",
     "Classifier",
-    "Moments",
+    "KeptFeatures",
     "build",
     "card",
     "cards",
     "check",
+    "kept_features",
     "load",
-    "moments",
     "refresh",
 ]

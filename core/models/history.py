@@ -15,7 +15,7 @@ EMBEDDINGS = "embeddings.safetensors"
 
 
 @dataclass(frozen=True)
-class Moments:
+class KeptFeatures:
     """The features (E, n, d) float32 of the same n test images after each of `epochs`, and what was said of them.
 
     predictions: (E, n); indices: (n,) the images' places in the test split; labels: (n,).
@@ -28,16 +28,16 @@ class Moments:
     labels: Tensor
 
 
-def read(content: bytes, name: str) -> Moments:
+def read(content: bytes, name: str) -> KeptFeatures:
     """The `content` of the EMBEDDINGS file of the checkpoint `name`. ValueError in one sentence if it is damaged."""
     try:
         kept = load_safetensors(content)
         epochs, features = kept["epochs"], kept["features"].float()
         predictions, indices, labels = (kept[key].long() for key in ("predictions", "indices", "labels"))
-        moments, n, _ = features.shape
+        epochs_kept, n, _ = features.shape
         if (
-            epochs.shape != (moments,)
-            or predictions.shape != (moments, n)
+            epochs.shape != (epochs_kept,)
+            or predictions.shape != (epochs_kept, n)
             or indices.shape != labels.shape
             or indices.shape != (n,)
             or not n
@@ -48,4 +48,4 @@ def read(content: bytes, name: str) -> Moments:
         raise ValueError(
             f"{name}: its {EMBEDDINGS} is damaged; get the checkpoint again, or delete that file."
         ) from None
-    return Moments(tuple(epochs.tolist()), features, predictions, indices, labels)
+    return KeptFeatures(tuple(epochs.tolist()), features, predictions, indices, labels)

@@ -299,7 +299,7 @@ class Training:
                 "source": f"{self.card.source}; {start}: {began.card.source}",
             }
         )
-        past = models.moments(start)
+        past = models.kept_features(start)
         if self.recipe.sample and past is not None and torch.equal(past.indices, self.sample.indices):
             self.before = dict(zip(past.epochs, zip(past.features, past.predictions, strict=True), strict=True))
         return began.state_dict()

@@ -68,7 +68,7 @@ def test_play_select_and_attack(open_page):
     assert page.locator(".panels canvas").first.evaluate("canvas => canvas.toDataURL()") == before
 
     # A lasso round one class: its pictures appear, all else turns grey, in the other panel too.
-    kept = models.moments(PAIR[0])
+    kept = models.kept_features(PAIR[0])
     mine = kept.features[-1][(kept.labels == 0) & (kept.predictions[-1] == 0)]
     middle = mine.median(0).values
     reach = 1.2 * float((mine - middle).norm(dim=1).quantile(0.9))
@@ -106,7 +106,7 @@ def test_a_point_says_what_it_is_and_a_class_can_be_hidden(open_page):
     page = open_page("/Embeddings?dataset=mnist", dark=True)
     expect(page.locator(".panels canvas")).to_have_count(2)
     settled(page)
-    kept = models.moments(PAIR[0])
+    kept = models.kept_features(PAIR[0])
     far = kept.features[-1].norm(dim=1).argmax()
     page.mouse.move(*on_screen(page, 0, *kept.features[-1][far].tolist()))
     expect(page.locator(".tip")).to_be_visible()

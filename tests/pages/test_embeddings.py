@@ -82,7 +82,7 @@ def test_the_page_opens_with_figure_1_of_the_papers_pair():
     assert data["selected"] == []
     assert data["trails"] == [None, None]
     for panel, name in zip(content["panels"], PAIR, strict=True):
-        kept = models.moments(name)
+        kept = models.kept_features(name)
         assert panel["epochs"] == list(range(21))
         place = {index: row for row, index in enumerate(kept.indices.tolist())}
         rows = [place[index] for index in content["indices"]]
@@ -128,12 +128,12 @@ def test_shipped_maps_are_there_at_once_and_others_are_a_job():
     card = models.card("mnist-c4-graph")
     shipped = maps.read(card, Umap(), maps.space_of(card))
     assert [card.recipe["epochs"]] == panel["epochs"][-1:]
-    kept = models.moments(card.name)
+    kept = models.kept_features(card.name)
     place = {index: row for row, index in enumerate(kept.indices.tolist())}
     rows = [place[index] for index in sent(app)[1]["indices"]]
     assert np.array_equal(panel["points"], shipped.points[:, rows].numpy())
 
-    app = opened({"1": "mnist-c4-graph", "2": "none", "projection": "tsne", "perplexity": "5", "moments": "1"})
+    app = opened({"1": "mnist-c4-graph", "2": "none", "projection": "tsne", "perplexity": "5", "epochs": "1"})
     assert any("has not been fitted" in info.value for info in app.info)
     press(app, "Fit t-SNE")
     until(app, lambda: any(e.proto.component_name == "smoothscope.scatter" for e in app.get("bidi_component")))
@@ -272,9 +272,9 @@ def test_all_test_images_at_once_are_a_job(monkeypatch):
 
 
 def test_networks_without_common_images_are_named(monkeypatch):
-    kept = models.moments(PAIR[0])
+    kept = models.kept_features(PAIR[0])
     apart = kept.__class__(kept.epochs, kept.features, kept.predictions, kept.indices + 20_000, kept.labels)
-    monkeypatch.setattr(embedding.models, "moments", lambda name: apart)
+    monkeypatch.setattr(embedding.models, "kept_features", lambda name: apart)
     with pytest.raises(ValueError, match="kept no images in common; train them with the same seed"):
         embedding._view([models.card(PAIR[0])], gallery.read("mnist"))
 

@@ -51,7 +51,7 @@ def the_batch(name, **settings):
 )
 def test_the_loss_is_cores_on_the_features_that_training_kept(address, name, epoch, alpha, k):
     app = opened(**address)
-    kept, batch = models.moments(name), the_batch(name)
+    kept, batch = models.kept_features(name), the_batch(name)
     place = {index: row for row, index in enumerate(kept.indices.tolist())}
     rows = [place[index] for index in batch.images.indices.tolist()]
     z, y = kept.features[kept.epochs.index(epoch), rows], batch.images.labels

@@ -16,7 +16,7 @@ from core.attacks import Attack
 from core.data import DATASETS, ImageSet
 from core.features import maps, projections, trails
 from core.features.projections import Distortion, Map, Projection, Space
-from core.features.trails import AttackPath, FeaturePath
+from core.features.trails import AttackTrail, FeatureTrail
 from core.models import Card, Classifier
 from core.models.heads import CenterHead
 from core.papers.graph_smoothness.errors import features
@@ -59,11 +59,11 @@ class Drawn:
 
     @property
     def epochs(self) -> list[int]:
-        return [self.network.epochs[row] for row in self.map.moments]
+        return [self.network.epochs[row] for row in self.map.epoch_rows]
 
     @property
     def answers(self) -> Tensor:
-        return self.network.answers[list(self.map.moments)]
+        return self.network.answers[list(self.map.epoch_rows)]
 
     @property
     def note(self) -> str:
@@ -99,31 +99,31 @@ def view(cards: Sequence[Card]) -> View:
 
 
 def _view(cards: Sequence[Card], images: ImageSet) -> View:
-    kept = {card.name: models.moments(card.name) for card in cards}
+    kept = {card.name: models.kept_features(card.name) for card in cards}
     common = set(images.indices.tolist())
-    for moments in kept.values():
-        if moments is not None:
-            common &= set(moments.indices.tolist())
+    for past in kept.values():
+        if past is not None:
+            common &= set(past.indices.tolist())
     shown = images[[row for row, index in enumerate(images.indices.tolist()) if index in common]] if common else None
     if shown is None or len(shown) < 3:
         names = ", ".join(card.name for card in cards)
         raise ValueError(f"{names} kept no images in common; train them with the same seed and --sample.")
     networks = []
     for card in cards:
-        moments = kept[card.name]
-        if moments is None:
+        past = kept[card.name]
+        if past is None:
             networks.append(_now(card, shown))
             continue
-        place = {index: row for row, index in enumerate(moments.indices.tolist())}
+        place = {index: row for row, index in enumerate(past.indices.tolist())}
         rows = torch.tensor([place[index] for index in shown.indices.tolist()])
         centers = _centers(cache.model(card.name, card.sha256))
         networks.append(
             Network(
                 card,
-                Space(moments.features[:, rows], shown.labels, centers),
-                moments.epochs,
-                moments.predictions[:, rows],
-                Space(moments.features, moments.labels, centers),
+                Space(past.features[:, rows], shown.labels, centers),
+                past.epochs,
+                past.predictions[:, rows],
+                Space(past.features, past.labels, centers),
                 rows,
             )
         )
@@ -165,7 +165,7 @@ def at_once(cards: Sequence[Card], projection: Projection) -> list[Drawn] | None
 
 def _restricted(whole: Map, network: Network) -> Map:
     """A map of all the images that a checkpoint kept, with those alone that are shown."""
-    return Map(whole.moments, whole.points[:, network.rows], whole.note, known=network.space.features[-1])
+    return Map(whole.epoch_rows, whole.points[:, network.rows], whole.note, known=network.space.features[-1])
 
 
 def _key(cards: Sequence[Card], projection: Projection) -> str:
@@ -174,7 +174,7 @@ def _key(cards: Sequence[Card], projection: Projection) -> str:
 
 def _keep(cards: Sequence[Card], projection: Projection, shown: View, found: Sequence[Map]) -> list[Drawn]:
     drawn = [
-        Drawn(network, made, projections.distortion(made.points[-1], network.space.features[made.moments[-1]]))
+        Drawn(network, made, projections.distortion(made.points[-1], network.space.features[made.epoch_rows[-1]]))
         for network, made in zip(shown.networks, found, strict=True)
     ]
     _drawn.put(_key(cards, projection), drawn)
@@ -241,8 +241,8 @@ class Trail:
     attack: Attack
     attacked: str
     index: int
-    path: AttackPath
-    seen: dict[str, FeaturePath]
+    path: AttackTrail
+    seen: dict[str, FeatureTrail]
     """By the networks' names."""
 
 
@@ -266,7 +266,7 @@ def follow(
                     going.throw(_Enough())
                 share = next(going)
         except StopIteration as end:
-            path: AttackPath = end.value
+            path: AttackTrail = end.value
         seen = {c.name: trails.seen_by(cache.model(c.name, c.sha256), path.images) for c in cards}
         return Trail(attack, attacked.name, index, path, seen)
 
@@ -279,15 +279,15 @@ def table(drawn: Sequence[Drawn], images: ImageSet) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["model", "epoch", "test_image", "class", "answer", "x", "y"])
     for each in drawn:
-        for moment, epoch in enumerate(each.epochs):
-            for row, (x, y) in enumerate(each.map.points[moment].tolist()):
+        for drawn_row, epoch in enumerate(each.epochs):
+            for row, (x, y) in enumerate(each.map.points[drawn_row].tolist()):
                 writer.writerow(
                     [
                         each.network.card.name,
                         epoch,
                         int(images.indices[row]),
                         images.classes[int(images.labels[row])],
-                        images.classes[int(each.answers[moment, row])],
+                        images.classes[int(each.answers[drawn_row, row])],
                         f"{x:.7g}",
                         f"{y:.7g}",
                     ]

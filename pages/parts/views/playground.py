@@ -93,15 +93,15 @@ def batch(card: Card, available: ImageSet, balanced: bool, seed: int) -> Batch:
 
 
 def _batch(card: Card, available: ImageSet, balanced: bool, seed: int) -> Batch:
-    moments = models.moments(card.name)
+    past = models.kept_features(card.name)
     place: dict[int, int] = {}
-    if moments is not None:
-        place = {index: row for row, index in enumerate(moments.indices.tolist())}
+    if past is not None:
+        place = {index: row for row, index in enumerate(past.indices.tolist())}
         kept = [row for row, index in enumerate(available.indices.tolist()) if index in place]
         if len(kept) >= SIZE:
             available = available[kept]
         else:
-            moments = None
+            past = None
     generator = torch.Generator().manual_seed(seed)
     if len(available) < SIZE:
         raise ValueError(f"{card.name} has only {len(available)} images here, and a batch needs {SIZE}.")
@@ -111,12 +111,12 @@ def _batch(card: Card, available: ImageSet, balanced: bool, seed: int) -> Batch:
         rows = torch.randperm(len(available), generator=generator)[:SIZE]
     images = available[rows]
     epochs: tuple[int, ...] = ()
-    if moments is None:
+    if past is None:
         z = features(cache.model(card.name, card.sha256), images.images)[None]
     else:
-        z, epochs = moments.features[:, [place[index] for index in images.indices.tolist()]], moments.epochs
+        z, epochs = past.features[:, [place[index] for index in images.indices.tolist()]], past.epochs
     norm = "none" if card.embedding_norm in ("l2", "batch") else "batch" if z.shape[-1] == 2 else "l2"
-    z = torch.stack([normalised(moment, norm) for moment in z])
+    z = torch.stack([normalised(epoch, norm) for epoch in z])
     return Batch(images, epochs, z, norm, projections.project(z, projections.shared_frame(z)))
 
 

@@ -28,7 +28,7 @@ def test_shipped_maps_are_of_these_weights_and_parameters(name, projection):
     space = maps.space_of(card)
     found = maps.read(card, projection, space)
     assert found is not None
-    assert found.points.shape == (len(found.moments), space.features.shape[1], 2)
+    assert found.points.shape == (len(found.epoch_rows), space.features.shape[1], 2)
     assert found.points.isfinite().all()
     assert projection.title in found.note
     # The nearest neighbours are of one class in the map as often as in the space: that is what such a map is for.
@@ -54,7 +54,7 @@ def test_a_map_is_remade_by_its_command(tmp_path):
     maps.make(name, folder=tmp_path)
     for projection in (Umap(), Tsne()):
         made, shipped = maps.read(card, projection, space, tmp_path), maps.read(card, projection, space)
-        assert made.moments == shipped.moments
+        assert made.epoch_rows == shipped.epoch_rows
         # The same machine gives the same bits; another may end in other last digits, which iterations enlarge.
         near = [torch.cdist(m.points[-1], m.points[-1]).topk(11, largest=False).indices[:, 1:] for m in (made, shipped)]
         common = [len(set(a) & set(b)) for a, b in zip(near[0].tolist(), near[1].tolist(), strict=True)]

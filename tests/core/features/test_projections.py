@@ -55,7 +55,7 @@ def test_one_frame_serves_all_epochs_and_all_networks_of_equal_width():
     first, second, third = projections.fitted(Linear(), spaces)
     assert all(torch.equal(a, b) for a, b in zip(first.frame, second.frame, strict=True))
     for space, made in zip(spaces, (first, second, third), strict=True):
-        assert made.moments == tuple(range(len(space.features)))
+        assert made.epoch_rows == tuple(range(len(space.features)))
         for epoch in range(len(space.features)):
             assert torch.equal(made.points[epoch], projections.project(space.features[epoch], made.frame))
     assert torch.equal(third.points, narrow)
@@ -65,7 +65,7 @@ def test_one_frame_serves_all_epochs_and_all_networks_of_equal_width():
 
 def test_the_axes_of_the_class_means_span_them():
     features, labels = clusters()
-    (made,) = projections.fitted(Linear(axes="centres"), [Space(features, labels)])
+    (made,) = projections.fitted(Linear(axes="class means"), [Space(features, labels)])
     means = projections.class_means(features[-1], labels)
     torch.testing.assert_close(means[1], features[-1][labels == 1].mean(0))
     drawn = projections.project(means, made.frame)
@@ -119,11 +119,11 @@ def test_the_variance_kept_is_that_of_the_principal_components():
     assert lost.trustworthiness < 0.7
 
 
-@pytest.mark.parametrize("projection", [Umap(neighbours=8, moments=2), Tsne(perplexity=8, moments=2)])
+@pytest.mark.parametrize("projection", [Umap(neighbours=8, epochs=2), Tsne(perplexity=8, epochs=2)])
 def test_maps_of_neighbours_keep_clusters_and_repeat(projection):
     features, labels = clusters()
     (made,) = projections.fitted(projection, [Space(features, labels)])
-    assert made.moments == (0, 2)
+    assert made.epoch_rows == (0, 2)
     assert made.points.shape == (2, 60, 2)
     last = made.points[-1]
     nearest = torch.cdist(last, last).fill_diagonal_(torch.inf).argmin(1)
@@ -146,11 +146,11 @@ def test_too_few_images_for_a_map_are_named():
         Space(torch.zeros(1, 3, 2), torch.zeros(4, dtype=torch.long))
 
 
-def test_moments_are_spread_and_end_with_the_last():
-    assert projections.chosen_moments(21, 3) == (0, 10, 20)
-    assert projections.chosen_moments(21, 1) == (20,)
-    assert projections.chosen_moments(2, 10) == (0, 1)
-    assert projections.chosen_moments(1, 3) == (0,)
+def test_chosen_epochs_lie_evenly_and_end_with_the_last():
+    assert projections.chosen_epochs(21, 3) == (0, 10, 20)
+    assert projections.chosen_epochs(21, 1) == (20,)
+    assert projections.chosen_epochs(2, 10) == (0, 1)
+    assert projections.chosen_epochs(1, 3) == (0,)
 
 
 def test_movers_are_those_that_went_furthest():
@@ -158,5 +158,5 @@ def test_movers_are_those_that_went_furthest():
     features[2, 7] = 5.0
     features[2, 3] = 2.0
     assert projections.movers(features, 2, 2).tolist() == [7, 3]
-    with pytest.raises(ValueError, match="moment must be from 1 to 2; got 0"):
+    with pytest.raises(ValueError, match="row must be from 1 to 2; got 0"):
         projections.movers(features, 0)

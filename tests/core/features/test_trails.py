@@ -55,5 +55,5 @@ def test_what_is_stopped_ends_with_what_it_has(model):
 
 
 def test_no_flip_is_none():
-    still = trails.FeaturePath(torch.zeros(3, 2), torch.tensor([4, 4, 4]))
+    still = trails.FeatureTrail(torch.zeros(3, 2), torch.tensor([4, 4, 4]))
     assert still.flip is None

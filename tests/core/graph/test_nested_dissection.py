@@ -42,7 +42,7 @@ def reference(graph, alpha, z):
 def test_any_shape_agrees_with_scipy(height, width, neighbourhood, distance, alpha, hard, seed):
     generator = torch.Generator().manual_seed(seed)
     images = torch.rand(2, 2, height, width, dtype=torch.float64, generator=generator)
-    graph = PixelGraph(images.round() if hard else images, neighbourhood=neighbourhood, colour_distance=distance)
+    graph = PixelGraph(images.round() if hard else images, neighbourhood=neighbourhood, color_distance=distance)
     z = torch.randn(2, 2, height, width, dtype=torch.float64, generator=generator)
     torch.testing.assert_close(solve(graph, alpha, z).view(z.shape), reference(graph, alpha, z), rtol=1e-9, atol=1e-9)
 

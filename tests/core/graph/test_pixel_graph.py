@@ -39,7 +39,7 @@ def images():
 @pytest.mark.parametrize("distance", ["joint", "per-channel"])
 def test_weights_degrees_and_matrices_are_those_of_equation_5(images, neighbourhood, kernel, distance):
     graph = PixelGraph(
-        images, neighbourhood=neighbourhood, feature_kernel=kernel, bandwidth=0.3, colour_distance=distance
+        images, neighbourhood=neighbourhood, feature_kernel=kernel, bandwidth=0.3, color_distance=distance
     )
     assert graph.graphs == (1 if distance == "joint" else 3)
     first, second = graph.edges.numpy()
@@ -58,7 +58,7 @@ def test_weights_degrees_and_matrices_are_those_of_equation_5(images, neighbourh
 @pytest.mark.parametrize("neighbourhood", [4, 8])
 @pytest.mark.parametrize("distance", ["joint", "per-channel"])
 def test_matvec_is_the_matrix(images, neighbourhood, distance):
-    graph = PixelGraph(images, neighbourhood=neighbourhood, colour_distance=distance)
+    graph = PixelGraph(images, neighbourhood=neighbourhood, color_distance=distance)
     z = torch.randn(2, 3, 3, 4, dtype=torch.float64)
     product = graph.matvec(z).flatten(2)
     for i in range(2):
@@ -95,7 +95,7 @@ def test_presets_are_the_kernels_of_the_authors_code(images, name, factor):
 
 
 def test_parameters_reach_the_graph(images):
-    values = {"neighbourhood": 8, "feature_kernel": "gaussian", "bandwidth": 0.5, "colour_distance": "per-channel"}
+    values = {"neighbourhood": 8, "feature_kernel": "gaussian", "bandwidth": 0.5, "color_distance": "per-channel"}
     parameters = GraphParameters(**values, weight_floor=0.01)
     torch.testing.assert_close(parameters.graph(images).weights, PixelGraph(images, **values, floor=0.01).weights)
     torch.testing.assert_close(GraphParameters().graph(images).weights, PixelGraph(images).weights)
@@ -128,9 +128,9 @@ def test_degenerate_images(height, width, edges4, edges8):
 )
 def test_indexing_equals_rebuilding(index):
     images = torch.rand(3, 2, 4, 5)
-    graph = PixelGraph(images, neighbourhood=8, colour_distance="per-channel")[index]
+    graph = PixelGraph(images, neighbourhood=8, color_distance="per-channel")[index]
     rebuilt = PixelGraph(
-        images[[index] if isinstance(index, int) else index], neighbourhood=8, colour_distance="per-channel"
+        images[[index] if isinstance(index, int) else index], neighbourhood=8, color_distance="per-channel"
     )
     assert len(graph) == len(rebuilt)
     torch.testing.assert_close(graph.weights, rebuilt.weights, rtol=0, atol=0)
@@ -148,7 +148,7 @@ def test_indexing_equals_rebuilding(index):
         (torch.full((1, 1, 2, 2), torch.nan), {}, "images must be finite"),
         (torch.rand(1, 1, 2, 2), {"neighbourhood": 6}, "neighbourhood must be 4 or 8; got 6"),
         (torch.rand(1, 1, 2, 2), {"feature_kernel": "box"}, "feature_kernel must be 'laplacian' or 'gaussian'"),
-        (torch.rand(1, 1, 2, 2), {"colour_distance": "lab"}, "colour_distance must be 'joint' or 'per-channel'"),
+        (torch.rand(1, 1, 2, 2), {"color_distance": "lab"}, "color_distance must be 'joint' or 'per-channel'"),
         (torch.rand(1, 1, 2, 2), {"bandwidth": 0.0}, "bandwidth must be a positive number; got 0.0"),
         (torch.rand(1, 1, 2, 2), {"bandwidth": math.nan}, "bandwidth must be a positive number; got nan"),
         (torch.rand(1, 1, 2, 2), {"floor": 0.0}, "floor must be from 1e-30 to 1; got 0.0"),
@@ -160,7 +160,7 @@ def test_bad_arguments(images, arguments, complaint):
 
 
 def test_signals_of_another_size_are_refused():
-    graph = PixelGraph(torch.rand(2, 3, 4, 5), colour_distance="per-channel")
+    graph = PixelGraph(torch.rand(2, 3, 4, 5), color_distance="per-channel")
     for z in (torch.rand(2, 3, 5, 4), torch.rand(1, 3, 4, 5), torch.rand(2, 1, 4, 5), torch.rand(3, 4, 5)):
         with pytest.raises(ValueError, match=r"z must have the shape \(2, 3, 4, 5\) of the images of its graph"):
             graph.matvec(z)

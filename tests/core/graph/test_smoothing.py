@@ -39,7 +39,7 @@ def explicit(graph, alpha, z, image, channel):
 @pytest.mark.parametrize("distance", ["joint", "per-channel"])
 def test_equations_8_and_9(solver, neighbourhood, distance):
     images = torch.rand(2, 3, 5, 7, dtype=torch.float64, generator=generator())
-    graph = PixelGraph(images, neighbourhood=neighbourhood, colour_distance=distance)
+    graph = PixelGraph(images, neighbourhood=neighbourhood, color_distance=distance)
     z = torch.randn(2, 3, 5, 7, dtype=torch.float64, generator=generator())
     smoother = Smoother(graph, 0.9, solver=solver, tolerance=1e-11)
     raw, normalised = smoother.raw(z), smoother(z)
@@ -115,7 +115,7 @@ def test_smoothing_never_leaves_the_range_of_the_signal():
 @pytest.mark.parametrize("distance", ["joint", "per-channel"])
 def test_gradient(solver, distance):
     images = (torch.rand(1, 2, 3, 4, dtype=torch.float64, generator=generator()) > 0.5).double()
-    graph = PixelGraph(images, bandwidth=0.3, colour_distance=distance)
+    graph = PixelGraph(images, bandwidth=0.3, color_distance=distance)
     smoother = Smoother(graph, 0.9, solver=solver, tolerance=1e-13)
     z = torch.randn(1, 2, 3, 4, dtype=torch.float64, generator=generator(), requires_grad=True)
     assert torch.autograd.gradcheck(smoother, z)
@@ -215,8 +215,8 @@ def test_part_of_the_batch_equals_rebuilding(solver, index):
     z = torch.randn(3, 3, 9, 11, dtype=torch.float64, generator=generator())
     rows = [index] if isinstance(index, int) else index
     for distance in ("joint", "per-channel"):
-        whole = Smoother(PixelGraph(images, colour_distance=distance), 0.95, solver=solver, tolerance=1e-12)
-        rebuilt = Smoother(PixelGraph(images[rows], colour_distance=distance), 0.95, solver=solver, tolerance=1e-12)
+        whole = Smoother(PixelGraph(images, color_distance=distance), 0.95, solver=solver, tolerance=1e-12)
+        rebuilt = Smoother(PixelGraph(images[rows], color_distance=distance), 0.95, solver=solver, tolerance=1e-12)
         torch.testing.assert_close(whole[index](z[rows]), rebuilt(z[rows]))
         torch.testing.assert_close(whole[index](z[rows]), whole(z)[rows])
 

@@ -23,7 +23,7 @@ def test_free_points_approach_their_mmc_centres_geometrically(dim):
     """n times the gradient of the mean of |z - mu|^2 / 2 is z - mu: every step leaves (1 - rate) of the way."""
     images, labels = pictures()
     setting = Playground(mover="points", dim=dim, rate=0.1, **SMALL)
-    motion = play(LOSSES["max-mahalanobis"](norm=3), setting, images, labels, 4, moments=21)
+    motion = play(LOSSES["max-mahalanobis"](norm=3), setting, images, labels, 4, keep=21)
     centers = max_mahalanobis_centers(4, dim, 3)
     assert motion.steps == tuple(range(21))
     start = principal_components(images, dim) - centers[labels]
@@ -38,7 +38,7 @@ def test_free_points_approach_their_mmc_centres_geometrically(dim):
 def test_graph_smoothness_sees_normalised_points(dim, mover):
     images, labels = pictures()
     setting = Playground(mover=mover, dim=dim, start="random", **SMALL)
-    motion = play(LOSSES["graph-smoothness"](alpha=3, k=7), setting, images, labels, 4, moments=5)
+    motion = play(LOSSES["graph-smoothness"](alpha=3, k=7), setting, images, labels, 4, keep=5)
     for z, value in zip(motion.positions, motion.losses, strict=True):
         torch.testing.assert_close(value, graph_smoothness(z, labels, 3, 7) / (40 * 39))
         if dim == 2:

@@ -43,8 +43,8 @@ def test_what_is_damaged_is_said(change):
 
 
 def test_a_model_that_kept_nothing_has_none():
-    assert models.moments("imagenet-efficientnet-lite0") is None
-    kept = models.moments("mnist-lenet-graph-2d")
+    assert models.kept_features("imagenet-efficientnet-lite0") is None
+    kept = models.kept_features("mnist-lenet-graph-2d")
     assert kept.features.shape == (21, 1000, 2)
     with pytest.raises(ValueError, match="there is no model 'none-such'"):
-        models.moments("none-such")
+        models.kept_features("none-such")

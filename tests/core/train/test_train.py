@@ -415,7 +415,7 @@ def test_a_run_begins_with_the_weights_of_a_checkpoint(beginning):
     assert sorted(training.kept) == [0, 1, 2]  # of the first run
     list(training)
     assert sorted(training.kept) == [0, 1, 2, 3]
-    kept, past = training.embeddings(), models.moments("first")
+    kept, past = training.embeddings(), models.kept_features("first")
     assert torch.equal(kept["features"][:3].float(), past.features)
     with torch.no_grad():
         now = training.model.features(training.sample.images)
