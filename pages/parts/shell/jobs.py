@@ -5,6 +5,7 @@ A worker never calls Streamlit. A page starts a job, keeps it in its session sta
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -122,6 +123,7 @@ class Job(Generic[S, R]):
         finally:
             self._ended = time.monotonic()
             if got:
+                gc.collect()  # generators and their tensors hang in circles; quick once `memory.settle` was called
                 with _lock:
                     _running -= 1
                 _turns.release()

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import layout
-from pages.parts.shell import links, share
+from pages.parts.shell import links, memory, share
 
 ROOT = layout.root()
 
@@ -80,6 +80,7 @@ def finish() -> None:
         share.button(absent, key="page.share")
     for notice in notices:
         board.warning(plain(notice), icon=":material/link_off:")
+    memory.settle()
 
 
 def let_draw() -> None:

@@ -6,7 +6,6 @@ import json
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from core import data
 from core.losses import CrossEntropy, GraphSmoothness
 from core.papers.graph_smoothness import figures as graph_figures
 from core.papers.graph_smoothness.errors import features

@@ -6,7 +6,6 @@ import statistics
 
 import pytest
 
-from core import data
 from core.__main__ import main
 from core.losses import CrossEntropy, MaxMahalanobis
 from core.papers.mmc import tables as mmc_tables
