@@ -20,10 +20,8 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 .PHONY: app test test-random test-slow test-full lint clean
 .DELETE_ON_ERROR:
 
-# Few memory arenas and sleeping OpenMP threads: what keeps memory and the other sessions well when a class presses Run
-# at once.
 app: .venv/app.stamp
-	MALLOC_ARENA_MAX=2 OMP_WAIT_POLICY=passive $(BIN)/streamlit run app.py $(ARGS)
+	$(BIN)/python -m smoothscope app $(ARGS)
 
 PYTEST = CHROMIUM="$$(cat .venv/chromium.path)" $(BIN)/python -m pytest
 

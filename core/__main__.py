@@ -1,20 +1,26 @@
-"""The command line: python -m core {data, models, train, attack}. Errors are one sentence on standard error, exit 2."""
+"""The command line: python -m core {data, models, train, attack, ...}. Errors are one sentence, exit status 2."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 
 import core.data.cli
 import core.models.cli
 import core.papers.cli
 import core.train.cli
-from core.params import CommandParser
+from core.params import CommandParser, Subparsers
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
-    parser: argparse.ArgumentParser = CommandParser(prog="python -m core", description="Smoothscope's command line.")
+def main(
+    argv: list[str] | None = None, prog: str = "python -m core", add_others: Callable[[Subparsers], None] | None = None
+) -> int:
+    """Run one command; returns the exit status.
+
+    prog: what the command line is called. add_others: adds verbs that are not core's, as core's own parts do.
+    """
+    parser: argparse.ArgumentParser = CommandParser(prog=prog, description="Smoothscope's command line.")
     parser.set_defaults(more=False)  # True: the command parses further options itself
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     data = commands.add_parser("data", help="what data sets there are; install one")
@@ -25,6 +31,8 @@ def main(argv: list[str] | None = None) -> int:
     core.papers.cli.add_command(commands)
     core.papers.cli.add_evaluate_command(commands)
     core.papers.cli.add_tours_command(commands)
+    if add_others is not None:
+        add_others(commands)
     try:
         arguments, rest = parser.parse_known_args(argv)
         if rest and not arguments.more:

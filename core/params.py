@@ -23,7 +23,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, NoReturn, Self, TypeVar, Union
+from typing import Any, ClassVar, Literal, NoReturn, Self, TypeAlias, TypeVar, Union
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -258,6 +258,10 @@ def fields(cls: type[Parameters]) -> list[ParameterInfo]:
 
 def _owner(cls: type[Parameters], name: str) -> str:
     return next(base.__name__ for base in reversed(cls.__mro__) if name in inspect.get_annotations(base))
+
+
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+"""What `add_subparsers` gives: the verbs of a command line, to which each part of core adds its own."""
 
 
 class CommandParser(argparse.ArgumentParser):

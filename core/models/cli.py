@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from core.models import MODELS, card
+from core.params import Subparsers
 
 
-def add_commands(subparsers: argparse._SubParsersAction) -> None:
+def add_commands(subparsers: Subparsers) -> None:
     """Register `models` with its two verbs."""
     parser = subparsers.add_parser("models", help="what networks there are")
     verbs = parser.add_subparsers(required=True, metavar="VERB")

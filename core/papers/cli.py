@@ -29,10 +29,10 @@ from core.papers.graph_smoothness import figures as graph_figures
 from core.papers.mmc import attacks as mmc_attacks
 from core.papers.mmc import tables as mmc_tables
 from core.papers.mmc import uncertainty
-from core.params import CommandParser, add_arguments, from_arguments, iterate_documentation
+from core.params import CommandParser, Subparsers, add_arguments, from_arguments, iterate_documentation
 
 
-def add_command(subparsers: argparse._SubParsersAction) -> None:
+def add_command(subparsers: Subparsers) -> None:
     """Register `attack` with the options that all attacks share; the attack's own follow once its name is known."""
     parser = subparsers.add_parser(
         "attack",
@@ -55,7 +55,7 @@ def add_command(subparsers: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run, more=True)
 
 
-def add_tours_command(subparsers: argparse._SubParsersAction) -> None:
+def add_tours_command(subparsers: Subparsers) -> None:
     """Register `tours`, which remakes the examples that pages show at once."""
     parser = subparsers.add_parser("tours", help="remake the examples of the pages, in assets/examples")
     parser.add_argument("--photo", default="coffee", help="photograph of the start page (default %(default)s)")
@@ -69,7 +69,7 @@ def _tours(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def add_evaluate_command(subparsers: argparse._SubParsersAction) -> None:
+def add_evaluate_command(subparsers: Subparsers) -> None:
     """Register `evaluate`, whose verbs are the papers' tables."""
     verbs = subparsers.add_parser("evaluate", help="the papers' tables").add_subparsers(required=True, metavar="TABLE")
     parser = verbs.add_parser("smoothfool-table", help="SmoothFool's Table 2: DeepFool, IS, CS and SmoothFool")

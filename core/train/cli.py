@@ -13,13 +13,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from core.data import DATASETS, home
 from core.losses import LOSSES, CrossEntropy, Loss
 from core.models import NETWORKS
-from core.params import CommandParser, add_arguments, from_arguments, iterate_documentation
+from core.params import CommandParser, Subparsers, add_arguments, from_arguments, iterate_documentation
 from core.train import ranks
 from core.train.loop import Epoch, Training
 from core.train.recipe import Recipe
 
 
-def add_command(subparsers: argparse._SubParsersAction) -> None:
+def add_command(subparsers: Subparsers) -> None:
     """Register `train` with the options of the recipe; the loss's own follow once its name is known."""
     losses = [
         f"{cls.title}\n" + "\n".join(f"  {line}" for line in iterate_documentation(cls)) for cls in LOSSES.values()

@@ -27,7 +27,7 @@ from core.data.store import write_together
 from core.layout import ASSETS
 from core.losses import CrossEntropy, GraphSmoothness, Loss, classify
 from core.papers.graph_smoothness.errors import features
-from core.params import Parameters, add_arguments, from_arguments, parameter
+from core.params import Parameters, Subparsers, add_arguments, from_arguments, parameter
 from core.train import Recipe, Training
 
 NAME = "graph-figures"
@@ -205,7 +205,7 @@ def cross_entropy(report: dict[str, Any]) -> Series:
     return Series((None,), (mean(seen),), (min(seen),), (max(seen),), (len(seen),))
 
 
-def add_verb(verbs: argparse._SubParsersAction) -> None:
+def add_verb(verbs: Subparsers) -> None:
     """Register `python -m core evaluate graph-figures`."""
     parser = verbs.add_parser(NAME, help="graph smoothness, Figures 2, 3 and 4: accuracy against k, d and alpha")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where to store it, and go on (default: the app's)")

@@ -34,6 +34,7 @@ from core.models.heads import CenterHead
 from core.papers.graph_smoothness.errors import features
 from core.papers.mmc.tables import RESULTS, Record
 from core.papers.mmc.uncertainty import answers, chosen
+from core.params import Subparsers
 
 EPSILONS: dict[str, tuple[float, float]] = {"mnist": (0.1, 0.3), "cifar10": (8 / 256, 16 / 256)}
 """Largest change of a value, by data set: CIFAR-10's are the report's. The report does not say what it takes for MNIST;
@@ -223,7 +224,7 @@ def sweep(name: str, n: int, record: Record) -> Iterator[tuple[str, float]]:
         yield key, record.points[f"{name}|{key}"]["accuracy"]
 
 
-def add_verbs(verbs: argparse._SubParsersAction) -> None:
+def add_verbs(verbs: Subparsers) -> None:
     """Register the command that makes the table."""
     parser = verbs.add_parser("mmc-attacks", help="MMC report, section 4.1: accuracy under attack, and features' moves")
     parser.add_argument("--models", nargs="+", metavar="NAME", help="default: cross-entropy's and MMC's networks")

@@ -24,6 +24,7 @@ import core
 from core.data.store import write_together
 from core.layout import ASSETS
 from core.losses import CrossEntropy, Loss, MaxMahalanobis
+from core.params import Subparsers
 from core.train import Batch, Recipe, Training, accuracy
 
 RESULTS = ASSETS / "results"
@@ -227,7 +228,7 @@ def ratios(over: Sequence[float], under: Sequence[float], rounds: int) -> list[f
     return [statistics.median(a / b for a, b in pairs[i * size : (i + 1) * size]) for i in range(rounds)]
 
 
-def add_verbs(verbs: argparse._SubParsersAction) -> None:
+def add_verbs(verbs: Subparsers) -> None:
     """Register the commands that make the tables."""
     for name, title, n, epochs in (
         ("mmc-norms", "MMC report, Table 4: accuracy by the norm of the centres", 2000, 6),

@@ -32,6 +32,7 @@ from core.models import Card, Classifier
 from core.models.heads import CenterHead
 from core.papers.graph_smoothness.errors import features
 from core.papers.mmc.tables import RESULTS, Record
+from core.params import Subparsers
 
 Score = Literal["max-probability", "min-distance"]
 
@@ -220,7 +221,7 @@ def top(values: Tensor, count: int = 3) -> tuple[list[int], list[float]]:
     return best.indices.tolist(), best.values.tolist()
 
 
-def add_verbs(verbs: argparse._SubParsersAction) -> None:
+def add_verbs(verbs: Subparsers) -> None:
     """Register the commands that make the shipped results from the full test sets."""
     for name, title in (
         ("mmc-uncertainty", "MMC report, section 4.4: AUROC of max-probability against min-distance"),
