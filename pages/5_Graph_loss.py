@@ -143,7 +143,7 @@ def draw_batch(
             st.session_state[f"{SCOPE}.image"] = indices[vertex] if vertex >= 0 else -1
 
         marked = -1 if vertex is None else vertex
-        graph(places, shown.images, found, temperature, notes, marked, f"{SCOPE}.chart", picked)
+        graph(places, shown.images, found.weights, found.punished, temperature, notes, marked, f"{SCOPE}.chart", picked)
         page.let_draw()
         st.caption(where(shown, positions, trained))
     with right:
@@ -187,7 +187,7 @@ def numbers(found: Seen, shown: Batch, row: int, alpha: float, k: int | None, cl
     columns[0].metric("Loss, sum of the bars", f"{found.loss:.4g}")
     edges, red = int((found.weights > 0).sum()) // 2, int(found.punished.sum()) // 2
     columns[1].metric(f"Punished, of {edges:,} edges", f"{red:,}", help="Each counts twice in the loss, once each way.")
-    st.plotly_chart(loss_plots.signals(found, classes), key=f"{SCOPE}.signals", config=plots.CONFIG)
+    st.plotly_chart(loss_plots.signals(found.signals, classes), key=f"{SCOPE}.signals", config=plots.CONFIG)
     st.caption("$s_c^\\top L\\,s_c$: the weight of all edges that leave class c.")
     if len(shown.epochs) > 1:
         values = playground.losses(shown, len(classes), alpha, k)
@@ -200,7 +200,7 @@ def matrix(found: Seen, shown: Batch, classes: tuple[str, ...]) -> None:
     """The weights as a picture of their own."""
     left, right = st.columns([1.25, 1], gap="medium", vertical_alignment="center")
     left.plotly_chart(
-        loss_plots.weights(found, shown.images.labels, classes), key=f"{SCOPE}.weights", config=plots.CONFIG
+        loss_plots.weights(found.weights, shown.images.labels, classes), key=f"{SCOPE}.weights", config=plots.CONFIG
     )
     right.markdown(
         "##### The weight matrix, sorted by class\n"

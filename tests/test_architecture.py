@@ -1,6 +1,7 @@
 """The house stands: imports go one way, core knows no user interface, and the repository stays small and portable."""
 
 import ast
+import functools
 import graphlib
 import os
 import re
@@ -23,6 +24,12 @@ TIERS = [
 ]
 """The parts of core, lowest first: a part imports from lower tiers, and within its tier in no circle."""
 
+WINGS = [{"shell"}, {"charts", "components", "inputs"}, {"views"}]
+"""The wings of pages/parts, lowest first, with the same rule; the pages' own scripts lie above them all.
+
+A folder of views belongs to one page: what two pages show is a module beside the folders.
+"""
+
 INTERFACES = {"streamlit", "plotly"}
 
 
@@ -40,10 +47,14 @@ def sources() -> dict[str, str]:
     return {module_name(path): path.read_text(encoding="utf-8") for path in paths}
 
 
+parse = functools.cache(ast.parse)
+"""Every test looks at the whole house again, with one line more."""
+
+
 def imports(module: str, source: str, modules: set[str]) -> Iterator[str]:
     """What `source` imports, at any depth and also by import_module("..."), as absolute dotted names."""
     package = module if any(other.startswith(f"{module}.") for other in modules) else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -59,8 +70,19 @@ def imports(module: str, source: str, modules: set[str]) -> Iterator[str]:
                 yield str(node.args[0].value)
 
 
-def tier(part: str) -> int | None:
-    return next((number for number, parts in enumerate(TIERS) if part in parts), None)
+def tier(part: str, tiers: list[set[str]] = TIERS) -> int | None:
+    return next((number for number, parts in enumerate(tiers) if part in parts), None)
+
+
+def wing(module: str) -> str:
+    """Of pages.parts.charts.plots: charts; empty outside pages.parts."""
+    names = module.split(".")
+    return names[2] if names[:2] == ["pages", "parts"] and len(names) > 2 else ""
+
+
+def room(module: str) -> str:
+    """Of pages.parts.views.lab.result, and of pages.parts.views.lab: lab; empty outside the views."""
+    return module.split(".")[3] if module.startswith("pages.parts.views.") else ""
 
 
 def complaint(importer: str, imported: str) -> str | None:
@@ -83,26 +105,48 @@ def complaint(importer: str, imported: str) -> str | None:
         return f"{importer} imports {imported}: nothing imports those"
     if other == "pages" and inner.split(".")[0] != "parts":
         return f"{importer} imports {imported}: only pages.parts is shared"
+    if wing(importer) and wing(imported):
+        mine, theirs = tier(wing(importer), WINGS), tier(wing(imported), WINGS)
+        if mine is None or theirs is None:
+            return f"pages.parts.{wing(importer if mine is None else imported)} belongs to no wing; put it into WINGS"
+        if theirs > mine:
+            return f"{importer} imports {imported}: the arrow points back"
+        if imported.count(".") > 3 and room(imported) and room(importer) not in {"", room(imported)}:
+            return f"{importer} imports {imported}: that belongs to another page"
     return None
 
 
-def complaints(modules: dict[str, str]) -> list[str]:
-    """All arrows that point back, and circles among the parts of core."""
-    found = []
-    arrows: dict[str, set[str]] = {}
-    for module, source in modules.items():
-        for imported in imports(module, source, set(modules)):
-            if (wrong := complaint(module, imported)) is not None:
-                found.append(wrong)
-            if module.startswith("core.") and imported.startswith("core."):
-                part, target = module.split(".")[1], imported.split(".")[1]
-                if part != target:
-                    arrows.setdefault(part, set()).add(target)
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """A complaint, if following the arrows of `graph` leads back to where one began."""
     try:
-        graphlib.TopologicalSorter(arrows).prepare()
-    except graphlib.CycleError as circle:
-        found.append(f"the parts {' <- '.join(circle.args[1])} import each other in a circle")
-    return found
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as found:
+        return [f"{' <- '.join(found.args[1])} import each other in a circle"]
+    return []
+
+
+def arrows(modules: dict[str, str]) -> set[tuple[str, str]]:
+    """(importer, imported), each once, of all that is imported anywhere."""
+    return {(module, found) for module, source in modules.items() for found in imports(module, source, set(modules))}
+
+
+def complaints(modules: dict[str, str]) -> list[str]:
+    """All arrows that point back, and circles: among the parts of core, the wings of the pages, and their modules."""
+    found = sorted(arrows(modules))
+    parts: dict[str, set[str]] = {}
+    wings: dict[str, set[str]] = {}
+    rooms: dict[str, set[str]] = {}
+    for importer, imported in found:
+        if importer.startswith("core.") and imported.startswith("core."):
+            parts.setdefault(importer.split(".")[1], set()).add(imported.split(".")[1])
+        if wing(importer) and wing(imported):
+            wings.setdefault(wing(importer), set()).add(wing(imported))
+            rooms.setdefault(importer, set()).add(imported)
+    for graph in (parts, wings):
+        for part, targets in graph.items():
+            targets.discard(part)
+    wrong = [complaint(importer, imported) for importer, imported in found]
+    return [each for each in wrong if each is not None] + circle(parts) + circle(wings) + circle(rooms)
 
 
 def test_imports_go_one_way():
@@ -126,6 +170,12 @@ def test_imports_go_one_way():
         ("core.models.planted", "import importlib\nimportlib.import_module('streamlit')", "no user interface"),
         ("core.models.planted", "from pages.parts import jobs", "no user interface"),
         ("pages.parts.planted", "import pages.planted", "only pages.parts"),
+        ("pages.parts.planted", "from pages.parts.shell import links", "belongs to no wing"),
+        ("pages.parts.shell.planted", "from pages.parts.charts import plots", "points back"),
+        ("pages.parts.components.planted", "from pages.parts.views import attacking", "points back"),
+        ("pages.parts.inputs.planted", "from ..views import attacking", "points back"),
+        ("pages.parts.components.planted", "from pages.parts.charts import center_plots", "in a circle"),
+        ("pages.parts.shell.links", "from pages.parts.shell import page", "in a circle"),
         ("pages.planted", "import app", "nothing imports those"),
         ("pages.planted", "from smoothscope.__main__ import serve", "nothing imports those"),
         ("app", "from tests.problems import linear", "nothing imports those"),
@@ -134,6 +184,17 @@ def test_imports_go_one_way():
 def test_a_planted_arrow_is_found(module, line, expected):
     found = complaints(sources() | {module: line})
     assert any(expected in wrong for wrong in found), found
+
+
+def test_a_folder_of_views_belongs_to_one_page():
+    modules = {"pages.parts.views.lab": "", "pages.parts.views.lab.result": "", "pages.parts.views.shared": ""}
+    stranger = {"pages.parts.views.compare": "", "pages.parts.views.compare.planted": "from ..lab import result"}
+    (wrong,) = complaints(modules | stranger)
+    assert "belongs to another page" in wrong
+    (wrong,) = complaints(modules | {"pages.parts.views.shared": "from pages.parts.views.lab.result import x"})
+    assert "belongs to another page" in wrong
+    own = {"pages.parts.views.lab.planted": "from . import result\nfrom .. import shared"}
+    assert complaints(modules | own | {"pages.lab": "from pages.parts.views.lab import result"}) == []
 
 
 def test_a_planted_circle_is_found():

@@ -112,16 +112,16 @@ def problem(n=30, k=4):
 
 def test_every_edge_is_drawn_once_in_its_colour():
     *_, seen = problem()
-    drawn = edges(seen, 10.0)
+    drawn = edges(seen.weights, seen.punished, 10.0)
     assert {(i, j) for i, j, *_ in drawn} == {(i, j) for i, j in seen.weights.nonzero().tolist() if i < j}
     assert len(drawn) == int((seen.weights > 0).sum()) // 2
     for i, j, weight, opacity, red in drawn:
         assert weight == float(seen.weights[i, j])
         assert red == bool(seen.punished[i, j])
-        assert opacity == pytest.approx(float(opacities(seen, 10.0)[i, j]))
+        assert opacity == pytest.approx(float(opacities(seen.weights, 10.0)[i, j]))
     assert [weight for _, _, weight, *_ in drawn] == sorted(weight for _, _, weight, *_ in drawn)
-    faint = opacities(seen, 0.05)
-    assert len(edges(seen, 0.05)) == int((faint >= FAINTEST).sum()) // 2 < len(drawn)
+    faint = opacities(seen.weights, 0.05)
+    assert len(edges(seen.weights, seen.punished, 0.05)) == int((faint >= FAINTEST).sum()) // 2 < len(drawn)
 
 
 def picture(app):
@@ -138,14 +138,14 @@ def test_the_picture_holds_the_images_where_their_features_are():
         f"test image {i};" in note for i, note in zip(batch.images.indices.tolist(), shown["notes"], strict=True)
     )
     seen = playground.seen(batch.features[2], batch.images.labels, 10, 2.0, 5)
-    assert [(i, j) for i, j in shown["ends"]] == [(i, j) for i, j, *_ in edges(seen, 5.0)]
-    assert sum(shown["punished"]) == sum(red for *_, red in edges(seen, 5.0))
+    assert [(i, j) for i, j in shown["ends"]] == [(i, j) for i, j, *_ in edges(seen.weights, seen.punished, 5.0)]
+    assert sum(shown["punished"]) == sum(red for *_, red in edges(seen.weights, seen.punished, 5.0))
     assert shown["picked"] == -1
 
 
 def test_temperature_changes_the_picture_alone():
     *_, seen = problem()
-    plain, warm = opacities(seen, 1.0), opacities(seen, 5.0)
+    plain, warm = opacities(seen.weights, 1.0), opacities(seen.weights, 5.0)
     torch.testing.assert_close(plain, seen.weights / seen.weights.max())
     torch.testing.assert_close(warm**5, plain)
     cold, hot = opened(temperature="0.2"), opened(temperature="5.0")

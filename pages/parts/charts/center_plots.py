@@ -18,11 +18,8 @@ from core.losses.centers import shadow
 from core.losses.cross_entropy import CrossEntropy
 from core.models.heads import CenterHead, QuadraticHead
 from core.params import Parameters, parameter
-from pages.parts.charts.plots import BLUE, CLASSES, ORANGE, SYMBOLS
 from pages.parts.components.orbit import Cloud, Lines, Scene
-
-GREY = "rgba(128,128,128,0.75)"
-"""Outlines of markers: seen on light ground and on dark."""
+from pages.parts.shell import theme
 
 
 class Arrangement(Parameters):
@@ -130,8 +127,8 @@ class Centres:
 def _colour(i: int, groups: Sequence[int] | None) -> tuple[str, str]:
     """Colour and marker of a centre: of hierarchical ones the colour is the superclass's, the shape the member's."""
     if groups is None:
-        return CLASSES[i % 10], SYMBOLS[i % 10]
-    return CLASSES[groups[i] % 10], SYMBOLS[groups[:i].count(groups[i]) % 10]
+        return theme.colour(i), theme.symbol(i)
+    return theme.colour(groups[i]), theme.symbol(groups[:i].count(groups[i]))
 
 
 def centres_scene(centres: Centres, placed: int | None = None) -> tuple[Scene, float]:
@@ -198,7 +195,7 @@ def pair_matrix(values: Tensor, unit: str) -> go.Figure:
             z=[[None if math.isnan(v) else v for v in row] for row in shown.tolist()],
             x=names,
             y=names,
-            colorscale="Cividis",
+            colorscale=theme.PAIRS,
             zmin=low - (0.1 * abs(low) if flat else 0),
             zmax=high + (0.1 * abs(high) if flat else 0),
             texttemplate="%{z:.1f}" if count <= 10 else None,
@@ -224,7 +221,7 @@ def coordinate_matrix(rows: Tensor, placed: int) -> go.Figure:
             z=shown,
             x=[str(j + 1) for j in range(dim)],
             y=[str(i + 1) for i in range(count)],
-            colorscale="RdBu",
+            colorscale=theme.SIGNED,
             zmin=-largest,
             zmax=largest,
             texttemplate="%{z:.3g}" if dim <= 8 else None,
@@ -288,7 +285,7 @@ def features_scenes(networks: Sequence[Around], chosen: Sequence[int], names: Se
         clouds = []
         for row, label in enumerate(chosen):
             here = labels == label
-            colour, symbol = CLASSES[label % 10], SYMBOLS[label % 10]
+            colour, symbol = theme.colour(label), theme.symbol(label)
             notes = [f"{names[label]}: {d:.3f} from its centre" for d in own[here].tolist()]
             clouds.append(Cloud(names[label], seen[here], colour, symbol, 3.2, notes=notes))
             clouds.append(
@@ -327,7 +324,7 @@ def own_against_other(one: Around, chosen: Sequence[int], names: Sequence[str], 
         x=[0, reach],
         y=[0, reach],
         mode="lines",
-        line={"color": GREY, "dash": "dash"},
+        line={"color": theme.REFERENCE.colour, "dash": theme.REFERENCE.dash},
         hoverinfo="skip",
         showlegend=False,
     )
@@ -340,10 +337,10 @@ def own_against_other(one: Around, chosen: Sequence[int], names: Sequence[str], 
             name=str(names[label]),
             marker={
                 "size": 7,
-                "color": CLASSES[label % 10],
-                "symbol": SYMBOLS[label % 10],
+                "color": theme.colour(label),
+                "symbol": theme.symbol(label),
                 "opacity": 0.75,
-                "line": {"width": 0.6, "color": GREY},
+                "line": {"width": 0.6, "color": theme.OUTLINE},
             },
             hovertemplate=f"{names[label]}: own %{{x:.3f}}, nearest other %{{y:.3f}}<extra></extra>",
         )
@@ -365,14 +362,13 @@ def distance_histogram(one: Around, chosen: Sequence[int], reach: float) -> go.F
     """How many features are how far from the own centre and from the nearest other."""
     mine = torch.isin(one.labels, torch.tensor(list(chosen)))
     figure = go.Figure()
-    parts = ((one.own, "own centre", BLUE, ""), (one.other, "nearest other", ORANGE, "/"))
-    for values, name, colour, pattern in parts:
+    for values, name, look in ((one.own, "own centre", theme.FIRST), (one.other, "nearest other", theme.SECOND)):
         figure.add_histogram(
             x=values[mine].tolist(),
             name=name,
             opacity=0.8,
             xbins={"start": 0, "end": reach * 1.05, "size": reach / 60},
-            marker={"color": colour, "pattern": {"shape": pattern}},
+            marker={"color": look.colour, "pattern": {"shape": look.pattern}},
             hovertemplate=f"{name}: %{{y}} at %{{x}}<extra></extra>",
         )
     figure.update_xaxes(title="distance", range=[0, reach * 1.05])
@@ -390,7 +386,6 @@ def distance_histogram(one: Around, chosen: Sequence[int], reach: float) -> go.F
 
 WINDOW = 5.0
 """Half the side of the window of the loss's pictures; losses are computed to twice that."""
-BAND = "rgba(230,159,0,0.75)"
 
 
 @dataclass(frozen=True)
@@ -451,7 +446,7 @@ def contours(surface: Surface, label: int, low: float, high: float) -> go.Figure
             y=at,
             z=values.log2().tolist(),
             customdata=values.tolist(),
-            colorscale="Blues",
+            colorscale=theme.LOSSES,
             showscale=False,
             contours={"start": -6, "end": 5, "size": 1},
             line={"width": 1},
@@ -466,10 +461,10 @@ def contours(surface: Surface, label: int, low: float, high: float) -> go.Figure
         z=values.log2().tolist(),
         showscale=False,
         hoverinfo="skip",
-        fillcolor=BAND,
+        fillcolor=theme.BAND,
         showlegend=False,
         contours={"type": "constraint", "operation": "][", "value": [math.log2(low), math.log2(high)]},
-        line={"width": 2, "color": ORANGE},
+        line={"width": 2, "color": theme.ORANGE},
     )
     for row, (x, y) in enumerate(surface.marks.tolist()):
         figure.add_scatter(
@@ -479,13 +474,13 @@ def contours(surface: Surface, label: int, low: float, high: float) -> go.Figure
             text=[str(row + 1)],
             textposition="top center",
             showlegend=False,
-            textfont={"size": 16, "color": "#111111"},
+            textfont={"size": 16, "color": theme.INK},
             hoverinfo="skip",
             marker={
                 "size": 15 if row == label else 11,
-                "color": CLASSES[row],
-                "symbol": SYMBOLS[row],
-                "line": {"width": 2 if row == label else 1, "color": "white"},
+                "color": theme.colour(row),
+                "symbol": theme.symbol(row),
+                "line": {"width": 2 if row == label else 1, "color": theme.WHITE},
             },
         )
     figure.update_xaxes(range=[-WINDOW, WINDOW], constrain="domain", zeroline=False)
@@ -503,8 +498,7 @@ def contours(surface: Surface, label: int, low: float, high: float) -> go.Figure
 def densities(found: Sequence[tuple[str, SampleDensity]]) -> go.Figure:
     """Sample density by shell of the loss, one line a network: every class a point, the line their median."""
     figure = go.Figure()
-    styles = ((BLUE, "circle", "solid"), (ORANGE, "square", "dash"))
-    for (name, density), (colour, symbol, dash) in zip(found, styles, strict=True):
+    for (name, density), look in zip(found, (theme.FIRST, theme.SECOND), strict=True):
         classes, shells = density.by_contour.shape
         x = [float(s + 1) for s in range(shells)]
         figure.add_scatter(
@@ -512,7 +506,7 @@ def densities(found: Sequence[tuple[str, SampleDensity]]) -> go.Figure:
             y=[_number(v) for v in density.by_contour.reshape(-1).tolist()],
             mode="markers",
             showlegend=False,
-            marker={"color": colour, "symbol": symbol, "size": 8, "opacity": 0.45},
+            marker={"color": look.colour, "symbol": look.symbol, "size": 8, "opacity": 0.45},
             hovertemplate=f"{name}: 10^%{{y:.1f}}<extra></extra>",
         )
         figure.add_scatter(
@@ -520,8 +514,8 @@ def densities(found: Sequence[tuple[str, SampleDensity]]) -> go.Figure:
             y=[_number(v) for v in density.by_contour.nanmedian(0).values.tolist()],
             name=name,
             mode="lines+markers",
-            line={"color": colour, "width": 3, "dash": dash},
-            marker={"symbol": symbol, "size": 11, "line": {"width": 1, "color": GREY}},
+            line={"color": look.colour, "width": 3, "dash": look.dash},
+            marker={"symbol": look.symbol, "size": 11, "line": {"width": 1, "color": theme.OUTLINE}},
             hovertemplate=f"{name}, median of the classes: 10^%{{y:.2f}}<extra></extra>",
         )
     figure.update_xaxes(
@@ -543,13 +537,13 @@ def densities(found: Sequence[tuple[str, SampleDensity]]) -> go.Figure:
 def neighbour_densities(found: Sequence[tuple[str, SampleDensity]]) -> go.Figure:
     """The check without contours: how many images have how many others around them."""
     figure = go.Figure()
-    for (name, density), (colour, pattern) in zip(found, ((BLUE, ""), (ORANGE, "/")), strict=True):
+    for (name, density), look in zip(found, (theme.FIRST, theme.SECOND), strict=True):
         values = density.by_neighbours[density.by_neighbours.isfinite()]
         figure.add_histogram(
             x=values.tolist(),
             name=name,
             opacity=0.8,
-            marker={"color": colour, "pattern": {"shape": pattern}},
+            marker={"color": look.colour, "pattern": {"shape": look.pattern}},
             xbins={"size": 0.5},
             hovertemplate=f"{name}: %{{y}} images at 10^%{{x}}<extra></extra>",
         )

@@ -13,11 +13,9 @@ import torch
 from plotly.colors import sample_colorscale
 from torch import Tensor
 
-from pages.parts.charts.plots import BLUE, GREEN, ORANGE, PURPLE, RED
+from pages.parts.shell.theme import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PURPLE, RED, SHARES
 
 BINS = 40
-_GREY = "#7f7f7f"
-_ACCURACY = [[0.0, "rgb(214,108,77)"], [0.5, "rgb(243,217,164)"], [1.0, "rgb(98,168,212)"]]
 
 
 def _style(figure: go.Figure, height: int, key: str, **layout: Any) -> go.Figure:
@@ -104,7 +102,7 @@ def histogram(
 def areas(rows: Sequence[tuple[str, str, float, float]], key: str) -> go.Figure:
     """AUROC with its standard error: (set, score, area, error), one line a set, one marker a score."""
     figure = go.Figure()
-    looks = ((ORANGE, "circle"), (BLUE, "diamond"), (_GREY, "x"))
+    looks = ((ORANGE, "circle"), (BLUE, "diamond"), (GREY, "x"))
     for index, name in enumerate(dict.fromkeys(row[1] for row in rows)):
         mine = [row for row in rows if row[1] == name]
         colour, symbol = looks[index % len(looks)]
@@ -235,7 +233,7 @@ def accuracies(
                 continue
             value, error, n = cells[row, column]
             line += (
-                f'<td title="{n} images" style="background:{sample_colorscale(_ACCURACY, value)[0]};color:#10181a;'
+                f'<td title="{n} images" style="background:{sample_colorscale(SHARES, value)[0]};color:{INK};'
                 'text-align:center;white-space:nowrap;padding:0.2rem 0.6rem;font-variant-numeric:tabular-nums">'
                 f"{100 * value:.0f} ± {100 * error:.0f} %</td>"
             )
@@ -258,7 +256,7 @@ def moved(rows: Tensor, right: Sequence[bool], title: str, reach: float, key: st
         mode="lines",
         name="equally far",
         hoverinfo="skip",
-        line={"color": _GREY, "width": 2, "dash": "dash"},
+        line={"color": GREY, "width": 2, "dash": "dash"},
     )
     lines_x: list[float | None] = []
     lines_y: list[float | None] = []
@@ -271,7 +269,7 @@ def moved(rows: Tensor, right: Sequence[bool], title: str, reach: float, key: st
         mode="lines",
         hoverinfo="skip",
         showlegend=False,
-        line={"color": "rgba(127,127,127,0.55)", "width": 1.5},
+        line={"color": FAINT, "width": 1.5},
     )
     figure.add_scatter(
         x=rows[:, 0].tolist(),
@@ -329,7 +327,7 @@ def costs(rows: Sequence[tuple[str, Sequence[float], float | None]], key: str) -
         marker={"color": PURPLE, "size": 13, "symbol": "circle-open", "line": {"width": 3}},
         hovertemplate="%{y}: %{x:.3f}<extra>report</extra>",
     )
-    figure.add_vline(x=1, line={"color": _GREY, "width": 2, "dash": "dash"})
+    figure.add_vline(x=1, line={"color": GREY, "width": 2, "dash": "dash"})
     figure.update_xaxes(title="time with MMC / with cross-entropy")
     figure.update_yaxes(autorange="reversed", title="")
     return _style(figure, 150 + 46 * len(rows), key)

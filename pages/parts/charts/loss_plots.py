@@ -13,32 +13,25 @@ from torch import Tensor
 
 from core.losses.playground import Motion
 from core.papers.graph_smoothness.figures import Series
-from pages.parts.charts.plots import BLUE, CLASSES, ORANGE, SYMBOLS
+from pages.parts.shell import theme
 from pages.parts.shell.pictures import data_url
-from pages.parts.views.playground import Seen
 
-WARNING = "#dc143c"
-"""What the loss punishes: edges between classes."""
-GREY = "#8a8a8a"
-OUTLINE = "rgba(160,160,160,0.9)"
-"""Around markers, so that black ones are seen on black."""
-SOLIDS = ("circle", "square", "diamond", "circle-open", "square-open", "diamond-open")
-"""The shapes that three-dimensional charts draw well."""
-GLOW = [[0, "#12161d"], [0.25, "#4f1a63"], [0.5, "#b73779"], [0.75, "#fb8861"], [1, "#fcfdbf"]]
-"""Colours of weights, dark to light, like matplotlib's magma."""
-ORIGIN = {"zeroline": True, "zerolinewidth": 1, "zerolinecolor": "rgba(140,140,140,0.45)"}
+ORIGIN = {"zeroline": True, "zerolinewidth": 1, "zerolinecolor": theme.FAINT}
 _FONT = {"font_size": 15, "margin": {"l": 8, "r": 8, "t": 8, "b": 8}}
 
 
-def signals(of: Seen, classes: Sequence[str]) -> go.Figure:
-    """s_c^T L s_c of every class as bars; their sum is the loss."""
-    values = of.signals.tolist()
+def signals(found: Tensor, classes: Sequence[str]) -> go.Figure:
+    """s_c^T L s_c (K,) of every class as bars; their sum is the loss."""
+    values = found.tolist()
     figure = go.Figure(
         go.Bar(
             x=values,
             y=[str(name) for name in classes],
             orientation="h",
-            marker={"color": [CLASSES[i % 10] for i in range(len(classes))], "line": {"width": 1, "color": GREY}},
+            marker={
+                "color": [theme.colour(i) for i in range(len(classes))],
+                "line": {"width": 1, "color": theme.GREY},
+            },
             text=[f"{v:.3g}" for v in values],
             textposition="outside",
             textfont={"size": 14},
@@ -52,25 +45,25 @@ def signals(of: Seen, classes: Sequence[str]) -> go.Figure:
     return figure
 
 
-def weights(of: Seen, labels: Tensor, classes: Sequence[str]) -> go.Figure:
-    """The weight matrix sorted by class: what the loss punishes lies outside the blocks of the diagonal."""
+def weights(matrix: Tensor, labels: Tensor, classes: Sequence[str]) -> go.Figure:
+    """The weight matrix (n, n) sorted by class: what the loss punishes lies outside the blocks of the diagonal."""
     order = labels.argsort(stable=True)
-    found, named = of.weights[order][:, order], labels[order]
+    found, named = matrix[order][:, order], labels[order]
     edges = [0, *((named.diff() > 0).nonzero()[:, 0] + 1).tolist(), len(named)]
     middles = [(a + b - 1) / 2 for a, b in itertools.pairwise(edges)]
     names = [str(classes[int(named[a])]) for a in edges[:-1]]
     figure = go.Figure(
         go.Heatmap(
             z=[[round(v, 5) for v in row] for row in found.tolist()],
-            colorscale=GLOW,
+            colorscale=theme.WEIGHTS,
             zmin=0,
             colorbar={"title": {"text": "weight"}, "thickness": 14},
             hovertemplate="weight %{z:.3g}<extra></extra>",
         )
     )
     for edge in edges[1:-1]:
-        figure.add_hline(edge - 0.5, line={"color": "rgba(255,255,255,0.55)", "width": 1})
-        figure.add_vline(edge - 0.5, line={"color": "rgba(255,255,255,0.55)", "width": 1})
+        figure.add_hline(edge - 0.5, line={"color": theme.RULED, "width": 1})
+        figure.add_vline(edge - 0.5, line={"color": theme.RULED, "width": 1})
     figure.update_xaxes(tickvals=middles, ticktext=names, showgrid=False, constrain="domain")
     figure.update_yaxes(
         tickvals=middles, ticktext=names, autorange="reversed", showgrid=False, scaleanchor="x", constrain="domain"
@@ -86,7 +79,7 @@ def over_training(epochs: Sequence[int], losses: Sequence[float], now: int) -> g
         x=list(epochs),
         y=list(losses),
         mode="lines",
-        line={"color": ORANGE, "width": 3},
+        line={"color": theme.ORANGE, "width": 3},
         showlegend=False,
         hovertemplate="after epoch %{x}: %{y:.4g}<extra></extra>",
     )
@@ -96,7 +89,7 @@ def over_training(epochs: Sequence[int], losses: Sequence[float], now: int) -> g
         mode="markers",
         showlegend=False,
         hoverinfo="skip",
-        marker={"size": 13, "color": WARNING},
+        marker={"size": 13, "color": theme.WARNING},
     )
     figure.update_xaxes(title="epoch", zeroline=False)
     figure.update_yaxes(title="loss", rangemode="tozero")
@@ -206,7 +199,7 @@ def motions(found: Mapping[str, Motion], labels: Tensor, classes: Sequence[str])
 def _panel(motion: Motion, t: int, labels: Tensor, classes: Sequence[str], legend: bool) -> list[go.Scatter]:
     """The traces of one loss at one moment: one a class, and the head's centres."""
     flat = motion.positions.shape[-1] == 2
-    cls, symbols = (go.Scatter, SYMBOLS) if flat else (go.Scatter3d, SOLIDS)
+    cls, symbols = (go.Scatter, theme.SYMBOLS) if flat else (go.Scatter3d, theme.SOLIDS)
     found = []
     for index, name in enumerate(classes):
         place = motion.positions[t, labels == index]
@@ -220,10 +213,10 @@ def _panel(motion: Motion, t: int, labels: Tensor, classes: Sequence[str], legen
                 hoverinfo="name",
                 marker={
                     "size": 7 if flat else 4,
-                    "color": CLASSES[index % 10],
+                    "color": theme.colour(index),
                     "symbol": symbols[index % len(symbols)],
                     "opacity": 0.85,
-                    "line": {"width": 1, "color": OUTLINE},
+                    "line": {"width": 1, "color": theme.OUTLINE},
                 },
             )
         )
@@ -237,8 +230,8 @@ def _panel(motion: Motion, t: int, labels: Tensor, classes: Sequence[str], legen
                 hoverinfo="name",
                 marker={
                     "size": 15 if flat else 7,
-                    "symbol": "circle-open",
-                    "color": [CLASSES[i % 10] for i in range(len(motion.centers[t]))],
+                    "symbol": theme.CENTER,
+                    "color": [theme.colour(i) for i in range(len(motion.centers[t]))],
                     "line": {"width": 2},
                 },
             )
@@ -253,7 +246,6 @@ def _coordinates(points: Tensor) -> dict[str, list[float]]:
 def falling(found: Mapping[str, Motion]) -> go.Figure:
     """Each motion's loss by step, relative to where it began."""
     figure = go.Figure()
-    dashes = ("solid", "dash", "dot", "dashdot")
     for index, (title, motion) in enumerate(found.items()):
         start = motion.losses[0].abs().clamp_min(1e-12)
         figure.add_scatter(
@@ -261,7 +253,7 @@ def falling(found: Mapping[str, Motion]) -> go.Figure:
             y=(100 * motion.losses / start).tolist(),
             name=short(title),
             mode="lines",
-            line={"color": CLASSES[index % 10], "width": 3, "dash": dashes[index % 4]},
+            line={"color": theme.colour(index), "width": 3, "dash": theme.dash(index)},
             customdata=motion.losses.tolist(),
             hovertemplate="step %{x}: loss %{customdata:.4g}",
         )
@@ -280,18 +272,15 @@ def accuracy(near: Series, own: Series, base: Series, label: str, span: tuple[fl
     """
     figure = go.Figure()
     stops = ["all" if value is None else f"{value:g}" for value in near.values]
-    for series, name, colour, symbol, dash in (
-        (near, "10-NN", BLUE, "circle", "solid"),
-        (own, "kernel head", ORANGE, "square", "dot"),
-    ):
+    for series, name, look in ((near, "10-NN", theme.FIRST), (own, "kernel head", theme.SECOND)):
         mean = torch.tensor(series.mean)
         figure.add_scatter(
             x=stops,
             y=(100 * mean).tolist(),
             name=name,
             mode="lines+markers",
-            line={"color": colour, "width": 3, "dash": dash},
-            marker={"size": 10, "symbol": symbol},
+            line={"color": look.colour, "width": 3, "dash": look.dash},
+            marker={"size": 10, "symbol": look.symbol},
             error_y={
                 "type": "data",
                 "symmetric": False,
@@ -308,7 +297,7 @@ def accuracy(near: Series, own: Series, base: Series, label: str, span: tuple[fl
             y=[100 * base.mean[0]] * len(stops),
             name="cross-entropy",
             mode="lines",
-            line={"color": GREY, "width": 2, "dash": "dash"},
+            line={"color": theme.REFERENCE.colour, "width": 2, "dash": theme.REFERENCE.dash},
             hovertemplate="cross-entropy: %{y:.2f} %<extra></extra>",
         )
     figure.update_xaxes(title=label, type="category")

@@ -8,8 +8,10 @@ import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
-BLUE, ORANGE, GREEN, RED, PURPLE = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"
-"""From Okabe and Ito's palette."""
+from pages.parts.shell import theme
+
+CONFIG = {"displaylogo": False, "displayModeBar": False}
+"""Plotly's own buttons are left out: on a projector they only get in the way."""
 
 
 def spectrum(frequencies: Tensor, power: Tensor, image: int = 0) -> go.Figure:
@@ -19,7 +21,7 @@ def spectrum(frequencies: Tensor, power: Tensor, image: int = 0) -> go.Figure:
     figure.add_bar(
         x=frequencies.tolist(),
         y=share.tolist(),
-        marker={"color": GREEN, "line": {"width": 0}},
+        marker={"color": theme.GREEN, "line": {"width": 0}},
         hovertemplate="%{x:.2f} cycles/pixel: %{y:.1f} %<extra></extra>",
     )
     figure.update_xaxes(title="cycles per pixel")
@@ -38,7 +40,6 @@ def spectrum(frequencies: Tensor, power: Tensor, image: int = 0) -> go.Figure:
 def spectra(found: Mapping[str, tuple[Tensor, Tensor]]) -> go.Figure:
     """Energy by spatial frequency of several perturbations: name -> what `spectrum` takes, of its first image."""
     figure = go.Figure()
-    dashes = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
     for index, (name, (frequencies, power)) in enumerate(found.items()):
         total = power[0].sum()
         if total > 0:
@@ -47,7 +48,7 @@ def spectra(found: Mapping[str, tuple[Tensor, Tensor]]) -> go.Figure:
                 y=(100 * power[0] / total).tolist(),
                 name=name,
                 mode="lines",
-                line={"color": CLASSES[index % 10], "width": 3, "dash": dashes[index % 6]},
+                line={"color": theme.colour(index), "width": 3, "dash": theme.dash(index)},
                 hovertemplate="%{x:.2f} cycles/pixel: %{y:.1f} %",
             )
     figure.update_xaxes(title="cycles per pixel")
@@ -60,36 +61,6 @@ def spectra(found: Mapping[str, tuple[Tensor, Tensor]]) -> go.Figure:
         showlegend=True,
     )
     return figure
-
-
-CONFIG = {"displaylogo": False, "displayModeBar": False}
-"""Plotly's own buttons are left out: on a projector they only get in the way."""
-
-CLASSES = (
-    "#0072b2",
-    "#e69f00",
-    "#009e73",
-    "#d55e00",
-    "#cc79a7",
-    "#56b4e9",
-    "#b8a800",
-    "#7f7f7f",
-    "#7b3294",
-    "#1b1b1b",
-)
-SYMBOLS = (
-    "circle",
-    "square",
-    "diamond",
-    "cross",
-    "x",
-    "triangle-up",
-    "triangle-down",
-    "star",
-    "pentagon",
-    "hexagon",
-)
-"""One colour and one shape for each of ten classes: Okabe and Ito's palette, its yellow darkened, and two more."""
 
 
 def embedding(frames: Sequence[Tensor], labels: Tensor, names: Sequence[str], titles: Sequence[str]) -> go.Figure:
@@ -115,10 +86,10 @@ def embedding(frames: Sequence[Tensor], labels: Tensor, names: Sequence[str], ti
                     hoverinfo="name",
                     marker={
                         "size": 6,
-                        "color": CLASSES[index % 10],
-                        "symbol": SYMBOLS[index % 10],
+                        "color": theme.colour(index),
+                        "symbol": theme.symbol(index),
                         "opacity": 0.8,
-                        "line": {"width": 0.8, "color": "#9a9a9a"},
+                        "line": {"width": 0.8, "color": theme.OUTLINE},
                     },  # the darkest is seen on a dark page too
                 )
             )
@@ -179,7 +150,7 @@ def curves(losses: Sequence[tuple[float, float]], accuracies: Sequence[tuple[flo
         x=[x for x, _ in losses],
         y=[y for _, y in losses],
         name="training loss",
-        line={"color": ORANGE, "width": 2},
+        line={"color": theme.ORANGE, "width": 2},
         hovertemplate="loss %{y:.4g}<extra></extra>",
     )
     figure.add_scatter(
@@ -188,8 +159,8 @@ def curves(losses: Sequence[tuple[float, float]], accuracies: Sequence[tuple[flo
         name="test accuracy",
         yaxis="y2",
         mode="lines+markers",
-        line={"color": BLUE, "width": 3, "dash": "dot"},
-        marker={"symbol": "square", "size": 8},
+        line={"color": theme.BLUE, "width": 3, "dash": theme.dash(2)},
+        marker={"symbol": theme.symbol(1), "size": 8},
         hovertemplate="accuracy %{y:.2f} %<extra></extra>",
     )
     figure.update_layout(
@@ -199,9 +170,9 @@ def curves(losses: Sequence[tuple[float, float]], accuracies: Sequence[tuple[flo
         uirevision="curves",
         legend={"orientation": "h", "y": 1.12, "x": 0},
         xaxis={"title": "epoch", "range": [0, epochs]},
-        yaxis={"title": {"text": "loss", "font": {"color": ORANGE}}, "rangemode": "tozero"},
+        yaxis={"title": {"text": "loss", "font": {"color": theme.ORANGE}}, "rangemode": "tozero"},
         yaxis2={
-            "title": {"text": "accuracy", "font": {"color": BLUE}},
+            "title": {"text": "accuracy", "font": {"color": theme.BLUE}},
             "overlaying": "y",
             "side": "right",
             "range": [0, 100],

@@ -8,6 +8,8 @@ from typing import Any
 
 import streamlit as st
 
+from pages.parts.shell import theme
+
 CONTROLS = Path(__file__).with_name("controls.css")
 DRAWING = Path(__file__).with_name("drawing.js")
 
@@ -18,6 +20,6 @@ def component(folder: Path) -> Callable[..., Any]:
     It draws into a div of the class NAME; the style is added to that of controls.css, the script to that of drawing.js.
     """
     name = folder.name
-    css = "".join(path.read_text(encoding="utf-8") for path in (CONTROLS, folder / f"{name}.css"))
+    css = theme.css(":host") + "".join(p.read_text(encoding="utf-8") for p in (CONTROLS, folder / f"{name}.css"))
     js = "".join(path.read_text(encoding="utf-8") for path in (DRAWING, folder / f"{name}.js"))
     return st.components.v2.component(f"smoothscope.{name}", html=f'<div class="{name}"></div>', css=css, js=js)

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import layout
-from pages.parts.shell import links, memory, share
+from pages.parts.shell import links, memory, share, theme
 
 ROOT = layout.root()
 
@@ -49,7 +49,7 @@ def setup(title: str, controls: bool = False) -> None:
     )
     links.begin(title)
     present = links.flag("present", _PRESENT)
-    st.html(STYLE)
+    st.html(f"<style>{theme.css()}{STYLE.read_text(encoding='utf-8')}</style>")
     if present:
         st.html(PRESENTATION)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="navigation"):

@@ -24,11 +24,10 @@ def bars(names: Sequence[str], logits: Tensor, top: int = 3, mark: int | None = 
     rows = []
     for i in order:
         p = float(probabilities[i])
-        colour = "#0f8a7e" if i == mark else "#c8553d"
         name = html.escape(names[i])
         rows.append(
             f'<span class="ss-name" title="{name}">{name}</span><span class="ss-value">{100 * p:.1f} %</span>'
-            f'<span class="ss-track"><span class="ss-fill" style="display:block;width:{100 * p:.2f}%;'
-            f'background:{colour}"></span></span>'
+            f'<span class="ss-track"><span class="ss-fill{" ss-true" if i == mark else ""}" '
+            f'style="width:{100 * p:.2f}%"></span></span>'
         )
     return f'<div class="ss-bars">{"".join(rows)}</div>'

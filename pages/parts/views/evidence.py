@@ -24,7 +24,7 @@ from pages.parts.charts import evidence_plots, plots
 from pages.parts.components import picker
 from pages.parts.inputs import choose
 from pages.parts.inputs.choose import UPLOADS
-from pages.parts.shell import cache, links, page, pictures
+from pages.parts.shell import cache, links, page, pictures, theme
 
 SHOWN = 20
 """Pictures of each set that can be clicked."""
@@ -171,7 +171,7 @@ def _distance_bars(names: Sequence[str], squared: Tensor, usual: float) -> str:
         rows.append(
             f'<span class="ss-name" title="{name}">{name}</span><span class="ss-value">−{-value:.1f}</span>'
             f'<span class="ss-track" style="position:relative"><span class="ss-fill" style="display:block;'
-            f'width:{width:.2f}%;background:{plots.ORANGE if -value > usual else plots.GREEN}"></span>'
+            f'width:{width:.2f}%;background:{theme.ORANGE if -value > usual else theme.GREEN}"></span>'
             f'<span style="position:absolute;left:{mark:.2f}%;top:-3px;bottom:-3px;width:3px;'
             f'background:currentColor"></span></span>'
         )
@@ -221,7 +221,7 @@ def uncertainty(scope: str, sce_name: str, mmc_name: str) -> None:
         big = image.repeat_interleave(side // image.shape[-1], 2).repeat_interleave(side // image.shape[-1], 3)
         picture.html(
             f'<img src="{pictures.data_url(big[0])}" alt="{html.escape(title)}" style="width:100%;'
-            'max-width:168px;image-rendering:pixelated;border:1px solid rgba(128,128,128,0.45)">'
+            'max-width:168px;image-rendering:pixelated;border:1px solid var(--ss-frame)">'
         )
         picture.caption(page.plain(title))
         first.markdown("**Cross-entropy:** probabilities")

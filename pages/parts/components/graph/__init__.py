@@ -1,6 +1,6 @@
 """The similarity graph of a batch: its images as points, what joins them as lines, the picture behind every point.
 
-    graph(points, images, seen, notes, key="graph", picked=-1, on_pick=...)
+    graph(points, images, weights, punished, temperature, notes, picked=-1, key="graph", on_pick=...)
 
 Our own canvas, because Plotly's script takes a browser seconds to read before its first chart, and its points cannot
 show pictures.
@@ -16,11 +16,9 @@ import torch
 from torch import Tensor
 
 from core.data import ImageSet
-from pages.parts.charts import plots
-from pages.parts.charts.loss_plots import GREY, WARNING
 from pages.parts.components.picker import sheet
+from pages.parts.shell import theme
 from pages.parts.shell.component import component
-from pages.parts.views.playground import Seen
 
 HERE = Path(__file__).parent
 FAINTEST = 0.02
@@ -29,41 +27,46 @@ FAINTEST = 0.02
 _graph = component(HERE)
 
 
-def opacities(of: Seen, temperature: float) -> Tensor:
+def opacities(weights: Tensor, temperature: float) -> Tensor:
     """(n, n) how strongly each edge is drawn: (weight / largest weight)^(1/T)."""
-    largest = of.weights.max().clamp_min(torch.finfo(of.weights.dtype).tiny)
-    return (of.weights / largest) ** (1 / temperature)
+    largest = weights.max().clamp_min(torch.finfo(weights.dtype).tiny)
+    return (weights / largest) ** (1 / temperature)
 
 
-def edges(of: Seen, temperature: float) -> list[tuple[int, int, float, float, bool]]:
-    """(i, j, weight, opacity, whether the loss punishes it) of every edge that is drawn, i < j, the strongest last."""
-    strength = opacities(of, temperature)
-    pairs = ((strength >= FAINTEST) & (of.weights > 0)).triu(1).nonzero()
-    found = [(i, j, float(of.weights[i, j]), float(strength[i, j]), bool(of.punished[i, j])) for i, j in pairs.tolist()]
+def edges(weights: Tensor, punished: Tensor, temperature: float) -> list[tuple[int, int, float, float, bool]]:
+    """(i, j, weight, opacity, whether the loss punishes it) of every edge that is drawn, i < j, the strongest last.
+
+    weights (n, n), 0 where nothing joins two images; punished (n, n) bool.
+    """
+    strength = opacities(weights, temperature)
+    pairs = ((strength >= FAINTEST) & (weights > 0)).triu(1).nonzero()
+    found = [(i, j, float(weights[i, j]), float(strength[i, j]), bool(punished[i, j])) for i, j in pairs.tolist()]
     return sorted(found, key=lambda edge: edge[2])
 
 
 def graph(
     points: Tensor,
     images: ImageSet,
-    of: Seen,
+    weights: Tensor,
+    punished: Tensor,
     temperature: float,
     notes: Sequence[str],
     picked: int,
     key: str,
     on_pick: Callable[[int], None],
 ) -> None:
-    """Draw the graph of n `images` at `points` (n, 2), edges between classes in the warning colour.
+    """Draw the graph of n `images` at `points` (n, 2), edges that the loss punishes in the warning colour.
 
-    notes: (n,) said of the image under the pointer. picked: the row whose edges alone are drawn, -1 for all. on_pick:
-    gets the row that a person has clicked, -1 where there was none.
+    weights (n, n): of the edges, 0 where there is none; punished (n, n) bool. temperature: see `opacities`. notes: (n,)
+    said of the image under the pointer. picked: the row whose edges alone are drawn, -1 for all. on_pick: gets the row
+    that a person has clicked, -1 where there was none.
     """
     if points.shape != (len(images), 2) or len(notes) != len(images):
         raise ValueError(f"points must be ({len(images)}, 2), one note each; got {tuple(points.shape)}, {len(notes)}.")
     url, width, height, columns = sheet(images.images)
     low, high = points.amin(0), points.amax(0)
     pad = 0.06 * float((high - low).max().clamp_min(1e-6))
-    drawn = edges(of, temperature)
+    drawn = edges(weights, punished, temperature)
 
     def reported() -> None:
         row = st.session_state[key].picked
@@ -78,14 +81,14 @@ def graph(
             "labels": images.labels.tolist(),
             "notes": list(notes),
             "classes": list(images.classes),
-            "colours": plots.CLASSES,
-            "symbols": plots.SYMBOLS,
+            "colours": theme.CLASSES,
+            "symbols": theme.SYMBOLS,
             "ends": [[i, j] for i, j, *_ in drawn],
             "weights": [f"{weight:.3g}" for _, _, weight, *_ in drawn],
             "opacities": [round(opacity, 3) for *_, opacity, _ in drawn],
             "punished": [int(red) for *_, red in drawn],
             "picked": picked,
-            "inks": [GREY, WARNING],
+            "inks": [theme.GREY, theme.WARNING],
             "sheet": {"url": url, "width": width, "height": height, "columns": columns},
             "alt": f"Graph of {len(images)} images; {sum(red for *_, red in drawn)} edges between classes.",
         },

@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
+from pages.parts.shell import theme
 from pages.parts.shell.component import component
 
 HERE = Path(__file__).parent
@@ -34,7 +35,7 @@ class Cloud:
     name: str
     points: Tensor
     colour: str
-    symbol: str = "circle"
+    symbol: str = theme.SYMBOLS[0]
     size: float = 4.0
     solid: bool = False
     labels: Sequence[str] = ()

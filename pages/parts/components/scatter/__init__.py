@@ -21,8 +21,8 @@ import streamlit as st
 from torch import Tensor
 
 from core.data import ImageSet
-from pages.parts.charts import plots
 from pages.parts.components.picker import sheet
+from pages.parts.shell import theme
 from pages.parts.shell.component import component
 
 HERE = Path(__file__).parent
@@ -110,8 +110,8 @@ def scatter(
             "labels": images.labels.tolist(),
             "indices": images.indices.tolist(),
             "classes": list(images.classes),
-            "colours": plots.CLASSES,
-            "symbols": plots.SYMBOLS,
+            "colours": theme.CLASSES,
+            "symbols": theme.SYMBOLS,
             "sheet": {"url": thumbnails, "width": width, "height": height, "columns": columns},
         }
     ).encode()

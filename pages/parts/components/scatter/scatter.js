@@ -259,10 +259,11 @@ class Plot {
   draw() {
     if (!this.content || !this.width) return;
     const style = getComputedStyle(this.host);
-    const ink = style.getPropertyValue("--st-text-color").trim() || "#222";
-    const paper = style.getPropertyValue("--st-background-color").trim() || "#fff";
+    const ink = style.getPropertyValue("--st-text-color").trim();
+    const paper = style.getPropertyValue("--st-background-color").trim();
     const changed = paper !== this.paper || !this.sprites.size;
     [this.ink, this.paper] = [ink, paper];
+    this.unlit = style.getPropertyValue("--ss-grey").trim();
     if (changed) {
       this.sprites.clear();
       this.swatches.forEach((swatch, c) => {
@@ -295,7 +296,7 @@ class Plot {
     const { labels } = this.content;
     const radius = this.n > 4000 ? 2.4 : this.n > 1500 ? 3.4 : 4.6;
     const lit = (i) => !this.selected.size || this.selected.has(i);
-    const grey = this.content.symbols.map((_, kind) => this.sprite(kind, radius, ratio, "#8a8f8d"));
+    const grey = this.content.symbols.map((_, kind) => this.sprite(kind, radius, ratio, this.unlit));
     const coloured = this.content.symbols.map((_, kind) => this.sprite(kind, radius, ratio, this.colour(kind)));
     const { width, height } = canvas;
     const [ox, oy, scale] = [ratio * this.width / 2, ratio * this.height / 2, ratio * view.scale];

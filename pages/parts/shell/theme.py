@@ -1,0 +1,133 @@
+"""Every colour, marker and dash of the app, once: Plotly, the style sheets and the scripts are given them from here.
+
+The page's own colours (ground, text, accent) are Streamlit's. It reads them from .streamlit/config.toml, which a test
+holds to `PAGE`; scripts and style sheets have them as --st-... from Streamlit, and the others as --ss-... from `css`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WHITE, BLACK = "#ffffff", "#000000"
+BLUE, ORANGE, GREEN, RED, PURPLE = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"
+"""From Okabe and Ito's palette, which colour-blind people can tell apart."""
+GREY = "#7f7f7f"
+"""Lines to compare with, and what is not looked at: seen on light ground and on dark."""
+WARNING = "#dc143c"
+"""What a loss punishes: edges between classes."""
+INK = "#111111"
+"""Words on coloured ground, whatever the page's."""
+
+CLASSES = (BLUE, ORANGE, GREEN, RED, PURPLE, "#56b4e9", "#b8a800", GREY, "#7b3294", "#1b1b1b")
+SYMBOLS = (
+    "circle",
+    "square",
+    "diamond",
+    "cross",
+    "x",
+    "triangle-up",
+    "triangle-down",
+    "star",
+    "pentagon",
+    "hexagon",
+)
+"""One colour and one shape for each of ten classes: Okabe and Ito's palette, its yellow darkened, and two more."""
+SOLIDS = ("circle", "square", "diamond", "circle-open", "square-open", "diamond-open")
+"""The shapes of classes in Plotly's three-dimensional charts, which draw no others well."""
+CENTER = "circle-open"
+"""The shape of a class's centre among its points."""
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+"""One for each of several lines, so that they can be told apart without their colours."""
+
+
+def colour(index: int) -> str:
+    """Of a class, or of one of several lines, counted from 0."""
+    return CLASSES[index % len(CLASSES)]
+
+
+def symbol(index: int) -> str:
+    """Of a class, counted from 0."""
+    return SYMBOLS[index % len(SYMBOLS)]
+
+
+def dash(index: int) -> str:
+    """Of one of several lines, counted from 0."""
+    return DASHES[index % len(DASHES)]
+
+
+def faded(solid: str, opacity: float) -> str:
+    """`solid` ("#rrggbb") as it lets `1 - opacity` of the ground through."""
+    red, green, blue = (int(solid[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+OUTLINE = faded("#a0a0a0", 0.9)
+"""Around markers, so that black ones are seen on black."""
+FAINT = faded(GREY, 0.45)
+"""Axes, frames, and lines of which there are many."""
+BAND = faded(ORANGE, 0.75)
+"""What lies between two contours."""
+RULED = faded(WHITE, 0.55)
+"""Lines on the colours of `WEIGHTS`."""
+
+WEIGHTS = [[0, "#12161d"], [0.25, "#4f1a63"], [0.5, "#b73779"], [0.75, "#fb8861"], [1, "#fcfdbf"]]
+"""Colours of weights, dark to light, like matplotlib's magma."""
+SHARES = [[0.0, "rgb(214,108,77)"], [0.5, "rgb(243,217,164)"], [1.0, "rgb(98,168,212)"]]
+"""Colours of shares from none to all, on which `INK` can be read."""
+PAIRS, SIGNED, LOSSES = "Cividis", "RdBu", "Blues"
+"""Plotly's scales for distances and angles, for values about zero, for a loss in the plane."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one of a few things in a chart looks: no two of them differ by their colour alone."""
+
+    colour: str
+    symbol: str
+    dash: str = "solid"
+    pattern: str = ""
+    """Of bars."""
+
+
+FIRST = Look(BLUE, "circle", "solid", "")
+SECOND = Look(ORANGE, "square", "dash", "/")
+REFERENCE = Look(GREY, "x", "dot")
+"""What the others are compared with."""
+
+PAGE: dict[str, dict[str, str | dict[str, str]]] = {
+    "light": {
+        "primaryColor": "#0f6b62",
+        "backgroundColor": "#fbfaf7",
+        "secondaryBackgroundColor": "#efece4",
+        "textColor": "#1d2422",
+        "linkColor": "#0b5a52",
+        "borderColor": "#d5d0c4",
+        "sidebar": {"backgroundColor": "#f4f1ea", "secondaryBackgroundColor": "#fbfaf7"},
+    },
+    "dark": {
+        "primaryColor": "#3fb8a9",
+        "backgroundColor": "#101514",
+        "secondaryBackgroundColor": "#1b2322",
+        "textColor": "#edf2f0",
+        "linkColor": "#63cfc1",
+        "borderColor": "#34403e",
+        "sidebar": {"backgroundColor": "#151c1b", "secondaryBackgroundColor": "#101514"},
+    },
+}
+"""The page by Streamlit's names for its parts, light and dark."""
+
+VARIABLES = {
+    "white": WHITE,
+    "black": BLACK,
+    "grey": GREY,
+    "frame": FAINT,
+    "rule": faded(GREY, 0.25),
+    "true": "#0f8a7e",
+    "other": "#c8553d",
+}
+"""What style sheets and scripts call --ss-NAME. true, other: bars of the true class and of the others."""
+
+
+def css(selector: str = ":root") -> str:
+    """`VARIABLES` for whatever `selector` selects, and all that is in it, a component's shadow root included."""
+    return f"{selector} {{ {' '.join(f'--ss-{name}: {value};' for name, value in VARIABLES.items())} }}\n"
