@@ -47,14 +47,16 @@ def sources() -> dict[str, str]:
     return {module_name(path): path.read_text(encoding="utf-8") for path in paths}
 
 
-parse = functools.cache(ast.parse)
-"""Every test looks at the whole house again, with one line more."""
+@functools.cache  # every test looks at the whole house again, with one line more
+def importing(source: str) -> list[ast.Import | ast.ImportFrom | ast.Call]:
+    """All that may import something in a module's `source`, at any depth."""
+    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom | ast.Call)]
 
 
 def imports(module: str, source: str, modules: set[str]) -> Iterator[str]:
     """What `source` imports, at any depth and also by import_module("..."), as absolute dotted names."""
     package = module if any(other.startswith(f"{module}.") for other in modules) else module.rpartition(".")[0]
-    for node in ast.walk(parse(source)):
+    for node in importing(source):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
