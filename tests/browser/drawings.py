@@ -26,7 +26,7 @@ def images(labels: torch.Tensor) -> ImageSet:
     return ImageSet(grey.expand(n, 1, 8, 8), labels, ("even", "odd"), "none", "test", "files", "", torch.arange(n))
 
 
-# --- the graph: edges that cross in the middle, the strongest of them between images of one class ----------------------
+# --- the graph: edges that cross in the middle ------------------------------------------------------------------------
 
 PLACES = torch.tensor([[-4, -3], [4, 3], [-4, 3], [4, -3], [6, 0.5], [-6, -0.7], [0.5, 5], [-0.4, -5]])
 CLASSES = torch.tensor([0, 1, 0, 1, 0, 1, 1, 1])
