@@ -20,7 +20,7 @@ from core.evaluate.comparison import asked
 from core.layout import ASSETS
 from core.magnify import MagnifyParameters, display_scale, local_statistics, to_display
 from core.metrics import l2, linf, roughness
-from core.models import Classifier
+from core.models import Classifier, logits_of
 
 FOLDER = ASSETS / "examples"
 MODEL = "imagenet-efficientnet-lite0"
@@ -146,8 +146,7 @@ def read_duel(model: Classifier, folder: Path = FOLDER) -> list[AttackResult]:
     """The results of the Compare page's example, in its order; `model` is that of `duel_facts`, and asked anew."""
     facts = duel_facts(folder)
     clean = _photograph(facts["photo"])
-    with torch.no_grad():
-        logits = model(clean.to(next(model.parameters()).device)).cpu()
+    logits = logits_of(model, clean)
     results = []
     with np.load(folder / "compare" / "perturbations.npz") as arrays:
         for name, fact in facts["attacks"].items():

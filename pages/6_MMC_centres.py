@@ -16,9 +16,8 @@ from core.data import DATASETS
 from core.features.density import SampleDensity, class_means, own_and_nearest, sample_density
 from core.losses import LOSSES, MaxMahalanobis
 from core.losses.centers import best_angle, simplex
-from core.models import Card
+from core.models import Card, features_of
 from core.models.heads import CenterHead
-from core.papers.graph_smoothness.errors import features
 from core.params import fields
 from pages.parts.charts import center_plots, plots
 from pages.parts.charts.center_plots import Around, Arrangement, Centres, power
@@ -288,7 +287,7 @@ def around(name: str, sha256: str) -> Around:
     model = cache.model(name, sha256)
     shelf = choose.shelf(model.card)
     assert shelf is not None
-    z = features(model, shelf.images)
+    z = features_of(model, shelf.images)
     head = model.head
     centers = head.centers.cpu() if isinstance(head, CenterHead) else class_means(z, shelf.labels, model.card.classes)
     unit = float(torch.pdist(centers.double()).mean())

@@ -8,6 +8,7 @@ moment, can say what has been reached so far; `run` drains it.
 from __future__ import annotations
 
 import abc
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -131,6 +132,11 @@ def check_batch(model: nn.Module, images: Tensor, labels: Tensor) -> None:
         )
 
 
+def device_of(model: nn.Module, images: Tensor) -> torch.device:
+    """Where `model`, any module, computes; for one without parameters and buffers, where the images are."""
+    return next(itertools.chain(model.parameters(), model.buffers()), images).device
+
+
 @dataclass(frozen=True)
 class AttackResult:
     """What an attack did to N images, re-checked by a fresh forward pass, in float and after rounding to 8 bits."""
@@ -216,7 +222,7 @@ class Run:
     def __init__(self, attack: Attack, model: nn.Module, images: Tensor, labels: Tensor, seed: int = 0) -> None:
         check_batch(model, images, labels)
         self.attack, self.model, self.images, self.labels, self.seed = attack, model, images, labels, seed
-        device = next((p.device for p in model.parameters()), images.device)
+        device = device_of(model, images)
         self._x, self._y = images.to(device), labels.to(device)
         with torch.no_grad():
             self._logits_clean = model(self._x)

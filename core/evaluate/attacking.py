@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.attacks import Attack, AttackResult, Run, Status
 from core.data import ImageSet
-from core.models import Classifier
+from core.models import Classifier, logits_of
 
 PIXELS_AT_ONCE = 256 * 28 * 28
 """Pixels in a batch unless told otherwise: 256 digits, or 4 photographs of 224 pixels, stay well below 1.5 GB."""
@@ -75,20 +75,18 @@ class Outcome:
 
 def correct(model: Classifier, images: ImageSet, n: int, batch_size: int = 64) -> ImageSet:
     """The first `n` images that `model` classifies correctly. ValueError if there are fewer, or of another shape."""
-    device = next(model.parameters()).device
     rows: list[int] = []
     if tuple(images.images.shape[1:]) != model.card.input_shape:
         raise ValueError(
             f"{model.card.name} takes images of shape {model.card.input_shape}; "
             f"those of {images.name} have {tuple(images.images.shape[1:])}: choose another data set."
         )
-    with torch.no_grad():
-        for start in range(0, len(images), batch_size):
-            part = slice(start, start + batch_size)
-            right = model(images.images[part].to(device)).argmax(1).cpu() == images.labels[part]
-            rows += (right.nonzero()[:, 0] + start).tolist()
-            if len(rows) >= n:
-                return images[torch.tensor(rows[:n])]
+    for start in range(0, len(images), batch_size):
+        part = slice(start, start + batch_size)
+        right = logits_of(model, images.images[part], batch_size).argmax(1) == images.labels[part]
+        rows += (right.nonzero()[:, 0] + start).tolist()
+        if len(rows) >= n:
+            return images[torch.tensor(rows[:n])]
     raise ValueError(f"n must be at most {len(rows)}, the images of {images.name} classified correctly; got {n}.")
 
 

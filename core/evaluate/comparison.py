@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks import AttackResult, Status
+from core.attacks.base import device_of
 from core.data import quantize
 from core.metrics import l2
 
@@ -56,7 +57,7 @@ def asked(result: AttackResult, adversarial: Tensor, model: nn.Module) -> Attack
     """
     attacked = torch.tensor([s in ("fooled", "failed") for s in result.status])
     adversarial = torch.where(attacked[:, None, None, None], adversarial, result.adversarial)
-    device = next((p.device for p in model.parameters()), adversarial.device)
+    device = device_of(model, adversarial)
     with torch.no_grad():
         logits, logits_8bit = (model(x.to(device)).cpu() for x in (adversarial, quantize(adversarial)))
     wanted = logits.argmax(1) != result.labels if result.targets is None else logits.argmax(1) == result.targets

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from core.attacks import Attack, AttackResult, Run
-from core.models import Classifier
+from core.models import Classifier, features_of
 
 LONGEST = 48
 """Images of a trail that are kept, at most."""
@@ -78,6 +78,6 @@ class StopFollowing(Exception):  # noqa: N818
 
 def seen_by(model: Classifier, images: Tensor) -> FeatureTrail:
     """Images (T, C, H, W) as `model` sees them."""
+    z = features_of(model, images)
     with torch.no_grad():
-        z = model.features(images.to(next(model.parameters()).device))
-        return FeatureTrail(z.float().cpu(), model.head(z).argmax(1).cpu())
+        return FeatureTrail(z, model.head(z.to(model.device)).argmax(1).cpu())

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from core.data import home
 from core.layout import CHECKPOINTS
+from core.models.batches import BATCH, features_of, logits_of
 from core.models.card import Accuracy, Card
 from core.models.classifier import Classifier
 from core.models.efficientnet import PACKAGES, EfficientNetLite, package_state, weights_path
@@ -154,6 +155,7 @@ def load(name: str, device: str | torch.device | None = None) -> Classifier:
 
 
 __all__ = [
+    "BATCH",
     "CHECKPOINTS",
     "EMBEDDINGS",
     "HEADS",
@@ -168,7 +170,9 @@ __all__ = [
     "card",
     "cards",
     "check",
+    "features_of",
     "kept_features",
     "load",
+    "logits_of",
     "refresh",
 ]

@@ -24,6 +24,11 @@ class Classifier(nn.Module):
         self.register_buffer("mean", torch.tensor(card.mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(card.std).view(1, -1, 1, 1), persistent=False)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie, and where images must be brought."""
+        return self.mean.device
+
     def features(self, x: Tensor) -> Tensor:
         """(N, C, H, W) in [0, 1] -> (N, d)."""
         return self.embedding(self.network((x - self.mean) / self.std))

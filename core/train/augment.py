@@ -85,8 +85,13 @@ def attacked(
     return torch.cat([x.detach(), rest])
 
 
+def precision(recipe: Recipe, device: torch.device) -> torch.autocast:
+    """The context in which a network computes in the recipe's precision on `device`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
+
+
 def features(model: Classifier, images: Tensor, recipe: Recipe) -> Tensor:
     """(N, d) float32 features, computed in the recipe's precision."""
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+    with precision(recipe, images.device):
         z: Tensor = model.features(images)
     return z.float()

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import core
 from core.data.store import write_together
-from core.models import EMBEDDINGS, Accuracy, Card, Classifier
+from core.models import EMBEDDINGS, Accuracy, Card, Classifier, logits_of
 
 
 def _write(files: Mapping[Path, bytes], what: str, where: Path) -> None:
@@ -115,11 +115,6 @@ def save(
     return finished
 
 
-def accuracy(model: torch.nn.Module, images: Tensor, labels: Tensor, batch_size: int = 500) -> float:
+def accuracy(model: Classifier, images: Tensor, labels: Tensor, batch_size: int = 500) -> float:
     """Share of `images` (N, C, H, W) that `model` assigns to `labels` (N,)."""
-    device = next(model.parameters()).device
-    right = 0
-    with torch.no_grad():
-        for x, y in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-            right += int((model(x.to(device)).argmax(1).cpu() == y).sum())
-    return right / len(labels)
+    return int((logits_of(model, images, batch_size).argmax(1) == labels).sum()) / len(labels)

@@ -20,11 +20,11 @@ from core import models
 from core.data import DATASETS, ImageSet, gallery, load
 from core.data.imageset import draw
 from core.losses import LOSSES, CrossEntropy, Loss, choose_references
-from core.models import NETWORKS, TITLES, Card, build, check
+from core.models import NETWORKS, TITLES, Card, build, check, features_of
 from core.models.heads import KernelHead
 from core.models.networks import initialise
 from core.train import checkpoint, ranks
-from core.train.augment import attacked, features, flipped, scaled, shifted, size_in
+from core.train.augment import attacked, features, flipped, precision, scaled, shifted, size_in
 from core.train.recipe import ADVERSARIES, Recipe
 
 
@@ -305,8 +305,8 @@ class Training:
         return began.state_dict()
 
     def _features(self, images: Tensor) -> Tensor:
-        with torch.no_grad():
-            return torch.cat([features(self.model, x.to(self.device), self.recipe) for x in images.split(500)])
+        with precision(self.recipe, self.device):
+            return features_of(self.model, images).to(self.device)
 
     def _refer(self) -> None:
         """Let the head store today's features of its references (of the kernel head, graph smoothness)."""

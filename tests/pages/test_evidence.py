@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import data, models
 from core.data import photos
+from core.models import logits_of
 from core.papers.mmc import attacks as mmc_attacks
 from core.papers.mmc import tables as mmc_tables
 from core.papers.mmc import uncertainty
@@ -59,13 +60,13 @@ def networks():
 def expected(networks, image):
     """The bars of both networks and the two shares of the verdict."""
     shelf = data.gallery.read("mnist").images
-    sce, mmc = (uncertainty.answers(model, image)[0] for model in networks)
+    sce, mmc = (logits_of(model, image)[0] for model in networks)
     p = torch.softmax(sce.double(), 0)
     told = [(str(i), f"{100 * float(p[i]):.1f} %") for i in p.argsort(descending=True)[:3].tolist()]
     told += [(str(i), f"−{-float(mmc[i]):.1f}") for i in mmc.argsort(descending=True)[:3].tolist()]
     shares = []
     for kind, model, logits in zip(("max-probability", "min-distance"), networks, (sce, mmc), strict=True):
-        mine, others = (uncertainty.score(kind, model, z) for z in (logits[None], uncertainty.answers(model, shelf)))
+        mine, others = (uncertainty.score(kind, model, z) for z in (logits[None], logits_of(model, shelf)))
         shares.append(100 * float((others < mine).double().mean()))
     return told, shares
 
@@ -90,7 +91,7 @@ def test_auroc_beside_a_histogram_is_cores(networks):
     text = words(app)
     for kind, model in zip(("max-probability", "min-distance"), networks, strict=True):
         sets = (data.gallery.read("mnist").images, uncertainty.sheet())
-        scores = [uncertainty.score(kind, model, uncertainty.answers(model, images)) for images in sets]
+        scores = [uncertainty.score(kind, model, logits_of(model, images)) for images in sets]
         area, error = uncertainty.auroc(*scores)
         assert f"AUROC {area:.4f} ± {error:.4f}: 1,000 test images of the gallery against 300" in text
 
@@ -150,7 +151,7 @@ def test_dependency_is_cores(networks):
     app = opened(f"evidence.dependency({SCE!r}, {MMC!r})")
     images = data.gallery.read("mnist")
     for metric, model in zip(app.metric, networks, strict=False):
-        found = uncertainty.dependency(uncertainty.answers(model, images.images), images.labels)
+        found = uncertainty.dependency(logits_of(model, images.images), images.labels)
         share, error = found.comparable()
         assert metric.value == f"{100 * share:.1f} ± {100 * error:.1f} %"
     assert app.metric[2].value == "9.16 %"

@@ -13,7 +13,7 @@ from core import data, models
 from core.features.density import class_means, own_and_nearest, sample_density
 from core.losses import LOSSES, hierarchical_centers, max_mahalanobis_centers
 from core.losses.centers import shadow, simplex
-from core.papers.graph_smoothness.errors import features
+from core.models import features_of
 from pages.parts.charts import center_plots
 from pages.parts.charts.center_plots import Centres, power
 
@@ -170,7 +170,7 @@ def networks():
     found = {}
     for name in ("mnist-c4-mmc", "mnist-c4-ce"):
         model = models.load(name)
-        z = features(model, images.images)
+        z = features_of(model, images.images)
         centers = model.head.centers if name.endswith("mmc") else class_means(z, images.labels, 10)
         found[name] = model, z, centers
     return images.labels, found

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from core.data import ImageSet
 from core.losses import LOSSES, classify
-from core.models import Classifier
+from core.models import Classifier, features_of
 
 PAPER: dict[tuple[str, str, str], float] = {
     ("cifar10", "cross-entropy", "argmax"): 0.0506,
@@ -44,24 +42,13 @@ class Row:
         return (self.error * (1 - self.error) / self.n) ** 0.5
 
 
-def features(model: Classifier, images: Tensor, on_batch: Callable[[int], object] = lambda done: None) -> Tensor:
-    """(N, C, H, W) -> (N, d), in batches."""
-    device, found, done = next(model.parameters()).device, [], 0
-    with torch.no_grad():
-        for x in images.split(500):
-            found.append(model.features(x.to(device)).float().cpu())
-            done += len(x)
-            on_batch(done)
-    return torch.cat(found)
-
-
 def measure(
     model: Classifier, train: ImageSet, test: ImageSet, on_batch: Callable[[int], object] = lambda done: None
 ) -> Iterator[Row]:
     """One row for each classifier of the network's loss, the training images' features being what neighbours see."""
-    known = features(model, train.images, on_batch)
-    asked = features(model, test.images, lambda done: on_batch(len(train) + done))
-    head = model.head.cpu()
+    known = features_of(model, train.images, on_batch=on_batch)
+    asked = features_of(model, test.images, on_batch=lambda done: on_batch(len(train) + done))
+    head = copy.deepcopy(model.head).cpu()  # the network's own stays where it is
     own = classify("argmax", head, known, train.labels, asked)
     for name in LOSSES[model.card.loss].classifiers:
         named = classify(name, head, known, train.labels, asked)

@@ -26,7 +26,7 @@ import core
 from core.data.store import write_together
 from core.layout import ASSETS
 from core.losses import CrossEntropy, GraphSmoothness, Loss, classify
-from core.papers.graph_smoothness.errors import features
+from core.models import features_of
 from core.params import Parameters, Subparsers, add_arguments, from_arguments, parameter
 from core.train import Recipe, Training
 
@@ -105,7 +105,7 @@ def measure(study: Study, loss: Loss, seed: int) -> dict[str, Any]:
     training = Training(study.network, study.dataset, study.recipe(seed), "point", loss)
     last = list(training)[-1]
     test = training.test[: study.test_n]
-    known, asked = features(training.model, training.train.images), features(training.model, test.images)
+    known, asked = features_of(training.model, training.train.images), features_of(training.model, test.images)
     accuracies = {
         name: (classify(name, training.model.head, known, training.train.labels, asked) == test.labels)
         .double()

@@ -29,11 +29,10 @@ from core.features.density import class_means, own_and_nearest
 from core.losses import LOSSES
 from core.losses.base import Loss
 from core.metrics import l2
-from core.models import Classifier
+from core.models import Classifier, features_of, logits_of
 from core.models.heads import CenterHead
-from core.papers.graph_smoothness.errors import features
 from core.papers.mmc.tables import RESULTS, Record
-from core.papers.mmc.uncertainty import answers, chosen
+from core.papers.mmc.uncertainty import chosen
 from core.params import Subparsers
 
 EPSILONS: dict[str, tuple[float, float]] = {"mnist": (0.1, 0.3), "cifar10": (8 / 256, 16 / 256)}
@@ -148,7 +147,7 @@ def centres(model: Classifier, images: Tensor, labels: Tensor) -> Tensor:
     """
     if isinstance(model.head, CenterHead):
         return model.head.centers.detach().float().cpu()
-    return class_means(features(model, images), labels, model.card.classes)
+    return class_means(features_of(model, images), labels, model.card.classes)
 
 
 def moves(model: Classifier, before: Tensor, after: Tensor, labels: Tensor, centers: Tensor) -> Tensor:
@@ -159,7 +158,7 @@ def moves(model: Classifier, before: Tensor, after: Tensor, labels: Tensor, cent
     unit = torch.pdist(centers.double()).mean()
     found: list[Tensor] = []
     for x in (before, after):
-        found += own_and_nearest(features(model, x).double() / unit, labels, centers.double() / unit)
+        found += own_and_nearest(features_of(model, x).double() / unit, labels, centers.double() / unit)
     return torch.stack(found, 1)
 
 
@@ -174,8 +173,8 @@ def measure(trial: Trial, model: Classifier, images: ImageSet, centers: Tensor, 
         for i, (x, y) in enumerate(zip(images.images.split(100), images.labels.split(100), strict=True))
     ]
     adversarial = torch.cat(made)
-    clean = answers(model, images.images).argmax(1) == images.labels
-    right = clean & (answers(model, adversarial).argmax(1) == images.labels)
+    clean = logits_of(model, images.images).argmax(1) == images.labels
+    right = clean & (logits_of(model, adversarial).argmax(1) == images.labels)
     share = float(right.double().mean())
     part = slice(0, KEPT)
     went = moves(model, images.images[part], adversarial[part], images.labels[part], centers)

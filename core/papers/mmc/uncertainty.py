@@ -28,9 +28,8 @@ from core import data, models
 from core.data import DATASETS, gallery, photos, store
 from core.data.imageset import DataError, from_levels
 from core.evaluate.statistics import auroc
-from core.models import Card, Classifier
+from core.models import Card, Classifier, logits_of
 from core.models.heads import CenterHead
-from core.papers.graph_smoothness.errors import features
 from core.papers.mmc.tables import RESULTS, Record
 from core.params import Subparsers
 
@@ -154,13 +153,6 @@ def sheet(path: Path = SHEET) -> Tensor:
     return from_levels(levels.reshape(-1, 1, 28, 28))
 
 
-def answers(model: Classifier, images: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, K) logits on the CPU, in batches."""
-    head = next(model.head.buffers(), next(model.head.parameters(), torch.empty(0)))
-    with torch.no_grad():
-        return model.head(features(model, images).to(head.device)).float().cpu()
-
-
 @dataclass(frozen=True)
 class Row:
     """How well one score of one network tells its test set from images of no class."""
@@ -279,8 +271,8 @@ def _uncertainty(model: Classifier, n: int, record: Record) -> Iterator[tuple[st
             continue
         keys = [f"{card.name}|{kind}|{name}" for kind in scores(model)]
         if any(record.points.get(key, {}).get("sha256") != card.sha256 for key in keys):
-            own = answers(model, data.load(card.dataset, "test", n=n).images) if own is None else own
-            others = {name: answers(model, outside(name, card.input_shape, n, full=True))}
+            own = logits_of(model, data.load(card.dataset, "test", n=n).images) if own is None else own
+            others = {name: logits_of(model, outside(name, card.input_shape, n, full=True))}
             for key, row in zip(keys, compare(model, own, others), strict=True):
                 record.put(key, row.__dict__ | {"dataset": card.dataset, "loss": card.loss, "sha256": card.sha256})
         for key in keys:
@@ -292,7 +284,7 @@ def _dependency(model: Classifier, n: int, record: Record) -> Iterator[tuple[str
     card = model.card
     if record.points.get(card.name, {}).get("sha256") != card.sha256:
         images = data.load(card.dataset, "test", n=n)
-        found = dependency(answers(model, images.images), images.labels)
+        found = dependency(logits_of(model, images.images), images.labels)
         share, error = found.comparable()
         record.put(
             card.name,

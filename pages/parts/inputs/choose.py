@@ -6,12 +6,11 @@ import random
 from dataclasses import dataclass
 
 import streamlit as st
-import torch
 from torch import Tensor
 
 from core import models
 from core.data import DATASETS, ImageError, ImageSet, imagenet, read_image
-from core.models import Card, Classifier
+from core.models import Card, Classifier, logits_of
 from pages.parts.components import picker
 from pages.parts.shell import cache, links, page
 
@@ -224,6 +223,4 @@ def picture(scope: str, card: Card, model: Classifier, first: str = "") -> Choic
 
 
 def _choice(card: Card, model: Classifier, image: Tensor, label: int, title: str) -> Choice:
-    with torch.no_grad():
-        logits = model(image.to(next(model.parameters()).device))[0].cpu()
-    return Choice(card, model, class_names(card), image, label, title, logits)
+    return Choice(card, model, class_names(card), image, label, title, logits_of(model, image)[0])

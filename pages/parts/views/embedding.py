@@ -17,9 +17,8 @@ from core.data import DATASETS, ImageSet
 from core.features import maps, projections, trails
 from core.features.projections import Distortion, Map, Projection, Space
 from core.features.trails import AttackTrail, FeatureTrail
-from core.models import Card, Classifier
+from core.models import BATCH, Card, Classifier, features_of
 from core.models.heads import CenterHead
-from core.papers.graph_smoothness.errors import features
 from pages.parts.shell import cache
 from pages.parts.shell.cache import Bounded, fingerprint
 from pages.parts.shell.jobs import Job, Progress, Stop
@@ -138,9 +137,9 @@ def _now(card: Card, images: ImageSet, z: Tensor | None = None) -> Network:
     """A network as it is, without its past. z: (n, d) its features of the images, if they are there already."""
     model = cache.model(card.name, card.sha256)
     if z is None:
-        z = features(model, images.images)
+        z = features_of(model, images.images)
     with torch.no_grad():
-        answers = model.head(z.to(next(model.parameters()).device)).argmax(1).cpu()
+        answers = model.head(z.to(model.device)).argmax(1).cpu()
     epoch = int(card.recipe.get("epochs", 0))
     return Network(card, Space(z[None], images.labels, _centers(model)), (epoch,), answers[None])
 
@@ -214,9 +213,9 @@ def look_at_all(cards: Sequence[Card]) -> Job[str, View]:
         networks = []
         for i, card in enumerate(cards):
             model, found = cache.model(card.name, card.sha256), []
-            for at in range(0, len(images), 500):
+            for at in range(0, len(images), BATCH):
                 yield Progress((i + at / len(images)) / len(cards), f"{card.title}: {at:,} of {len(images):,} images")
-                found.append(features(model, images.images[at : at + 500]))
+                found.append(features_of(model, images.images[at : at + BATCH]))
             networks.append(_now(card, images, torch.cat(found)))
         made = View(images, tuple(networks))
         _everything.put(fingerprint(*[(card.name, card.sha256) for card in cards]), made)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from core import models
 from core.data import DATASETS, ImageError, gallery, photos, read_image
-from core.models import Card, Classifier
+from core.models import Card, Classifier, logits_of
 from core.models.heads import CenterHead
 from core.papers.mmc import attacks as mmc_attacks
 from core.papers.mmc import tables as mmc_tables
@@ -42,10 +42,10 @@ def _logits(name: str, sha256: str, source: str) -> Tensor:
     """(N, K) what a network says of its own data set's pictures that are always there, or of images of no class."""
     model = cache.model(name, sha256)
     if source != model.card.dataset:
-        return unsure.answers(model, _images(source, model.card.input_shape)[:OUTSIDE_N])
+        return logits_of(model, _images(source, model.card.input_shape)[:OUTSIDE_N])
     shelf = choose.shelf(model.card)
     assert shelf is not None  # the page offers no network without
-    return unsure.answers(model, shelf.images)
+    return logits_of(model, shelf.images)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Loading the pictures")
@@ -200,7 +200,7 @@ def uncertainty(scope: str, sce_name: str, mmc_name: str) -> None:
         return
     image, title = found
     own = DATASETS[sce_card.dataset].title
-    asked = [unsure.answers(model, image) for model in (sce, mmc)]
+    asked = [logits_of(model, image) for model in (sce, mmc)]
     inside = [_logits(card.name, card.sha256, card.dataset) for card in (sce_card, mmc_card)]
     # One own picture makes no histogram, and fifteen photographs hardly one.
     others = (

@@ -14,8 +14,7 @@ from core.data import ImageSet
 from core.features import projections
 from core.losses import Loss, choose_references, label_smoothness, similarity_graph
 from core.losses.playground import Motion, Playground, normalised, play
-from core.models import Card
-from core.papers.graph_smoothness.errors import features
+from core.models import Card, features_of
 from core.params import Parameters, parameter
 from pages.parts.shell import cache
 from pages.parts.shell.cache import Bounded, fingerprint
@@ -112,7 +111,7 @@ def _batch(card: Card, available: ImageSet, balanced: bool, seed: int) -> Batch:
     images = available[rows]
     epochs: tuple[int, ...] = ()
     if past is None:
-        z = features(cache.model(card.name, card.sha256), images.images)[None]
+        z = features_of(cache.model(card.name, card.sha256), images.images)[None]
     else:
         z, epochs = past.features[:, [place[index] for index in images.indices.tolist()]], past.epochs
     norm = "none" if card.embedding_norm in ("l2", "batch") else "batch" if z.shape[-1] == 2 else "l2"

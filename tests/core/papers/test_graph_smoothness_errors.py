@@ -9,17 +9,19 @@ from core.losses import CLASSIFIERS, LOSSES
 from core.papers.graph_smoothness import errors
 
 
-class Plane(nn.Module):
-    """Its features are the first two pixels, its logits those of the nearest of two points."""
+class Corner(nn.Module):
+    """The first two pixels."""
 
-    def __init__(self, loss):
-        super().__init__()
-        self.card = models.card("mnist-c4-ce").model_copy(update={"loss": loss})
-        self.head = nn.Linear(2, 2)
-        self.head.weight.data, self.head.bias.data = torch.tensor([[-1.0, 0], [1, 0]]), torch.tensor([0.5, -0.5])
-
-    def features(self, x):
+    def forward(self, x):
         return x[:, 0, 0, :2]
+
+
+def plane(loss):
+    """A classifier whose features are the first two pixels, its logits those of the nearest of two points."""
+    card = models.card("mnist-c4-ce").model_copy(update={"loss": loss, "mean": (0.0,), "std": (1.0,)})
+    head = nn.Linear(2, 2)
+    head.weight.data, head.bias.data = torch.tensor([[-1.0, 0], [1, 0]]), torch.tensor([0.5, -0.5])
+    return models.Classifier(Corner(), head, card)
 
 
 def images(points, labels):
@@ -34,7 +36,7 @@ def test_errors_of_known_features():
     train = images([[0.0, 0.0]] * 20 + [[0.9, 1.0]] * 20 + [[1.0, 0.0]] * 20, [0] * 40 + [1] * 20)
     test = images([[0.1, 0.0], [0.9, 0.9], [0.9, 0.1], [0.95, 0.05]], [0, 0, 1, 1])
     heard = []
-    rows = {row.classifier: row for row in errors.measure(Plane("graph-smoothness"), train, test, heard.append)}
+    rows = {row.classifier: row for row in errors.measure(plane("graph-smoothness"), train, test, heard.append)}
     assert list(rows) == list(LOSSES["graph-smoothness"].classifiers)
     assert rows["argmax"].error == 0.25
     assert rows["argmax"].agreement == 1

@@ -7,8 +7,8 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from core.losses import CrossEntropy, GraphSmoothness
+from core.models import features_of
 from core.papers.graph_smoothness import figures as graph_figures
-from core.papers.graph_smoothness.errors import features
 from core.papers.graph_smoothness.figures import SWEEPS, Study, cross_entropy, losses, measure, read, run, series
 from core.params import from_arguments
 from core.train import Training
@@ -38,7 +38,8 @@ def test_a_point_is_what_scikit_learn_says_of_the_same_training(gallery_only):
     point = measure(TINY, loss, 3)
     training = Training("lenet", "mnist", TINY.recipe(3), "same", loss)
     (epoch,) = training
-    known, asked = features(training.model, training.train.images), features(training.model, training.test.images[:100])
+    known = features_of(training.model, training.train.images)
+    asked = features_of(training.model, training.test.images[:100])
     model = KNeighborsClassifier(10).fit(known.numpy(), training.train.labels.numpy())
     assert point["10-nn"] == pytest.approx(model.score(asked.numpy(), training.test.labels[:100].numpy()), abs=0.011)
     assert point["training_loss"] == epoch.loss

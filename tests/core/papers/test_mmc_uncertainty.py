@@ -9,6 +9,7 @@ import torch
 
 from core import data, models
 from core.__main__ import main
+from core.models import logits_of
 from core.models.heads import CenterHead
 from core.papers.mmc import tables as mmc_tables
 from core.papers.mmc import uncertainty
@@ -41,7 +42,7 @@ def test_negative_distances_are_those_to_the_centres(half):
     with torch.no_grad():
         z = model.features(images).double()
     explicit = torch.stack([-(z - centre.double()).square().sum(1) for centre in head.centers], 1)
-    logits = uncertainty.answers(model, images)
+    logits = logits_of(model, images)
     assert torch.allclose(uncertainty.negative_distances(model, logits).double(), explicit, rtol=1e-4, atol=1e-3)
     nearest = uncertainty.score("min-distance", model, logits)
     assert torch.allclose(nearest, explicit.amax(1), rtol=1e-4, atol=1e-3)
@@ -158,8 +159,8 @@ def test_the_shipped_numbers_are_what_the_gallery_gives(name):
     """A thousand of the ten thousand images, and other pictures of clothes: the same within four standard errors."""
     model, images = models.load(name, "cpu"), data.gallery.read("mnist")
     shipped = mmc_tables.read("mmc-uncertainty")["points"]
-    inside = uncertainty.answers(model, images.images)
-    others = {"fashion_mnist": uncertainty.answers(model, uncertainty.sheet())}
+    inside = logits_of(model, images.images)
+    others = {"fashion_mnist": logits_of(model, uncertainty.sheet())}
     rows = list(uncertainty.compare(model, inside, others))
     assert [row.score for row in rows] == list(uncertainty.scores(model))
     for row in rows:
@@ -175,7 +176,7 @@ def test_the_shipped_numbers_are_what_the_gallery_gives(name):
 def test_a_finished_result_is_not_made_again(name, tmp_path, monkeypatch, capsys):
     """The command on the file, given on the file, finds everything there: no image is looked at."""
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(uncertainty, "answers", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(uncertainty, "logits_of", lambda *_: pytest.fail("computed again"))
     shipped = mmc_tables.read(name)
     copy = tmp_path / "copy.json"
     copy.write_text(json.dumps(shipped))

@@ -273,9 +273,10 @@ def test_a_last_batch_of_one_which_no_batch_norm_could_take_is_left_out():
 
 
 def test_accuracy_counts():
-    model = torch.nn.Linear(2, 2, bias=False)
-    model.weight.data = torch.eye(2)
-    x = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    head = torch.nn.Linear(2, 2, bias=False)
+    head.weight.data = torch.eye(2)
+    model = models.Classifier(torch.nn.Flatten(), head, CARD.model_copy(update={"mean": (0.0,), "std": (1.0,)}))
+    x = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]).view(3, 1, 1, 2)
     assert accuracy(model, x, torch.tensor([0, 1, 1])) == pytest.approx(2 / 3)
     assert accuracy(model, x, torch.tensor([0, 1, 1]), batch_size=2) == pytest.approx(2 / 3)
 
