@@ -13,7 +13,7 @@ from core.models import Card
 from pages.parts.inputs import choose, forms
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import links, page
-from pages.parts.shell.jobs import Busy, Job
+from pages.parts.shell.jobs import Look, Slot
 from pages.parts.views import attacking, stage, take_home
 from pages.parts.views.attacking import Finished, Snapshot
 
@@ -32,12 +32,14 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Running:
-    """A job that is under way, and what it is for."""
+class Wanted:
+    """What a job is for."""
 
-    job: Job[Snapshot, Finished]
     attack: Attack
     choice: Choice
+
+
+slot: Slot[Snapshot, Finished, Wanted] = Slot(SCOPE, every=0.4)
 
 
 def attack_controls(card: Card) -> Attack | None:
@@ -70,33 +72,24 @@ def start(attack: Attack, choice: Choice, seed: int) -> None:
     if known is not None:
         st.session_state[f"{SCOPE}.shown"] = Shown(known, attack, choice, cached=True)
         return
-    try:
-        job = attacking.start(attack, choice.model, choice.image, labels, seed)
-    except (Busy, ValueError) as error:
-        st.session_state[f"{SCOPE}.problem"] = str(error)
-        return
-    st.session_state[f"{SCOPE}.running"] = Running(job, attack, choice)
+    slot.start(Wanted(attack, choice), attacking.work, attack, choice.model, choice.image, labels, seed)
 
 
-@st.fragment(run_every=0.4)
-def watch(running: Running) -> None:
-    """Progress of a running attack, redrawn until it ends."""
-    job = running.job
-    if job.finished:
-        st.session_state.pop(f"{SCOPE}.running", None)
-        if job.result is not None:
-            st.session_state[f"{SCOPE}.shown"] = Shown(job.result, running.attack, running.choice, cached=False)
-        elif job.error:
-            st.session_state[f"{SCOPE}.problem"] = job.error
-        st.rerun()
-    if job.progress is None:
-        st.progress(0.0, "Waiting for a free place" if job.state == "waiting" else "Preparing")
-        stage.about_to_start(running.choice.image[0], SCOPE)
+def take(result: Finished, wanted: Wanted) -> None:
+    """Keep what a job has given."""
+    st.session_state[f"{SCOPE}.shown"] = Shown(result, wanted.attack, wanted.choice, cached=False)
+
+
+def draw(look: Look[Snapshot], wanted: Wanted) -> None:
+    """Progress of a running attack."""
+    image, snapshot = wanted.choice.image[0], look.snapshot
+    if snapshot is None:
+        st.progress(0.0, look.standing)
+        stage.about_to_start(image, SCOPE)
         return
-    snapshot = job.progress.snapshot
-    remaining = f", about {job.remaining:.0f} s to go at most" if job.remaining is not None else ""
-    st.progress(job.progress.fraction, f"Step {snapshot.step} of {snapshot.total}, {job.elapsed:.0f} s{remaining}")
-    stage.underway(running.choice.image[0], snapshot.best, snapshot.found, snapshot.trace, SCOPE)
+    remaining = f", about {look.remaining:.0f} s to go at most" if look.remaining is not None else ""
+    st.progress(look.fraction, f"Step {snapshot.step} of {snapshot.total}, {look.elapsed:.0f} s{remaining}")
+    stage.underway(image, snapshot.best, snapshot.found, snapshot.trace, SCOPE)
 
 
 @st.fragment
@@ -138,32 +131,31 @@ with st.sidebar:
     links.whole("seed", f"{SCOPE}.seed", 0, 0, 2**31 - 1)
     seed = int(st.number_input("Seed", 0, 2**31 - 1, key=f"{SCOPE}.seed", persist_state="session"))
 
-running: Running | None = st.session_state.get(f"{SCOPE}.running")
+wanted = slot.about
 press, about, formula = st.columns([90, 370, 460], gap="small", vertical_alignment="center")
 if attack is not None:
     formula.container(key="formula").latex(attack.formula)
     st.markdown(f"**Look for:** {attack.look_for}")
-seen = running.choice if running is not None else choice  # a job goes on where the next network cannot be loaded
+seen = wanted.choice if wanted is not None else choice  # a job goes on where the next network cannot be loaded
 if seen is not None:
-    if running is None:
+    if wanted is None:
         # Not a callback: its arguments would be those of the last run, a slider moved just before Run would be lost.
         pressed = press.button("Run", type="primary", icon=":material/play_arrow:", disabled=attack is None)
         if pressed and attack is not None:
             start(attack, seen, seed)
             st.rerun()
     else:
-        press.button("Stop", type="primary", icon=":material/stop:", on_click=running.job.stop)
+        press.button("Stop", type="primary", icon=":material/stop:", on_click=slot.stop)
     truth = page.plain(seen.classes[seen.label]) if seen.label >= 0 else "not known, so its answer is attacked"
     answer = page.plain(seen.classes[int(seen.logits.argmax())])
     about.markdown(
         f"**{page.plain(seen.title)}**  \nTruth: {truth}. The network says **{answer}** "
         f"({100 * float(seen.logits.softmax(0).max()):.1f} %)."
     )
-    if problem := st.session_state.pop(f"{SCOPE}.problem", None):
-        st.error(page.plain(problem))
-    if running is not None:
+    slot.complain()
+    if wanted is not None:
         links.keep("view.")
-        watch(running)
+        slot.watch(draw, take)
     else:
         shown: Shown | None = st.session_state.get(f"{SCOPE}.shown")
         fits = shown is not None and shown.choice.card == seen.card and shown.choice.image.equal(seen.image)

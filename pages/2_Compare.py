@@ -18,7 +18,7 @@ from pages.parts.components.viewer import viewer
 from pages.parts.inputs import choose, forms
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import links, page
-from pages.parts.shell.jobs import Busy, Job
+from pages.parts.shell.jobs import Look, Slot
 from pages.parts.views import attacking, duel, stage, take_home
 from pages.parts.views.attacking import Finished
 
@@ -44,12 +44,14 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Running:
-    """A job that is under way, and what it is for."""
+class Wanted:
+    """What a job is for."""
 
-    job: Job[duel.Underway, tuple[Finished, ...]]
     attacks: tuple[Attack, ...]
     choice: Choice
+
+
+slot: Slot[duel.Underway, tuple[Finished, ...], Wanted] = Slot(SCOPE, every=1.0)
 
 
 def attack_choice(name: str, key: str, default: str, label: str) -> type[Attack]:
@@ -107,35 +109,20 @@ def along(card: Card) -> list[Attack]:
         return []
 
 
-def start(attacks: Sequence[Attack], choice: Choice, seed: int) -> None:
-    """Begin the duel."""
-    labels = torch.tensor([choice.attacked])
-    try:
-        job = duel.start(attacks, choice.model, choice.image, labels, seed)
-    except (Busy, ValueError) as error:
-        st.session_state[f"{SCOPE}.problem"] = str(error)
-        return
-    st.session_state[f"{SCOPE}.running"] = Running(job, tuple(attacks), choice)
+def take(runs: tuple[Finished, ...], wanted: Wanted) -> None:
+    """Keep what a job has given."""
+    st.session_state[f"{SCOPE}.shown"] = Shown(runs, wanted.choice)
 
 
-@st.fragment(run_every=1.0)
-def watch(running: Running) -> None:
+def draw_underway(look: Look[duel.Underway], wanted: Wanted) -> None:
     """Progress of a running duel: each column is there when it is done."""
-    job = running.job
-    if job.finished:
-        st.session_state.pop(f"{SCOPE}.running", None)
-        if job.result:
-            st.session_state[f"{SCOPE}.shown"] = Shown(job.result, running.choice)
-        elif job.error:
-            st.session_state[f"{SCOPE}.problem"] = job.error
-        st.rerun()
     done: tuple[Finished, ...] = ()
     best = None
-    names = duel.titles(running.attacks)
-    if job.progress is None:
-        st.progress(0.0, "Waiting for a free place" if job.state == "waiting" else "Preparing")
+    names = duel.titles(wanted.attacks)
+    underway = look.snapshot
+    if underway is None:
+        st.progress(0.0, look.standing)
     else:
-        underway = job.progress.snapshot
         done = underway.done
         number = min(len(done) + 1, len(names))
         text = f"Column {number} of {len(names)}: {page.plain(names[number - 1])}"
@@ -144,8 +131,8 @@ def watch(running: Running) -> None:
             text += f", {step}"
             reached = "best so far" if underway.snapshot.found else "nearest attempt so far"
             best = underway.snapshot.best, f"{reached}\n{step}"
-        st.progress(min(job.progress.fraction, 1.0), f"{text}, {job.elapsed:.0f} s")
-    draw(Shown(done, running.choice), names, best)
+        st.progress(look.fraction, f"{text}, {look.elapsed:.0f} s")
+    draw(Shown(done, wanted.choice), names, best)
 
 
 def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, str] | None = None) -> None:
@@ -243,27 +230,28 @@ with st.sidebar:
     links.whole("seed", f"{SCOPE}.seed", 0, 0, 2**31 - 1)
     seed = int(st.number_input("Seed", 0, 2**31 - 1, key=f"{SCOPE}.seed", persist_state="session"))
 
-running: Running | None = st.session_state.get(f"{SCOPE}.running")
-seen = running.choice if running is not None else choice
+wanted = slot.about
+seen = wanted.choice if wanted is not None else choice
 if seen is not None:
     left, right = st.columns([1, 7], vertical_alignment="center")
     row = left.container(horizontal=True)
-    if running is None:
+    if wanted is None:
         pressed = row.button("Run", type="primary", icon=":material/play_arrow:", disabled=not attacks)
         if pressed and attacks and choice is not None:
-            start(attacks, choice, seed)
+            labels = torch.tensor([choice.attacked])
+            about = Wanted(tuple(attacks), choice)
+            slot.start(about, duel.work, attacks, choice.model, choice.image, labels, seed)
             st.rerun()
     else:
-        row.button("Stop", type="primary", icon=":material/stop:", on_click=running.job.stop)
+        row.button("Stop", type="primary", icon=":material/stop:", on_click=slot.stop)
     right.markdown(
         "**One picture, several ways to fool the network.** Above as one sees it, below magnified, where it shows what "
         "each attack did to the flat parts."
     )
-    if problem := st.session_state.pop(f"{SCOPE}.problem", None):
-        st.error(page.plain(problem))
-    if running is not None:
+    slot.complain()
+    if wanted is not None:
         links.keep("view.")
-        watch(running)
+        slot.watch(draw_underway, take)
     elif choice is not None:
         shown: Shown | None = st.session_state.get(f"{SCOPE}.shown")
         fits = shown is not None and shown.choice.card == choice.card and shown.choice.image.equal(choice.image)

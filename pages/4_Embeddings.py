@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import streamlit as st
 
@@ -19,7 +18,7 @@ from pages.parts.components import picker
 from pages.parts.components.scatter import Panel, scatter
 from pages.parts.inputs import choose, forms
 from pages.parts.shell import links, page
-from pages.parts.shell.jobs import Busy, Job
+from pages.parts.shell.jobs import Look, Slot
 from pages.parts.views import attacking, embedding
 from pages.parts.views.embedding import Drawn, Trail, View
 
@@ -35,20 +34,8 @@ IMAGES = {GALLERY: "The gallery's, all epochs", ALL: "All test images, now"}
 ATTACK = "scw"
 
 
-@dataclass(frozen=True)
-class Running:
-    """A job that is under way, and where its result goes in the session; nowhere if the server keeps it."""
-
-    job: Job[str, object]
-    into: str
-
-
-def start(job_of: object, into: str, *arguments: object) -> None:
-    """Begin a job, or say why not."""
-    try:
-        st.session_state[f"{SCOPE}.running"] = Running(job_of(*arguments), into)  # type: ignore[operator]
-    except (Busy, ValueError) as error:
-        st.session_state[f"{SCOPE}.problem"] = str(error)
+# A job's result goes into the session under the name that it is for; nowhere if it is empty: the server keeps it.
+slot: Slot[str, object, str] = Slot(SCOPE, every=0.5)
 
 
 def ending(cards: Sequence[Card], end: str) -> str:
@@ -141,23 +128,17 @@ def projection_controls() -> Projection | None:
     return forms.form(cls, SCOPE, {}, link="")
 
 
-@st.fragment(run_every=0.5)
-def watch(running: Running) -> None:
-    """A job under way, until it ends."""
-    job = running.job
-    if job.finished:
-        st.session_state.pop(f"{SCOPE}.running", None)
-        if job.result is not None and running.into:
-            st.session_state[running.into] = job.result
-        elif job.error:
-            st.session_state[f"{SCOPE}.problem"] = job.error
-        st.rerun()
-    fraction, what = (
-        (0.0, "Waiting for a free place") if job.progress is None else (job.progress.fraction, job.progress.snapshot)
-    )
+def take(result: object, into: str) -> None:
+    """Keep what a job has given."""
+    if into:
+        st.session_state[into] = result
+
+
+def draw_underway(look: Look[str], into: str) -> None:
+    """Progress of a job."""
     left, right = st.columns([6, 1], vertical_alignment="center")
-    left.progress(min(fraction, 1.0), f"{page.plain(what)}, {job.elapsed:.0f} s")
-    right.button("Stop", icon=":material/stop:", on_click=job.stop, key=f"{SCOPE}.stop", width="stretch")
+    left.progress(look.fraction, f"{page.plain(look.snapshot or look.standing)}, {look.elapsed:.0f} s")
+    right.button("Stop", icon=":material/stop:", on_click=slot.stop, key=f"{SCOPE}.stop", width="stretch")
 
 
 def selected(images: ImageSet) -> list[int]:
@@ -331,13 +312,13 @@ def show_selection(drawn: Sequence[Drawn], images: ImageSet, chosen: Sequence[in
             type="primary",
             icon=":material/route:",
             width="stretch",
-            disabled=f"{SCOPE}.running" in st.session_state,
+            disabled=slot.busy,
         ):
             cards = [each.network.card for each in drawn]
             values = attacking.start_values(attack, names[name])
-            start(
-                embedding.follow,
+            slot.start(
                 f"{SCOPE}.trail",
+                embedding.follow,
                 attack(**values),
                 cards,
                 names[name],
@@ -370,9 +351,9 @@ def offer_lab(drawn: Sequence[Drawn], images: ImageSet) -> None:
         help=f"{shown.attack.title} on {shown.choice.title}",
     ):
         index = int(shown.choice.title.split(":")[0].rpartition(" ")[2])
-        start(
-            embedding.follow,
+        slot.start(
             f"{SCOPE}.trail",
+            embedding.follow,
             shown.attack,
             cards,
             shown.choice.card,
@@ -392,9 +373,9 @@ def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[
             f"Fit {projection.title}",
             type="primary",
             icon=":material/play_arrow:",
-            disabled=f"{SCOPE}.running" in st.session_state,
+            disabled=slot.busy,
         ):
-            start(embedding.fit, "", cards, projection)
+            slot.start("", embedding.fit, cards, projection)
             st.rerun()
         if drawn is None:
             st.info(f"{projection.title} with these parameters has not been fitted to these networks yet.")
@@ -408,9 +389,9 @@ def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[
             "Send all test images through the networks",
             type="primary",
             icon=":material/play_arrow:",
-            disabled=f"{SCOPE}.running" in st.session_state,
+            disabled=slot.busy,
         ):
-            start(embedding.look_at_all, "", cards)
+            slot.start("", embedding.look_at_all, cards)
             st.rerun()
         return None, None
     return embedding.drawn_of(known, projection), known
@@ -434,11 +415,8 @@ st.markdown(
     "**The same test images, as each network sees them.** Graph smoothness pushes classes apart as clusters, "
     "cross-entropy stretches them along lines from the centre, MMC gathers them at fixed centres."
 )
-if problem := st.session_state.pop(f"{SCOPE}.problem", None):
-    st.error(page.plain(problem))
-running: Running | None = st.session_state.get(f"{SCOPE}.running")
-if running is not None:
-    watch(running)
+slot.complain()
+slot.watch(draw_underway, take)
 if projection is not None:
     try:
         drawn, shown = view_of(cards, which, projection)

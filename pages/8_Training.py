@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
@@ -16,7 +15,7 @@ from core.train import Recipe, Training
 from pages.parts.charts import plots
 from pages.parts.inputs import forms
 from pages.parts.shell import cache, links, page
-from pages.parts.shell.jobs import Busy, Job
+from pages.parts.shell.jobs import Look, Slot
 from pages.parts.views import training
 from pages.parts.views.training import Plan, Snapshot, Trained
 
@@ -28,12 +27,8 @@ FIRST_RECIPE = "ten seconds"
 WIDTHS = [0.125, 0.25, 0.5, 1.0]
 
 
-@dataclass(frozen=True)
-class Running:
-    """A job that is under way, and the classes of its data."""
-
-    job: Job[Snapshot, Trained]
-    classes: tuple[str, ...]
+# What a training is for: the classes of its data.
+slot: Slot[Snapshot, Trained, tuple[str, ...]] = Slot(SCOPE, every=0.5)
 
 
 def loss_controls() -> Loss | None:
@@ -140,11 +135,9 @@ def plan_controls() -> Plan | None:
 
 def begin(plan: Plan | Path, classes: tuple[str, ...]) -> None:
     """Start a job, or say why not."""
-    try:
-        st.session_state[f"{SCOPE}.running"] = Running(training.start(plan), classes)
+    slot.start(classes, training.work, plan)
+    if slot.busy:
         st.session_state.pop(f"{SCOPE}.trained", None)
-    except (Busy, ValueError) as error:
-        st.session_state[f"{SCOPE}.problem"] = str(error)
 
 
 def unfinished() -> None:
@@ -163,7 +156,7 @@ def unfinished() -> None:
             try:
                 begin(found[name], DATASETS[training.dataset(found[name])].classes)
             except ValueError as error:
-                st.session_state[f"{SCOPE}.problem"] = str(error)
+                slot.refuse(str(error))
             st.rerun()
         if columns[1].button("Delete", icon=":material/delete:", key=f"{SCOPE}.delete", width="stretch"):
             found[name].unlink(missing_ok=True)
@@ -213,23 +206,19 @@ def draw(snapshot: Snapshot, classes: tuple[str, ...], finished: bool) -> None:
         st.caption(page.plain(snapshot.note))
 
 
-@st.fragment(run_every=0.5)
-def watch(running: Running) -> None:
-    """A training under way, redrawn until it ends."""
-    job = running.job
-    if job.finished:
-        st.session_state.pop(f"{SCOPE}.running", None)
-        if job.result is not None:
-            st.session_state[f"{SCOPE}.trained"] = job.result, running.classes
-        elif job.error:
-            st.session_state[f"{SCOPE}.problem"] = job.error
-        st.rerun()
-    if job.progress is None:
-        st.progress(0.0, "Waiting for a free place" if job.state == "waiting" else "Preparing")
+def take(trained: Trained, classes: tuple[str, ...]) -> None:
+    """Keep what a job has given."""
+    st.session_state[f"{SCOPE}.trained"] = trained, classes
+
+
+def draw_underway(look: Look[Snapshot], classes: tuple[str, ...]) -> None:
+    """Progress of a training."""
+    if look.snapshot is None:
+        st.progress(0.0, look.standing)
         return
-    remaining = f", about {job.remaining:.0f} s to go" if job.remaining is not None else ""
-    st.progress(job.progress.fraction, f"{job.elapsed:.0f} s{remaining}")
-    draw(job.progress.snapshot, running.classes, finished=False)
+    remaining = f", about {look.remaining:.0f} s to go" if look.remaining is not None else ""
+    st.progress(look.fraction, f"{look.elapsed:.0f} s{remaining}")
+    draw(look.snapshot, classes, finished=False)
 
 
 def keep(trained: Trained) -> None:
@@ -273,24 +262,22 @@ page.setup("Training", controls=True)
 with st.sidebar:
     plan = plan_controls()
 
-running: Running | None = st.session_state.get(f"{SCOPE}.running")
 left, right = st.columns([1, 1.3], vertical_alignment="center")
 if plan is not None:
     right.latex(plan.loss.formula)
     st.markdown(f"**Look for:** {plan.loss.look_for}")
 with left, st.container(horizontal=True, vertical_alignment="center"):
-    if running is None:
+    if not slot.busy:
         if st.button("Start", type="primary", icon=":material/play_arrow:", disabled=plan is None) and plan is not None:
             begin(plan, DATASETS[plan.dataset].classes)
             st.rerun()
         unfinished()
     else:
-        st.button("Stop", type="primary", icon=":material/stop:", on_click=running.job.stop)
+        st.button("Stop", type="primary", icon=":material/stop:", on_click=slot.stop)
         st.markdown("After each epoch the run is saved; what is stopped can be gone on with.")
-if problem := st.session_state.pop(f"{SCOPE}.problem", None):
-    st.error(page.plain(problem))
-if running is not None:
-    watch(running)
+slot.complain()
+if slot.busy:
+    slot.watch(draw_underway, take)
 elif f"{SCOPE}.trained" in st.session_state:
     trained, classes = st.session_state[f"{SCOPE}.trained"]
     keep(trained)

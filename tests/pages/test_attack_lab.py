@@ -11,6 +11,7 @@ from core import data, models
 from core.attacks import ATTACKS, AttackResult, Run, run
 from core.magnify import display_scale, magnify, to_display
 from core.metrics import l2, linf, mad, psnr, roughness, ssim
+from pages.parts.shell import jobs
 from pages.parts.shell.jobs import AT_ONCE, Busy, Job, Progress
 from pages.parts.views import attacking
 
@@ -99,13 +100,13 @@ def test_pictures_and_numbers_are_those_of_core(lab: Lab, attack: str, values: d
 def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The attacks that were started as jobs, by name, as long as the test goes on."""
     names: list[str] = []
-    start = attacking.start
+    start = jobs.Slot.start
 
-    def counted(attack, *rest):
+    def counted(slot, about, work, attack, *rest):
         names.append(attack.name)
-        return start(attack, *rest)
+        start(slot, about, work, attack, *rest)
 
-    monkeypatch.setattr(attacking, "start", counted)
+    monkeypatch.setattr(jobs.Slot, "start", counted)
     return names
 
 
@@ -329,7 +330,7 @@ def test_what_goes_wrong_is_said_once(lab: Lab, monkeypatch: pytest.MonkeyPatch)
 
     lab.set(**SHORT)
     with monkeypatch.context() as patch:
-        patch.setattr(attacking, "start", crowded)
+        patch.setattr(jobs, "Job", crowded)
         lab.press("Run")
     assert lab.errors == ["Too many people."]
     lab.rerun()

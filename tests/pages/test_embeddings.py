@@ -18,6 +18,7 @@ from core.attacks import ATTACKS
 from core.data import gallery
 from core.features import maps, projections
 from core.features.projections import Circle, Linear, Space, Umap
+from pages.parts.shell import jobs
 from pages.parts.views import embedding
 
 PAIR = ("mnist-lenet-graph-2d", "mnist-lenet-ce-2d")
@@ -260,7 +261,7 @@ def test_all_test_images_at_once_are_a_job(monkeypatch):
     images = gallery.read("mnist")
     monkeypatch.setattr(embedding.cache, "images", lambda name: images)
     cards = [models.card(PAIR[0])]
-    job = embedding.look_at_all(cards)
+    job = jobs.Job(lambda: embedding.look_at_all(cards))
     assert job.wait(TIMEOUT)
     assert job.state == "done", job.error
     view = embedding.all_at_once(cards)

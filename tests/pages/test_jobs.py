@@ -1,15 +1,19 @@
 """Jobs: how many at once, how they wait, stop, fail and end. Threads meet at events; nothing depends on how fast."""
 
+import ast
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
 
 from pages.parts.shell import jobs
 from pages.parts.shell.jobs import AT_ONCE, Busy, Job, Progress, Stop
 
+ROOT = Path(__file__).parents[2]
 LONG = 60  # seconds until a test gives up
 
 
@@ -213,3 +217,124 @@ def test_jobs_share_the_cores(gate: Gate, monkeypatch: pytest.MonkeyPatch):
     assert job.wait(LONG)
     assert seen == [4, 2]
     assert torch.get_num_threads() == before
+
+
+def page_with_a_slot() -> None:
+    import streamlit as st
+
+    from pages.parts.shell.jobs import Slot
+
+    slot = Slot("test", every=60.0)
+
+    def draw(look, about):
+        st.progress(look.fraction, look.standing if look.snapshot is None else f"{about}: {look.snapshot}")
+
+    def take(result, about):
+        st.session_state["taken"] = result, about
+
+    if st.button("Start", key="start"):
+        slot.start("for me", st.session_state["work"])
+    st.button("Stop", key="stop", on_click=slot.stop)
+    st.text(f"{slot.busy} {slot.about}")
+    slot.complain()
+    slot.watch(draw, take)
+
+
+class Opened:
+    """The page with a slot, as a person has it before them."""
+
+    def __init__(self, work: Callable) -> None:
+        self.app = AppTest.from_function(page_with_a_slot, default_timeout=LONG)
+        self.app.session_state["work"] = work
+        self.app.run()
+
+    def press(self, key: str) -> None:
+        self.app.button(key=key).click().run()
+
+    def end(self) -> None:
+        """Wait for the job, and for the page's next look at it, unless it has seen the end already."""
+        if running := self.app.session_state.get("test.running"):
+            assert running.job.wait(LONG)
+            self.app.run()
+
+    @property
+    def words(self) -> list[str]:
+        """Whether something is under way and for what, what is drawn of it, what is complained of."""
+        assert not self.app.exception
+        bars = [bar.text for bar in self.app.get("progress")]
+        return [self.app.text[0].value, *bars, *(error.value for error in self.app.error)]
+
+    @property
+    def taken(self) -> object:
+        return self.app.session_state.get("taken")
+
+
+def test_a_slot_starts_watches_and_takes(gate: Gate):
+    opened = Opened(gate.work)
+    assert (opened.words, opened.taken) == (["False None"], None)
+    opened.press("start")
+    assert gate.inside.acquire(timeout=LONG)
+    while opened.app.session_state["test.running"].job.progress is None:
+        opened.app.session_state["test.running"].job.wait(0.01)
+    opened.app.run()
+    assert (opened.words, opened.taken) == (["True for me", "for me: 1"], None)
+    gate.go.set()
+    opened.end()
+    assert (opened.words, opened.taken) == (["False None"], ("all", "for me"))
+
+
+def test_a_slot_stops_and_keeps_what_was_reached(gate: Gate):
+    opened = Opened(gate.work)
+    opened.press("start")
+    assert gate.inside.acquire(timeout=LONG)
+    opened.press("stop")
+    opened.end()
+    assert (opened.words, opened.taken) == (["False None"], ("half", "for me"))
+
+
+def test_a_slot_waits_for_a_free_place(gate: Gate):
+    gate.fill()
+    opened = Opened(gate.work)
+    opened.press("start")
+    assert opened.words == ["True for me", "Waiting for a free place"]
+    opened.press("stop")  # before it began: there is nothing to take, and nothing to complain of
+    opened.end()
+    assert (opened.words, opened.taken) == (["False None"], None)
+
+
+def test_a_slot_says_once_why_not(gate: Gate, monkeypatch: pytest.MonkeyPatch):
+    gate.fill()
+    monkeypatch.setattr(jobs, "WAITING", 0)
+    opened = Opened(gate.work)
+    opened.press("start")
+    assert opened.words == ["False None", "Too many people are computing at the moment\\; try again in a minute\\."]
+    opened.app.run()
+    assert opened.words == ["False None"]
+
+
+def test_a_slot_says_once_what_went_wrong(gate: Gate):
+    def work():
+        yield from gate.work()
+        raise ValueError("alpha must be at most 1")
+
+    opened = Opened(work)
+    opened.press("start")
+    gate.go.set()
+    opened.end()
+    assert (opened.words, opened.taken) == (["False None", "alpha must be at most 1"], None)
+    opened.app.run()
+    assert opened.words == ["False None"]
+
+
+def test_a_slot_is_the_only_door():
+    """Pages know of a job what its work is made of, and the slot that it runs in."""
+    sources = [*ROOT.glob("pages/*.py"), *ROOT.glob("pages/parts/**/*.py"), ROOT / "app.py"]
+    known = {
+        alias.name
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module == "pages.parts.shell.jobs"
+        for alias in node.names
+    }
+    assert known == {"Look", "Progress", "Slot", "Stop"}
+    assert not [path for path in sources if "import jobs" in path.read_text(encoding="utf-8")]

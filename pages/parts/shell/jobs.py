@@ -1,6 +1,7 @@
 """Long work beside the page: a generator on a worker thread, with progress, stop, and a cap for the whole server.
 
-A worker never calls Streamlit. A page starts a job, keeps it in its session state and polls it from a fragment.
+A worker never calls Streamlit. A page has a `Slot`: it starts a job there, watches it and takes its result, and knows
+nothing else of it but what the work is made of, `Progress` and `Stop`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, ParamSpec, TypeVar
 
+import streamlit as st
 import torch
 from streamlit.runtime import exists, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from pages.parts.shell import page
 
 AT_ONCE = 2
 """Jobs that compute at the same time; more only slow each other down and fill the memory."""
@@ -31,6 +35,8 @@ _CORES = torch.get_num_threads()
 
 S = TypeVar("S")
 R = TypeVar("R")
+A = TypeVar("A")
+P = ParamSpec("P")
 
 State = Literal["waiting", "running", "done", "stopped", "failed"]
 
@@ -161,3 +167,106 @@ def _session_alive() -> Callable[[], bool]:
         return lambda: True
     runtime, session = get_instance(), context.session_id
     return lambda: runtime.is_active_session(session)
+
+
+@dataclass(frozen=True)
+class Running(Generic[S, R, A]):
+    """A job that is under way, and what it is for."""
+
+    job: Job[S, R]
+    about: A
+
+
+@dataclass(frozen=True)
+class Look(Generic[S]):
+    """What is seen of a job under way."""
+
+    fraction: float
+    """Of the work that is done, 0 to 1."""
+    snapshot: S | None
+    """None before there is anything to show."""
+    elapsed: float
+    """Seconds of computing so far."""
+    remaining: float | None
+    """Estimated seconds to go; None while there is nothing to estimate from."""
+    standing: str
+    """What is said while there is nothing to show."""
+
+
+class Slot(Generic[S, R, A]):
+    """A page's place for one job: start it, say why not, watch it, stop it, take its result.
+
+    S is what the job shows meanwhile, R its result, and A what it is for (`about`): what the page needs to draw the one
+    and to keep the other, and the work does not. A slot is only a name; all it holds is in the session that is served.
+    """
+
+    def __init__(self, scope: str, every: float) -> None:
+        """scope: of the page's keys in the session. every: seconds from look to look."""
+        self._key = f"{scope}.running"
+        self._problem = f"{scope}.problem"
+        self._every = every
+
+    @property
+    def _running(self) -> Running[S, R, A] | None:
+        running: Running[S, R, A] | None = st.session_state.get(self._key)
+        return running
+
+    @property
+    def busy(self) -> bool:
+        """A job is under way here."""
+        return self._running is not None
+
+    @property
+    def about(self) -> A | None:
+        """What the job under way is for; None where there is none."""
+        return None if self._running is None else self._running.about
+
+    def start(
+        self, about: A, work: Callable[P, Generator[Progress[S], None, R]], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Begin `work(*args, **kwargs)` as a job; where the server takes no more, `complain` will say so."""
+        try:
+            st.session_state[self._key] = Running(Job(lambda: work(*args, **kwargs)), about)
+        except Busy as error:
+            self.refuse(str(error))
+
+    def stop(self) -> None:
+        """Ask the job under way to end; for a button's on_click."""
+        if self._running is not None:
+            self._running.job.stop()
+
+    def refuse(self, sentence: str) -> None:
+        """Have `complain` say why something did not begin."""
+        st.session_state[self._problem] = sentence
+
+    def complain(self) -> None:
+        """Say, once, why the last job did not begin, or what went wrong with it."""
+        if problem := st.session_state.pop(self._problem, None):
+            st.error(page.plain(problem))
+
+    def watch(self, draw: Callable[[Look[S], A], None], take: Callable[[R, A], None]) -> None:
+        """Draw the job under way, if there is one, again and again until it ends; then run the page's script again.
+
+        take: gets its result, also of a job that was stopped, if it had one by then.
+        """
+        if self._running is not None:
+            st.fragment(self._watch, run_every=self._every)(self._running, draw, take)
+
+    def _watch(
+        self, running: Running[S, R, A], draw: Callable[[Look[S], A], None], take: Callable[[R, A], None]
+    ) -> None:
+        job = running.job
+        if job.finished:
+            st.session_state.pop(self._key, None)
+            if job.result is not None:
+                take(job.result, running.about)
+            elif job.error:
+                self.refuse(job.error)
+            st.rerun()
+        progress = job.progress
+        standing = "Waiting for a free place" if job.state == "waiting" else "Preparing"
+        if progress is None:
+            look: Look[S] = Look(0.0, None, job.elapsed, None, standing)
+        else:
+            look = Look(min(progress.fraction, 1.0), progress.snapshot, job.elapsed, job.remaining, standing)
+        draw(look, running.about)

@@ -14,7 +14,7 @@ from core.attacks import Attack, AttackResult, Run
 from core.models import Card, Classifier
 from pages.parts.components.film import Film, Recorder
 from pages.parts.shell.cache import Bounded, fingerprint
-from pages.parts.shell.jobs import Job, Progress, Stop
+from pages.parts.shell.jobs import Progress, Stop
 
 EVERY = 0.25
 """Seconds between two snapshots: making one copies the pictures and the whole trace."""
@@ -76,8 +76,3 @@ def work(
     finished = Finished(run.result(), recorder.film())
     results.put(key(attack, model, images, labels, seed), finished)
     return finished
-
-
-def start(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, seed: int) -> Job[Snapshot, Finished]:
-    """Run `attack` on one image as a job."""
-    return Job(lambda: work(attack, model, images, labels, seed))

@@ -23,7 +23,7 @@ from pages.parts.inputs import forms
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import cache
 from pages.parts.shell.cache import Bounded, fingerprint
-from pages.parts.shell.jobs import Job, Progress, Stop
+from pages.parts.shell.jobs import Progress, Stop
 from pages.parts.views import attacking, stage
 from pages.parts.views.attacking import Finished, Snapshot
 
@@ -86,13 +86,6 @@ def work(
         done.append(known)
         yield Progress((i + 1) / len(attacks), Underway(tuple(done), None))
     return tuple(done)
-
-
-def start(
-    attacks: Sequence[Attack], model: Classifier, images: Tensor, labels: Tensor, seed: int
-) -> Job[Underway, tuple[Finished, ...]]:
-    """Run `attacks` as one job."""
-    return Job(lambda: work(attacks, model, images, labels, seed))
 
 
 def titles(attacks: Sequence[Attack]) -> list[str]:

@@ -21,7 +21,7 @@ from core.models import BATCH, Card, Classifier, features_of
 from core.models.heads import CenterHead
 from pages.parts.shell import cache
 from pages.parts.shell.cache import Bounded, fingerprint
-from pages.parts.shell.jobs import Job, Progress, Stop
+from pages.parts.shell.jobs import Progress, Stop
 
 _one_at_a_time = threading.Lock()
 """UMAP may abort the process when two run at once."""
@@ -180,21 +180,17 @@ def _keep(cards: Sequence[Card], projection: Projection, shown: View, found: Seq
     return drawn
 
 
-def fit(cards: Sequence[Card], projection: Projection) -> Job[str, list[Drawn]]:
-    """Fit a projection that takes its time, as a job."""
-
-    def work() -> Generator[Progress[str], None, list[Drawn]]:
-        shown = view(cards)
-        fitting = projection.fit([network.space for network in shown.networks])
-        while True:
-            try:
-                with _one_at_a_time:
-                    share = next(fitting)
-            except StopIteration as end:
-                return _keep(cards, projection, shown, end.value)
-            yield Progress(share, "Fitting")
-
-    return Job(work)
+def fit(cards: Sequence[Card], projection: Projection) -> Generator[Progress[str], None, list[Drawn]]:
+    """Fit a projection that takes its time, as a job's generator; `at_once` has the maps afterwards."""
+    shown = view(cards)
+    fitting = projection.fit([network.space for network in shown.networks])
+    while True:
+        try:
+            with _one_at_a_time:
+                share = next(fitting)
+        except StopIteration as end:
+            return _keep(cards, projection, shown, end.value)
+        yield Progress(share, "Fitting")
 
 
 _everything: Bounded[View] = Bounded(4)
@@ -205,23 +201,19 @@ def all_at_once(cards: Sequence[Card]) -> View | None:
     return _everything.get(fingerprint(*[(card.name, card.sha256) for card in cards]))
 
 
-def look_at_all(cards: Sequence[Card]) -> Job[str, View]:
-    """The whole installed test split through every network, as a job."""
-
-    def work() -> Generator[Progress[str], None, View]:
-        images = cache.images(cards[0].dataset)
-        networks = []
-        for i, card in enumerate(cards):
-            model, found = cache.model(card.name, card.sha256), []
-            for at in range(0, len(images), BATCH):
-                yield Progress((i + at / len(images)) / len(cards), f"{card.title}: {at:,} of {len(images):,} images")
-                found.append(features_of(model, images.images[at : at + BATCH]))
-            networks.append(_now(card, images, torch.cat(found)))
-        made = View(images, tuple(networks))
-        _everything.put(fingerprint(*[(card.name, card.sha256) for card in cards]), made)
-        return made
-
-    return Job(work)
+def look_at_all(cards: Sequence[Card]) -> Generator[Progress[str], None, View]:
+    """The whole installed test split through every network, as a job's generator; `all_at_once` has it afterwards."""
+    images = cache.images(cards[0].dataset)
+    networks = []
+    for i, card in enumerate(cards):
+        model, found = cache.model(card.name, card.sha256), []
+        for at in range(0, len(images), BATCH):
+            yield Progress((i + at / len(images)) / len(cards), f"{card.title}: {at:,} of {len(images):,} images")
+            found.append(features_of(model, images.images[at : at + BATCH]))
+        networks.append(_now(card, images, torch.cat(found)))
+    made = View(images, tuple(networks))
+    _everything.put(fingerprint(*[(card.name, card.sha256) for card in cards]), made)
+    return made
 
 
 def drawn_of(shown: View, projection: Projection) -> list[Drawn]:
@@ -251,25 +243,21 @@ class _Enough(trails.StopFollowing):
 
 def follow(
     attack: Attack, cards: Sequence[Card], attacked: Card, image: Tensor, label: int, index: int, seed: int
-) -> Job[str, Trail]:
-    """Attack `attacked` on image (1, C, H, W), as a job, and send the path through the networks of all `cards`."""
-
-    def work() -> Generator[Progress[str], None, Trail]:
-        going = trails.follow(attack, cache.model(attacked.name, attacked.sha256), image, label, seed)
-        try:
+) -> Generator[Progress[str], None, Trail]:
+    """Attack `attacked` on image (1, C, H, W), as a job's generator, and send the path through all of `cards`."""
+    going = trails.follow(attack, cache.model(attacked.name, attacked.sha256), image, label, seed)
+    try:
+        share = next(going)
+        while True:
+            try:
+                yield Progress(share, "Attacking")
+            except Stop:
+                going.throw(_Enough())
             share = next(going)
-            while True:
-                try:
-                    yield Progress(share, "Attacking")
-                except Stop:
-                    going.throw(_Enough())
-                share = next(going)
-        except StopIteration as end:
-            path: AttackTrail = end.value
-        seen = {c.name: trails.seen_by(cache.model(c.name, c.sha256), path.images) for c in cards}
-        return Trail(attack, attacked.name, index, path, seen)
-
-    return Job(work)
+    except StopIteration as end:
+        path: AttackTrail = end.value
+    seen = {c.name: trails.seen_by(cache.model(c.name, c.sha256), path.images) for c in cards}
+    return Trail(attack, attacked.name, index, path, seen)
 
 
 def table(drawn: Sequence[Drawn], images: ImageSet) -> bytes:

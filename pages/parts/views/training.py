@@ -14,7 +14,7 @@ from core.data import DATASETS, home
 from core.losses import LOSSES, Loss
 from core.models import MODELS, TITLES, Card
 from core.train import Batch, Epoch, Recipe, Training, read_description, resume
-from pages.parts.shell.jobs import Job, Progress, Stop
+from pages.parts.shell.jobs import Progress, Stop
 
 CURVE = 400
 """Points of the loss's curve that are kept; a long run is thinned."""
@@ -143,8 +143,3 @@ def _train(training: Training) -> Generator[Progress[Snapshot], None, Trained]:
         training.state.unlink(missing_ok=True)
         training.state.with_suffix(".lock").unlink(missing_ok=True)
     return Trained(training, snapshot())
-
-
-def start(plan: Plan | Path) -> Job[Snapshot, Trained]:
-    """Train as a job."""
-    return Job(lambda: work(plan))
