@@ -313,7 +313,8 @@ class CarliniWagner(CarliniWagnerBase):
         r"\min_{w}\; \lambda\,\lVert \sigma(w) - x_o\rVert^2 + \big[\,y_t - \max_{i\neq t} y_i + m\,\big]_+"
     )
     look_for: ClassVar[str] = (
-        "Every pixel is moved on its own: tiny, but a noisy veil that magnification brings out on flat areas."
+        "Every pixel is moved on its own. Converged it is mostly too short to be seen; the longer it has to be, the "
+        "more magnification shows of it, as noise on flat areas."
     )
     paper: ClassVar[str] = "Smooth Adversarial Examples, section 2.1, eqs. 3 and 4"
     presets: ClassVar[dict[str, dict[str, Any]]] = {

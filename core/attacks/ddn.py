@@ -99,7 +99,8 @@ class DecoupledBase(Quantised, Attack, Goal):
         slider=(10, 300),
         unit="passes",
         paper="Rony et al. (2019), section 4",
-        help="Forward and backward passes through the network in all. 25 give a good answer, 100 hardly a better one.",
+        help="Forward and backward passes through the network in all. 50 are enough where logits are linear "
+        "in the features; on networks with fixed centres 200 still find much shorter perturbations.",
     )
     gamma: float = parameter(
         0.05,

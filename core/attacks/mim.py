@@ -38,7 +38,7 @@ class MomentumIterative(IteratedGradient, SignSteps):
         r"x \leftarrow \mathrm{clip}_{[0,1]\cap B_\infty(x_o,\epsilon)}\big(x - a\,\mathrm{sign}\, m\big)"
     )
     look_for: ClassVar[str] = (
-        "Like I-FGSM, but the steps agree with one another, so that other networks are fooled too."
+        "Like I-FGSM, but the steps agree with one another; made for perturbations that fool other networks too."
     )
     paper: ClassVar[str] = "MMC reproducibility report, section 3.1, after Dong et al. (2018)"
     presets: ClassVar[dict[str, dict[str, Any]]] = {

@@ -149,7 +149,8 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
         r"w = \nabla f_{c(x_p)}(x_p) - \nabla f_{c(x)}(x_p)"
     )
     look_for: ClassVar[str] = (
-        "Broad soft clouds instead of noise: larger than DeepFool's perturbation, yet harder to see, like shadows."
+        "Broad soft clouds instead of noise, like shadows: longer than DeepFool's perturbation, and for the same "
+        "energy ten to thirty times less rough."
     )
     paper: ClassVar[str] = "SmoothFool, sections 3.2 to 3.4, Algorithms 1 and 2"
     presets: ClassVar[dict[str, dict[str, Any]]] = {

@@ -28,9 +28,7 @@ class Noise(Attack):
         r"x = \mathrm{clip}(x_o + \eta),\qquad \eta \sim \mathcal N(0,\sigma^2)"
         r"\ \text{or}\ \mathcal U(-\sigma,\sigma)"
     )
-    look_for: ClassVar[str] = (
-        "How much stronger blind noise must be than an attack: it has to drown the picture before the network errs."
-    )
+    look_for: ClassVar[str] = "How much longer blind noise must be than an attack that knows the network."
     paper: ClassVar[str] = "MMC reproducibility report, section 3.1, after Ford et al. (2019)"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         # One draw at this standard deviation, as the report's code has it.
@@ -90,9 +88,7 @@ class Rotation(Attack):
     formula: ClassVar[str] = (
         r"x(p) = x_o\big(R_{-\theta}(p - u)\big),\qquad |\theta|\le\theta_{\max},\ |u_i|\le u_{\max}"
     )
-    look_for: ClassVar[str] = (
-        "No pixel noise at all, and a large distortion: a turn that a person does not even remark on."
-    )
+    look_for: ClassVar[str] = "No pixel noise at all, and yet a large distortion: the whole picture is turned."
     paper: ClassVar[str] = "MMC reproducibility report, section 3.1, after Engstrom et al. (2018)"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         # The report's code turns at random within 30 degrees and does not shift.

@@ -17,7 +17,9 @@ class CrossEntropy(Loss):
     name: ClassVar[str] = "cross-entropy"
     title: ClassVar[str] = "Cross-entropy (SCE)"
     formula: ClassVar[str] = r"-\log\,\mathrm{softmax}(Wz + b)_y"
-    look_for: ClassVar[str] = "In the plane, classes become rays from the origin: only directions count, not distances."
+    look_for: ClassVar[str] = (
+        "In the plane, classes become rays from the origin: the direction decides the class, the length how sure."
+    )
     paper: ClassVar[str] = "Graph smoothness loss, eq. 1"
     presets: ClassVar[dict[str, dict[str, Any]]] = {"paper, Figure 1": {"dim": 2}}
 

@@ -118,7 +118,9 @@ class MaxMahalanobis(FixedCenters):
     name: ClassVar[str] = "max-mahalanobis"
     title: ClassVar[str] = "Max-Mahalanobis centres (MMC)"
     formula: ClassVar[str] = r"\tfrac12 \lVert z - \mu^*_y \rVert_2^2"
-    look_for: ClassVar[str] = "Each class gathers densely at its own centre; distance to it tells how sure to be."
+    look_for: ClassVar[str] = (
+        "Each class gathers at its own centre; whether the distance to it tells strangers apart is on the MMC page."
+    )
     paper: ClassVar[str] = "MMC report, section 2.3"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {},
