@@ -1,5 +1,6 @@
 """The microscope's Python side: arrays travel exactly, a film keeps the steps it should, panels say what is wrong."""
 
+import json
 import re
 
 import numpy as np
@@ -16,7 +17,7 @@ from core.metrics import roughness
 from pages.parts.components import film as films
 from pages.parts.components import viewer as microscope
 from pages.parts.components.film import FRAMES, IMAGE, Recorder, chosen
-from pages.parts.components.packing import STEP, pack, pack_steps, rounded
+from pages.parts.components.packing import STEP, Parcel, pack, pack_steps, rounded
 from pages.parts.components.viewer import Panel, viewer
 
 MNIST = data.gallery.read("mnist")
@@ -27,8 +28,14 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
+def kind(parcel: Parcel) -> str:
+    """How a parcel is coded."""
+    length = int.from_bytes(parcel.data[:4], "little")
+    return json.loads(parcel.data[4 : 4 + length])["kind"]
+
+
 @pytest.mark.parametrize(
-    ("values", "kind"),
+    ("values", "coded"),
     [
         (PHOTO, "u8"),
         (torch.tensor([[[0.0, 1.0, 128 / 255]]]), "u8"),
@@ -38,12 +45,53 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
         (torch.tensor([[1.0, float("nan"), -float("inf"), 1e-45]]), "f32"),
     ],
 )
-def test_arrays_travel_exactly(values: torch.Tensor, kind: str):
+def test_arrays_travel_exactly(values: torch.Tensor, coded: str):
     parcel = pack(values)
-    assert f'"kind": "{kind}"'.encode() in parcel.data[:200]
+    assert kind(parcel) == coded
     name, arrived = unpack(parcel.data)
     assert name == parcel.id
     np.testing.assert_array_equal(arrived.reshape(values.shape), values.numpy())
+
+
+@pytest.mark.parametrize("off", [1e-5, -1e-5, 1e-6, 1e-7])
+def test_a_picture_just_off_its_levels_travels_as_floats(off: float):
+    """A hundred-thousandth is a 400th of a level: no eye sees it, and the readout says it."""
+    values = PHOTO.clone()
+    values[1, 5, 7] = 100 / 255 + off
+    assert float(values[1, 5, 7]) != np.float32(100 / 255)
+    for picture in (values, (PHOTO + off).clamp(0, 1)):
+        parcel = pack(picture)
+        assert kind(parcel) == "f32"
+        _, arrived = unpack(parcel.data)
+        np.testing.assert_array_equal(arrived, picture.numpy())
+
+
+def test_what_is_just_off_its_steps_travels_as_floats():
+    values = rounded(0.01 * noise(3, 9, 7))
+    assert kind(pack(values)) == "i16"
+    values[2, 8, 6] += 1e-7
+    parcel = pack(values)
+    assert kind(parcel) == "f32"
+    np.testing.assert_array_equal(unpack(parcel.data)[1], values.numpy())
+
+
+def test_the_name_of_an_array_is_that_of_its_values():
+    """The browser keeps what it has by name: equal numbers of other steps, in another shape or kind are not equal."""
+    numbers = np.array([[3, -2, 0, 7], [1, 1, -5, 2]], np.int16).reshape(2, 1, 2, 2)
+    parcels = [
+        pack_steps(numbers, [STEP, STEP]),
+        pack_steps(numbers, [STEP, STEP / 2]),
+        pack_steps(numbers, [STEP / 2, STEP]),
+        pack_steps(numbers.reshape(2, 1, 1, 4), [STEP, STEP]),
+        pack_steps(numbers + np.int16(1), [STEP, STEP]),
+        pack(torch.zeros(1, 2, 8)),
+        pack(torch.zeros(1, 4, 4)),
+        pack(torch.full((1, 4, 4), 2e-45)),
+    ]
+    assert len({parcel.id for parcel in parcels}) == len(parcels)
+    assert [unpack(parcel.data)[0] for parcel in parcels] == [parcel.id for parcel in parcels]
+    assert pack_steps(numbers.copy(), [STEP, STEP]) == parcels[0]
+    assert pack(torch.zeros(1, 2, 8)) == parcels[5]
 
 
 def test_small_arrays_are_small():

@@ -1,7 +1,9 @@
 """core.features.projections: frames against the variance they must find, circles against the simplex, maps against
 what they keep."""
 
+import importlib
 import math
+import warnings
 
 import pytest
 import torch
@@ -61,6 +63,32 @@ def test_one_frame_serves_all_epochs_and_all_networks_of_equal_width():
     assert torch.equal(third.points, narrow)
     # A network of long features does not decide alone: the plane of the other's clusters can still be told.
     assert projections.distortion(first.points[-1], features[-1]).variance > 0.3
+
+
+@pytest.mark.parametrize("angle", [0.3, 1.0, 1.4])
+def test_clouds_count_equally_however_long_or_many(angle):
+    """Each on a line of its own: of equal weight, the axes halve the angle between the lines and stand on that."""
+    u, v = torch.eye(5, dtype=torch.float64)[1], torch.zeros(5, dtype=torch.float64)
+    v[1], v[3] = math.cos(angle), math.sin(angle)
+    few = 0.01 * torch.tensor([-1.0, 1.0], dtype=torch.float64)[:, None] * u
+    many = 100 * torch.linspace(-1, 3, 40, dtype=torch.float64)[:, None] * v
+    mean, axes = projections.joint_frame([few + 7, many.view(8, 5, 5) - 3])
+    half = torch.tensor([[math.cos(angle / 2), -math.sin(angle / 2)], [math.sin(angle / 2), math.cos(angle / 2)]])
+    expected = torch.zeros(5, 2)
+    expected[[1, 3]] = half
+    # Of either sign; the second line's mean is not zero.
+    torch.testing.assert_close((axes.T @ expected).abs(), torch.eye(2), rtol=0, atol=1e-6)
+    torch.testing.assert_close(mean, ((7 + 100 * v - 3) / 2).float(), rtol=1e-6, atol=0)
+
+
+def test_it_is_the_total_of_a_cloud_that_is_one():
+    """A flat cloud, even in axes 0 and 1, and a line at 60 degrees to it: trace for trace the scatter in axes 0 and 2
+    is (1/2 + 1/4, sqrt(3)/4; sqrt(3)/4, 3/4), whose first axis is their diagonal, and 1/2 in axis 1."""
+    flat = 5 * torch.tensor([[1.0, 1, 0], [1, -1, 0], [-1, 1, 0], [-1, -1, 0]])
+    line = torch.tensor([[1.0], [-1.0]]) * torch.tensor([[0.5, 0, math.sqrt(3) / 2]])
+    _, axes = projections.joint_frame([flat, line])
+    half = math.sqrt(0.5)
+    torch.testing.assert_close(axes.abs(), torch.tensor([[half, 0], [0, 1], [half, 0]]), rtol=0, atol=1e-6)
 
 
 def test_the_axes_of_the_class_means_span_them():
@@ -132,6 +160,58 @@ def test_maps_of_neighbours_keep_clusters_and_repeat(projection):
     torch.testing.assert_close(made.place(features[-1][:5]), last[:5], atol=1e-3, rtol=1e-3)
     (again,) = projections.fitted(projection, [Space(features, labels)])
     assert torch.equal(again.points, made.points)
+
+
+def starts(monkeypatch, projection, spaces):
+    """The maps, and what each run of the library behind them was told to start from."""
+    seen = []
+    module, name, argument = ("umap", "UMAP", "init") if projection.name == "umap" else ("openTSNE", "TSNE", INIT)
+    with warnings.catch_warnings():  # that TensorFlow is not there
+        warnings.simplefilter("ignore", ImportWarning)
+        library = importlib.import_module(module)
+    real = getattr(library, name)
+
+    def spy(**arguments):
+        seen.append(torch.as_tensor(arguments[argument]).double().clone())
+        return real(**arguments)
+
+    monkeypatch.setattr(library, name, spy)
+    return projections.fitted(projection, spaces), seen
+
+
+INIT = "initialization"
+
+
+@pytest.mark.parametrize("projection", [Umap(neighbours=8, moments=3), Tsne(perplexity=8, moments=3)])
+def test_each_map_starts_from_the_one_before(monkeypatch, projection):
+    """The first of every space from its shared frame. t-SNE's is centred and shrunk, both axes alike, to a standard
+    deviation of 1e-4 along the longer (Kobak and Berens 2019); UMAP stretches its own."""
+    spaces = [Space(*clusters(seed=seed)) for seed in (0, 1)]
+    maps, seen = starts(monkeypatch, projection, spaces)
+    expected = []
+    for space, made in zip(spaces, maps, strict=True):
+        first = projections.project(space.features[0], projections.shared_frame(space.features))
+        expected += [first, *made.points[:-1]]
+    for start, points in zip(seen, expected, strict=True):
+        points = points.double()
+        if projection.name == "tsne":
+            centred = points - points.mean(0)
+            points = 1e-4 * centred / centred.square().mean(0).max().sqrt()
+        torch.testing.assert_close(start, points, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("projection", [Umap(neighbours=8), Tsne(perplexity=8)])
+def test_where_a_map_starts_is_where_its_clusters_stay(projection):
+    """Three clusters, begun at the corners of a triangle: they end round the map as they began, the other way round
+    where the start is a mirror image."""
+    features, labels = clusters()
+    corners = torch.tensor([[math.cos(t), math.sin(t)] for t in (0, 2 * math.pi / 3, 4 * math.pi / 3)])
+    noise = 0.01 * torch.randn(60, 2, generator=torch.Generator().manual_seed(3))
+    for start in (corners[labels] + noise, corners[labels] * torch.tensor([1.0, -1.0]) + noise):
+        points = torch.from_numpy(projection._map(features[-1].double().numpy(), start.double().numpy()))
+        begun, ended = (projections.class_means(z, labels) - z.float().mean(0) for z in (start, points))
+        cosines = torch.nn.functional.cosine_similarity(begun[:, None], ended, dim=2)
+        assert cosines.argmax(1).tolist() == [0, 1, 2], cosines
 
 
 def test_too_few_images_for_a_map_are_named():

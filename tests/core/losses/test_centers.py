@@ -275,6 +275,48 @@ def test_hierarchical_centres_group_the_real_superclasses(dim):
         assert {cifar100.CLASSES[other] for other in nearest} == set(siblings) - {cifar100.CLASSES[label]}
 
 
+@pytest.mark.parametrize(("supers", "size"), [(20, 5), (4, 3), (3, 2), (2, 2), (2, 3), (1, 4)])
+def test_sub_centres_have_dimensions_of_their_own_from_the_first_dimension_that_allows_it(supers, size):
+    """S - 1 dimensions for the super-centres (one for a single one), n - 1 for the sub-centres: as many suffice."""
+    groups = [label % supers for label in range(supers * size)]
+    group, rank = torch.tensor(groups), torch.arange(supers * size) // supers
+    between = 2 * supers / max(supers - 1, 1) * 7.0**2 * (group[:, None] != group)
+    within = 2 * size / (size - 1) * 2.0**2 * (rank[:, None] != rank)
+    exact = max(supers - 1, 1) + size - 1
+    for dim in (exact, exact + 1, exact + 30):
+        centers = hierarchical_centers(groups, dim, 7.0, 2.0).double()
+        assert centers.shape == (supers * size, dim)
+        found = torch.cdist(centers, centers).square()
+        torch.testing.assert_close(found, (between + within).double(), rtol=0, atol=1e-4)
+        assert centers.norm(dim=1).tolist() == pytest.approx([math.sqrt(53)] * len(groups), rel=1e-6)
+
+
+@pytest.mark.parametrize(("supers", "size"), [(20, 5), (4, 3), (3, 2), (2, 3), (1, 4)])
+def test_one_dimension_short_sub_centres_are_those_of_their_number_alone(supers, size):
+    """mu_i + mu_j, as the report has it, each as `max_mahalanobis_centers` gives it: they share dimensions."""
+    groups = [label % supers for label in range(supers * size)]
+    dim = max(supers - 1, 1) + size - 2
+    above, below = max_mahalanobis_centers(supers, dim, 7.0), max_mahalanobis_centers(size, dim, 2.0)
+    expected = torch.stack([above[label % supers] + below[label // supers] for label in range(len(groups))])
+    torch.testing.assert_close(hierarchical_centers(groups, dim, 7.0, 2.0), expected, rtol=0, atol=1e-6)
+
+
+def test_the_largest_superclass_says_how_many_dimensions_are_needed():
+    """Three superclasses (2 dimensions) of 1, 4 and 2 classes (3): in 5, mu_j are at right angles to all mu_i."""
+    groups = [0, 1, 1, 2, 1, 2, 1]
+    supers = max_mahalanobis_centers(3, 5, 6.0).double()
+    centers = hierarchical_centers(groups, 5, 6.0, 1.5).double()
+    torch.testing.assert_close(centers @ supers.T, (supers @ supers.T)[groups], rtol=0, atol=1e-4)
+    subs = centers - supers[groups]
+    assert subs.norm(dim=1).tolist() == pytest.approx([0, *[1.5] * 6], abs=1e-5)
+    # sqrt(2 n / (n - 1)) of their norm apart, n classes of a superclass.
+    assert torch.pdist(subs[[1, 2, 4, 6]]).tolist() == pytest.approx([1.5 * math.sqrt(8 / 3)] * 6, rel=1e-5)
+    assert torch.pdist(subs[[3, 5]]).tolist() == pytest.approx([3.0], rel=1e-5)
+    short = hierarchical_centers(groups, 4, 6.0, 1.5)[[1, 2, 4, 6]]
+    expected = max_mahalanobis_centers(3, 4, 6.0)[1] + max_mahalanobis_centers(4, 4, 1.5)
+    torch.testing.assert_close(short, expected, rtol=0, atol=1e-6)
+
+
 def test_groups_may_differ_in_size():
     centers = hierarchical_centers([0, 1, 1, 1, 0, 2], 10, 5.0, 0.5).double()
     supers = max_mahalanobis_centers(3, 10, 5.0).double()

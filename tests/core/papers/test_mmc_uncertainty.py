@@ -2,6 +2,7 @@
 
 import json
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -79,6 +80,34 @@ def test_the_standard_error_is_that_of_repeated_draws():
         errors.append(error)
     assert np.mean(areas) == pytest.approx(3 / 4, abs=0.01)
     assert np.mean(errors) == pytest.approx(np.std(areas), rel=0.12)
+
+
+def three_quarters(n, m):
+    """Scores (n,) and (m,) whose area is exactly 3/4; n or m is a multiple of 4."""
+    if n % 4:
+        return torch.ones(n), torch.tensor([0.0] * (3 * m // 4) + [2.0] * (m // 4))
+    return torch.tensor([2.0] * (3 * n // 4) + [0.0] * (n // 4)), torch.ones(m)
+
+
+@pytest.mark.parametrize(("n", "m"), [(4, 4000), (4000, 4), (1, 4000), (4000, 1), (3, 40), (40, 3), (8, 8)])
+def test_the_standard_error_of_unequal_sets(n, m):
+    """For exponential scores of means 3 and 1 the area is 3/4; two of `inside` both exceed one of `outside` with
+    probability integral exp(-2 y / 3) exp(-y) dy = 3/5, one of `inside` exceeds two of `outside` with
+    integral (1 - exp(-x))^2 exp(-x / 3) / 3 dx = 9/14. The formula knows the area alone, so any scores of it serve."""
+    area, error = uncertainty.auroc(*three_quarters(n, m))
+    assert area == pytest.approx(3 / 4, abs=1e-12)
+    above, both, one = Fraction(3, 4), Fraction(3, 5), Fraction(9, 14)
+    variance = (above * (1 - above) + (n - 1) * (both - above**2) + (m - 1) * (one - above**2)) / (n * m)
+    assert error == pytest.approx(math.sqrt(variance), rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "m"), [(3, 400), (400, 3)])
+def test_the_standard_error_of_unequal_sets_is_that_of_repeated_draws(n, m):
+    """The few decide, and which are few matters: 0.164 with 3 inside, 0.113 with 3 outside."""
+    draws = np.random.default_rng(1)
+    inside, outside = draws.exponential(3, (4000, n, 1)), draws.exponential(1, (4000, 1, m))
+    _, error = uncertainty.auroc(*three_quarters(n, m))
+    assert error == pytest.approx((inside > outside).mean((1, 2)).std(), rel=0.05)
 
 
 def test_images_become_what_a_network_takes():

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import resource
 
 import pytest
@@ -214,16 +215,22 @@ def test_steps_divide_the_rate_by_ten_after_half_and_three_quarters():
     assert rates == pytest.approx([0.01] * 3 + [0.001] * 2 + [0.0001] * 3)
 
 
+def small(name):
+    """A loss that stores few references, where it stores any."""
+    stores = "references" in {info.name for info in fields(LOSSES[name])}
+    return LOSSES[name](**({"references": 100} if stores else {}))
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_trains_and_its_checkpoint_is_attacked(name, home, digits):
-    changes = {"references": 100} if "references" in {info.name for info in fields(LOSSES[name])} else {}
+    loss = small(name)
     recipe = Recipe(epochs=6, batch_size=50, sample=10)
-    training = Training("fc2", "mnist", recipe, "own", LOSSES[name](**changes))
+    training = Training("fc2", "mnist", recipe, "own", loss)
     epochs = list(training)
     assert epochs[-1].loss < epochs[0].loss
     assert epochs[-1].accuracy > 0.6
     card = training.save(home)
-    assert (card.loss, card.loss_arguments) == (name, changes)
+    assert (card.loss, card.loss_arguments) == (name, loss.changed())
     model = models.load("own", "cpu")
     assert accuracy(model, digits.images[500:], digits.labels[500:]) == card.accuracy.value
     for attack in (ATTACKS["ifgsm"](epsilon=0.3, updates=5), ATTACKS["smoothfool"](), ATTACKS["scw"](iterations=10)):
@@ -253,11 +260,47 @@ def test_the_kernel_head_knows_features_of_training_images_of_every_class():
     assert torch.equal(head.reference_labels.cpu(), training.train.labels[rows])
 
 
-def test_weight_decay_leaves_biases_and_centres_alone():
-    training = Training("c4", "mnist", Recipe(weight_decay=0.5), "x", LOSSES["center-loss"]())
+@pytest.mark.parametrize("name", LOSSES)
+def test_weight_decay_pulls_the_weights_alone(name):
+    """Not biases, batch norms, centres or log-precisions: zero means nothing to those, or a precision of 1."""
+    training = Training("fc2", "mnist", Recipe(weight_decay=0.5), "x", small(name))
     decay = {p: group["weight_decay"] for group in training.optimiser.param_groups for p in group["params"]}
-    found = {(name.endswith(("bias", "centers")), decay[p]) for name, p in training.model.named_parameters()}
-    assert found == {(True, 0.0), (False, 0.5)}
+    parameters = dict(training.model.named_parameters())
+    weights = {key for key in parameters if key.endswith("weight") and parameters[key].ndim > 1}
+    assert {key: decay[p] for key, p in parameters.items()} == {key: 0.5 * (key in weights) for key in parameters}
+    learned = {"centers", "log_precision"} & {key.rsplit(".", 1)[-1] for key in set(parameters) - weights}
+    assert learned == LEARNED.get(name, set())
+
+
+LEARNED = {
+    "center-loss": {"centers"},
+    "g-sce": {"centers", "log_precision"},
+    "large-margin": {"centers", "log_precision"},
+}
+"""What a loss learns beside weights and biases."""
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "kept"),
+    [
+        # What one step of rate 0.01 and decay 0.5 without a gradient leaves of a weight w.
+        ("adamw", lambda w: (1 - 0.01 * 0.5) * w),
+        ("sgd", lambda w: (1 - 0.01 * 0.5 * (1 + 0.9)) * w),  # Nesterov: g + mu g
+        ("adam", lambda w: w - 0.01 * w.sign()),  # its first step is the sign of the gradient, here w / 2
+        ("rmsprop", lambda w: w - 0.01 * w.sign() * math.sqrt(1 / (1 - 0.99))),  # v = g^2 / 100
+    ],
+)
+def test_only_weights_shrink_where_there_is_no_gradient(optimiser, kept):
+    recipe = Recipe(n=100, optimiser=optimiser, learning_rate=0.01, weight_decay=0.5, schedule="constant")
+    training = Training("fc2", "mnist", recipe, "x", LOSSES["large-margin"]())
+    before = {}
+    for key, p in training.model.named_parameters():
+        p.data = 0.5 + torch.rand(p.shape, generator=torch.Generator().manual_seed(0))  # none is zero
+        before[key], p.grad = p.detach().clone(), torch.zeros_like(p)
+    training.optimiser.step()
+    for key, p in training.model.named_parameters():
+        expected = kept(before[key]) if key.endswith("weight") else before[key]
+        torch.testing.assert_close(p.detach(), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_single_batch_is_enough():
