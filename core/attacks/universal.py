@@ -163,7 +163,7 @@ class Universal(LowPassParameters, Attack):
             lead, fools, sound = _margins(model, r, images, labels, max(self.together, 16))
             finite &= sound
             rate = float(fools.float().mean())
-            nearness = float(lead.nan_to_num(-torch.inf).mean())
+            nearness = float(lead[finite].mean())  # of those given up nothing is known
             if (rate, nearness) > (best_rate, best_lead):
                 best, best_rate, best_lead, found = r, rate, nearness, fools & finite
             current = apply_universal(r, images)
