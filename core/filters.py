@@ -153,7 +153,8 @@ class JointBilateral:
 
     def _restore(self, planes: Tensor) -> Tensor:
         width = self._shape[3]
-        return planes.unflatten(2, (-1, width + self._reach[1]))[..., :width].movedim(0, 1).contiguous()
+        rows: Tensor = planes.unflatten(2, (-1, width + self._reach[1]))
+        return rows[..., :width].movedim(0, 1).contiguous()
 
     def _pairs(self) -> Iterator[tuple[int, Tensor, Tensor]]:
         """For half of the window: the step from p to q, w(p, q) (N, P) and the scaled x(q) - x(p) (C, N, P).

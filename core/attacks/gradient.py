@@ -49,7 +49,7 @@ class Goal(Parameters):
         if self.goal == "untargeted":
             return None
         with torch.no_grad():
-            logits = model(images)
+            logits: Tensor = model(images)
         classes = logits.shape[1]
         if self.goal == "least-likely":
             return logits.scatter(1, labels[:, None], torch.inf).argmin(1)

@@ -71,6 +71,7 @@ def write(name: str, arrays: Arrays) -> None:
 def read(name: str, key: str, shape: tuple[int, ...]) -> np.ndarray:
     """One array, memory-mapped and read-only, so that a few images of many cost little. DataError if it is damaged."""
     path = folder(name) / f"{key}.npy"
+    array: np.ndarray | None
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):

@@ -69,7 +69,8 @@ def deciding_axes(head: nn.Module) -> Tensor:
         rows = head.centers
     else:
         raise ValueError(f"head must be linear or have fixed centres; got {type(head).__name__}.")
-    differences = rows.detach().double().cpu() - rows.detach().double().cpu().mean(0)
+    differences: Tensor = rows.detach().double().cpu() - rows.detach().double().cpu().mean(0)
+    axes: Tensor
     _, lengths, axes = torch.linalg.svd(differences, full_matrices=False)
     return axes[: int((lengths > 1e-6 * lengths[0]).sum())].T
 
@@ -155,7 +156,7 @@ def sample_density(
     points, labels = (z @ axes)[correct], labels[correct]
     spherical = isinstance(loss, MaxMahalanobis)
     classes = head(z[:1]).shape[1]
-    centers = head.centers @ axes if isinstance(head, CenterHead) else class_means(points, labels, classes)
+    centers: Tensor = head.centers @ axes if isinstance(head, CenterHead) else class_means(points, labels, classes)
     unit = float(torch.pdist(centers[centers.isfinite().all(1)]).mean())
     points, centers = points / unit, centers / unit
     generator = torch.Generator().manual_seed(seed)
@@ -163,8 +164,9 @@ def sample_density(
     def levels(at: Tensor, label: int) -> Tensor:
         """What rises with the loss: the distance to the centre, or log(e^loss - 1), which never rounds to zero."""
         if spherical:
-            return (at - centers[label]).norm(dim=1)
-        logits = head(unit * at @ axes.T)
+            distances: Tensor = (at - centers[label]).norm(dim=1)
+            return distances
+        logits: Tensor = head(unit * at @ axes.T)
         others = logits.clone()
         others[:, label] = -torch.inf
         return others.logsumexp(1) - logits[:, label]

@@ -164,7 +164,7 @@ def movers(features: Tensor, row: int, n: int = 20) -> Tensor:
     """
     if not 1 <= row < len(features):
         raise ValueError(f"row must be from 1 to {len(features) - 1}; got {row}.")
-    way = (features[row].float() - features[row - 1].float()).norm(dim=1)
+    way: Tensor = (features[row].float() - features[row - 1].float()).norm(dim=1)
     return way.topk(min(n, len(way))).indices
 
 
@@ -191,7 +191,8 @@ def fitted(projection: Projection, spaces: Sequence[Space]) -> list[Map]:
         try:
             next(fit)
         except StopIteration as end:
-            return end.value
+            maps: list[Map] = end.value
+            return maps
 
 
 def _linear(space: Space, frame: Frame, note: str) -> Map:

@@ -119,7 +119,8 @@ def _find(table: Array, rows: Array, pixels: Array, n: int) -> Array:
     wanted = np.where(pixels >= 0, rows * n + pixels, -2)
     at = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), max(k * m - 1, 0))] if k * m else wanted * 0
     found = (keys[at] == wanted) if k * m else np.zeros(wanted.shape, bool)
-    return np.where(found, at % max(m, 1), m)
+    columns: Array = np.where(found, at % max(m, 1), m)
+    return columns
 
 
 @lru_cache(maxsize=16)

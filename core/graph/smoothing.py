@@ -28,7 +28,13 @@ class _Solve(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _Solve.apply(gradient, ctx.smoother), None
+        return _solution(gradient, ctx.smoother), None
+
+
+def _solution(z: Tensor, smoother: Smoother) -> Tensor:
+    """L_alpha^-1 z, differentiable."""
+    solution: Tensor = _Solve.apply(z, smoother)  # type: ignore[no-untyped-call]
+    return solution
 
 
 class Smoother:
@@ -86,7 +92,7 @@ class Smoother:
         # s^ of a constant is that constant, so the mean can go around the solver: constants stay exact to the last
         # digit whatever the solver's error. For the same reason the detour adds nothing to the gradient.
         mean = z.detach().mean(dim=(2, 3), keepdim=True)
-        return _Solve.apply(z - mean, self) / self._solver.ones.to(z) + mean
+        return _solution(z - mean, self) / self._solver.ones.to(z) + mean
 
     def raw(self, z: Tensor) -> Tensor:
         """s_alpha(z) = L_alpha^-1 z (N, C, H, W), eq. 8: not normalised, a constant does not stay constant."""
@@ -94,7 +100,7 @@ class Smoother:
         if self.alpha == 0:
             return z
         mean = z.detach().mean(dim=(2, 3), keepdim=True)
-        return _Solve.apply(z - mean, self) + self._solver.ones.to(z) * mean
+        return _solution(z - mean, self) + self._solver.ones.to(z) * mean
 
     def _solve(self, z: Tensor) -> Tensor:
         inner = z.detach().to(self._solver.ones)

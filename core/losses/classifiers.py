@@ -16,7 +16,8 @@ Classify = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
 def argmax(head: nn.Module, train: Tensor, labels: Tensor, features: Tensor) -> Tensor:
     """The class of the largest logit."""
     with torch.no_grad():
-        return head(features).argmax(1)
+        logits: Tensor = head(features)
+    return logits.argmax(1)
 
 
 def nearest_center(head: nn.Module, train: Tensor, labels: Tensor, features: Tensor) -> Tensor:

@@ -19,9 +19,11 @@ def _perturbation(a: Tensor, b: Tensor | None) -> Tensor:
 
 def l2(a: Tensor, b: Tensor | None = None) -> Tensor:
     """Euclidean norm per image, (N,): of a - b for two batches (N, C, H, W), or of the perturbation a alone."""
-    return torch.linalg.vector_norm(_perturbation(a, b), dim=1)
+    norms: Tensor = torch.linalg.vector_norm(_perturbation(a, b), dim=1)
+    return norms
 
 
 def linf(a: Tensor, b: Tensor | None = None) -> Tensor:
     """Largest change of any value per image, (N,): of a - b for two batches (N, C, H, W), or of a alone."""
-    return torch.linalg.vector_norm(_perturbation(a, b), ord=float("inf"), dim=1)
+    norms: Tensor = torch.linalg.vector_norm(_perturbation(a, b), ord=float("inf"), dim=1)
+    return norms

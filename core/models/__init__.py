@@ -151,7 +151,9 @@ def load(name: str, device: str | torch.device | None = None) -> Classifier:
     check(model)
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # quicker on CPU and GPU
+    model.to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # quicker on CPU and GPU
+    return model
 
 
 __all__ = [

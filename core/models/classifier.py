@@ -31,7 +31,9 @@ class Classifier(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """(N, C, H, W) in [0, 1] -> (N, d)."""
-        return self.embedding(self.network((x - self.mean) / self.std))
+        features: Tensor = self.embedding(self.network((x - self.mean) / self.std))
+        return features
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
+        logits: Tensor = self.head(self.features(x))
+        return logits

@@ -57,7 +57,8 @@ class EfficientNetLite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-2:] != (self.size, self.size):
             raise ValueError(f"EfficientNet-Lite0 takes {self.size} x {self.size} pixels; got {tuple(x.shape[-2:])}.")
-        return self.net.extract_features(x).mean((2, 3))
+        maps: Tensor = self.net.extract_features(x)
+        return maps.mean((2, 3))
 
 
 def package_state(package: str) -> dict[str, Tensor]:

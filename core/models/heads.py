@@ -30,10 +30,12 @@ class Embedding(nn.Module):
         self.batch_norm = nn.BatchNorm1d(dim, affine=False) if norm == "batch" else None
 
     def forward(self, x: Tensor) -> Tensor:
-        z = self.linear(x)
+        z: Tensor = self.linear(x)
         if self.batch_norm is not None:
-            return self.batch_norm(z)
-        return F.normalize(z.float() if z.dtype == torch.bfloat16 else z) if self.norm == "l2" else z
+            z = self.batch_norm(z)
+        elif self.norm == "l2":
+            z = F.normalize(z.float() if z.dtype == torch.bfloat16 else z)
+        return z
 
 
 class CenterHead(nn.Module):

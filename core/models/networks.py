@@ -32,7 +32,9 @@ class C4(nn.Module):
         self.conv3 = nn.Conv2d(128, 128, 5)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv3(self.conv2(self.conv1(x).relu()).relu()).relu().flatten(1)
+        for layer in (self.conv1, self.conv2, self.conv3):
+            x = layer(x).relu()
+        return x.flatten(1)
 
 
 class LeNet(nn.Module):
@@ -54,7 +56,8 @@ class LeNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = F.max_pool2d(self.conv1(x).relu(), 2)
         x = F.max_pool2d(self.conv2(x).relu(), 2)
-        return self.linear(self.conv3(x).relu().flatten(1)).relu()
+        x = self.conv3(x).relu().flatten(1)
+        return F.relu(self.linear(x))
 
 
 class FC2(nn.Module):
@@ -72,7 +75,7 @@ class FC2(nn.Module):
         self.linear2 = nn.Linear(500, 150)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear2(self.linear1(x.flatten(1)).relu()).relu()
+        return F.relu(self.linear2(F.relu(self.linear1(x.flatten(1)))))
 
 
 class VGGF(nn.Module):
@@ -98,7 +101,7 @@ class VGGF(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.convolutions(x).flatten(1)
-        return self.linear2(self.linear1(x).relu()).relu()
+        return F.relu(self.linear2(F.relu(self.linear1(x))))
 
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {

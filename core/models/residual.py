@@ -23,7 +23,8 @@ class PreActBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         active = F.relu(self.norm1(x), inplace=True)
         shortcut = x if self.project is None else self.project(active)
-        return shortcut + self.conv2(F.relu(self.norm2(self.conv1(active)), inplace=True))
+        residual: Tensor = self.conv2(F.relu(self.norm2(self.conv1(active)), inplace=True))
+        return shortcut + residual
 
 
 class PreActResNet18(nn.Module):
@@ -87,4 +88,5 @@ class ResNet32(nn.Module):
         self.blocks = nn.Sequential(*(Block(*shape) for shape in shapes))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.blocks(F.relu(self.norm(self.stem(x)), inplace=True)).mean((2, 3))
+        maps: Tensor = self.blocks(F.relu(self.norm(self.stem(x)), inplace=True))
+        return maps.mean((2, 3))

@@ -316,8 +316,8 @@ class Training:
 
     def _accuracy(self) -> float:
         with torch.no_grad():
-            named = self.model.head(self._features(self.test.images[: self.recipe.test_n])).argmax(1).cpu()
-        return (named == self.test.labels[: self.recipe.test_n]).double().mean().item()
+            logits: Tensor = self.model.head(self._features(self.test.images[: self.recipe.test_n]))
+        return float((logits.argmax(1).cpu() == self.test.labels[: self.recipe.test_n]).double().mean())
 
     def _keep(self, epoch: int) -> None:
         z = self._features(self.sample.images)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ class Row:
     @property
     def spread(self) -> float:
         """One standard error of `error`, binomial."""
-        return (self.error * (1 - self.error) / self.n) ** 0.5
+        return math.sqrt(self.error * (1 - self.error) / self.n)
 
 
 def measure(
