@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import streamlit as st
 import torch
 
 from core.attacks import ATTACKS, Attack
-from core.export.archive import Item
 from core.models import Card
 from pages.parts.inputs import choose, forms
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import links, page
-from pages.parts.shell.jobs import Look, Slot
-from pages.parts.views import attacking, stage, take_home
-from pages.parts.views.attacking import Finished, Snapshot
+from pages.parts.shell.jobs import Slot
+from pages.parts.views import attacking
+from pages.parts.views.attacking import Finished, Shown, Snapshot
+from pages.parts.views.lab import result
+from pages.parts.views.lab.result import SCOPE, Wanted
 
-SCOPE = "lab"
 FIRST = ("alpha", "sigma_g", "margin")
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What is on the stage: a finished run, and what it was made with."""
-
-    run: Finished
-    attack: Attack
-    choice: Choice
-    cached: bool
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a job is for."""
-
-    attack: Attack
-    choice: Choice
-
 
 slot: Slot[Snapshot, Finished, Wanted] = Slot(SCOPE, every=0.4)
 
@@ -70,57 +49,14 @@ def start(attack: Attack, choice: Choice, seed: int) -> None:
     key = attacking.key(attack, choice.model, choice.image, labels, seed)
     known = attacking.results.get(key)
     if known is not None:
-        st.session_state[f"{SCOPE}.shown"] = Shown(known, attack, choice, cached=True)
+        st.session_state[attacking.IN_LAB] = Shown(known, attack, choice, cached=True)
         return
     slot.start(Wanted(attack, choice), attacking.work, attack, choice.model, choice.image, labels, seed)
 
 
-def take(result: Finished, wanted: Wanted) -> None:
+def take(run: Finished, wanted: Wanted) -> None:
     """Keep what a job has given."""
-    st.session_state[f"{SCOPE}.shown"] = Shown(result, wanted.attack, wanted.choice, cached=False)
-
-
-def draw(look: Look[Snapshot], wanted: Wanted) -> None:
-    """Progress of a running attack."""
-    image, snapshot = wanted.choice.image[0], look.snapshot
-    if snapshot is None:
-        st.progress(0.0, look.standing)
-        stage.about_to_start(image, SCOPE)
-        return
-    remaining = f", about {look.remaining:.0f} s to go at most" if look.remaining is not None else ""
-    st.progress(look.fraction, f"Step {snapshot.step} of {snapshot.total}, {look.elapsed:.0f} s{remaining}")
-    stage.underway(image, snapshot.best, snapshot.found, snapshot.trace, SCOPE)
-
-
-@st.fragment
-def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
-    """The finished pictures and the display sliders; a fragment, so that a slider redraws only this."""
-    if shown is not None and current is not None and current != shown.attack:
-        st.info("The settings have changed since this run; press Run to see their effect.", icon=":material/info:")
-    left, right = st.columns([703, 225], gap="small")
-    if shown is None:
-        with left:
-            stage.clean(choice.image, choice.title, SCOPE)
-        with right:
-            stage.probabilities("The network says", choice.logits, choice.classes, choice.attacked)
-        links.write()
-        return
-    with left:
-        display = stage.finished(shown.run, shown.choice.title, SCOPE)
-    with right:
-        stage.verdict(shown.run.result, shown.choice.classes, display.sigma_h)
-    stage.spectrum(shown.run.result, SCOPE)
-    notes = [f"{shown.attack.title} on {shown.choice.card.title}"]
-    if shown.run.result.stopped:
-        notes.append("stopped before its end")
-    if shown.cached:
-        notes.append("kept from an identical run")
-    left, right = st.columns([3, 1], vertical_alignment="center")
-    left.caption(page.plain(", ".join(notes)) + ".")
-    item = Item(shown.attack.name, shown.run.result, shown.choice.card.sha256, shown.run.threads)
-    with right:
-        take_home.button([item], shown.choice.classes, display.magnify, display.gain, f"{SCOPE}.take_home")
-    links.write()
+    st.session_state[attacking.IN_LAB] = Shown(run, wanted.attack, wanted.choice, cached=False)
 
 
 page.setup("Attack lab", controls=True)
@@ -128,8 +64,7 @@ with st.sidebar:
     chosen = choose.network(SCOPE)
     choice = choose.picture(SCOPE, *chosen) if chosen else None
     attack = attack_controls(chosen[0]) if chosen else None
-    links.whole("seed", f"{SCOPE}.seed", 0, 0, 2**31 - 1)
-    seed = int(st.number_input("Seed", 0, 2**31 - 1, key=f"{SCOPE}.seed", persist_state="session"))
+    seed = choose.seed(SCOPE)
 
 wanted = slot.about
 press, about, formula = st.columns([90, 370, 460], gap="small", vertical_alignment="center")
@@ -155,9 +90,9 @@ if seen is not None:
     slot.complain()
     if wanted is not None:
         links.keep("view.")
-        slot.watch(draw, take)
+        slot.watch(result.underway, take)
     else:
-        shown: Shown | None = st.session_state.get(f"{SCOPE}.shown")
+        shown: Shown | None = st.session_state.get(attacking.IN_LAB)
         fits = shown is not None and shown.choice.card == seen.card and shown.choice.image.equal(seen.image)
-        show(shown if fits else None, seen, attack)
+        result.show(shown if fits else None, seen, attack)
 page.finish()

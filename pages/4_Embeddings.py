@@ -20,6 +20,7 @@ from pages.parts.inputs import choose, forms
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Look, Slot
 from pages.parts.views import attacking, embedding
+from pages.parts.views.attacking import Shown
 from pages.parts.views.embedding import Drawn, Trail, View
 
 SCOPE = "embed"
@@ -340,9 +341,9 @@ def show_selection(drawn: Sequence[Drawn], images: ImageSet, chosen: Sequence[in
 
 def offer_lab(drawn: Sequence[Drawn], images: ImageSet) -> None:
     """Draw the trail of the attack that was made in the lab last, where it was on one of these data sets."""
-    shown = st.session_state.get("lab.shown")
+    shown: Shown | None = st.session_state.get(attacking.IN_LAB)
     cards = [each.network.card for each in drawn]
-    if shown is None or shown.choice.card.dataset != cards[0].dataset or shown.choice.label < 0:
+    if shown is None or shown.choice.card.dataset != cards[0].dataset or shown.choice.index is None:
         return
     if st.button(
         "Trail of the lab's attack",
@@ -350,7 +351,6 @@ def offer_lab(drawn: Sequence[Drawn], images: ImageSet) -> None:
         key=f"{SCOPE}.lab",
         help=f"{shown.attack.title} on {shown.choice.title}",
     ):
-        index = int(shown.choice.title.split(":")[0].rpartition(" ")[2])
         slot.start(
             f"{SCOPE}.trail",
             embedding.follow,
@@ -359,7 +359,7 @@ def offer_lab(drawn: Sequence[Drawn], images: ImageSet) -> None:
             shown.choice.card,
             shown.choice.image,
             shown.choice.attacked,
-            index,
+            shown.choice.index,
             shown.run.result.seed,
         )
         st.rerun()

@@ -59,7 +59,7 @@ def test_columns_come_one_by_one_and_the_layout_stays(open_page: Callable[..., P
     expect(done).to_have_count(2)
 
 
-def test_a_link_to_a_finished_duel(open_page: Callable[..., Page]):
+def test_a_link_to_a_finished_comparison(open_page: Callable[..., Page]):
     def run(page: Page) -> list[str]:
         settled(page)
         page.get_by_role("button", name="Run").click()

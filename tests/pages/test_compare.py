@@ -18,8 +18,9 @@ from core.magnify import display_scale, magnify
 from core.metrics import l2, mad, psnr, roughness, ssim
 from core.params import fields
 from pages.parts.shell.jobs import Stop
-from pages.parts.views import attacking, duel, take_home
-from pages.parts.views.duel import Matching, titles
+from pages.parts.views import attacking, export
+from pages.parts.views.compare import comparison, controls
+from pages.parts.views.compare.comparison import Matching, titles
 
 MNIST = data.gallery.read("mnist")
 START = {"columns": "2", "2.attack": "ddn", "1.iterations": "10", "1.search_steps": "2", "2.passes": "10"}
@@ -196,11 +197,11 @@ def test_wrong_values_of_a_filmstrip(text: str, complaint: str):
 
 @pytest.mark.parametrize("name", list(ATTACKS))
 def test_every_number_of_every_attack_opens_with_legal_values(name: str):
-    infos = duel.sweepable(ATTACKS[name])
+    infos = controls.sweepable(ATTACKS[name])
     assert infos
     assert infos.keys() == {info.name for info in fields(ATTACKS[name]) if info.kind in ("int", "float")}
     for info in infos.values():
-        values = duel.parse_values(duel.opening_values(info), info)
+        values = controls.parse_values(controls.opening_values(info), info)
         assert len(set(values)) > 1
         for value in values:
             ATTACKS[name](**{info.name: value})
@@ -263,6 +264,17 @@ def test_columns_appear_when_they_are_done_and_stop_keeps_them(monkeypatch: pyte
     assert "stopped before its end" in page.words
 
 
+def test_columns_that_are_done_outlive_a_stop_between_two():
+    model, images, labels = models.load("mnist-c4-ce"), MNIST.images[:1], MNIST.labels[:1]
+    attacks = [ATTACKS["fgsm"](), ATTACKS["ddn"](passes=10)]
+    work = comparison.work(attacks, model, images, labels, 0)
+    while len(next(work).snapshot.done) < 1:
+        pass
+    with pytest.raises(StopIteration) as end:
+        work.throw(Stop())
+    assert [run.result.attack for run in end.value.value] == ["fgsm"]
+
+
 def test_what_was_run_before_is_there_at_once(monkeypatch: pytest.MonkeyPatch):
     page = Compare(**START)
     page.press("Run")
@@ -279,7 +291,7 @@ def test_what_was_run_before_is_there_at_once(monkeypatch: pytest.MonkeyPatch):
 
 def test_what_is_taken_home(monkeypatch: pytest.MonkeyPatch):
     given: list = []
-    monkeypatch.setattr(take_home, "button", lambda *arguments: given.append(arguments))
+    monkeypatch.setattr(export, "button", lambda *arguments: given.append(arguments))
     page = Compare(**START, **{"view.norm": "2"})
     assert given == []
     page.press("Run")
@@ -307,10 +319,10 @@ def test_titles_tell_columns_apart(names: list[str], draw: st.DataObject):
         assert all(ATTACKS[n].title in title for n, title in zip(names, found, strict=True))
 
 
-def test_a_duel_without_any_perturbation():
+def test_a_comparison_without_any_perturbation():
     """Nothing can be scaled where the network was wrong to begin with."""
     model = models.load("mnist-c4-ce")
     wrong = run(ATTACKS["fgsm"](**quick(ATTACKS["fgsm"])), model, MNIST.images[:1], (MNIST.labels[:1] + 1) % 10)
-    results, norm = duel.on_one_norm([wrong], model, Matching())
+    results, norm = comparison.on_one_norm([wrong], model, Matching())
     assert norm is None
     assert results == [wrong]

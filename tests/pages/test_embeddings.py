@@ -10,7 +10,8 @@ import time
 import numpy as np
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, Lab, unescaped
+from driver import ROOT, TIMEOUT, Lab, quick, unescaped
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core import models
@@ -202,6 +203,19 @@ def test_the_trail_of_an_attack_lies_where_its_images_do():
     assert sent(app)[0]["trails"] == [None, None]
 
 
+def test_an_own_picture_has_no_place_here():
+    lab = Lab()
+    png = io.BytesIO()
+    Image.fromarray((gallery.read("mnist").images[0, 0] * 255).byte().numpy()).save(png, "PNG")
+    lab.app.file_uploader(key="lab.file").set_value(("test image 12: 3.png", png.getvalue(), "image/png")).run()
+    lab.run(**quick(ATTACKS[lab.attack]))
+    assert lab.shown.choice.index is None
+    lab.app.switch_page("pages/4_Embeddings.py")
+    lab.app.query_params["dataset"] = "mnist"
+    run(lab.app)
+    assert "Trail of the lab's attack" not in [button.label for button in lab.app.button]
+
+
 def test_the_attack_of_the_lab_leaves_its_trail_here():
     lab = Lab({"attack": "deepfool"})
     lab.run()
@@ -213,7 +227,10 @@ def test_the_attack_of_the_lab_leaves_its_trail_here():
     until(lab.app, lambda: "embed.trail" in lab.app.session_state)
     trail = lab.app.session_state["embed.trail"]
     assert trail.attacked == shown.choice.card.name == "mnist-c4-ce"
+    assert trail.index == shown.choice.index
+    where = gallery.read("mnist").indices.tolist().index(trail.index)
     assert torch.equal(trail.path.images[0], shown.choice.image[0])
+    assert torch.equal(trail.path.images[0], gallery.read("mnist").images[where])
     torch.testing.assert_close(trail.path.images[-1], shown.run.result.adversarial[0], atol=1e-6, rtol=0)
     assert sorted(trail.seen) == sorted(PAIR)
     assert all(drawn is not None for drawn in sent(lab.app)[0]["trails"])

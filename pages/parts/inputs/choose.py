@@ -33,6 +33,8 @@ class Choice:
     title: str
     logits: Tensor
     """(K,) of the clean picture."""
+    index: int | None = None
+    """Its place in the official test set; None of a photograph and of an own picture."""
 
     @property
     def attacked(self) -> int:
@@ -219,8 +221,15 @@ def picture(scope: str, card: Card, model: Classifier, first: str = "") -> Choic
         st.info(page.plain(f"There are no pictures for this network here; run: python -m core data get {card.dataset}"))
         return None
     row = int(st.session_state[key]) % len(images)
-    return _choice(card, model, images.images[row : row + 1], int(images.labels[row]), _title(images, row))
+    index = None if images.names else int(images.indices[row])
+    return _choice(card, model, images.images[row : row + 1], int(images.labels[row]), _title(images, row), index)
 
 
-def _choice(card: Card, model: Classifier, image: Tensor, label: int, title: str) -> Choice:
-    return Choice(card, model, class_names(card), image, label, title, logits_of(model, image)[0])
+def _choice(card: Card, model: Classifier, image: Tensor, label: int, title: str, index: int | None = None) -> Choice:
+    return Choice(card, model, class_names(card), image, label, title, logits_of(model, image)[0], index)
+
+
+def seed(scope: str) -> int:
+    """A box for the seed of what is drawn at random."""
+    links.whole("seed", f"{scope}.seed", 0, 0, 2**31 - 1)
+    return int(st.number_input("Seed", 0, 2**31 - 1, key=f"{scope}.seed", persist_state="session"))

@@ -13,6 +13,7 @@ from torch import Tensor
 from core.attacks import Attack, AttackResult, Run
 from core.models import Card, Classifier
 from pages.parts.components.film import Film, Recorder
+from pages.parts.inputs.choose import Choice
 from pages.parts.shell.cache import Bounded, fingerprint
 from pages.parts.shell.jobs import Progress, Stop
 
@@ -29,6 +30,20 @@ class Finished:
     threads: int = field(default_factory=torch.get_num_threads)
     """Of the worker that made it: sums in another order end in other last digits."""
 
+
+@dataclass(frozen=True)
+class Shown:
+    """A finished attack on a page, and what it was made with."""
+
+    run: Finished
+    attack: Attack
+    choice: Choice
+    cached: bool
+    """It was there from an identical run."""
+
+
+IN_LAB = "lab.shown"
+"""Where the session keeps the `Shown` of the Attack lab, with which other pages may go on."""
 
 results: Bounded[Finished] = Bounded(32)
 """Finished runs, so that an identical run is there at once: 12 MB each at most for 224 pixels, film and all."""

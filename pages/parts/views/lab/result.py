@@ -1,4 +1,4 @@
-"""What an attack did, on the page: pictures, their magnification, labels before and after, numbers."""
+"""What the Attack lab shows: an attack that is running, and what a finished one did, in pictures and numbers."""
 
 from __future__ import annotations
 
@@ -10,89 +10,31 @@ from dataclasses import dataclass, replace
 import streamlit as st
 from torch import Tensor
 
-from core.attacks import ADVICE, AttackResult
+from core.attacks import ADVICE, Attack, AttackResult
 from core.data.files import quantize
-from core.magnify import MagnifyParameters, display_scale
+from core.export.archive import Item
 from core.metrics import l2, linf, psnr, radial_power_spectrum, roughness, ssim
-from core.params import fields
 from pages.parts.charts import plots
 from pages.parts.components.film import IMAGE, Film
 from pages.parts.components.packing import rounded
 from pages.parts.components.viewer import Panel, Trace, viewer
-from pages.parts.inputs import forms
+from pages.parts.inputs.choose import Choice
 from pages.parts.shell import cache, links, page, pictures
-from pages.parts.views.attacking import Finished
+from pages.parts.shell.jobs import Look
+from pages.parts.views import display, export
+from pages.parts.views.attacking import Finished, Shown, Snapshot
 
-GAINS: dict[str, float | None] = {"fit": None, "×1": 1.0, "×5": 5.0, "×20": 20.0, "×100": 100.0}
-SIGMAS = (0.5, 1.0, 2.0, 5.0)
+SCOPE = "lab"
 TRACES = {"loss": "loss", "margin": "margin", "distortion": "distortion L2", "roughness": "roughness Ω"}
 """Scalars that are drawn, where an attack reports them."""
-_MAGNIFY = {info.name: info for info in fields(MagnifyParameters)}
 
 
 @dataclass(frozen=True)
-class Display:
-    """How a result is looked at. gain: of the perturbation, None fits it; sigma_h: of the roughness, in pixels."""
+class Wanted:
+    """What a job is for."""
 
-    magnify: MagnifyParameters
-    gain: float | None
-    sigma_h: float
-
-
-def display_controls(scope: str) -> Display:
-    """Widgets of what is only display; they never rerun an attack.
-
-    They start from the authors' code rather than the paper's text: its wide range kernel keeps flat areas calm, so that
-    a perturbation stands out from what any photograph shows when magnified.
-    """
-    start = MagnifyParameters.presets["authors' code"]
-    values = {}
-    beta, domain, width, gains, detail = st.columns([1.2, 1, 1, 0.8, 0.8], gap="small")
-    for column, name in ((beta, "beta"), (domain, "sigma_domain"), (width, "sigma_range")):
-        with column:
-            values[name] = forms.widget(
-                _MAGNIFY[name], forms.widget_key(_MAGNIFY[name], scope), start.get(name), f"view.{name}"
-            )
-    links.choice("view.gain", f"{scope}.gain", "fit", GAINS)
-    gain = gains.selectbox(
-        "Gain",
-        list(GAINS),
-        key=f"{scope}.gain",
-        persist_state="session",
-        help="How much the perturbation is amplified for display. “fit” takes the largest gain that clips nothing.",
-    )
-    links.choice("view.sigma_h", f"{scope}.sigma_h", 1.0, SIGMAS)
-    sigma_h = detail.selectbox(
-        "Detail $σ_h$",
-        SIGMAS,
-        key=f"{scope}.sigma_h",
-        persist_state="session",
-        format_func=lambda s: f"{s:g}",
-        help="Roughness Ω is what a Gaussian of this many pixels takes away from the perturbation: "
-        "|r − r∗h|².\n\n*SmoothFool, eq. 4*",
-    )
-    try:
-        magnify = MagnifyParameters(**values)
-    except ValueError as error:
-        st.error(page.plain(str(error)))
-        magnify = MagnifyParameters(**start)
-    return Display(magnify, GAINS[gain], sigma_h)
-
-
-def magnified(titles: Sequence[str], images: Sequence[Tensor], magnify: MagnifyParameters) -> list[Panel]:
-    """Panels of magnified pictures (1, C, H, W), all on one scale, and a note that says which."""
-    statistics = [cache.statistics(x, magnify.sigma_domain, magnify.sigma_range) for x in images]
-    pictures = [s.magnify(magnify.beta)[0] for s in statistics]
-    scale = display_scale(pictures)
-    note = f"one scale: grey 0, white +{scale.limit:.1f} σ"
-    if scale.clipped:
-        note += f"; {100 * scale.clipped:.1f} % clipped"
-    return [Panel(title, picture, 2 * scale.limit, "σ", note) for title, picture in zip(titles, pictures, strict=True)]
-
-
-def fitting_gain(peak: float) -> float:
-    """The largest gain at which values up to `peak` are not clipped around mid-grey."""
-    return 0.5 / peak if peak > 0 else 1.0
+    attack: Attack
+    choice: Choice
 
 
 def traces(trace: Mapping[str, Tensor], film: Film | None = None) -> list[Trace]:
@@ -107,52 +49,75 @@ def traces(trace: Mapping[str, Tensor], film: Film | None = None) -> list[Trace]
     ]
 
 
-def clean(image: Tensor, title: str, scope: str) -> None:
-    """A picture (1, C, H, W) that has not been attacked, its magnification, and the display controls."""
-    above = st.container()
-    magnify = display_controls(scope).magnify
-    with above:
-        panels = [Panel("Original", image[0], note=title), *magnified(["Magnified original"], [image], magnify)]
-        viewer(panels, f"{scope}.clean", view=scope)
+def underway(look: Look[Snapshot], wanted: Wanted) -> None:
+    """An attack that is running: the clean picture, the best so far, their difference, the scalars."""
+    image, snapshot = wanted.choice.image[0], look.snapshot
+    panels, drawn = [Panel("Original", image)], []
+    if snapshot is None:
+        st.progress(0.0, look.standing)
+    else:
+        remaining = f", about {look.remaining:.0f} s to go at most" if look.remaining is not None else ""
+        st.progress(look.fraction, f"Step {snapshot.step} of {snapshot.total}, {look.elapsed:.0f} s{remaining}")
+        r = rounded(snapshot.best - image)
+        gain = display.fitting_gain(float(r.abs().max()))
+        rough, share = (float(roughness(r[None], 1.0, normalised=n)[0]) for n in (False, True))
+        title = "Best so far" if snapshot.found else "Nearest attempt so far"
+        note = "fools the network" if snapshot.found else "does not fool the network yet"
+        panels.append(Panel(title, quantize(snapshot.best), note=note))
+        note = f"amplified ×{gain:.3g}, grey is no change; Ω {rough:.3g}, Ω / L2² {share:.3g}"
+        panels.append(Panel("Perturbation", r, 1 / gain, note=note))
+        drawn = traces(snapshot.trace)
+    viewer(panels, f"{SCOPE}.underway", columns=4, traces=drawn, view=SCOPE)
 
 
-def about_to_start(image: Tensor, scope: str) -> None:
-    """The clean picture (C, H, W), where the running attack will be shown."""
-    viewer([Panel("Original", image)], f"{scope}.underway", columns=4, view=scope)
+@st.fragment
+def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
+    """What an attack has given, or the picture as it is; a fragment, so that a display slider redraws only this.
+
+    current: the attack as it is set, which may be another than that of `shown`.
+    """
+    if shown is not None and current is not None and current != shown.attack:
+        st.info("The settings have changed since this run; press Run to see their effect.", icon=":material/info:")
+    left, right = st.columns([703, 225], gap="small")
+    if shown is None:
+        with left:
+            display.clean(choice.image, choice.title, SCOPE)
+        with right:
+            probabilities("The network says", choice.logits, choice.classes, choice.attacked)
+        links.write()
+        return
+    result = shown.run.result
+    with left:
+        seen = finished(shown.run, shown.choice.title)
+    with right:
+        verdict(result, shown.choice.classes, seen.sigma_h)
+    spectrum(result)
+    notes = [f"{shown.attack.title} on {shown.choice.card.title}"]
+    if result.stopped:
+        notes.append("stopped before its end")
+    if shown.cached:
+        notes.append("kept from an identical run")
+    left, right = st.columns([3, 1], vertical_alignment="center")
+    left.caption(page.plain(", ".join(notes)) + ".")
+    item = Item(shown.attack.name, result, shown.choice.card.sha256, shown.run.threads)
+    with right:
+        export.button([item], shown.choice.classes, seen.magnify, seen.gain, f"{SCOPE}.take_home")
+    links.write()
 
 
-def underway(image: Tensor, best: Tensor, found: bool, trace: Mapping[str, Tensor], scope: str) -> None:
-    """An attack that is running: the clean picture (C, H, W), the best so far, their difference, the scalars."""
-    r = rounded(best - image)
-    gain = fitting_gain(float(r.abs().max()))
-    rough, share = (float(roughness(r[None], 1.0, normalised=n)[0]) for n in (False, True))
-    title = "Best so far" if found else "Nearest attempt so far"
-    panels = [
-        Panel("Original", image),
-        Panel(title, quantize(best), note="fools the network" if found else "does not fool the network yet"),
-        Panel(
-            "Perturbation",
-            r,
-            1 / gain,
-            note=f"amplified ×{gain:.3g}, grey is no change; Ω {rough:.3g}, Ω / L2² {share:.3g}",
-        ),
-    ]
-    viewer(panels, f"{scope}.underway", columns=4, traces=traces(trace), view=scope)
-
-
-def finished(run: Finished, title: str, scope: str) -> Display:
+def finished(run: Finished, title: str) -> display.Display:
     """A finished (or stopped) attack on one image: its pictures, the steps it made, and below the display controls."""
     result, film = run.result, run.film
     fooled = result.status[0] == "fooled"
     above = st.container()
-    display = display_controls(scope)
+    seen = display.controls(SCOPE)
     r = result.perturbation[0]
-    gain = display.gain or fitting_gain(float(r.abs().max()))
+    gain = seen.gain or display.fitting_gain(float(r.abs().max()))
     name = "Adversarial" if fooled else "Nearest attempt"
-    before, after = magnified(
+    before, after = display.magnified(
         ["Magnified original", f"Magnified {'adversarial' if fooled else 'attempt'}"],
         [result.images, result.adversarial_8bit],
-        display.magnify,
+        seen.magnify,
     )
     panels = [
         Panel("Original", result.images[0], note=title),
@@ -169,7 +134,7 @@ def finished(run: Finished, title: str, scope: str) -> Display:
     ]
     if film is not None:
         # All details of a step have one gain; from step to step they differ too much for that.
-        spans = [1 / fitting_gain(peak) for peak in film.peaks]
+        spans = [1 / display.fitting_gain(peak) for peak in film.peaks]
         panels += [
             Panel(
                 step[0].upper() + step[1:],
@@ -182,8 +147,8 @@ def finished(run: Finished, title: str, scope: str) -> Display:
             for step, values in film.details.items()
         ]
     with above:
-        viewer(panels, f"{scope}.finished", film=film, traces=traces(result.trace, film), view=scope)
-    return display
+        viewer(panels, f"{SCOPE}.finished", film=film, traces=traces(result.trace, film), view=SCOPE)
+    return seen
 
 
 def _verdict_note(result: AttackResult) -> str:
@@ -237,12 +202,12 @@ def _table(rows: Sequence[tuple[str, str, str]]) -> str:
     return f'<table class="ss-table">{cells}</table>'
 
 
-def spectrum(result: AttackResult, key: str) -> None:
+def spectrum(result: AttackResult) -> None:
     """How the perturbation's energy is spread over spatial frequencies."""
     if result.perturbation.any():
         st.plotly_chart(
             plots.spectrum(*radial_power_spectrum(result.perturbation)),
-            key=f"{key}.spectrum",
+            key=f"{SCOPE}.spectrum",
             config=plots.CONFIG,
             alt="Energy of the perturbation for each spatial frequency",
         )

@@ -9,14 +9,14 @@ import pytest
 from driver import Lab, decode
 
 from core.attacks import ATTACKS
-from pages.parts.views import take_home
+from pages.parts.views import export
 
 
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> dict:
     """The arguments of the button; AppTest presses no download button."""
     given: dict = {}
-    monkeypatch.setattr(take_home, "button", lambda *arguments: given.update(arguments=arguments))
+    monkeypatch.setattr(export, "button", lambda *arguments: given.update(arguments=arguments))
     return given
 
 
@@ -26,7 +26,7 @@ def test_the_labs_package(lab: Lab, taken: dict):
     lab.move("MagnifyParameters.beta", 0.6)
     lab.run(iterations=10, search_steps=2)
     items, classes, magnify, gain, _ = taken["arguments"]
-    with zipfile.ZipFile(io.BytesIO(take_home.package(items, classes, magnify, gain))) as zipped:
+    with zipfile.ZipFile(io.BytesIO(export.package(items, classes, magnify, gain))) as zipped:
         files = {name: zipped.read(name) for name in zipped.namelist()}
     shown = lab.pictures
     for title, name in {

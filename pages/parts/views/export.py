@@ -1,4 +1,4 @@
-"""The button that packs what is shown, to take it home."""
+"""The button that packs what is shown into a file."""
 
 from __future__ import annotations
 

@@ -1,0 +1,126 @@
+"""What the Compare page shows: a column of pictures and numbers for each attack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+from torch import Tensor
+
+from core.attacks import Attack
+from core.metrics import radial_power_spectrum
+from pages.parts.charts import plots
+from pages.parts.components.viewer import viewer
+from pages.parts.inputs import forms
+from pages.parts.inputs.choose import Choice
+from pages.parts.shell import links, page
+from pages.parts.shell.jobs import Look
+from pages.parts.views import display, export
+from pages.parts.views.attacking import Finished
+from pages.parts.views.compare import columns, comparison, example
+from pages.parts.views.compare.comparison import SCOPE, Matching, Underway
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is on the page: finished attacks on one image, and what they were made with."""
+
+    runs: tuple[Finished, ...]
+    choice: Choice
+    example: bool = False
+
+    @property
+    def attacks(self) -> list[Attack]:
+        return [comparison.rebuilt(run.result) for run in self.runs]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a job is for."""
+
+    attacks: tuple[Attack, ...]
+    choice: Choice
+
+
+def underway(look: Look[Underway], wanted: Wanted) -> None:
+    """Progress of a running comparison: each column is there when it is done."""
+    done: tuple[Finished, ...] = ()
+    best = None
+    names = comparison.titles(wanted.attacks)
+    snapshot = look.snapshot
+    if snapshot is None:
+        st.progress(0.0, look.standing)
+    else:
+        done = snapshot.done
+        number = min(len(done) + 1, len(names))
+        text = f"Column {number} of {len(names)}: {page.plain(names[number - 1])}"
+        if (running := snapshot.snapshot) is not None:
+            step = f"step {running.step} of {running.total}"
+            text += f", {step}"
+            reached = "best so far" if running.found else "nearest attempt so far"
+            best = running.best, f"{reached}\n{step}"
+        st.progress(look.fraction, f"{text}, {look.elapsed:.0f} s")
+    draw(Shown(done, wanted.choice), names, best)
+
+
+def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, str] | None = None) -> None:
+    """The pictures and numbers, and below them how they are matched and displayed.
+
+    While a job runs there are more names than runs, and best is what the next of them has reached.
+    """
+    above = st.container()
+    matching, seen, perturbations = display_controls()
+    results, norm = comparison.on_one_norm([run.result for run in shown.runs], shown.choice.model, matching)
+    panels, rows = columns.panels(names, results, shown.choice, seen, perturbations, norm, best)
+    with above:
+        viewer(panels, f"{SCOPE}.pictures", columns=comparison.MOST + 1, stack=rows, view=SCOPE)
+    if any(bool(result.perturbation.any()) for result in results):
+        spectra = {
+            name: radial_power_spectrum(result.perturbation) for name, result in zip(names, results, strict=False)
+        }
+        st.plotly_chart(
+            plots.spectra(spectra),
+            key=f"{SCOPE}.spectra",
+            config=plots.CONFIG,
+            alt="Energy of each perturbation for each spatial frequency",
+        )
+    notes = [shown.choice.card.title, *(f"seed {result.seed}" for result in results[:1])]
+    if shown.example:
+        notes.append(f"a finished example; remake it with: {example.EXAMPLE['made by']}")
+    if norm is not None:
+        notes.append(f"every perturbation scaled to L2 = {norm:.3g}, clipped, and the network asked again")
+    if any(run.result.stopped for run in shown.runs):
+        notes.append("stopped before its end")
+    left, right = st.columns([3, 1], vertical_alignment="center")
+    left.caption(page.plain("; ".join(notes)) + ".")
+    if not shown.example and len(names) == len(shown.runs):
+        with right:
+            items = columns.items(names, shown.runs, results, shown.choice.card.sha256, norm)
+            export.button(items, shown.choice.classes, seen.magnify, seen.gain, f"{SCOPE}.take_home")
+
+
+def display_controls() -> tuple[Matching, display.Display, bool]:
+    """Widgets of what is only display; they never rerun an attack."""
+    left, right = st.columns([1, 2.4], gap="medium")
+    with left:
+        matching = forms.form(Matching, SCOPE, {}, link="view.") or Matching()
+        perturbations = links.flag("view.perturbations", f"{SCOPE}.perturbations")
+        perturbations = st.toggle("Show the perturbations", key=f"{SCOPE}.perturbations", persist_state="session")
+    with right:
+        seen = display.controls(SCOPE)
+    return matching, seen, perturbations
+
+
+@st.fragment
+def show(shown: Shown | None, choice: Choice, current: Sequence[Attack]) -> None:
+    """What is finished; a fragment, so that a display slider redraws only this."""
+    if shown is None:
+        forms.follow(Matching, SCOPE, "view.")
+        links.flag("view.perturbations", f"{SCOPE}.perturbations")
+        display.clean(choice.image, choice.title, SCOPE)
+    else:
+        if current and list(current) != shown.attacks and not shown.example:
+            st.info("The settings have changed since this run; press Run to see their effect.", icon=":material/info:")
+        draw(shown, comparison.titles(shown.attacks))
+    links.write()
