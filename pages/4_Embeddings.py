@@ -399,7 +399,9 @@ def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[
 
 page.setup("Embeddings", controls=True)
 with st.sidebar:
-    cards = networks(embedding.offered())
+    cards_here, unusable = models.survey()
+    cards = networks(embedding.offered(cards_here.values()))
+    choose.tell_unusable(unusable)
     projection = projection_controls()
     links.choice("attack", f"{SCOPE}.attack", ATTACK, ATTACKS)  # its box is there once something is selected
     installed = DATASETS[cards[0].dataset].installed()

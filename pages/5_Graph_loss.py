@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core import models
 from core.data import DATASETS
-from core.losses import LOSSES, GraphSmoothness, Loss
+from core.losses import LOSSES, GraphSmoothness, Loss, trained_with
 from core.losses.playground import Motion, Playground
 from core.papers.graph_smoothness import figures as graph_figures
 from core.params import ParameterInfo, fields
@@ -103,10 +103,13 @@ def sees() -> None:
                 help="0 is before training. The same images throughout.",
             )
         row = shown.epochs.index(epoch)
-    if card.loss == GraphSmoothness.name:
-        own = GraphSmoothness(**card.loss_arguments)
-        with st.sidebar:
-            st.caption(f"This network was trained with α = {own.alpha:g} and k = {own.k or 'all'}.")
+    with st.sidebar:
+        try:
+            own = trained_with(card)
+            if isinstance(own, GraphSmoothness):
+                st.caption(f"This network was trained with α = {own.alpha:g} and k = {own.k or 'all'}.")
+        except ValueError as error:
+            st.warning(page.plain(str(error)))
     draw_batch(shown, row, available.classes, card.loss, alpha, k, temperature, positions)
 
 
@@ -175,7 +178,7 @@ def where(shown: Batch, positions: str, trained: str) -> str:
         text = f"Placed by the two directions of largest variance of {d}: what looks near here may be far apart."
     if shown.norm != "none":
         how = "batch-normalised" if shown.norm == "batch" else "brought to length 1"
-        title = loss_plots.short(LOSSES[trained].title)
+        title = loss_plots.short(LOSSES[trained].title) if trained in LOSSES else page.plain(trained)
         text += f" {title} trained this network; its features are {how} first, as graph smoothness would have them."
     return text + " Point at a red edge for its weight; click an image for its own edges."
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from core import models
 from core.data import DATASETS
 from core.features.density import SampleDensity, class_means, own_and_nearest, sample_density
-from core.losses import LOSSES, MaxMahalanobis
+from core.losses import MaxMahalanobis, trained_with
 from core.losses.centers import best_angle, simplex
 from core.models import Card, features_of
 from core.models.heads import CenterHead
@@ -246,13 +246,10 @@ def placing(rows: Tensor, step: int, count: int) -> str:
 
 def network_controls() -> tuple[Card, Card] | None:
     """A network with fixed centres, and a linear one on the same data; None after having said what lacks."""
-    cards = {}
-    for name in models.refresh():
-        try:
-            cards[name] = models.card(name)
-        except ValueError as error:
-            st.warning(page.plain(str(error)))
-    fixed = [name for name, card in cards.items() if card.head == "centers" and choose.shelf(card) is not None]
+    cards, unusable = models.survey()
+    choose.tell_unusable(unusable)
+    labelled = {name for name, card in cards.items() if card.dataset in DATASETS and choose.shelf(card) is not None}
+    fixed = [name for name in cards if cards[name].head == "centers" and name in labelled]
     if not fixed:
         st.info("There is no network with fixed centres; train one with the MMC loss on the Training page.")
         return None
@@ -265,7 +262,14 @@ def network_controls() -> tuple[Card, Card] | None:
         return None
     key = f"{SCOPE}.linear.{mmc.dataset}"
     links.choice("ce", key, FIRST[1] if FIRST[1] in others else others[0], others)
-    return mmc, cards[_select("Beside it, linear logits", key, others, cards)]
+    ce = cards[_select("Beside it, linear logits", key, others, cards)]
+    try:
+        for card in (mmc, ce):
+            cache.model(card.name, card.sha256)
+    except ValueError as error:
+        st.error(page.plain(str(error)))
+        return None
+    return mmc, ce
 
 
 def _select(label: str, key: str, names: list[str], cards: Mapping[str, Card]) -> str:
@@ -300,7 +304,7 @@ def density(name: str, sha256: str) -> SampleDensity | str:
     """A network's sample density, or why there is none."""
     model, found = cache.model(name, sha256), around(name, sha256)
     try:
-        loss = LOSSES[model.card.loss](**model.card.loss_arguments)
+        loss = trained_with(model.card)
         return sample_density(loss, model.head, found.features, found.labels, SHELLS, neighbours=NEIGHBOURS)
     except ValueError as error:
         return str(error)

@@ -10,10 +10,10 @@ import torch
 from core import models
 from core.data import DATASETS
 from core.features import projections
-from core.losses import LOSSES, Loss
+from core.losses import LOSSES, Loss, trained_with
 from core.train import Recipe, Training
 from pages.parts.charts import plots
-from pages.parts.inputs import forms
+from pages.parts.inputs import choose, forms
 from pages.parts.shell import cache, links, page
 from pages.parts.shell.jobs import Look, Slot
 from pages.parts.views import training
@@ -70,8 +70,12 @@ def as_it_was(key: str) -> None:
     """Set width and loss to those of the checkpoint that was chosen: only the same network goes on from its weights."""
     if st.session_state[key] == FRESH:
         return
-    card = models.card(st.session_state[key])
-    loss = LOSSES[card.loss](**card.loss_arguments)
+    try:
+        card = models.card(st.session_state[key])
+        loss = trained_with(card)
+    except ValueError as error:  # it was damaged meanwhile, or its card says what cannot be
+        st.session_state[f"{SCOPE}.problem"] = str(error)
+        return
     forms.apply(type(loss), SCOPE, loss.values())
     if (width := card.network_arguments.get("width", 1.0)) in WIDTHS:
         st.session_state[f"{SCOPE}.width"] = width
@@ -80,7 +84,9 @@ def as_it_was(key: str) -> None:
 def beginning(dataset: str, network: str, loss: Loss) -> str | None:
     """The checkpoint to begin with, where there are any of this kind; None for fresh weights."""
     kind = dataset, network, loss.name
-    found = [card.name for card in models.cards().values() if (card.dataset, card.network, card.loss) == kind]
+    cards, unusable = models.survey()
+    choose.tell_unusable(unusable)
+    found = [card.name for card in cards.values() if (card.dataset, card.network, card.loss) == kind]
     if not found:
         return None
     key = f"{SCOPE}.start.{dataset}.{network}.{loss.name}"

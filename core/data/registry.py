@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -31,8 +32,8 @@ class Dataset:
         """Whether the full set is on this machine."""
         if self.origin == "packages":
             return photos.available()
-        folder = store.folder(self.name)
-        return all((folder / f"{split}-{part}.npy").is_file() for split in self.splits for part in ("images", "labels"))
+        here = {path.name for path in store.listing("data", self.name) if os.path.isfile(path)}
+        return here >= {f"{split}-{part}.npy" for split in self.splits for part in ("images", "labels")}
 
 
 _FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import uuid
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from typing import IO
 import numpy as np
 import platformdirs
 
+from core.data import careful
 from core.data.imageset import DataError
 
 Arrays = dict[str, np.ndarray]
@@ -19,14 +21,42 @@ Arrays = dict[str, np.ndarray]
 
 
 def home() -> Path:
-    """The cache folder: $SMOOTHSCOPE_HOME, or "smoothscope" under the user's cache directory. It need not exist yet."""
+    """The cache folder: $SMOOTHSCOPE_HOME, or "smoothscope" under the user's cache directory. It need not exist yet.
+
+    DataError if it begins with the name of a user ("~name") who is not known here.
+    """
     given = os.environ.get("SMOOTHSCOPE_HOME")
-    return Path(given).expanduser() if given else platformdirs.user_cache_path("smoothscope", appauthor=False)
+    try:
+        return Path(given).expanduser() if given else platformdirs.user_cache_path("smoothscope", appauthor=False)
+    except RuntimeError:
+        user = Path(given or "~").parts[0]
+        raise DataError(
+            f"SMOOTHSCOPE_HOME begins with {user}, and no such user is known here; name a folder."
+        ) from None
 
 
 def folder(name: str) -> Path:
     """Where the arrays of the data set `name` lie."""
     return home() / "data" / name
+
+
+def listing(*parts: str) -> list[Path]:
+    """What lies in the folder `parts` of the cache folder, sorted; nothing where that is none, or cannot be read."""
+    try:
+        return careful.listing(home().joinpath(*parts))
+    except DataError:
+        return []
+
+
+def remedy(error: OSError) -> str:
+    """What a person can do where `error` came from writing into the cache folder; the end of a sentence."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return "free some space"
+        case errno.ENAMETOOLONG:
+            return "choose a shorter name"
+        case _:
+            return "point SMOOTHSCOPE_HOME at a folder that can be written"
 
 
 def write_together(files: Mapping[Path, Callable[[IO[bytes]], object]]) -> None:
@@ -77,5 +107,5 @@ def read(name: str, key: str, shape: tuple[int, ...]) -> np.ndarray:
     except (OSError, ValueError, EOFError):
         array = None
     if array is None or array.shape != shape or array.dtype != np.uint8:
-        raise DataError(f"The file {path} is damaged; put it right with: python -m core data get {name}")
+        raise DataError(f"The file {name}/{path.name} is damaged; put it right with: python -m core data get {name}")
     return array

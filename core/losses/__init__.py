@@ -14,6 +14,7 @@ from core.losses.graph_smoothness import (
 )
 from core.losses.large_margin import GeneralizedSoftmax, LargeMargin
 from core.losses.max_mahalanobis import MaxMahalanobis, MaxMahalanobisLDA, max_mahalanobis
+from core.models.card import Card
 
 LOSSES: dict[str, type[Loss]] = {
     cls.name: cls
@@ -27,6 +28,17 @@ LOSSES: dict[str, type[Loss]] = {
         LargeMargin,
     )
 }
+
+
+def trained_with(card: Card) -> Loss:
+    """The loss of the network of `card`. ValueError in one sentence if it is unknown, or not with its arguments."""
+    if card.loss not in LOSSES:
+        raise ValueError(f"{card.name}: unknown loss {card.loss!r}; known are {', '.join(LOSSES)}.")
+    try:
+        return LOSSES[card.loss](**card.loss_arguments)
+    except ValueError as error:
+        raise ValueError(f"{card.name}, loss {card.loss}: {error}") from None
+
 
 __all__ = [
     "CLASSIFIERS",
@@ -49,4 +61,5 @@ __all__ = [
     "neighbour_graph",
     "random_centers",
     "similarity_graph",
+    "trained_with",
 ]

@@ -6,8 +6,9 @@ A model is a folder with card.json and weights.safetensors, in the project's `ch
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -15,13 +16,23 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
-from core.data import home
+from core.data import careful, store
 from core.layout import CHECKPOINTS
+from core.models.assembly import (
+    WEIGHTS_LIMIT,
+    build,
+    check_agreement,
+    check_data,
+    outline,
+    package,
+    read_header,
+    shapes,
+)
 from core.models.batches import BATCH, features_of, logits_of
-from core.models.card import Accuracy, Card
+from core.models.card import CARD, Accuracy, Card, check_name, is_name
 from core.models.classifier import Classifier
-from core.models.efficientnet import PACKAGES, EfficientNetLite, package_state, weights_path
-from core.models.heads import HEADS, Embedding
+from core.models.efficientnet import EfficientNetLite, package_state, weights_path
+from core.models.heads import HEADS, KernelHead
 from core.models.history import EMBEDDINGS, KeptFeatures
 from core.models.history import read as read_kept_features
 from core.models.networks import NETWORKS, TITLES
@@ -30,12 +41,18 @@ MODELS: dict[str, Path] = {}
 """Name -> folder of every checkpoint that was found; `refresh` looks again."""
 
 
+def _folders() -> Iterator[Path]:
+    """The folders of all checkpoints, the user's own last."""
+    for folders in (careful.listing(CHECKPOINTS), store.listing("checkpoints")):
+        yield from (folder for folder in folders if os.path.lexists(folder / CARD))
+
+
 def refresh() -> dict[str, Path]:
     """Look for checkpoints again (after training); the user's own come last and cannot hide the project's."""
     found: dict[str, Path] = {}
-    for root in (CHECKPOINTS, home() / "checkpoints"):
-        for path in sorted(root.glob("*/card.json")):
-            found.setdefault(path.parent.name, path.parent)
+    for folder in _folders():
+        if is_name(folder.name):
+            found.setdefault(folder.name, folder)
     MODELS.update(found)  # first, and never empty: other sessions of a server read it meanwhile
     for gone in MODELS.keys() - found.keys():
         del MODELS[gone]
@@ -46,61 +63,68 @@ refresh()
 
 
 def card(name: str) -> Card:
-    """The card of the model `name`. ValueError in one sentence if there is no such model or its card is damaged."""
+    """The card of the model `name`.
+
+    ValueError in one sentence if there is no such model, its card is damaged, its data set is unknown, or what the
+    card says does not go together, or not with the header of the weights. What only their values tell, `load` finds.
+    """
+    described = _card(name)
+    weights = None
+    if package(described) is None:
+        try:
+            weights = read_header(MODELS[name] / described.weights)
+        except careful.Unreadable as why:
+            raise ValueError(f"{name}: {described.weights} {why}; get the checkpoint again.") from None
+    check_agreement(described, weights)
+    check_data(described)
+    return described
+
+
+def _card(name: str) -> Card:
+    """The card of the model `name`, which may be that of other weights."""
     if name not in MODELS and name not in refresh():
-        raise ValueError(f"there is no model {name!r}; there are {', '.join(MODELS) or 'none'}.")
-    return Card.read(MODELS[name] / "card.json")
+        raise ValueError(f"there is no model {careful.shown(name)}; there are {', '.join(MODELS) or 'none'}.")
+    return Card.read(MODELS[name] / CARD)
+
+
+def survey() -> tuple[dict[str, Card], dict[str, str]]:
+    """The cards of all models that can be used; and of the others, by the names of their folders, why they cannot."""
+    usable: dict[str, Card] = {}
+    unusable: dict[str, str] = {}
+    refresh()
+    for folder in _folders():
+        shown = careful.shown(folder.name)[1:-1]
+        try:
+            if not is_name(folder.name):
+                raise ValueError(f"{shown}: this cannot be the name of a checkpoint; rename its folder.")
+            if MODELS.get(folder.name) != folder:
+                raise ValueError(f"{shown}: a network that comes with the project has this name; rename your own.")
+            usable[folder.name] = card(folder.name)
+        except ValueError as error:
+            unusable[shown] = str(error)
+    return usable, unusable
 
 
 def cards() -> dict[str, Card]:
-    """The cards of all models that are there; damaged ones are left out."""
-    found = {}
-    for name in refresh():
-        with contextlib.suppress(ValueError):
-            found[name] = card(name)
-    return found
+    """The cards of all models that can be used."""
+    return survey()[0]
 
 
 def kept_features(name: str) -> KeptFeatures | None:
     """What the model `name` kept of its training; None if nothing. ValueError in one sentence if that is damaged."""
-    card(name)
-    try:
-        return read_kept_features((MODELS[name] / EMBEDDINGS).read_bytes(), name)
-    except FileNotFoundError:
-        return None
-
-
-def build(card: Card) -> Classifier:
-    """The classifier that `card` describes, with fresh weights."""
-    if card.network not in NETWORKS:
-        raise ValueError(f"{card.name}: unknown network {card.network!r}; known are {', '.join(NETWORKS)}.")
-    try:
-        network = NETWORKS[card.network](**card.network_arguments)
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"{card.name}: {card.network} does not take {card.network_arguments}; correct it.") from None
-    if card.head not in HEADS:
-        raise ValueError(f"{card.name}: unknown head {card.head!r}; known are {', '.join(HEADS)}.")
-    width = int(network.features)  # type: ignore[arg-type]
-    embedding = None if card.embedding is None else Embedding(width, card.embedding, card.embedding_norm)
-    try:
-        head = HEADS[card.head](card.embedding or width, card.classes, **card.head_arguments)
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"{card.name}: head {card.head} does not take {card.head_arguments}; correct it.") from None
-    return Classifier(network, head, card, embedding)
+    described = card(name)
+    path = MODELS[name] / EMBEDDINGS
+    return read_kept_features(path, described, outline(described).width) if os.path.lexists(path) else None
 
 
 def _read(card: Card) -> dict[str, Tensor]:
     """The verified weights of `card`."""
-    packaged = card.weights.removeprefix("package:") if card.weights.startswith("package:") else None
-    if packaged is not None and packaged not in PACKAGES:
-        raise ValueError(f"{card.name}: no package carries weights of {packaged!r}; known are {', '.join(PACKAGES)}.")
+    packaged = package(card)
     path = weights_path(packaged) if packaged else MODELS[card.name] / card.weights
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ValueError(
-            f"{card.name}: {path.name} cannot be read ({error.strerror}); get the checkpoint again."
-        ) from None
+        content, _ = careful.read_bytes(path, WEIGHTS_LIMIT)
+    except careful.Unreadable as why:
+        raise ValueError(f"{card.name}: {path.name} {why}; get the checkpoint again.") from None
     if hashlib.sha256(content).hexdigest() != card.sha256:
         raise ValueError(f"{card.name}: {path.name} is not the file its card describes; get the checkpoint again.")
     if packaged:
@@ -127,25 +151,18 @@ def load(name: str, device: str | torch.device | None = None) -> Classifier:
     """The frozen classifier `name` on `device` (default: CUDA where present, else CPU).
 
     Raises ValueError in one sentence, naming the model: unknown name, damaged card, weights whose hash or shapes are
-    not those of the card, a network that does not take the card's images.
+    not those of the card, a network that does not take the card's images. Its data set may be one's own.
     """
-    described = card(name)
+    described = _card(name)
+    state = _read(described)
+    check_agreement(described, shapes(state))
+    check_data(described, own=True)
     model = build(described)
-    state, expected = _read(described), model.state_dict()
-    for key, value in expected.items():
-        if key not in state:
-            raise ValueError(f"{name}: its weights lack {key}; get the checkpoint again.")
-        if state[key].shape != value.shape:
-            raise ValueError(
-                f"{name}: {key} has shape {tuple(state[key].shape)} instead of {tuple(value.shape)}; "
-                "card and weights do not belong together."
-            )
-    if extra := sorted(set(state) - set(expected)):
-        raise ValueError(
-            f"{name}: its weights hold {extra[0]}, which the network lacks; card and weights do not match."
-        )
+    expected = model.state_dict()
     model.load_state_dict({key: value.to(expected[key].dtype) for key, value in state.items()})
     model.eval().requires_grad_(False)
+    if isinstance(model.head, KernelHead) and not model.head.labelled:
+        raise ValueError(f"{name}: its stored features are of classes that there are not; get the checkpoint again.")
     if isinstance(model.network, EfficientNetLite):
         model.network.fold()
     check(model)
@@ -172,9 +189,12 @@ __all__ = [
     "card",
     "cards",
     "check",
+    "check_name",
     "features_of",
+    "is_name",
     "kept_features",
     "load",
     "logits_of",
     "refresh",
+    "survey",
 ]

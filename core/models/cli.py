@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
-from core.models import MODELS, card
+from core.models import card, survey
 from core.params import Subparsers
 
 
@@ -23,16 +24,14 @@ def add_commands(subparsers: Subparsers) -> None:
 
 
 def list_models(arguments: argparse.Namespace) -> int:
-    """Print a table of all models; a damaged card is a line of its own and does not hide the others."""
+    """Print a table of all models; one that cannot be used is a line of its own and hides no other."""
     table = Table(Column("name", no_wrap=True), "network", "data", "loss", "accuracy")
-    for name in MODELS:
-        try:
-            c = card(name)
-        except ValueError as error:
-            table.add_row(name, str(error))
-            continue
+    usable, unusable = survey()
+    for c in usable.values():
         share = f"{100 * c.accuracy.value:.2f} % of {c.accuracy.n}" if c.accuracy else ""
-        table.add_row(c.name, c.network, c.dataset, c.loss, share)
+        table.add_row(c.name, c.network, c.dataset, escape(c.loss), share)
+    for name, why in unusable.items():
+        table.add_row(escape(name), escape(why))
     Console().print(table)
     return 0
 

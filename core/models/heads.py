@@ -119,6 +119,11 @@ class KernelHead(nn.Module):
         self.register_buffer("references", torch.zeros(references, dim))
         self.register_buffer("reference_labels", torch.arange(references) % classes)
 
+    @property
+    def labelled(self) -> bool:
+        """Whether every stored feature is of one of the classes."""
+        return bool(((self.reference_labels >= 0) & (self.reference_labels < self.classes)).all())
+
     def refer(self, features: Tensor, labels: Tensor) -> None:
         """Store training features (M, d) with their labels (M,), M as constructed, every class among them."""
         if features.shape != self.references.shape or labels.shape != self.reference_labels.shape:

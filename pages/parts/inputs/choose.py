@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import streamlit as st
@@ -16,6 +17,8 @@ from pages.parts.shell import cache, links, page
 
 FIRST = "mnist-c4-ce"
 """The network that a page opens with."""
+MOST_TOLD = 50
+"""Checkpoints that cannot be used of which a page says why not."""
 UPLOADS = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "ppm")
 
 
@@ -42,35 +45,40 @@ class Choice:
         return self.label if self.label >= 0 else int(self.logits.argmax())
 
 
+def tell_unusable(unusable: Mapping[str, str]) -> None:
+    """Say of checkpoints that cannot be used why not, folded away: they are somebody's, and the page works without."""
+    if not unusable:
+        return
+    many = f"{len(unusable)} checkpoints" if len(unusable) > 1 else "1 checkpoint"
+    with st.expander(f"{many} cannot be used", icon=":material/error:"):
+        for sentence in list(unusable.values())[:MOST_TOLD]:
+            st.caption(page.plain(sentence))
+        if len(unusable) > MOST_TOLD:
+            st.caption("The others: `python -m core models list`.")
+
+
 def network(scope: str, first: str = FIRST) -> tuple[Card, Classifier] | None:
     """A select box of all networks; the chosen one loaded, or None after having said what is wrong with it.
 
     first: the network that the page opens with, where it is there.
     """
-    names = list(models.refresh())
+    cards, unusable = models.survey()
+    names = list(cards)
     key = f"{scope}.model"
     first = first if first in names else names[0]
     links.choice("model", key, first, names)
-    if st.session_state[key] not in names:  # it was deleted meanwhile
+    if st.session_state[key] not in names:  # it was deleted meanwhile, or damaged
         st.session_state[key] = first
-    cards = {}
-    for name in names:
-        try:
-            cards[name] = models.card(name)
-        except ValueError as error:
-            st.warning(page.plain(str(error)))
-
     titles = [card.title for card in cards.values()]
 
     def title(name: str) -> str:
-        if name not in cards:
-            return name
         own = cards[name].title
         return own if titles.count(own) == 1 else f"{own} ({name})"
 
     name = st.selectbox("Network", names, key=key, format_func=title, persist_state="session")
+    tell_unusable(unusable)
+    card = cards[name]
     try:
-        card = cards[name] if name in cards else models.card(name)
         model = cache.model(name, card.sha256)
     except ValueError as error:
         st.error(page.plain(str(error)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -74,10 +74,10 @@ _views: Bounded[View] = Bounded(16)
 _drawn: Bounded[list[Drawn]] = Bounded(32)
 
 
-def offered() -> dict[str, list[Card]]:
-    """Data set -> cards of the networks that can be shown: those whose data set has a gallery."""
+def offered(cards: Iterable[Card]) -> dict[str, list[Card]]:
+    """Data set -> those of `cards` whose networks can be shown: those whose data set has a gallery."""
     found: dict[str, list[Card]] = {}
-    for card in models.cards().values():
+    for card in cards:
         if card.dataset in DATASETS and DATASETS[card.dataset].gallery:
             found.setdefault(card.dataset, []).append(card)
     return found
@@ -140,7 +140,7 @@ def _now(card: Card, images: ImageSet, z: Tensor | None = None) -> Network:
         z = features_of(model, images.images)
     with torch.no_grad():
         answers = model.head(z.to(model.device)).argmax(1).cpu()
-    epoch = int(card.recipe.get("epochs", 0))
+    epoch = int(card.recipe.get("epochs") or 0)
     return Network(card, Space(z[None], images.labels, _centers(model)), (epoch,), answers[None])
 
 

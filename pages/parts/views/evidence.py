@@ -592,7 +592,8 @@ def adversarial(sce_name: str, mmc_name: str) -> None:
         st.info(f"Attacks are measured on networks for {known} only; choose such a pair.")
         return
     points = [p for p in found["points"].values() if p["dataset"] == sce_card.dataset]
-    points = [p for p in points if p["model"] in models.MODELS and models.card(p["model"]).sha256 == p["sha256"]]
+    cards = models.cards()
+    points = [p for p in points if p["model"] in cards and cards[p["model"]].sha256 == p["sha256"]]
     _missing(points, (sce_card, mmc_card), found["command"])
     if not points:
         return
@@ -767,7 +768,7 @@ def _unlike(names: Sequence[str]) -> str:
     for name in names:
         card = models.card(name)
         n = card.recipe.get("n") or DATASETS[card.dataset].splits["train"]
-        told[name] = f"{n:,} images, {card.recipe['epochs']} epochs"
+        told[name] = f"{n:,} images, {card.recipe.get('epochs', 'unknown')} epochs"
     if len(set(told.values())) < 2:
         return ""
     return f" Not quite like for like: {'; '.join(f'{name} saw {seen}' for name, seen in told.items())}."

@@ -7,6 +7,7 @@ from safetensors.torch import save
 from core import models
 from core.models.history import read
 
+CARD = models.card("mnist-lenet-ce")
 WHOLE = {
     "epochs": torch.tensor([0, 3]),
     "features": torch.randn(2, 5, 4).half(),
@@ -16,8 +17,14 @@ WHOLE = {
 }
 
 
-def test_what_was_kept_is_read():
-    kept = read(save(WHOLE), "own")
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "embeddings.safetensors"
+
+
+def test_what_was_kept_is_read(path):
+    path.write_bytes(save(WHOLE))
+    kept = read(path, CARD, 4)
     assert kept.epochs == (0, 3)
     assert torch.equal(kept.features, WHOLE["features"].float())
     assert kept.predictions.dtype == torch.int64
@@ -34,12 +41,19 @@ def test_what_was_kept_is_read():
         {"indices": None},
     ],
 )
-def test_what_is_damaged_is_said(change):
-    tensors = {k: v for k, v in (WHOLE | change).items() if v is not None}
-    with pytest.raises(ValueError, match=r"own: its embeddings\.safetensors is damaged"):
-        read(save(tensors), "own")
+def test_what_is_damaged_is_said(path, change):
+    path.write_bytes(save({k: v for k, v in (WHOLE | change).items() if v is not None}))
+    with pytest.raises(ValueError, match=r"^mnist-lenet-ce: its embeddings\.safetensors is damaged"):
+        read(path, CARD, 4)
+    path.write_bytes(b"nothing of the kind")
     with pytest.raises(ValueError, match="damaged"):
-        read(b"nothing of the kind", "own")
+        read(path, CARD, 4)
+
+
+def test_features_of_another_width_are_not_this_networks(path):
+    path.write_bytes(save(WHOLE))
+    with pytest.raises(ValueError, match="damaged"):
+        read(path, CARD, 5)
 
 
 def test_a_model_that_kept_nothing_has_none():

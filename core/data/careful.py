@@ -1,0 +1,71 @@
+"""Files that a stranger may have made: what is read of them is bounded, and half a sentence says what is wrong.
+
+A checkpoint or a run is a folder or a file that anybody may have put there. A name may stand for a folder, a pipe that
+never ends, or a file of a terabyte, and a JSON of a kilobyte may be nested deeper than any stack.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, NoReturn
+
+
+class Unreadable(ValueError):  # noqa: N818
+    """What is wrong with a file, as the end of a sentence that begins with its name: "is larger than 2 MB"."""
+
+
+def listing(folder: Path) -> list[Path]:
+    """What lies in `folder`, sorted; nothing where that is none, or cannot be read."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def size(number: int) -> str:
+    """A number of bytes for a person: "64 kB"."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if number >= factor:
+            return f"{number / factor:.3g} {unit}"
+    return f"{number} bytes"
+
+
+def read_bytes(path: Path, limit: int, first: int | None = None) -> tuple[bytes, int]:
+    """The content of the plain file `path`, and its size; at most its `first` bytes, all of them if None.
+
+    Unreadable if it is not there, is no plain file, or has more than `limit` bytes; nothing is read then.
+    """
+    try:
+        # Asked before it is opened: opening a pipe waits for whoever writes into it.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise Unreadable("is no plain file")
+        with path.open("rb") as file:
+            whole = os.fstat(file.fileno()).st_size
+            if whole > limit:
+                raise Unreadable(f"is larger than {size(limit)}")
+            return file.read(limit if first is None else first), whole
+    except (OSError, ValueError) as error:
+        if isinstance(error, Unreadable):
+            raise
+        raise Unreadable(f"cannot be read ({getattr(error, 'strerror', None) or 'a wrong name'})") from None
+
+
+def parse_json(content: bytes | str) -> Any:
+    """What the JSON `content` (UTF-8) says; Unreadable if it is none, or nested too deep, or holds NaN or infinity."""
+    try:
+        return json.loads(content.decode() if isinstance(content, bytes) else content, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise Unreadable("is damaged") from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def shown(text: object, longest: int = 60) -> str:
+    """`text` in quotation marks as it may stand in a sentence: what cannot be printed escaped, its end cut off."""
+    whole = str(text)
+    return repr(whole if len(whole) <= longest else whole[: longest - 1] + "…")
