@@ -10,7 +10,7 @@ from __future__ import annotations
 import abc
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -79,6 +79,89 @@ class Attack(Parameters, abc.ABC):
 
         `generator` is the only source of randomness. Raises nothing for a failed image: `Step.found` says so.
         """
+
+
+class Tracker:
+    """What is known of N images under attack, for every Step to tell: the current iterates, the best so far, scalars.
+
+    An iterate is better than another if it fools and the other does not (or fools with a higher `rank`), and among
+    equals if it costs less; one that does not fool costs how far it is from fooling, one that does its distortion,
+    unless the attack says otherwise.
+    """
+
+    def __init__(self, images: Tensor, total: int, scalars: Sequence[str] = (), pictures: Sequence[str] = ()) -> None:
+        """images: (N, C, H, W), clean. scalars, pictures: names that the Steps have from the first on."""
+        n = len(images)
+        self.images, self.total = images, total
+        self.current, self.best = images.clone(), images.clone()
+        self.rank = torch.zeros(n, dtype=torch.int8, device=images.device)
+        self.finite = torch.ones(n, dtype=torch.bool, device=images.device)
+        self._cost = images.new_full((n,), torch.inf)
+        self._scalars = {name: torch.full_like(self._cost, torch.nan) for name in scalars}
+        self._pictures = {name: torch.zeros_like(images) for name in pictures}
+
+    @property
+    def found(self) -> Tensor:
+        """(N,) bool: the best so far fools."""
+        return self.rank > 0
+
+    def record(
+        self,
+        rows: Tensor,
+        x: Tensor,
+        lead: Tensor,
+        rank: Tensor,
+        cost: Tensor | None = None,
+        sound: Tensor | None = None,
+        **scalars: Tensor,
+    ) -> None:
+        """Take note of the iterates x (n, C, H, W) of the images `rows` (n,); what is said of them is (n,) each.
+
+        lead: how far the attack leads, the scalar "margin". rank: 0 or False where x does not fool, 1 or True where it
+        does, more for better ways to do so. cost: of one that fools, the distortion if left out. sound: where it is
+        False the iterate is not kept and the image given up.
+        """
+        distortion, rank = l2(x, self.images[rows]), rank.to(torch.int8)
+        cost = torch.where(rank > 0, distortion if cost is None else cost, -lead)
+        before = self.rank[rows]
+        better = (rank > before) | (rank == before) & (cost < self._cost[rows])
+        if sound is not None:
+            better &= sound
+            self.give_up(rows, ~sound)
+        won = rows[better]
+        self.best[won], self.rank[won], self._cost[won] = x[better], rank[better], cost[better]
+        self.current[rows] = x
+        self.note(rows, distortion=distortion, margin=lead, **scalars)
+
+    def note(self, rows: Tensor, **scalars: Tensor) -> None:
+        """Set scalars (n,) of the images `rows`; NaN stands for those that were never set."""
+        for name, values in scalars.items():
+            if name not in self._scalars:
+                self._scalars[name] = torch.full_like(self._cost, torch.nan)
+            self._scalars[name][rows] = values
+
+    def show(self, rows: Tensor, pictures: dict[str, Tensor]) -> None:
+        """Set perturbations (n, C, H, W) of the images `rows`, for those who watch."""
+        for name, values in pictures.items():
+            self._pictures[name][rows] = values
+
+    def give_up(self, rows: Tensor, where: Tensor) -> None:
+        """Of the images `rows` (n,) those where (n,) the network or its gradient was not finite are given up."""
+        self.finite[rows] &= ~where
+
+    def step(self, index: int, last: bool = False, targets: Tensor | None = None) -> Step:
+        """The Step to yield: number `index`, or the last one."""
+        return Step(
+            self.total if last else index,
+            self.total,
+            self.current,
+            self.best,
+            self.found,
+            dict(self._scalars),
+            self.finite,
+            dict(self._pictures),
+            targets,
+        )
 
 
 class Quantised(Parameters):

@@ -21,17 +21,18 @@ the clean image (`Variable.reach`).
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from core.attacks.adam import Adam
-from core.attacks.base import Attack, Quantised, Step, margin
+from core.attacks.base import Attack, Quantised, Step, Tracker, margin
 from core.attacks.deepfool import crosses, gradient
-from core.metrics import l2
 from core.params import parameter
 
 _CORRECTION = 0.05  # of c after every iterate of a single run
@@ -113,24 +114,104 @@ class Clipped:
         return self
 
 
-class _Best:
-    """The best of each image so far. A success with the margin beats one without, and that beats none.
+@dataclass(frozen=True)
+class _Look:
+    """What the network says of the iterates of n images: the two terms of eq. 2 and their slopes."""
 
-    Among equals the less distorted wins, and where there is no success the iterate nearest to one.
-    """
+    image: Tensor
+    """(n, C, H, W), differentiable in v."""
+    penalty: Tensor
+    """(n,), differentiable in v."""
+    seen: Tensor
+    """(n, C, H, W) the image as the network saw it."""
+    hinge: Tensor
+    """(n,) what is lacking of the margin."""
+    pull: Tensor
+    """(n, C, H, W) the gradient of the hinge with respect to what was seen."""
+    lead: Tensor
+    fools: Tensor
+    sound: Tensor
+    """Logits are finite."""
 
-    def __init__(self, images: Tensor) -> None:
-        self.images = images.clone()
-        self.level = torch.zeros(len(images), dtype=torch.int8, device=images.device)
-        self.cost = images.new_full((len(images),), torch.inf)
+    @torch.enable_grad()
+    def objective(self, v: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Penalty / c + hinge (n,), with c (n,), and its gradient with respect to v (n, C, H, W)."""
+        weighed = self.penalty / c
+        (slope,) = torch.autograd.grad((self.image, weighed), v, (self.pull, torch.ones_like(weighed)))
+        return weighed.detach() + self.hinge, slope
 
-    def record(self, rows: Tensor, x: Tensor, distortion: Tensor, lead: Tensor, level: Tensor) -> None:
-        """Take note of the iterates `x` of the images `rows`; level: 0 no success, 1 fools, 2 reaches the margin."""
-        cost = torch.where(level > 0, distortion, -lead)
-        before = self.level[rows]
-        better = (level > before) | (level == before) & (cost < self.cost[rows])
-        won = rows[better]
-        self.images[won], self.cost[won], self.level[won] = x[better], cost[better], level[better]
+
+class Multiplier(abc.ABC):
+    """c = 1/lambda (N,) of every image, and how it is searched. `runs` begin at the clean image, `begin` and `end`."""
+
+    runs: int
+
+    def __init__(self, c: Tensor) -> None:
+        self.c = c
+
+    def share(self, iteration: int) -> float:
+        """Of the step size, that iterate number `iteration` is moved by."""
+        return 1.0
+
+    def begin(self) -> None:  # noqa: B027  # nothing to do where there is one run
+        """A run begins."""
+
+    @abc.abstractmethod
+    def after(self, rows: Tensor, iteration: int, loss: Tensor, confident: Tensor, found: Tensor, adam: Adam) -> Tensor:
+        """Iterates were seen, of the images `rows`: correct c, or Adam's rate; returns (n,) which are worth going on.
+
+        confident: (n,) they fool with the margin. found: (n,) something fooled.
+        """
+
+    def end(self) -> None:  # noqa: B027
+        """A run is over."""
+
+
+class Bisection(Multiplier):
+    """The published search: a binary search over `runs` runs. patience: iterates in which the loss must fall, or None
+    to go through every run to its end."""
+
+    def __init__(self, c: Tensor, runs: int, patience: int | None) -> None:
+        super().__init__(c)
+        self.runs, self.patience = runs, patience
+        self.lower, self.upper = torch.zeros_like(c), torch.full_like(c, torch.inf)
+
+    def begin(self) -> None:
+        self.reached = torch.zeros_like(self.c, dtype=torch.bool)
+        self.previous = torch.full_like(self.c, torch.inf)
+
+    def after(self, rows: Tensor, iteration: int, loss: Tensor, confident: Tensor, found: Tensor, adam: Adam) -> Tensor:
+        self.reached[rows] |= confident
+        if self.patience is None or (iteration + 1) % self.patience:
+            return torch.ones_like(confident)
+        falls = loss < self.previous[rows] * 0.9999
+        self.previous[rows] = loss
+        return falls
+
+    def end(self) -> None:
+        self.upper = torch.where(self.reached, torch.minimum(self.upper, self.c), self.upper)
+        self.lower = torch.where(self.reached, self.lower, torch.maximum(self.lower, self.c))
+        self.c = torch.where(self.upper.isfinite(), (self.lower + self.upper) / 2, self.c * 10)
+
+
+class Correction(Multiplier):
+    """Ours: one run that corrects c after every iterate, while the step size falls along a cosine."""
+
+    runs = 1
+
+    def __init__(self, c: Tensor, iterations: int) -> None:
+        super().__init__(c)
+        self.iterations = iterations
+
+    def share(self, iteration: int) -> float:
+        return _LAST + (1 - _LAST) * (1 + math.cos(math.pi * iteration / self.iterations)) / 2
+
+    def after(self, rows: Tensor, iteration: int, loss: Tensor, confident: Tensor, found: Tensor, adam: Adam) -> Tensor:
+        now = self.c[rows]
+        upwards = torch.where(found, (1 + _CORRECTION) * now, (1 + _GROWTH) * now)
+        self.c[rows] = torch.where(confident, (1 - _CORRECTION) * now, upwards)
+        adam.rate = torch.where(found.view(-1, 1, 1, 1), adam.rate, (1 + _GROWTH) * adam.rate)
+        return torch.ones_like(confident)
 
 
 class CarliniWagnerBase(Quantised, Attack):
@@ -213,85 +294,66 @@ class CarliniWagnerBase(Quantised, Attack):
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
-        n = len(images)
-        single = self.search_steps is None
-        runs = self.search_steps or 1
-        total = runs * self.iterations
-        index = 0
-        current, best = images.clone(), _Best(images)
-        nan = images.new_full((n,), torch.nan)
-        scalars = {"loss": nan.clone(), "distortion": nan.clone(), "margin": nan.clone()}
-        c = torch.full_like(nan, self.initial_c or torch.nan)
-        rate = images.new_full((n, 1, 1, 1), self.learning_rate or torch.nan)
-        lower, upper = torch.zeros_like(c), torch.full_like(c, torch.inf)
-        finite = torch.ones(n, dtype=torch.bool, device=images.device)
-        hopeful = torch.ones_like(finite)  # there is a slope to follow
-        whole = self.variable(images)
-        patience = max(self.iterations // 10, 1)
+        multiplier = self._multiplier(images)
+        tracker = Tracker(images, multiplier.runs * self.iterations, ("loss", "distortion", "margin"))
+        rate = images.new_full((len(images), 1, 1, 1), self.learning_rate or torch.nan)
+        hopeful = torch.ones_like(tracker.finite)  # there is a slope to follow
+        whole, index = self.variable(images), 0
 
-        for run in range(runs):
-            active = (finite & hopeful).nonzero()[:, 0]
-            reached = torch.zeros_like(finite)  # with this c
-            previous = torch.full_like(c, torch.inf)
-            variable = whole.keep(active)
-            x, y = images[active], labels[active]
+        for run in range(multiplier.runs):
+            multiplier.begin()
+            active = (tracker.finite & hopeful).nonzero()[:, 0]
+            variable, x, y = whole.keep(active), images[active], labels[active]
             v = variable.start(x)
             adam = Adam(v, rate[active])
             for iteration in range(self.iterations):
                 if not len(active):
                     break
-                with torch.enable_grad():
-                    v.requires_grad_(True)
-                    adversarial, perturbation = variable.image(v, x)
-                    penalty = self.penalty(perturbation, variable)
-                    seen = self.shown(adversarial.detach()).requires_grad_(True)
-                    logits = model(seen)
-                    hinge = (self.margin - margin(logits, y)).clamp_min(0)
-                    # Where every image has the margin, the way back through the network is saved.
-                    pull = gradient(hinge, seen) if bool((hinge > 0).any()) else torch.zeros_like(seen)
-                    logits, hinge = logits.detach(), hinge.detach()
-                    if index == 0:
-                        hopeful = pull.flatten(1).any(1)
-                        estimates = self._linearised(-pull, hinge, variable)
-                        rate, c = (torch.where(a.isnan(), b, a) for a, b in zip((rate, c), estimates, strict=True))
-                        adam.rate = rate
-                    weighed = penalty / c[active]
-                    (slope,) = torch.autograd.grad((adversarial, weighed), v, (pull, torch.ones_like(weighed)))
-                v, adversarial = v.detach(), seen.detach()
-                loss = weighed.detach() + hinge
-                lead, distortion = margin(logits, y), l2(adversarial, x)
-                fools = crosses(logits, y)
-                confident = fools & (lead >= self.margin)
-                best.record(active, adversarial, distortion, lead, fools.to(torch.int8) + confident.to(torch.int8))
-                reached[active] |= confident
-                current[active] = adversarial
-                for name, values in (("loss", loss), ("distortion", distortion), ("margin", lead)):
-                    scalars[name][active] = values
-                finite[active] &= logits.isfinite().all(1) & loss.isfinite() & slope.flatten(1).isfinite().all(1)
+                at = v.detach().requires_grad_(True)
+                look = self._look(model, variable, at, x, y)
+                if index == 0:
+                    hopeful = look.pull.flatten(1).any(1)
+                    estimates = self._linearised(-look.pull, look.hinge, variable)
+                    adam.rate = rate = torch.where(rate.isnan(), estimates[0], rate)
+                    multiplier.c = torch.where(multiplier.c.isnan(), estimates[1], multiplier.c)
+                loss, slope = look.objective(at, multiplier.c[active])
+                confident = look.fools & (look.lead >= self.margin)
+                rank = look.fools.to(torch.int8) + confident.to(torch.int8)
+                tracker.record(active, look.seen, look.lead, rank, loss=loss)
+                tracker.give_up(active, ~(look.sound & loss.isfinite() & slope.flatten(1).isfinite().all(1)))
                 index = run * self.iterations + iteration + 1
-                yield Step(index, total, current, best.images, best.level > 0, dict(scalars), finite)
+                yield tracker.step(index)
 
-                going = finite[active] & hopeful[active]
-                share = 1.0
-                if single:
-                    share = _LAST + (1 - _LAST) * (1 + math.cos(math.pi * iteration / self.iterations)) / 2
-                    now, nowhere = c[active], best.level[active] == 0
-                    upwards = torch.where(nowhere, (1 + _GROWTH) * now, (1 + _CORRECTION) * now)
-                    c[active] = torch.where(confident, (1 - _CORRECTION) * now, upwards)
-                    adam.rate = torch.where(nowhere.view(-1, 1, 1, 1), (1 + _GROWTH) * adam.rate, adam.rate)
-                elif self.abort_early and (iteration + 1) % patience == 0:
-                    going &= loss < previous[active] * 0.9999
-                    previous[active] = loss
-                adam.step(v, slope, share)
+                going = tracker.finite[active] & hopeful[active]
+                going &= multiplier.after(active, iteration, loss, confident, tracker.found[active], adam)
+                adam.step(v, slope, multiplier.share(iteration))
                 if not bool(going.all()):
                     active, v, x, y = active[going], v[going], x[going], y[going]
                     adam.keep(going)
                     variable = variable.keep(going)
-            upper = torch.where(reached, torch.minimum(upper, c), upper)
-            lower = torch.where(reached, lower, torch.maximum(lower, c))
-            c = torch.where(upper.isfinite(), (lower + upper) / 2, c * 10)
-        if index < total:
-            yield Step(total, total, current, best.images, best.level > 0, dict(scalars), finite)
+            multiplier.end()
+        if index < tracker.total:
+            yield tracker.step(index, last=True)
+
+    def _multiplier(self, images: Tensor) -> Multiplier:
+        c = images.new_full((len(images),), self.initial_c or torch.nan)
+        if self.search_steps is None:
+            return Correction(c, self.iterations)
+        return Bisection(c, self.search_steps, max(self.iterations // 10, 1) if self.abort_early else None)
+
+    @torch.enable_grad()
+    def _look(self, model: nn.Module, variable: Variable, v: Tensor, images: Tensor, labels: Tensor) -> _Look:
+        """Ask the network about the iterates v (n, C, H, W) of `images` with `labels`."""
+        image, perturbation = variable.image(v, images)
+        penalty = self.penalty(perturbation, variable)
+        seen = self.shown(image.detach()).requires_grad_(True)
+        logits = model(seen)
+        hinge = (self.margin - margin(logits, labels)).clamp_min(0)
+        # Where every image has the margin, the way back through the network is saved.
+        pull = gradient(hinge, seen) if bool((hinge > 0).any()) else torch.zeros_like(seen)
+        logits = logits.detach()
+        lead, fools, sound = margin(logits, labels), crosses(logits, labels), logits.isfinite().all(1)
+        return _Look(image, penalty, seen.detach(), hinge.detach(), pull, lead, fools, sound)
 
     def _linearised(self, slope: Tensor, gap: Tensor, variable: Variable) -> tuple[Tensor, Tensor]:
         """Step size (N, 1, 1, 1) and c (N,) that suit the network linearised at the clean images.

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Step, margin
+from core.attacks.base import Attack, Step, Tracker, margin
 from core.metrics import l2
 from core.params import Parameters, parameter
 
@@ -106,50 +106,39 @@ class DeepFool(DeepFoolParameters, Attack):
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
-        n, total = len(images), self.deepfool_steps + 1  # the clean image, then the steps
-        current, best = images.clone(), images.clone()
-        best_margin = images.new_full((n,), -torch.inf)
-        found = torch.zeros(n, dtype=torch.bool, device=images.device)
-        finite = torch.ones_like(found)
-        scalars = {name: images.new_full((n,), torch.nan) for name in ("margin", "distortion", "boundary")}
-        active = torch.arange(n, device=images.device)
+        total = self.deepfool_steps + 1  # the clean image, then the steps
+        tracker = Tracker(images, total, ("margin", "distortion", "boundary"))
+        active, x = torch.arange(len(images), device=images.device), images
         rivals = norms = torch.empty(0)
 
         for index in range(1, total + 1):
-            x, y = current[active].requires_grad_(True), labels[active]
+            x, y = x.detach().requires_grad_(True), labels[active]
             logits = model(x)
             values = logits.detach()
-            sound = values.isfinite().all(1)
-            lead = margin(values, y)
-            found[active], finite[active] = crosses(values, y), sound
-            scalars["margin"][active] = lead
-            scalars["distortion"][active] = l2(x.detach(), images[active])
-            nearer = active[sound & (lead > best_margin[active])]
-            best[nearer] = current[nearer]
-            best_margin[nearer] = scalars["margin"][nearer]
+            sound, fools = values.isfinite().all(1), crosses(values, y)
+            tracker.record(active, x.detach(), margin(values, y), fools, sound=sound)
             if index == 1:
                 others = values.scatter(1, y[:, None], -torch.inf)
                 rivals = others.topk(max(min(self.candidates, values.shape[1]) - 1, 1)).indices
                 norms = torch.full_like(rivals, torch.inf, dtype=values.dtype)  # of their gradients; not yet known
 
-            going = sound & ~found[active] & (index < total)
+            going = sound & ~fools & (index < total)
             active, rivals, norms = active[going], rivals[going], norms[going]
             if len(active):
                 if len(active) < len(x):
                     x, y = x.detach()[going].requires_grad_(True), y[going]
                     logits = model(x)
                 towards, distance, rivals, norms = _nearest(logits, x, y, rivals, norms)
-                scalars["boundary"][active] = distance
-                finite[active] = ~distance.isnan()
+                tracker.note(active, boundary=distance)
+                tracker.give_up(active, distance.isnan())
                 length = (self.relaxation * distance + _BEHIND).view(-1, 1, 1, 1)
                 r = (x.detach() - images[active]) / (1 + self.overshoot) + length * towards
                 moves = distance.isfinite()
-                active, rivals, norms, r = active[moves], rivals[moves], norms[moves], r[moves]
-            done = not len(active)
-            yield Step(total if done else index, total, current, best, found, dict(scalars), finite)
-            if done:
+                active, rivals, norms = active[moves], rivals[moves], norms[moves]
+                x = (images[active] + (1 + self.overshoot) * r[moves]).clamp(0, 1)
+            yield tracker.step(index, last=not len(active))
+            if not len(active):
                 return
-            current[active] = (images[active] + (1 + self.overshoot) * r).clamp(0, 1)
 
 
 def _nearest(

@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Step, margin
+from core.attacks.base import Attack, Step, Tracker, margin
 from core.attacks.deepfool import gradient
 from core.metrics import l2
 from core.params import Parameters, parameter
@@ -75,7 +75,7 @@ class Probe:
 
 
 class Search:
-    """N images under attack: which are still in the batch, the best of each so far, and the Step that tells of it.
+    """N images under attack: which are still in the batch, what the network says of them, and a Tracker of it all.
 
     x: the clean images still under attack, in the order of `rows`, their numbers. Images leave through `stay`.
     keep: "least distorted" keeps the success of the smallest cost (the L2 distortion, unless `record` is told another),
@@ -91,17 +91,11 @@ class Search:
         targets: Tensor | None = None,
         keep: Keep = "least distorted",
     ) -> None:
-        n = len(images)
-        self.model, self.total, self.targets, self.keep = model, total, targets, keep
-        self.x, self.rows = images, torch.arange(n, device=images.device)
+        self.model, self.targets, self.keep = model, targets, keep
+        self.tracker = Tracker(images, total, ("loss", "distortion", "margin"))
+        self.x, self.rows = images, torch.arange(len(images), device=images.device)
         self._class = labels if targets is None else targets
         self._sign = 1 if targets is None else -1
-        self._current, self._best = images.clone(), images.clone()
-        self._cost = images.new_full((n,), torch.inf)
-        self._lead = torch.full_like(self._cost, -torch.inf)
-        self._found = torch.zeros(n, dtype=torch.bool, device=images.device)
-        self._finite = torch.ones_like(self._found)
-        self._scalars = {name: torch.full_like(self._cost, torch.nan) for name in ("loss", "distortion", "margin")}
 
     def lead(self, logits: Tensor, count: int = 1) -> Tensor:
         """How far the attack leads (count * n,), for the logits of `count` copies of the batch, one after the other."""
@@ -135,32 +129,13 @@ class Search:
 
         sound: what else must be finite. scalars: more of them for the trace.
         """
-        rows, classes = self.rows, self._class[self.rows]
         finite = logits.isfinite().all(1)
         sound = finite if sound is None else sound & finite
         lead = self.lead(logits)
         fools = finite & (lead > _ROUNDING * logits.abs().amax(1))
-        distortion = l2(x, self.x)
-        cost = distortion if cost is None else cost
-        found, best = self._found[rows], self._lead[rows]
-        if self.keep == "strongest":
-            improved = lead > best
-        else:
-            improved = torch.where(fools, ~found | (cost < self._cost[rows]), ~found & (lead > best))
-        better = rows[improved & sound]
-        self._best[better] = x[improved & sound]
-        self._cost[better] = cost[improved & sound]
-        self._lead[better] = lead[improved & sound]
-        self._found[rows] = found | (fools & sound)
-        self._finite[rows] &= sound
-        self._current[rows] = x
-        for name, values in {
-            "loss": self._sign * log_odds(logits, classes),
-            "distortion": distortion,
-            "margin": lead,
-            **scalars,
-        }.items():
-            self._scalars.setdefault(name, torch.full_like(self._cost, torch.nan))[rows] = values
+        loss = self._sign * log_odds(logits, self._class[self.rows])
+        cost = -lead if self.keep == "strongest" else cost
+        self.tracker.record(self.rows, x, lead, fools, cost, sound, loss=loss, **scalars)
         return lead, fools, sound
 
     def stay(self, going: Tensor) -> None:
@@ -169,16 +144,7 @@ class Search:
 
     def step(self, index: int) -> Step:
         """The Step to yield: the last one where no image is left."""
-        return Step(
-            index if len(self.rows) else self.total,
-            self.total,
-            self._current,
-            self._best,
-            self._found,
-            dict(self._scalars),
-            self._finite,
-            targets=self.targets,
-        )
+        return self.tracker.step(index, last=not len(self.rows), targets=self.targets)
 
 
 def norms(x: Tensor) -> Tensor:

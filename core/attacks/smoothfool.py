@@ -6,12 +6,13 @@ Algorithm 2, with SmoothClip (Algorithm 1) to keep the perturbation smooth where
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Step, margin
+from core.attacks.base import Attack, Step, Tracker, margin
 from core.attacks.deepfool import DeepFool, DeepFoolParameters, crosses, gradient
 from core.filters import KernelKind, kernel, low_pass
 from core.metrics import l2, roughness
@@ -118,6 +119,44 @@ class LowPassParameters(Parameters):
     def low_pass_kernel(self, like: Tensor) -> Tensor:
         """g in one dimension, of the type of the images `like`."""
         return kernel(self.smoothing_kernel, self.sigma_g, dtype=like.dtype, device=like.device)
+
+
+_SCALARS = ("roughness", "roughness_share", "boundary", "clip_overflow", "clip_steps", "clipped_plainly")
+_PICTURES = ("DeepFool's r", "smooth projection", "clipped")
+
+
+@dataclass(frozen=True)
+class _Projection:
+    """What one round does to n images: perturbations (n, C, H, W), and facts (n,) about them."""
+
+    to_boundary: Tensor
+    """DeepFool's."""
+    smooth: Tensor
+    """Eq. 7."""
+    clipped: Tensor
+    """What SmoothClip, or the plain clip in its place, leaves of it."""
+    overflow: Tensor
+    clip_steps: Tensor
+    plainly: Tensor
+    finite: Tensor
+    usable: Tensor
+    """There is a smooth way to the boundary."""
+
+    def scalars(self, r: Tensor) -> dict[str, Tensor]:
+        """Those of the Step; r: (n, C, H, W) all that has become of the images so far."""
+        values = (
+            roughness(r, _SIGMA_H),
+            roughness(r, _SIGMA_H, normalised=True),
+            l2(self.to_boundary),
+            self.overflow,
+            self.clip_steps,
+            self.plainly.to(r.dtype),
+        )
+        return dict(zip(_SCALARS, values, strict=True))
+
+    def pictures(self) -> dict[str, Tensor]:
+        """Those of the Step."""
+        return dict(zip(_PICTURES, (self.to_boundary, self.smooth, self.clipped), strict=True))
 
 
 class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
@@ -237,84 +276,46 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
-        n = len(images)
         g = self.low_pass_kernel(images)
+        tracker = Tracker(images, self.projections, ("margin", "distortion", *_SCALARS), _PICTURES)
+        active, x, y = torch.arange(len(images), device=images.device), images, labels
+
+        for index in range(1, self.projections + 1):
+            moved = self._project(model, x, y, g)
+            x = (x + moved.clipped).clamp(0, 1)
+            with torch.no_grad():
+                logits = model(x)
+            fools = crosses(logits, y)
+            tracker.record(active, x, margin(logits, y), fools, **moved.scalars(x - images[active]))
+            tracker.show(active, moved.pictures())
+            tracker.give_up(active, ~(moved.finite & logits.isfinite().all(1)))
+            going = moved.usable & tracker.finite[active] & ~fools
+            active, x, y = active[going], x[going], y[going]
+            yield tracker.step(index, last=not len(active))
+            if not len(active):
+                return
+
+    def _project(self, model: nn.Module, x: Tensor, y: Tensor, g: Tensor) -> _Projection:
+        """One round: from the images x (n, C, H, W) of the classes y (n,) smoothly to the boundary, clipped."""
         deepfool = DeepFool(
             candidates=self.candidates, overshoot=self.overshoot, deepfool_steps=self.deepfool_steps, relaxation=1.0
         )
-        current, best = images.clone(), images.clone()
-        best_margin = images.new_full((n,), -torch.inf)
-        found = torch.zeros(n, dtype=torch.bool, device=images.device)
-        finite = torch.ones_like(found)
-        names = (
-            "margin",
-            "distortion",
-            "roughness",
-            "roughness_share",
-            "boundary",
-            "clip_overflow",
-            "clip_steps",
-            "clipped_plainly",
-        )
-        scalars = {name: images.new_full((n,), torch.nan) for name in names}
-        detail = {name: torch.zeros_like(images) for name in ("DeepFool's r", "smooth projection", "clipped")}
-        active = torch.arange(n, device=images.device)
-
-        for index in range(1, self.projections + 1):
-            x, y = current[active], labels[active]
-            *_, last = deepfool.steps(model, x, y)
-            to_boundary = self.boundary_stretch * (last.best - x)
-            w = _normal(model, x + to_boundary, y)
-            smooth, along = smooth_normal(w, g)
-            length = self.projection_stretch * (w * to_boundary).sum((1, 2, 3)) / along
-            r = _scale(length, smooth)
-            sound = last.finite & w.flatten(1).isfinite().all(1)
-            usable = sound & (along > 0) & r.flatten(1).isfinite().all(1)
-            finite[active] = sound
-            r = torch.where(usable.view(-1, 1, 1, 1), r, 0)
-            clipped, overflow, steps = smooth_clip(x, r, g, self.smooth_clip, self.clip_epsilon, self.clip_steps)
-            plain = (x + r).clamp(0, 1) - x
-            plainly = overflow > _TOLERANCE
-            if self.least_progress:
-                plainly |= (w * (clipped - self.least_progress * plain)).sum((1, 2, 3)) < 0
-            clipped = torch.where(plainly.view(-1, 1, 1, 1), plain, clipped)
-            current[active] = x = (x + clipped).clamp(0, 1)
-
-            with torch.no_grad():
-                logits = model(x)
-            lead = margin(logits, y)
-            found[active] = crosses(logits, y)
-            finite[active] &= logits.isfinite().all(1)
-            nearer = active[lead > best_margin[active]]
-            total_r = x - images[active]
-            for name, values in (
-                ("margin", lead),
-                ("distortion", l2(total_r)),
-                ("roughness", roughness(total_r, _SIGMA_H)),
-                ("roughness_share", roughness(total_r, _SIGMA_H, normalised=True)),
-                ("boundary", l2(to_boundary)),
-                ("clip_overflow", overflow),
-                ("clip_steps", steps),
-                ("clipped_plainly", plainly.to(x.dtype)),
-            ):
-                scalars[name][active] = values
-            for name, pictures in (("DeepFool's r", to_boundary), ("smooth projection", r), ("clipped", clipped)):
-                detail[name][active] = pictures
-            best[nearer], best_margin[nearer] = current[nearer], scalars["margin"][nearer]
-            active = active[usable & finite[active] & ~found[active]]
-            done = not len(active)
-            yield Step(
-                self.projections if done else index,
-                self.projections,
-                current,
-                best,
-                found,
-                dict(scalars),
-                finite,
-                dict(detail),
-            )
-            if done:
-                return
+        *_, last = deepfool.steps(model, x, y)
+        to_boundary = self.boundary_stretch * (last.best - x)
+        w = _normal(model, x + to_boundary, y)
+        smooth, along = smooth_normal(w, g)
+        length = self.projection_stretch * (w * to_boundary).sum((1, 2, 3)) / along
+        r = _scale(length, smooth)
+        finite = last.finite & w.flatten(1).isfinite().all(1)
+        usable = finite & (along > 0) & r.flatten(1).isfinite().all(1)
+        r = torch.where(usable.view(-1, 1, 1, 1), r, 0)
+        clipped, overflow, steps = smooth_clip(x, r, g, self.smooth_clip, self.clip_epsilon, self.clip_steps)
+        plain = (x + r).clamp(0, 1) - x
+        plainly = overflow > _TOLERANCE
+        if self.least_progress:
+            plainly |= (w * (clipped - self.least_progress * plain)).sum((1, 2, 3)) < 0
+        clipped = torch.where(plainly.view(-1, 1, 1, 1), plain, clipped)
+        return _Projection(to_boundary, r, clipped, overflow, steps, plainly, finite, usable)
 
 
 def _normal(model: nn.Module, at: Tensor, labels: Tensor) -> Tensor:

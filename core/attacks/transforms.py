@@ -57,8 +57,9 @@ class Noise(Attack):
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
-        search = Search(model, images, labels, self.levels * self.trials)
-        for index in range(1, search.total + 1):
+        total = self.levels * self.trials
+        search = Search(model, images, labels, total)
+        for index in range(1, total + 1):
             level = self.noise_bound * math.ceil(index / self.trials) / self.levels
             noise = torch.empty_like(search.x)
             if self.distribution == "gaussian":

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from core.attacks import ADVICE, Attack, CarliniWagner, Run, Status, Step, hinge, margin, run
+from core.attacks.base import Tracker
 from tests.problems import linear
 
 
@@ -232,3 +233,55 @@ def test_it_runs_where_gradients_are_off(problem):
 
 def test_every_way_an_image_can_end_has_its_advice():
     assert set(ADVICE) == set(typing.get_args(Status))
+
+
+def test_a_higher_rank_wins_and_among_equals_the_less_distorted():
+    told = [  # (x, whose distance from the clean 0 is the distortion; lead; rank), and whether it is the best so far
+        ((1.0, -3.0, 0), True),
+        ((9.0, -2.0, 0), True),  # without a success the nearest to one wins, however distorted
+        ((0.1, -2.5, 0), False),
+        ((8.0, 0.1, 1), True),
+        ((0.2, -0.1, 0), False),
+        ((7.0, 0.3, 1), True),
+        ((7.5, 0.9, 1), False),
+        ((8.5, 1.2, 2), True),
+        ((6.0, 0.5, 1), False),
+        ((8.4, 1.0, 2), True),
+        ((-8.4, 5.0, 2), False),
+    ]
+    tracker = Tracker(torch.zeros(3, 1, 1, 1), total=len(told))
+    expected = 0.0
+    for index, ((value, lead, rank), wins) in enumerate(told, start=1):
+        x, row = torch.full((1, 1, 1, 1), value), torch.tensor([1])
+        tracker.record(row, x, torch.tensor([lead]), torch.tensor([rank]))
+        expected = value if wins else expected
+        step = tracker.step(index)
+        assert step.best.flatten().tolist() == pytest.approx([0.0, expected, 0.0])
+        assert step.images.flatten().tolist() == pytest.approx([0.0, value, 0.0])
+        assert step.found.tolist() == [False, tracker.rank[1] > 0, False]
+        assert step.scalars["distortion"][1] == pytest.approx(abs(value))
+        assert step.scalars["margin"].isnan().tolist() == [True, False, True]
+
+
+def test_the_tracker_keeps_what_an_attack_says_it_costs():
+    tracker = Tracker(torch.zeros(2, 1, 1, 1), total=3)
+    both, yes = torch.arange(2), torch.ones(2, dtype=torch.bool)
+    for value, costs in ((1.0, [5.0, 5.0]), (2.0, [4.0, 6.0]), (3.0, [4.5, 5.0])):
+        tracker.record(both, torch.full((2, 1, 1, 1), value), torch.ones(2), yes, cost=torch.tensor(costs))
+    assert tracker.best.flatten().tolist() == [2.0, 1.0]
+
+
+def test_what_is_not_sound_is_not_kept_and_is_given_up():
+    tracker = Tracker(torch.zeros(2, 1, 1, 1), total=2, pictures=("r",))
+    both, yes = torch.arange(2), torch.ones(2, dtype=torch.bool)
+    tracker.record(both, torch.full((2, 1, 1, 1), 1.0), torch.ones(2), yes, sound=torch.tensor([True, False]))
+    step = tracker.step(1)
+    assert step.best.flatten().tolist() == [1.0, 0.0]
+    assert (step.found.tolist(), step.finite.tolist()) == ([True, False], [True, False])
+    tracker.give_up(torch.tensor([0]), torch.tensor([True]))
+    tracker.show(torch.tensor([1]), {"r": torch.full((1, 1, 1, 1), 0.5)})
+    last = tracker.step(1, last=True)
+    assert last.index == last.total == 2
+    assert last.found.tolist() == [True, False]  # what was found stays found
+    assert last.finite.tolist() == [False, False]
+    assert last.detail["r"].flatten().tolist() == [0.0, 0.5]

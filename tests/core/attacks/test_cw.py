@@ -9,7 +9,7 @@ from torch import nn
 
 from core.attacks import ATTACKS, CarliniWagner, SmoothCarliniWagner, run
 from core.attacks.adam import Adam
-from core.attacks.cw import CarliniWagnerBase, Clipped, _Best
+from core.attacks.cw import CarliniWagnerBase, Clipped
 from core.data import quantize
 from core.metrics import l2
 from tests.problems import Constant, linear
@@ -235,32 +235,6 @@ def test_the_least_distorted_success_is_kept(curved, attack):
     assert result.status == ("fooled",) * 6
     assert torch.allclose(result.l2, shortest)
     assert bool((shortest < last).any())
-
-
-def test_a_success_with_the_margin_beats_one_without_and_that_beats_none():
-    told = [  # (distortion, lead, level), and whether it is the best so far
-        ((1.0, -3.0, 0), True),
-        ((9.0, -2.0, 0), True),  # without a success the nearest to one wins, however distorted
-        ((0.1, -2.5, 0), False),
-        ((8.0, 0.1, 1), True),
-        ((0.2, -0.1, 0), False),
-        ((7.0, 0.3, 1), True),
-        ((7.5, 0.9, 1), False),
-        ((8.5, 1.2, 2), True),
-        ((6.0, 0.5, 1), False),
-        ((8.4, 1.0, 2), True),
-        ((8.4, 5.0, 2), False),
-    ]
-    best = _Best(torch.zeros(3, 1, 1, 1))
-    expected = 0.0
-    for value, ((distortion, lead, level), wins) in enumerate(told, start=1):
-        x = torch.full((1, 1, 1, 1), float(value))
-        best.record(
-            torch.tensor([1]), x, torch.tensor([distortion]), torch.tensor([lead]), torch.tensor([level]).to(torch.int8)
-        )
-        expected = float(value) if wins else expected
-        assert best.images.flatten().tolist() == [0.0, expected, 0.0]
-    assert best.level.tolist() == [0, 2, 0]
 
 
 @pytest.mark.parametrize("values", [{}, {"search_steps": 3}], ids=["one run", "published"])

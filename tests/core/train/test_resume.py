@@ -135,6 +135,7 @@ def command(tmp_path, *extra):
         "SMOOTHSCOPE_HOME": str(tmp_path / "home"),
         "PYTHONPATH": root,
         "OMP_NUM_THREADS": "1",
+        "COLUMNS": "200",  # a long folder must not break a line that is read
     }
     words = ["train", "--network", "fc2", "--name", "own", "--n", "400", "--batch-size", "20", "--sample", "10"]
     return [str(script), *words, *extra], environment
