@@ -42,6 +42,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -95,7 +96,7 @@ def step_times(attack: Attack, model: nn.Module, x: Tensor, y: Tensor) -> tuple[
     return times[0], times[2:]
 
 
-def measure_steps(rounds: int) -> dict:
+def measure_steps(rounds: int) -> dict[str, Any]:
     model = models.load(NETWORK)
     x = photograph(model.card.input_shape[-1])
     y = model(x).argmax(1)
@@ -153,11 +154,11 @@ def attack_photographs(n: int) -> None:
 
 
 def measure_paper(
-    model: models.Classifier, images: ImageSet, preset: str, ours: dict, paper: dict, needed: float
-) -> list[dict]:
+    model: models.Classifier, images: ImageSet, preset: str, ours: dict[str, Any], paper: dict[str, str], needed: float
+) -> list[dict[str, Any]]:
     """Both attacks, the paper's parameters and ours, on `images`."""
     size = max(PIXELS_AT_ONCE // images.images[0, 0].numel(), 1)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in ("cw", "scw"):
         cls = ATTACKS[name]
         own = {key: value for key, value in ours.items() if key in cls.model_fields}
@@ -173,7 +174,7 @@ def measure_paper(
                 fooled += int(won.sum())
                 lengths += result.l2[won].tolist()
                 rough += roughness(result.perturbation[won], 1.0, True).tolist()
-            row = {
+            row: dict[str, Any] = {
                 "attack": name,
                 "parameters": label,
                 "n": len(images),
@@ -220,14 +221,18 @@ def measure_paper(
 # --- peers
 
 
+Perturb = Callable[[nn.Module, Tensor, Tensor], Tensor]
+"""(network, images, labels) -> adversarial images."""
+
+
 @dataclass(frozen=True)
 class Method:
     """An attack to compare: what it does, whose it is, and how to run it on a network."""
 
     kind: str
     name: str
-    attack: Callable[[nn.Module, Tensor, Tensor], Tensor] | None
-    """(network, images, labels) -> adversarial images; None if it is not installed."""
+    attack: Perturb | None
+    """None if it is not installed."""
 
 
 def _imported(name: str) -> ModuleType | None:
@@ -248,15 +253,16 @@ def peers() -> list[Method]:
     foolbox, torchattacks = _imported("foolbox"), _imported("torchattacks")
     cw, ddn = (_imported(f"adv_lib.attacks.{m}") for m in ("carlini_wagner", "decoupled_direction_norm"))
 
-    def ours(attack: Attack) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
+    def ours(attack: Attack) -> Perturb:
         return lambda model, x, y: run(attack, model, x, y).adversarial
 
-    def of_foolbox(attack: object) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
-        return lambda model, x, y: attack.run(  # type: ignore[attr-defined]
-            foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, foolbox.criteria.Misclassification(y)
-        )
+    def of_foolbox(name: str, **parameters: float) -> Perturb | None:
+        if foolbox is None:
+            return None
+        attack, wrap, wrong = getattr(foolbox.attacks, name), foolbox.PyTorchModel, foolbox.criteria.Misclassification
+        return lambda model, x, y: attack(**parameters).run(wrap(model, bounds=(0, 1), device="cpu"), x, wrong(y))
 
-    five = {"binary_search_steps": 5, "initial_const": 1.0}
+    five: dict[str, Any] = {"binary_search_steps": 5, "initial_const": 1.0}
     return [
         Method("C&W", "ours", ours(CarliniWagner(margin=0))),
         Method("C&W", "ours, 100 steps", ours(CarliniWagner(margin=0, iterations=100))),
@@ -269,27 +275,34 @@ def peers() -> list[Method]:
         Method(
             "C&W",
             "Foolbox, 5 × 100",
-            foolbox and of_foolbox(foolbox.attacks.L2CarliniWagnerAttack(steps=100, stepsize=0.1, **five)),
+            of_foolbox("L2CarliniWagnerAttack", steps=100, stepsize=0.1, **five),
         ),
         Method(
             "C&W",
             "adv-lib, 5 × 100",
-            cw
-            and (lambda model, x, y: cw.carlini_wagner_l2(model, x, y, learning_rate=0.1, max_iterations=100, **five)),
+            None
+            if cw is None
+            else lambda model, x, y: cw.carlini_wagner_l2(model, x, y, learning_rate=0.1, max_iterations=100, **five),
         ),
         Method(
             "C&W",
             "torchattacks, 500, c = 5",
-            torchattacks and (lambda model, x, y: torchattacks.CW(model, c=5, steps=500, lr=0.03)(x, y)),
+            None if torchattacks is None else lambda model, x, y: torchattacks.CW(model, c=5, steps=500, lr=0.03)(x, y),
         ),
         Method("DDN", "ours", ours(ATTACKS["ddn"]())),
-        Method("DDN", "adv-lib, 100", ddn and (lambda model, x, y: ddn.ddn(model, x, y, steps=100, levels=None))),
+        Method(
+            "DDN",
+            "adv-lib, 100",
+            None if ddn is None else lambda model, x, y: ddn.ddn(model, x, y, steps=100, levels=None),
+        ),
         Method("DeepFool", "ours", ours(ATTACKS["deepfool"]())),
-        Method("DeepFool", "Foolbox", foolbox and of_foolbox(foolbox.attacks.L2DeepFoolAttack())),
+        Method("DeepFool", "Foolbox", of_foolbox("L2DeepFoolAttack")),
         Method(
             "DeepFool",
             "torchattacks",
-            torchattacks and (lambda model, x, y: torchattacks.DeepFool(model, steps=50, overshoot=0.02)(x, y)),
+            None
+            if torchattacks is None
+            else lambda model, x, y: torchattacks.DeepFool(model, steps=50, overshoot=0.02)(x, y),
         ),
     ]
 
@@ -326,10 +339,12 @@ def share_of_deepfool(model: nn.Module, x: Tensor, y: Tensor) -> float:
         return (time.process_time() - start) / inner
 
 
-def measure_peers(model: models.Classifier, images: ImageSet, rounds: int) -> dict:
+def measure_peers(model: models.Classifier, images: ImageSet, rounds: int) -> dict[str, Any]:
     x, y = images.images, images.labels
     methods = peers()
-    rows = {m.name + m.kind: {"attack": m.kind, "method": m.name, "seconds": [], "units": []} for m in methods}
+    rows: dict[str, dict[str, Any]] = {
+        m.name + m.kind: {"attack": m.kind, "method": m.name, "seconds": [], "units": []} for m in methods
+    }
     lengths: dict[str, Tensor] = {}  # infinite where it did not fool
     around = []
     for number in range(rounds):
@@ -409,7 +424,7 @@ def main() -> None:
     for section in sections:
         if section not in known:
             parser.error(f"SECTION must be one of {', '.join(known)}; got {section!r}.")
-    report: dict = {"torch": torch.__version__, "machine": platform.machine(), "threads": arguments.threads}
+    report: dict[str, Any] = {"torch": torch.__version__, "machine": platform.machine(), "threads": arguments.threads}
 
     def keep(name: str, numbers: object) -> None:
         report[name] = numbers

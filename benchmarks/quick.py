@@ -42,7 +42,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core import data, models
-from core.attacks import ATTACKS, Attack, run
+from core.attacks import DDN, Attack, CarliniWagner, SmoothCarliniWagner, SmoothDDN, SmoothProjectedGradient, run
 from core.evaluate import correct
 from core.evaluate.attacking import PIXELS_AT_ONCE
 from core.metrics import roughness, ssim
@@ -61,7 +61,7 @@ class Counting(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         self.forwards += len(x)
-        logits = self.model(x)
+        logits: Tensor = self.model(x)
         if logits.requires_grad:
             logits.register_hook(self._back)
         return logits
@@ -119,7 +119,7 @@ def matched(reference: Row, model: nn.Module, images: data.ImageSet, steps: int 
     for _ in range(steps):
         t = (low + high) / 2
         alpha = 1 - 10**-t
-        row = measure(f"  sDDN 50, matched: α {alpha:.4f}", ATTACKS["sddn"](alpha=alpha), model, images)
+        row = measure(f"  sDDN 50, matched: α {alpha:.4f}", SmoothDDN(alpha=alpha), model, images)
         low, high = (t, high) if row.omega_n > reference.omega_n else (low, t)
         tried.append(row)
     return min(tried, key=lambda row: abs(row.omega_n - reference.omega_n))
@@ -127,25 +127,26 @@ def matched(reference: Row, model: nn.Module, images: data.ImageSet, steps: int 
 
 def rows(model: nn.Module, images: data.ImageSet, preset: str, alphas: list[float]) -> Iterator[Row]:
     """All attacks in turn; "published" is C&W's search as the paper has it, 5 values of c, 100 steps each."""
-    cw, scw, ddn, sddn = (ATTACKS[name] for name in ("cw", "scw", "ddn", "sddn"))
-    yield measure("C&W, published", cw.preset(preset, margin=0.0), model, images)
-    yield measure("C&W", cw(margin=0.0), model, images)
-    yield measure("DDN 100, published", ddn(passes=100, schedule="original"), model, images)
+    yield measure("C&W, published", CarliniWagner.preset(preset, margin=0.0), model, images)
+    yield measure("C&W", CarliniWagner(margin=0.0), model, images)
+    yield measure("DDN 100, published", DDN(passes=100, schedule="original"), model, images)
     for passes in PASSES:
-        yield measure(f"DDN {passes}", ddn(passes=passes), model, images)
+        yield measure(f"DDN {passes}", DDN(passes=passes), model, images)
     for alpha in alphas:
-        published = measure(f"sC&W, published, α {alpha}", scw.preset(preset, margin=0.0, alpha=alpha), model, images)
+        published = measure(
+            f"sC&W, published, α {alpha}", SmoothCarliniWagner.preset(preset, margin=0.0, alpha=alpha), model, images
+        )
         yield published
         yield matched(published, model, images)
-        ours = measure(f"sC&W, α {alpha}", scw(margin=0.0, alpha=alpha), model, images)
+        ours = measure(f"sC&W, α {alpha}", SmoothCarliniWagner(margin=0.0, alpha=alpha), model, images)
         yield ours
         yield matched(ours, model, images)
         for passes in PASSES:
-            yield measure(f"sDDN {passes}, α {alpha}", sddn(passes=passes, alpha=alpha), model, images)
+            yield measure(f"sDDN {passes}, α {alpha}", SmoothDDN(passes=passes, alpha=alpha), model, images)
     for iterations in PASSES:
-        penalty = scw(margin=0.0, smoothness="penalty", mu=MU, iterations=iterations)
+        penalty = SmoothCarliniWagner(margin=0.0, smoothness="penalty", mu=MU, iterations=iterations)
         yield measure(f"penalty of eq. 14, μ {MU:g}, {iterations} steps", penalty, model, images)
-    yield measure(f"qPGD₂, α {alphas[-1]}", ATTACKS["qpgd2"].preset(preset, alpha=alphas[-1]), model, images)
+    yield measure(f"qPGD₂, α {alphas[-1]}", SmoothProjectedGradient.preset(preset, alpha=alphas[-1]), model, images)
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -50,8 +51,9 @@ def photograph(size: int) -> Tensor:
     return torch.from_numpy(image).permute(2, 0, 1)[None].float()
 
 
-def plain_cg(product: Callable, b, steps: int = STEPS):
-    """The paper's solver: a fixed number of steps from zero; systems are the last axis but one (or two)."""
+def plain_cg(product: Callable[[Any], Any], b: Any, steps: int = STEPS) -> Any:
+    """The paper's solver: a fixed number of steps from zero; a system is a column of the array `b`, or a plane of the
+    tensor `b`."""
     axes = (-2, -1) if isinstance(b, Tensor) else (0,)
     keep = {"keepdim": True} if isinstance(b, Tensor) else {"keepdims": True}
     x, r, p = b * 0, b, b
@@ -78,7 +80,8 @@ def sparse_cg(graph: PixelGraph, alpha: float) -> Call:
 
 def stencil_cg(graph: PixelGraph, alpha: float) -> Call:
     def solve(z: Tensor) -> Tensor:
-        return plain_cg(lambda p: (p - alpha * graph.matvec(p)) / (1 - alpha), z)
+        solution: Tensor = plain_cg(lambda p: (p - alpha * graph.matvec(p)) / (1 - alpha), z)
+        return solution
 
     ones = solve(torch.ones(1, 1, graph.height, graph.width))
     return lambda z: solve(z) / ones
@@ -114,7 +117,7 @@ def spread(values: list[float]) -> dict[str, float]:
     return {"median": median, "q1": low, "q3": high, "n": len(values)}
 
 
-def measure(size: int, alpha: float, repeats: int) -> list[dict]:
+def measure(size: int, alpha: float, repeats: int) -> list[dict[str, Any]]:
     graph = PixelGraph(photograph(size))
     signals = torch.randn(repeats, 1, 3, size, size, generator=torch.Generator().manual_seed(0))
     reference = sparse_lu(graph, alpha)
@@ -169,7 +172,7 @@ def main() -> int:
     warnings.filterwarnings("error")  # conjugate gradients that miss their tolerance must not pass unseen
 
     console = Console()
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
     for size in options.sizes:
         for alpha in options.alphas:
             found = measure(size, alpha, options.repeats)

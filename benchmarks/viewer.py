@@ -18,7 +18,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -28,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core import data, models
 from core.attacks import ATTACKS, Run
-from core.magnify import MagnifyParameters, display_scale, local_statistics
+from core.magnify import LocalStatistics, MagnifyParameters, display_scale, local_statistics
 from pages.parts.components.film import FRAMES, Recorder
 from pages.parts.components.packing import pack
 
@@ -60,7 +62,7 @@ def main() -> None:
             x = image.clone().requires_grad_(True)
             torch.autograd.grad(model(x).logsumexp(1).sum(), x)
 
-    def prepare() -> list:
+    def prepare() -> list[LocalStatistics]:
         return [local_statistics(x, settings.sigma_domain, settings.sigma_range) for x in (image, perturbed)]
 
     prepared = prepare()
@@ -75,10 +77,10 @@ def main() -> None:
     moves, opens, gradients = [], [], []
     for i in range(arguments.repeats):
         gradients.append(seconds(ten_gradients))
-        moves.append(seconds(lambda beta=i / arguments.repeats: move(beta)))
+        moves.append(seconds(partial(move, i / arguments.repeats)))
         opens.append(seconds(prepare))
     ratios = [move / gradient for move, gradient in zip(moves, gradients, strict=True)]
-    numbers: dict = {
+    numbers: dict[str, Any] = {
         "threads": torch.get_num_threads(),
         "repeats": arguments.repeats,
         "ten gradients (s)": statistics.median(gradients),
@@ -92,7 +94,7 @@ def main() -> None:
     for name in arguments.attacks:
         attack = ATTACKS[name]()
         if "iterations" in type(attack).model_fields:
-            attack = ATTACKS[name](iterations=FRAMES)
+            attack = attack.replace(iterations=FRAMES)
         run, recorder = Run(attack, model, image, label), Recorder(image[0])
         for step in run:
             recorder.see(step)
