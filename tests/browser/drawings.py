@@ -10,7 +10,6 @@ from core.data import ImageSet
 from pages.parts.components.graph import graph
 from pages.parts.components.orbit import Cloud, Lines, Scene, orbit
 from pages.parts.components.scatter import Panel, scatter
-from pages.parts.views.playground import Seen
 
 # --- the scatter plot: two classes, in rows that lie between each other -----------------------------------------------
 
@@ -42,11 +41,12 @@ EDGES = {
 """Weight by its two images. (0, 1), (2, 3) and (6, 7) cross at the origin; all but (6, 7) and (0, 2) are punished."""
 
 
-def seen() -> Seen:
+def joining() -> tuple[torch.Tensor, torch.Tensor]:
+    """The weights, and which of them are punished."""
     weights = torch.zeros(len(PLACES), len(PLACES))
     for (i, j), weight in EDGES.items():
         weights[i, j] = weights[j, i] = weight
-    return Seen(weights, (weights > 0) & (CLASSES[:, None] != CLASSES), torch.zeros(2))
+    return weights, (weights > 0) & (CLASSES[:, None] != CLASSES)
 
 
 # --- the spheres ------------------------------------------------------------------------------------------------------
@@ -109,7 +109,10 @@ def draw() -> None:
     st.text(f"chosen: {chosen}")
     picked = st.session_state.setdefault("picked", -1)
     notes = [f"image {i}" for i in range(len(PLACES))]
-    graph(PLACES, images(CLASSES), seen(), 1.0, notes, picked, "graph", lambda row: st.session_state.update(picked=row))
+    joined = joining()
+    graph(
+        PLACES, images(CLASSES), *joined, 1.0, notes, picked, "graph", lambda row: st.session_state.update(picked=row)
+    )
     st.text(f"picked: {picked}")
     orbit(spheres(), "spheres")
 

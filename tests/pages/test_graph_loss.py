@@ -14,7 +14,8 @@ from core.losses.playground import Playground, play
 from core.papers.graph_smoothness import figures as graph_figures
 from pages.parts.components.graph import FAINTEST, edges, opacities
 from pages.parts.inputs.forms import AUTOMATIC
-from pages.parts.views import playground
+from pages.parts.views.graph_loss import batch as batches
+from pages.parts.views.graph_loss import play as playground
 
 SHORT = {"points": "40", "steps": "20"}
 
@@ -39,7 +40,7 @@ def metrics(app):
 
 def the_batch(name, **settings):
     card = models.card(name)
-    return playground.batch(card, data.gallery.read(card.dataset), **({"balanced": True, "seed": 0} | settings))
+    return batches.batch(card, data.gallery.read(card.dataset), **({"balanced": True, "seed": 0} | settings))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_the_loss_is_cores_on_the_features_that_training_kept(address, name, epo
 
 def test_the_loss_falls_over_training():
     batch = the_batch("mnist-lenet-graph-2d")
-    values = playground.losses(batch, 10, 2.0, None)
+    values = batches.losses(batch, 10, 2.0, None)
     assert values[-1] < 0.6 * values[0]
     drawn = [c["data"][0] for c in charts(opened(k="none")) if len(c["data"]) == 2 and c["data"][0]["mode"] == "lines"]
     assert [line["x"] for line in drawn] == [list(batch.epochs)]
@@ -107,7 +108,7 @@ def test_a_drawn_batch_has_other_images_by_seed():
 def problem(n=30, k=4):
     generator = torch.Generator().manual_seed(0)
     z, y = torch.randn(n, 2, generator=generator), torch.arange(n) % 3
-    return z, y, playground.seen(z, y, 3, 2.0, k)
+    return z, y, batches.seen(z, y, 3, 2.0, k)
 
 
 def test_every_edge_is_drawn_once_in_its_colour():
@@ -137,7 +138,7 @@ def test_the_picture_holds_the_images_where_their_features_are():
     assert all(
         f"test image {i};" in note for i, note in zip(batch.images.indices.tolist(), shown["notes"], strict=True)
     )
-    seen = playground.seen(batch.features[2], batch.images.labels, 10, 2.0, 5)
+    seen = batches.seen(batch.features[2], batch.images.labels, 10, 2.0, 5)
     assert [(i, j) for i, j in shown["ends"]] == [(i, j) for i, j, *_ in edges(seen.weights, seen.punished, 5.0)]
     assert sum(shown["punished"]) == sum(red for *_, red in edges(seen.weights, seen.punished, 5.0))
     assert shown["picked"] == -1
@@ -155,16 +156,16 @@ def test_temperature_changes_the_picture_alone():
 
 def test_the_picked_images_strongest_pairs():
     *_, seen = problem()
-    hardest = playground.strongest(seen, 50, 7)
+    hardest = batches.strongest(seen, 50, 7)
     assert [w for *_, w in hardest] == sorted(seen.weights[7][seen.punished[7]].tolist(), reverse=True)
     assert {i for i, *_ in hardest} == {7}
-    assert len(playground.strongest(seen, 10**4)) == int(seen.punished.sum()) // 2
+    assert len(batches.strongest(seen, 10**4)) == int(seen.punished.sum()) // 2
 
 
 def test_a_link_names_a_picked_image():
     batch = the_batch("mnist-lenet-graph-2d")
-    seen = playground.seen(batch.features[2], batch.images.labels, 10, 2.0, 5)
-    i, j, weight = playground.strongest(seen, 1)[0]
+    seen = batches.seen(batch.features[2], batch.images.labels, 10, 2.0, 5)
+    i, j, weight = batches.strongest(seen, 1)[0]
     app = opened(image=str(int(batch.images.indices[i])))
     assert picture(app)["picked"] == i
     assert any(f"test image {int(batch.images.indices[i])}" in unescaped(text.value) for text in app.markdown)
@@ -177,7 +178,7 @@ def test_a_link_names_a_picked_image():
 
 def test_the_circle_goes_class_by_class():
     labels = torch.tensor([2, 0, 1, 0, 2, 1])
-    places = playground.circle(labels)
+    places = batches.circle(labels)
     torch.testing.assert_close(places.norm(dim=1), torch.ones(6))
     angles = torch.atan2(places[:, 0], places[:, 1]) % (2 * torch.pi)
     assert labels[angles.argsort()].tolist() == [0, 0, 1, 1, 2, 2]

@@ -20,6 +20,11 @@ STOPS = 61
 """Stops of a logarithmic slider."""
 
 
+def declared(cls: type[Parameters], name: str) -> ParameterInfo:
+    """The declaration of one parameter."""
+    return next(info for info in fields(cls) if info.name == name)
+
+
 def help_text(info: ParameterInfo) -> str:
     """What the question mark beside a widget says."""
     unit = f" Unit: {info.unit}." if info.unit else ""

@@ -1,4 +1,4 @@
-"""What the Graph loss page computes, all of it by core: the batch that the loss sees, and points in motion."""
+"""The batch that the graph smoothness loss sees, and what it sees of it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from torch import Tensor
 from core import models
 from core.data import ImageSet
 from core.features import projections
-from core.losses import Loss, choose_references, label_smoothness, similarity_graph
-from core.losses.playground import Motion, Playground, normalised, play
+from core.losses import choose_references, label_smoothness, similarity_graph
+from core.losses.playground import normalised
 from core.models import Card, features_of
 from core.params import Parameters, parameter
 from pages.parts.shell import cache
 from pages.parts.shell.cache import Bounded, fingerprint
 
+SCOPE = "graph"
 SIZE = 100
 """Images of a batch: as many as the paper's graphs have vertices (section 4.1)."""
 
@@ -74,7 +75,6 @@ class Seen:
 
 
 _batches: Bounded[Batch] = Bounded(24)
-_motions: Bounded[Motion] = Bounded(24)
 
 
 def batch(card: Card, available: ImageSet, balanced: bool, seed: int) -> Batch:
@@ -139,23 +139,6 @@ def circle(labels: Tensor) -> Tensor:
     places = torch.empty(len(labels), 2)
     places[order] = torch.stack([angles.sin(), angles.cos()], 1)
     return places
-
-
-def motion(loss: Loss, playground: Playground, images: ImageSet) -> Motion:
-    """The points of some of `images` (the gallery, in which classes take turns) moved by `loss`; kept for others."""
-    key = fingerprint(loss.name, loss.values(), playground.values(), images.name)
-    found = _motions.get(key)
-    if found is None:
-        chosen = chosen_images(playground, images)
-        found = play(loss, playground, chosen.images, chosen.labels, len(images.classes))
-        _motions.put(key, found)
-    return found
-
-
-def chosen_images(playground: Playground, images: ImageSet) -> ImageSet:
-    """The images whose points move: as many of each class as of any other, by the playground's seed."""
-    generator = torch.Generator().manual_seed(playground.seed)
-    return images[choose_references(images.labels, min(playground.points, len(images)), generator)]
 
 
 def strongest(of: Seen, count: int, vertex: int | None = None) -> Sequence[tuple[int, int, float]]:
