@@ -50,6 +50,9 @@ def parameter(
     advanced: bool = False,
     slider: tuple[float, float] | None = None,
     none: str = "automatic",
+    first: bool = False,
+    telling: tuple[float, ...] = (),
+    quick: float | None = None,
 ) -> Any:
     """Declare one parameter; use as the value of a field of a `Parameters` class.
 
@@ -57,6 +60,8 @@ def parameter(
     if left out). symbol: as in the paper. unit: in words. ge/gt/le/lt: hard bounds, enforced. step: the slider's step.
     log: a logarithmic slider serves better. paper: reference to section or equation. advanced: fold away on a page.
     slider: the range a slider offers where it is narrower than the hard bounds. none: what None means, in a word.
+    first: shown before the others, for it is what people come to turn. telling: values whose results differ most to the
+    eye, for a comparison along this parameter. quick: of a budget, a value that keeps a run short, for tests.
     """
     extra = {
         "title": title,
@@ -68,6 +73,9 @@ def parameter(
         "advanced": advanced,
         "slider": slider,
         "none": none,
+        "first": first,
+        "telling": telling,
+        "quick": quick,
     }
     bounds = {k: v for k, v in {"ge": ge, "gt": gt, "le": le, "lt": lt}.items() if v is not None}
     return Field(default, description=help, json_schema_extra={_EXTRA_KEY: extra}, **bounds)  # type: ignore[call-overload]
@@ -94,6 +102,9 @@ class ParameterInfo:
     choices: tuple[Any, ...]
     optional: bool  # None is a legal value
     none: str  # what it means, for a label
+    first: bool  # shown before the others
+    telling: tuple[float, ...]  # values to compare
+    quick: float | None  # a small budget, for tests
     owner: str = ""  # the class that declares it; classes that inherit it share its meaning
     declared: FieldInfo | None = field(default=None, repr=False, compare=False)
 
@@ -247,6 +258,9 @@ def _info(name: str, declared: FieldInfo) -> ParameterInfo:
         choices=choices,
         optional=optional,
         none=extra.get("none", ""),
+        first=bool(extra.get("first")),
+        telling=tuple(extra.get("telling", ())),
+        quick=extra.get("quick"),
         declared=declared,
     )
 
@@ -254,6 +268,11 @@ def _info(name: str, declared: FieldInfo) -> ParameterInfo:
 def fields(cls: type[Parameters]) -> list[ParameterInfo]:
     """The declared parameters of a class, in order."""
     return [replace(_info(name, declared), owner=_owner(cls, name)) for name, declared in cls.model_fields.items()]
+
+
+def quick(cls: type[Parameters]) -> dict[str, Any]:
+    """The values that keep a run short, of the parameters that declare one."""
+    return {info.name: info.quick for info in fields(cls) if info.quick is not None}
 
 
 def _owner(cls: type[Parameters], name: str) -> str:

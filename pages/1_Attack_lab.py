@@ -16,8 +16,6 @@ from pages.parts.views.attacking import Finished, Shown, Snapshot
 from pages.parts.views.lab import result
 from pages.parts.views.lab.result import SCOPE, Wanted
 
-FIRST = ("alpha", "sigma_g", "margin")
-
 slot: Slot[Snapshot, Finished, Wanted] = Slot(SCOPE, every=0.4)
 
 
@@ -31,7 +29,7 @@ def attack_controls(card: Card) -> Attack | None:
     cls = ATTACKS[name]
     defaults = attacking.start_values(cls, card)
     with st.container(key="parameters"):
-        attack = forms.form(cls, scope, defaults, [n for n in FIRST if n in cls.model_fields], link="")
+        attack = forms.form(cls, scope, defaults, link="")
     for label, values in cls.presets.items():
         st.button(
             f"Values of: {label}",

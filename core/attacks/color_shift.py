@@ -59,6 +59,7 @@ class ColorShift(Attack):
         slider=(10, 1000),
         unit="trials",
         paper="SmoothFool, section 4.1",
+        quick=10,
         help="Random colour shifts that are tried at most; each costs one forward pass.",
     )
 

@@ -230,6 +230,8 @@ class CarliniWagnerBase(Quantised, Attack):
         symbol="m",
         unit="logits",
         paper="Smooth Adversarial Examples, eq. 3",
+        first=True,
+        telling=(0.0, 1.0, 2.0, 5.0),
         help="How far another class must lead the true one. 0 stops at the decision boundary; more is more confident "
         "and costs distortion.",
     )
@@ -240,6 +242,7 @@ class CarliniWagnerBase(Quantised, Attack):
         step=10,
         slider=(10, 500),
         unit="steps",
+        quick=10,
         help="Optimiser steps of a run. Each costs one forward and one backward pass. More of them make the "
         "perturbation shorter and, in the smooth attack, rougher.",
     )

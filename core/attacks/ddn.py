@@ -99,6 +99,7 @@ class DecoupledBase(Quantised, Attack, Goal):
         slider=(10, 300),
         unit="passes",
         paper="Rony et al. (2019), section 4",
+        quick=10,
         help="Forward and backward passes through the network in all. 50 are enough where logits are linear "
         "in the features; on networks with fixed centres 200 still find much shorter perturbations.",
     )

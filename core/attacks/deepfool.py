@@ -63,6 +63,7 @@ class DeepFoolParameters(Parameters):
         slider=(1, 100),
         unit="steps",
         title="DeepFool steps",
+        quick=10,
         help="Linearisations of the boundaries at most; few images need more than ten.",
     )
 

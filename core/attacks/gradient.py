@@ -191,6 +191,7 @@ class IteratedGradient(Attack, Goal):
         step=1,
         slider=(1, 100),
         unit="steps",
+        quick=5,
         help="Steps along the gradient. Each costs one forward and one backward pass.",
     )
     keep: Keep = parameter(

@@ -108,6 +108,7 @@ class IterativeSmooth(Attack):
         step=10,
         slider=(10, 1000),
         unit="steps",
+        quick=10,
         help="Steps at most; each costs one forward and one backward pass.",
     )
 

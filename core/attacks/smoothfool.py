@@ -107,6 +107,8 @@ class LowPassParameters(Parameters):
         unit="pixels",
         title="Smoothness",
         paper="SmoothFool, section 4.1",
+        first=True,
+        telling=(0.5, 1.0, 2.0, 4.0),
         help="Width of the low-pass filter g. Up to 0.2 g does nothing; as wide as the image, one constant per colour "
         "is left.",
     )
@@ -250,6 +252,7 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
         step=1,
         slider=(1, 100),
         unit="rounds",
+        quick=5,
         help="Smooth projections at most. Each costs one DeepFool and two more passes.",
     )
     boundary_stretch: float = parameter(

@@ -20,6 +20,8 @@ class SmoothingParameters(GraphParameters):
         symbol="α",
         title="Smoothing",
         paper="Smooth Adversarial Examples, eqs. 6 to 9",
+        first=True,
+        telling=(0.0, 0.9, 0.99, 0.997),
         help="Strength of the smoothing. 0 changes every pixel on its own; towards 1 the change spreads over whole "
         "regions of similar colour. The paper: 0.95 on MNIST, 0.997 on ImageNet.",
     )

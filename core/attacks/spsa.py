@@ -56,6 +56,7 @@ class SPSA(Attack, Goal, LargestChange):
         step=1,
         slider=(1, 100),
         unit="steps",
+        quick=3,
         help="Steps of Adam. Each asks the network about as many images as there are samples, and one more.",
     )
     samples: int = parameter(
@@ -65,6 +66,7 @@ class SPSA(Attack, Goal, LargestChange):
         step=2,
         slider=(2, 512),
         unit="questions",
+        quick=16,
         help="Questions for one estimate of the gradient, two for each random direction.",
     )
     delta: float = parameter(

@@ -50,9 +50,11 @@ class Noise(Attack):
         "0.05 is about 13 of the 255 steps of 8 bits.",
     )
     levels: int = parameter(
-        20, ge=1, le=1000, step=1, slider=(1, 50), help="Strengths that are tried, evenly up to the strongest."
+        20, ge=1, le=1000, step=1, slider=(1, 50), quick=3, help="Strengths that are tried, evenly up to the strongest."
     )
-    trials: int = parameter(10, ge=1, le=10_000, step=1, slider=(1, 100), help="Draws of noise at every strength.")
+    trials: int = parameter(
+        10, ge=1, le=10_000, step=1, slider=(1, 100), quick=5, help="Draws of noise at every strength."
+    )
 
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
@@ -109,7 +111,13 @@ class Rotation(Attack):
         help="The picture is turned by at most this, either way.",
     )
     angles: int = parameter(
-        31, ge=1, le=721, step=2, slider=(1, 91), help="Angles that are tried, evenly from one end to the other."
+        31,
+        ge=1,
+        le=721,
+        step=2,
+        slider=(1, 91),
+        quick=5,
+        help="Angles that are tried, evenly from one end to the other.",
     )
     max_shift: float = parameter(
         3.0,
@@ -123,7 +131,13 @@ class Rotation(Attack):
         help="The picture is moved by at most this, up, down, left and right.",
     )
     shifts: int = parameter(
-        3, ge=1, le=51, step=2, slider=(1, 9), help="Shifts that are tried along each axis, evenly from end to end."
+        3,
+        ge=1,
+        le=51,
+        step=2,
+        slider=(1, 9),
+        quick=3,
+        help="Shifts that are tried along each axis, evenly from end to end.",
     )
     padding: Literal["zeros", "border", "reflection"] = parameter(
         "zeros", help="What fills the corners that the turned picture leaves empty: black, its edge, or its mirror."

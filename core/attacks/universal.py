@@ -105,6 +105,7 @@ class Universal(LowPassParameters, Attack):
         slider=(1, 50),
         unit="passes",
         title="Passes over the set",
+        quick=2,
         help="How many times all images are gone through.",
     )
     together: int = parameter(

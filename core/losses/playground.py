@@ -31,12 +31,15 @@ class Playground(Parameters):
     """What moves, where from, and how far."""
 
     points: int = parameter(200, ge=20, le=400, step=20, unit="images", help="As many of each class as of any other.")
-    dim: Literal[2, 3] = parameter(2, title="Dimensions", symbol="d", help="Of the space that the points move in.")
     mover: Literal["points", "network"] = parameter(
         "network",
         title="What moves",
+        first=True,
         help="network: a small network (50 principal components of the pixels, 64 hidden units) brings every image "
         "there, so images that look alike move alike. points: each image's point is free, so only the loss acts.",
+    )
+    dim: Literal[2, 3] = parameter(
+        2, title="Dimensions", symbol="d", first=True, help="Of the space that the points move in."
     )
     start: Literal["pixels", "random"] = parameter(
         "pixels", help="Free points begin at the first principal components of the images' pixels, or at random."

@@ -21,6 +21,7 @@ from core.params import (
     from_arguments,
     iterate_documentation,
     parameter,
+    quick,
 )
 
 
@@ -29,7 +30,7 @@ class Blur(Parameters):
         2.0, gt=0, le=200, step=0.5, symbol="σ", unit="pixels", paper="eq. 1", help="Width.", slider=(0.5, 20), log=True
     )
     kernel: Literal["gaussian", "linear", 3] = parameter("gaussian", help="Shape of 100 % of it.")
-    rounds: int = parameter(1, ge=1, lt=10, help="How often.")
+    rounds: int = parameter(1, ge=1, lt=10, help="How often.", quick=2, first=True, telling=(1, 5))
     seed: int | None = parameter(None, ge=0, help="None draws one.")
     clip: bool = parameter(True, help="Clip at the end.", title="Clip it", advanced=True)
     note: str = parameter("", help="For the file.")
@@ -276,3 +277,10 @@ def test_the_attacks_parameters_do_not_collide_with_the_commands():
         parser = argparse.ArgumentParser()
         add_arguments(parser, cls)
         assert from_arguments(cls, parser.parse_args([])) == cls()
+
+
+def test_what_comes_first_what_to_compare_and_a_small_budget_are_declared_with_the_parameter():
+    assert (info("rounds").first, info("rounds").telling, info("rounds").quick) == (True, (1, 5), 2)
+    assert (info("sigma").first, info("sigma").telling, info("sigma").quick) == (False, (), None)
+    assert quick(Blur) == {"rounds": 2}
+    assert quick(Sharp) == {"rounds": 2}

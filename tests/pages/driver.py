@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core.attacks import ATTACKS, Attack, AttackResult
+from core.attacks import ATTACKS, AttackResult
 from core.params import fields
 
 ROOT = Path(__file__).parents[2]
@@ -221,27 +221,3 @@ class Lab:
         """All text of the page that is not HTML, without Markdown's escapes."""
         kinds = (self.app.markdown, self.app.caption, self.app.info, self.app.warning, self.app.error)
         return unescaped("\n".join(element.value for kind in kinds for element in kind))
-
-
-QUICK: dict[str, Any] = {
-    "iterations": 10,
-    "search_steps": 2,
-    "passes": 10,
-    "updates": 5,
-    "rounds": 3,
-    "samples": 16,
-    "levels": 3,
-    "trials": 5,
-    "angles": 5,
-    "shifts": 3,
-    "deepfool_steps": 10,
-    "projections": 5,
-    "descent_steps": 10,
-    "color_trials": 10,
-    "set_passes": 2,
-}
-"""Values that keep any attack short, by the names that attacks give to their budgets."""
-
-
-def quick(cls: type[Attack], **values: Any) -> dict[str, Any]:
-    return {name: value for name, value in QUICK.items() if name in cls.model_fields} | values

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, levels, panels, quick, viewers
+from driver import ROOT, TIMEOUT, levels, panels, viewers
 from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
@@ -16,7 +16,7 @@ from core.attacks import ATTACKS, AttackResult, run
 from core.evaluate.comparison import matched
 from core.magnify import display_scale, magnify
 from core.metrics import l2, mad, psnr, roughness, ssim
-from core.params import fields
+from core.params import fields, quick
 from pages.parts.shell.jobs import Stop
 from pages.parts.views import attacking, export
 from pages.parts.views.compare import comparison, controls

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, Lab, quick, unescaped
+from driver import ROOT, TIMEOUT, Lab, unescaped
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -19,6 +19,7 @@ from core.attacks import ATTACKS
 from core.data import gallery
 from core.features import maps, projections
 from core.features.projections import Circle, Linear, Space, Umap
+from core.params import quick
 from pages.parts.shell import jobs
 from pages.parts.views import embedding
 

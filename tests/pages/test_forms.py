@@ -46,7 +46,7 @@ def page() -> None:
     from core.magnify import MagnifyParameters
     from pages.parts.inputs import forms
 
-    st.session_state["made"] = forms.form(MagnifyParameters, "test", {"beta": 0.3}, ["sigma_range", "beta"])
+    st.session_state["made"] = forms.form(MagnifyParameters, "test", {"beta": 0.3})
 
 
 def test_a_form_gives_what_its_widgets_say():
@@ -63,6 +63,21 @@ def test_a_form_gives_what_its_widgets_say():
     assert app.session_state["made"] == MagnifyParameters(beta=0.3)
     app.slider(key="test.MagnifyParameters.beta").set_value(1.0).run()
     assert app.session_state["made"] == MagnifyParameters(beta=1.0)
+
+
+def smooth() -> None:
+    from core.attacks import SmoothCarliniWagner
+    from pages.parts.inputs import forms
+
+    forms.form(SmoothCarliniWagner, "test", {})
+
+
+def test_what_is_declared_to_be_first_is_drawn_first():
+    app = AppTest.from_function(smooth, default_timeout=60).run()
+    keys = [widget.key for widget in app.main if widget.key]
+    first = ["test.SmoothingParameters.alpha", "test.CarliniWagnerBase.margin"]
+    assert keys[: len(first)] == first
+    assert "test.CarliniWagnerBase.iterations" in keys[len(first) :]
 
 
 def test_the_help_says_all_that_is_declared():

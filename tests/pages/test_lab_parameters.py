@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from driver import Lab, quick
+from driver import Lab
 
 from core import data, models
 from core.attacks import ADVICE, ATTACKS, Run, run
-from core.params import ParameterInfo, fields
+from core.params import ParameterInfo, fields, quick
 from pages.parts.inputs import forms
 
 MNIST = data.gallery.read("mnist")

@@ -137,11 +137,10 @@ def form(
     cls: type[P],
     scope: str,
     defaults: Mapping[str, Any],
-    first: Collection[str] = (),
     link: str | None = None,
     without: Collection[str] = (),
 ) -> P | None:
-    """Widgets for the parameters of `cls`; those named in `first` on top, advanced ones folded away.
+    """Widgets for the parameters of `cls`; those declared to be first on top, advanced ones folded away.
 
     defaults: values of the chosen preset. link: what stands before the parameters' names in the page's link, if they
     are in it. without: parameters that have no widget and keep those values. Returns the validated parameters, or None
@@ -152,9 +151,7 @@ def form(
         name = None if link is None else f"{link}{info.name}"
         return widget(info, widget_key(info, scope), defaults.get(info.name), name)
 
-    infos = {info.name: info for info in fields(cls)}
-    order = [infos[name] for name in first] + [i for i in infos.values() if i.name not in first]
-    order = [info for info in order if info.name not in without]
+    order = sorted((info for info in fields(cls) if info.name not in without), key=lambda info: not info.first)
     values = {name: defaults[name] for name in without if name in defaults}
     for info in order:
         if not info.advanced:

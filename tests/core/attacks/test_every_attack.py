@@ -7,32 +7,16 @@ import torch
 from torch import nn
 
 from core.attacks import ATTACKS, Attack, run
-from core.params import fields
+from core.params import fields, quick
 from tests.problems import Constant, linear
 
-SHORT = {
-    "iterations": 10,
-    "passes": 10,
-    "updates": 5,
-    "rounds": 3,
-    "samples": 16,
-    "levels": 3,
-    "trials": 5,
-    "angles": 5,
-    "shifts": 3,
-    "deepfool_steps": 10,
-    "projections": 5,
-    "descent_steps": 10,
-    "color_trials": 10,
-    "set_passes": 2,
-}
 WITHOUT_GRADIENT = ("color_shift", "spsa", "noise", "rotation")
 EVERY = pytest.mark.parametrize("name", list(ATTACKS))
 
 
 def short(name: str, **values) -> Attack:
     cls = ATTACKS[name]
-    return cls(**{key: value for key, value in SHORT.items() if key in cls.model_fields} | values)
+    return cls(**quick(cls) | values)
 
 
 @EVERY
@@ -73,6 +57,19 @@ def test_values_out_of_range_are_refused_in_one_sentence(name):
         for value in wrong.get(info.kind, ()):
             with pytest.raises(ValueError, match=rf"^{info.name} must be .*; got .*\.$"):
                 cls(**{info.name: value})
+
+
+@EVERY
+def test_declared_values_are_legal_and_the_small_budget_is_smaller(name):
+    cls, problem = ATTACKS[name], linear(n=1, classes=3, shape=(3, 8, 8))
+    for info in fields(cls):
+        for value in info.telling:
+            cls(**{info.name: value})
+    if name != "fgsm":  # which has no budget: it takes one step
+        total, usual = (
+            next(attack.steps(problem.model, problem.images, problem.labels)).total for attack in (short(name), cls())
+        )
+        assert total < usual
 
 
 @pytest.mark.parametrize("attack", [short("cw"), short("fgsm", goal="next")], ids=lambda a: a.name)

@@ -17,8 +17,6 @@ from pages.parts.views.compare.example import EXAMPLE
 
 FIRST = ("cw", "scw", "smoothfool", "sddn", "ddn", "deepfool")
 """What the columns open with."""
-_FIRST = ("alpha", "sigma_g", "margin")
-_VALUES = {"alpha": "0, 0.9, 0.99, 0.997", "sigma_g": "0.5, 1, 2, 4", "margin": "0, 1, 2, 5"}
 
 
 def attack_choice(name: str, key: str, default: str, label: str) -> type[Attack]:
@@ -79,13 +77,13 @@ def along(card: Card) -> list[Attack]:
 def sweepable(cls: type[Attack]) -> dict[str, ParameterInfo]:
     """The numbers among an attack's parameters; those people ask for first."""
     numbers = {info.name: info for info in fields(cls) if info.kind in ("int", "float")}
-    return {name: numbers[name] for name in sorted(numbers, key=lambda n: (n not in _FIRST, numbers[n].advanced))}
+    return {name: numbers[name] for name in sorted(numbers, key=lambda n: (not numbers[n].first, numbers[n].advanced))}
 
 
 def opening_values(info: ParameterInfo) -> str:
-    """Four values from one end of a slider to the other."""
-    if info.name in _VALUES:
-        return _VALUES[info.name]
+    """The values that tell most, or four from one end of a slider to the other."""
+    if info.telling:
+        return ", ".join(f"{value:g}" for value in info.telling)
     low, high = info.slider or (info.low, info.high)
     assert low is not None
     assert high is not None

@@ -90,7 +90,7 @@ def draw() -> None:
             persist_state="session",
             format_func=lambda n: loss_plots.short(LOSSES[n].title),
         )
-        settings = forms.form(Playground, f"{SCOPE}.play", {}, first=["mover", "dim"], link="")
+        settings = forms.form(Playground, f"{SCOPE}.play", {}, link="")
         losses = loss_controls(names)
     if settings is None or not losses:
         st.info("Choose a loss.")
