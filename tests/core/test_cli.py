@@ -16,9 +16,8 @@ ATTACK = ["attack", "--model", "mnist-c4-ce", "--attack", "scw", *QUICK]
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """A machine where nothing is installed, with a wide terminal."""
+    """A machine where nothing is installed."""
     monkeypatch.setenv("SMOOTHSCOPE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("COLUMNS", "200")
     models.refresh()
     yield tmp_path / "home"
     monkeypatch.undo()

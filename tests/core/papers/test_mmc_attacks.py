@@ -126,7 +126,6 @@ def test_every_attack_of_the_table_runs():
 
 
 def test_the_shipped_table_is_whole_and_its_command_finds_it_so(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(mmc_attacks, "measure", lambda *_: pytest.fail("attacked again"))
     shipped = mmc_tables.read("mmc-attacks")
     points = shipped["points"].values()

@@ -118,7 +118,6 @@ def test_the_command_refuses_nothing_to_do(capsys, tmp_path):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_result_is_whole_and_its_command_finds_it_so(name, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(mmc_tables, "Training", lambda *_: pytest.fail("trained again"))
     shipped = mmc_tables.read(name)
     copy = tmp_path / "copy.json"

@@ -204,7 +204,6 @@ def test_the_shipped_numbers_are_what_the_gallery_gives(name):
 @pytest.mark.parametrize("name", ["mmc-uncertainty", "mmc-dependency"])
 def test_a_finished_result_is_not_made_again(name, tmp_path, monkeypatch, capsys):
     """The command on the file, given on the file, finds everything there: no image is looked at."""
-    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(uncertainty, "logits_of", lambda *_: pytest.fail("computed again"))
     shipped = mmc_tables.read(name)
     copy = tmp_path / "copy.json"

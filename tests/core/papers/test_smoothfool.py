@@ -66,7 +66,6 @@ def test_the_papers_rows_are_those_of_the_paper():
 def test_the_command_takes_a_network_of_ones_own_on_cifar10(tmp_path, monkeypatch, capsys):
     """Of random weights, hence no evidence: what counts is that all rows are there, beside the paper's."""
     monkeypatch.setenv("SMOOTHSCOPE_HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "200")
     card = models.Card(
         name="tiny",
         title="Tiny",
