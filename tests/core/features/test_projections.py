@@ -182,7 +182,7 @@ def starts(monkeypatch, projection, spaces):
 LIBRARIES = {"umap": ("umap", "UMAP", "init"), "tsne": ("openTSNE", "TSNE", "initialization")}
 
 
-@pytest.mark.parametrize("projection", [Umap(neighbours=8, moments=3), Tsne(perplexity=8, moments=3)])
+@pytest.mark.parametrize("projection", [Umap(neighbours=8, epochs=3), Tsne(perplexity=8, epochs=3)])
 def test_each_map_starts_from_the_one_before(monkeypatch, projection):
     """The first of every space from its shared frame. t-SNE's is centred and shrunk, both axes alike, to a standard
     deviation of 1e-4 along the longer (Kobak and Berens 2019); UMAP stretches its own."""
