@@ -109,10 +109,8 @@ def draw() -> None:
     st.text(f"chosen: {chosen}")
     picked = st.session_state.setdefault("picked", -1)
     notes = [f"image {i}" for i in range(len(PLACES))]
-    joined = joining()
-    graph(
-        PLACES, images(CLASSES), *joined, 1.0, notes, picked, "graph", lambda row: st.session_state.update(picked=row)
-    )
+    edges = joining()
+    graph(PLACES, images(CLASSES), *edges, 1.0, notes, picked, "graph", lambda row: st.session_state.update(picked=row))
     st.text(f"picked: {picked}")
     orbit(spheres(), "spheres")
 
