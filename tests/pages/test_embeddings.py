@@ -21,7 +21,7 @@ from core.features import maps, projections
 from core.features.projections import Circle, Linear, Space, Umap
 from core.params import quick
 from pages.parts.shell import jobs
-from pages.parts.views import embedding
+from pages.parts.views.embeddings import spaces
 
 PAIR = ("mnist-lenet-graph-2d", "mnist-lenet-ce-2d")
 
@@ -104,7 +104,7 @@ def test_one_frame_for_all_epochs_and_networks_of_a_view():
     names = ("mnist-c4-ce-fgsm", "mnist-c4-graph", "mnist-c4-mmc")
     app = opened({"1": names[0], "2": names[1], "3": names[2]})
     _, content = sent(app)
-    view = embedding.view([models.card(name) for name in names])
+    view = spaces.view([models.card(name) for name in names])
     made = projections.fitted(Linear(), [network.space for network in view.networks])
     for panel, network, own in zip(content["panels"], view.networks, made, strict=True):
         for row, features in enumerate(network.space.features):
@@ -119,7 +119,7 @@ def test_the_circle_stands_on_the_centres_of_the_loss():
     app = opened({"1": "mnist-c4-mmc", "2": "none", "projection": "circle"})
     (panel,) = sent(app)[1]["panels"]
     assert "The centres of the loss stand evenly round a circle." in panel["note"]
-    space = embedding.view([models.card("mnist-c4-mmc")]).networks[0].space
+    space = spaces.view([models.card("mnist-c4-mmc")]).networks[0].space
     assert torch.equal(space.centers, models.load("mnist-c4-mmc", "cpu").head.centers)
     (own,) = projections.fitted(Circle(), [space])
     assert np.array_equal(panel["points"], own.points.numpy())
@@ -239,9 +239,9 @@ def test_the_attack_of_the_lab_leaves_its_trail_here():
 
 def test_the_coordinates_are_those_of_the_picture():
     cards = [models.card(name) for name in PAIR]
-    drawn = embedding.at_once(cards, Linear())
-    images = embedding.view(cards).images
-    rows = list(csv.DictReader(io.StringIO(embedding.table(drawn, images).decode())))
+    drawn = spaces.at_once(cards, Linear())
+    images = spaces.view(cards).images
+    rows = list(csv.DictReader(io.StringIO(spaces.table(drawn, images).decode())))
     assert len(rows) == 2 * 21 * len(images)
     last = rows[-1]
     assert (last["model"], int(last["epoch"]), int(last["test_image"])) == (PAIR[1], 20, int(images.indices[-1]))
@@ -277,14 +277,14 @@ def test_what_is_damaged_is_said_in_a_sentence(home):
 def test_all_test_images_at_once_are_a_job(monkeypatch):
     """Ten thousand points; the set itself is not here, so that of the gallery stands in for it."""
     images = gallery.read("mnist")
-    monkeypatch.setattr(embedding.cache, "images", lambda name: images)
+    monkeypatch.setattr(spaces.cache, "images", lambda name: images)
     cards = [models.card(PAIR[0])]
-    job = jobs.Job(lambda: embedding.look_at_all(cards))
+    job = jobs.Job(lambda: spaces.look_at_all(cards))
     assert job.wait(TIMEOUT)
     assert job.state == "done", job.error
-    view = embedding.all_at_once(cards)
+    view = spaces.all_at_once(cards)
     assert len(view.images) == 1000
-    (drawn,) = embedding.drawn_of(view, Linear())
+    (drawn,) = spaces.drawn_of(view, Linear())
     model = models.load(PAIR[0], "cpu")
     torch.testing.assert_close(drawn.map.points[0], model.features(images.images), atol=1e-5, rtol=1e-5)
     assert drawn.epochs == [20]
@@ -293,9 +293,9 @@ def test_all_test_images_at_once_are_a_job(monkeypatch):
 def test_networks_without_common_images_are_named(monkeypatch):
     kept = models.kept_features(PAIR[0])
     apart = kept.__class__(kept.epochs, kept.features, kept.predictions, kept.indices + 20_000, kept.labels)
-    monkeypatch.setattr(embedding.models, "kept_features", lambda name: apart)
+    monkeypatch.setattr(spaces.models, "kept_features", lambda name: apart)
     with pytest.raises(ValueError, match="kept no images in common; train them with the same seed"):
-        embedding._view([models.card(PAIR[0])], gallery.read("mnist"))
+        spaces._view([models.card(PAIR[0])], gallery.read("mnist"))
 
 
 def test_the_view_keeps_only_finite_spaces():

@@ -1,4 +1,4 @@
-"""What the Embeddings page shows: the same images in the spaces of several networks, mapped to the plane."""
+"""The same images in the spaces of several networks, mapped to the plane: what the Embeddings page draws."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ import torch
 from torch import Tensor
 
 from core import models
-from core.attacks import Attack
 from core.data import DATASETS, ImageSet
-from core.features import maps, projections, trails
+from core.features import maps, projections
 from core.features.projections import Distortion, Map, Projection, Space
-from core.features.trails import AttackTrail, FeatureTrail
 from core.models import BATCH, Card, Classifier, features_of
 from core.models.heads import CenterHead
 from pages.parts.shell import cache
 from pages.parts.shell.cache import Bounded, fingerprint
-from pages.parts.shell.jobs import Progress, Stop
+from pages.parts.shell.jobs import Progress
 
 _one_at_a_time = threading.Lock()
 """UMAP may abort the process when two run at once."""
@@ -223,41 +221,6 @@ def drawn_of(shown: View, projection: Projection) -> list[Drawn]:
         Drawn(network, made, projections.distortion(made.points[-1], network.space.features[-1]))
         for network, made in zip(shown.networks, found, strict=True)
     ]
-
-
-@dataclass(frozen=True)
-class Trail:
-    """An attack's path as every network of a view sees it. attacked: the name of the network that it fools."""
-
-    attack: Attack
-    attacked: str
-    index: int
-    path: AttackTrail
-    seen: dict[str, FeatureTrail]
-    """By the networks' names."""
-
-
-class _Enough(trails.StopFollowing):
-    """The person has pressed stop."""
-
-
-def follow(
-    attack: Attack, cards: Sequence[Card], attacked: Card, image: Tensor, label: int, index: int, seed: int
-) -> Generator[Progress[str], None, Trail]:
-    """Attack `attacked` on image (1, C, H, W), as a job's generator, and send the path through all of `cards`."""
-    going = trails.follow(attack, cache.model(attacked.name, attacked.sha256), image, label, seed)
-    try:
-        share = next(going)
-        while True:
-            try:
-                yield Progress(share, "Attacking")
-            except Stop:
-                going.throw(_Enough())
-            share = next(going)
-    except StopIteration as end:
-        path: AttackTrail = end.value
-    seen = {c.name: trails.seen_by(cache.model(c.name, c.sha256), path.images) for c in cards}
-    return Trail(attack, attacked.name, index, path, seen)
 
 
 def table(drawn: Sequence[Drawn], images: ImageSet) -> bytes:

@@ -1,0 +1,102 @@
+"""What the Embeddings page shows: a panel for each network, the selection below, and maps that are still to be made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.data import ImageSet
+from core.features.projections import Projection
+from core.models import Card
+from pages.parts.components.scatter import Panel, scatter
+from pages.parts.shell import links
+from pages.parts.views.embeddings import selection, spaces
+from pages.parts.views.embeddings import trail as trails
+from pages.parts.views.embeddings.controls import GALLERY, title
+from pages.parts.views.embeddings.session import SCOPE, select, selected, slot
+from pages.parts.views.embeddings.spaces import Drawn, View
+from pages.parts.views.embeddings.trail import TRAIL, Trail
+
+
+def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[list[Drawn] | None, View | None]:
+    """The maps that are there without waiting, and their view; offers to compute what is not."""
+    if which == GALLERY:
+        drawn = spaces.at_once(cards, projection)
+        if drawn is None and st.button(
+            f"Fit {projection.title}",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=slot.busy,
+        ):
+            slot.start("", spaces.fit, cards, projection)
+            st.rerun()
+        if drawn is None:
+            st.info(f"{projection.title} with these parameters has not been fitted to these networks yet.")
+        return drawn, spaces.view(cards)
+    if not projection.quick:
+        st.info("All test images at once are shown in a linear projection only; choose one, or the gallery's images.")
+        return None, None
+    known = spaces.all_at_once(cards)
+    if known is None:
+        if st.button(
+            "Send all test images through the networks",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=slot.busy,
+        ):
+            slot.start("", spaces.look_at_all, cards)
+            st.rerun()
+        return None, None
+    return spaces.drawn_of(known, projection), known
+
+
+def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:
+    """The panels, and below them the selection."""
+    chosen = selected(images)
+    trail: Trail | None = st.session_state.get(TRAIL)
+    one_scale = links.flag("one_scale", f"{SCOPE}.one_scale")
+    panels = []
+    for each in drawn:
+        card = each.network.card
+        seen = trail.seen.get(card.name) if trail is not None else None
+        panels.append(
+            Panel(
+                title(card, [d.network.card for d in drawn]),
+                each.epochs,
+                each.map.points,
+                each.answers,
+                each.note,
+                None if seen is None else each.map.place(seen.features),
+                None if seen is None else seen.flip,
+            )
+        )
+    scatter(panels, images, chosen, f"{SCOPE}.scatter", lambda rows: select(images, rows), one_scale)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        selection.tools(drawn, images)
+        st.download_button(
+            "Coordinates (CSV)",
+            lambda: spaces.table(drawn, images),
+            "embeddings.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"{SCOPE}.csv",
+        )
+        st.toggle("One scale for all", key=f"{SCOPE}.one_scale", persist_state="session")
+        if trail is not None:
+            st.button(
+                "Remove the trail",
+                icon=":material/close:",
+                key=f"{SCOPE}.untrail",
+                on_click=lambda: st.session_state.pop(TRAIL, None),
+            )
+    if trail is not None:
+        trails.say(trail, [each.network.card for each in drawn], images)
+    if chosen:
+        selection.show(drawn, images, chosen)
+    else:
+        st.caption(
+            "Draw round some points to see their pictures; press ▶ to watch the training. Every class has its own "
+            "colour and shape."
+        )

@@ -1,0 +1,40 @@
+"""What the Embeddings page keeps in the session: its job, and which images are selected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.data import ImageSet
+from pages.parts.shell import page
+from pages.parts.shell.jobs import Look, Slot
+
+SCOPE = "embed"
+
+slot: Slot[str, object, str] = Slot(SCOPE, every=0.5)
+"""A job's result goes into the session under the name that it is for; nowhere if it is empty: the server keeps it."""
+
+
+def take(result: object, into: str) -> None:
+    """Keep what a job has given."""
+    if into:
+        st.session_state[into] = result
+
+
+def underway(look: Look[str], into: str) -> None:
+    """Progress of a job."""
+    left, right = st.columns([6, 1], vertical_alignment="center")
+    left.progress(look.fraction, f"{page.plain(look.snapshot or look.standing)}, {look.elapsed:.0f} s")
+    right.button("Stop", icon=":material/stop:", on_click=slot.stop, key=f"{SCOPE}.stop", width="stretch")
+
+
+def selected(images: ImageSet) -> list[int]:
+    """The rows that are lit up; they are kept by the images' places in the test split, which every view shares."""
+    places = {int(index): row for row, index in enumerate(images.indices)}
+    return [places[i] for i in st.session_state.get(f"{SCOPE}.selected", []) if i in places]
+
+
+def select(images: ImageSet, rows: Sequence[int]) -> None:
+    """Light up rows."""
+    st.session_state[f"{SCOPE}.selected"] = [int(images.indices[row]) for row in rows]
