@@ -30,14 +30,7 @@ def attack_controls(card: Card) -> Attack | None:
     defaults = attacking.start_values(cls, card)
     with st.container(key="parameters"):
         attack = forms.form(cls, scope, defaults, link="")
-    for label, values in cls.presets.items():
-        st.button(
-            f"Values of: {label}",
-            key=f"{scope}.{cls.name}.{label}",
-            on_click=forms.apply,
-            args=(cls, scope, values),
-            width="stretch",
-        )
+    forms.presets(cls, scope, f"{scope}.{cls.name}")
     return attack
 
 

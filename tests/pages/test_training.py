@@ -13,8 +13,8 @@ from core.models import MODELS
 from core.train import Recipe, Training
 from pages.parts.charts import plots
 from pages.parts.shell import jobs
-from pages.parts.views import training
-from pages.parts.views.training import Plan
+from pages.parts.views.training import work as training
+from pages.parts.views.training.work import Plan
 
 SMALL = Recipe(epochs=3, n=100, batch_size=25, sample=30, test_n=50)
 PLAN = Plan("own", "fc2", "mnist", CrossEntropy(dim=2), SMALL, {})

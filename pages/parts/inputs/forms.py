@@ -133,6 +133,12 @@ def apply(cls: type[Parameters], scope: str, values: Mapping[str, Any]) -> None:
         st.session_state[widget_key(info, scope)] = _typed(info, values.get(info.name, info.default))
 
 
+def presets(cls: type[Parameters], scope: str, key: str) -> None:
+    """A button for every preset of `cls`, which sets its widgets to it. key: what the buttons' keys begin with."""
+    for name, values in cls.presets.items():
+        st.button(f"Values of: {name}", key=f"{key}.{name}", on_click=apply, args=(cls, scope, values), width="stretch")
+
+
 def form(
     cls: type[P],
     scope: str,

@@ -14,8 +14,9 @@ from core.data import DATASETS, home
 from core.losses import LOSSES, Loss
 from core.models import MODELS, TITLES, Card
 from core.train import Batch, Epoch, Recipe, Training, read_description, resume
-from pages.parts.shell.jobs import Progress, Stop
+from pages.parts.shell.jobs import Progress, Slot, Stop
 
+SCOPE = "train"
 CURVE = 400
 """Points of the loss's curve that are kept; a long run is thinned."""
 
@@ -62,6 +63,10 @@ class Trained:
         if (home() / "checkpoints" / name / "card.json").exists():
             raise ValueError(f"There is a checkpoint {name} already; choose another name.")
         return self.training.save(home() / "checkpoints", name)
+
+
+slot: Slot[Snapshot, Trained, tuple[str, ...]] = Slot(SCOPE, every=0.5)
+"""What a training is for are the classes of its data."""
 
 
 def runs() -> dict[str, Path]:
