@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save, save_file
 
 from core.layout import CHECKPOINTS
+from tests.problems import uniform
 
 GOOD = CHECKPOINTS / "mnist-lenet-ce"
 KERNEL = CHECKPOINTS / "mnist-lenet-graph-2d"
@@ -232,17 +233,17 @@ KEPT: dict[str, Damage] = {
     "kept-huge-values": kept(features=torch.full((5, 500, 84), 1e38)),
     "kept-whole-numbers": kept(features=torch.ones(5, 500, 84, dtype=torch.int64)),
     "kept-complex": kept(features=torch.ones(5, 500, 84, dtype=torch.complex64)),
-    "kept-narrow": kept(features=torch.rand(5, 500, 83)),
-    "kept-flat": kept(features=torch.rand(5, 500, 0)),
+    "kept-narrow": kept(features=uniform(5, 500, 83)),
+    "kept-flat": kept(features=uniform(5, 500, 0)),
     "kept-nothing": kept(
         epochs=torch.zeros(0, dtype=torch.int64),
-        features=torch.rand(0, 500, 84),
+        features=uniform(0, 500, 84),
         predictions=torch.zeros(0, 500, dtype=torch.int16),
     ),
     "kept-labels": kept(labels=torch.full((500,), 77)),
     "kept-negative-labels": kept(labels=torch.full((500,), -3)),
     "kept-answers": kept(predictions=torch.full((5, 500), 500, dtype=torch.int16)),
-    "kept-answers-real": kept(predictions=torch.rand(5, 500)),
+    "kept-answers-real": kept(predictions=uniform(5, 500)),
     "kept-indices": kept(indices=torch.arange(500) + 10_000),
     "kept-twice": kept(indices=torch.zeros(500, dtype=torch.int64)),
     "kept-epochs": kept(epochs=torch.tensor([0, 1, 2, 2, 3])),

@@ -1,4 +1,5 @@
-"""Closed-form problems: linear classifiers whose nearest boundary point is known."""
+"""Numbers that are the same in every run, and closed-form problems: linear classifiers whose nearest boundary point is
+known."""
 
 from __future__ import annotations
 
@@ -6,6 +7,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+
+def uniform(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Numbers in [0, 1), evenly spread, whatever was drawn before; others for another seed."""
+    return torch.rand(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Standard normal numbers, whatever was drawn before; others for another seed."""
+    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
 
 
 class Linear(nn.Module):

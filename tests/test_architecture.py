@@ -262,6 +262,43 @@ def test_planted_side_effects_are_seen(tmp_path):
     assert "opened a connection" in import_watched(["calling"], home, tmp_path).stderr
 
 
+DRAWING = {
+    "torch": {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "normal", "bernoulli"},
+    "np.random": {"rand", "randn", "randint", "random", "normal", "uniform", "permutation", "shuffle", "choice"},
+    "random": {"random", "randint", "randrange", "uniform", "gauss", "choice", "choices", "sample", "shuffle"},
+}
+
+
+def drawn_from_the_common_stream(source: str) -> list[int]:
+    """Lines that use a random number of the stream which everything in a process shares.
+
+    A draw whose value nobody takes only moves the stream on, which is how a test shows that it does not matter.
+    """
+    lines, passed = [], set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr):
+            passed.add(node.value)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node not in passed:
+            own = any(keyword.arg == "generator" for keyword in node.keywords)
+            if not own and node.func.attr in DRAWING.get(ast.unparse(node.func.value), ()):
+                lines.append(node.lineno)
+    return lines
+
+
+def test_no_test_depends_on_what_was_drawn_before_it():
+    found = {
+        path.relative_to(ROOT): lines
+        for path in ROOT.glob("tests/**/*.py")
+        if (lines := drawn_from_the_common_stream(path.read_text(encoding="utf-8")))
+    }
+    assert found == {}
+    assert drawn_from_the_common_stream("torch.rand(7)") == []
+    assert drawn_from_the_common_stream("x = torch.rand(7, generator=torch.Generator())") == []
+    assert drawn_from_the_common_stream("f(torch.rand(7))") == [1]
+    assert drawn_from_the_common_stream("x = 2\ny = np.random.rand(x)") == [2]
+    assert drawn_from_the_common_stream("x = [random.choice('ab')]") == [1]
+
+
 @pytest.fixture(scope="module")
 def tracked() -> list[Path]:
     if not (ROOT / ".git").exists():

@@ -9,6 +9,7 @@ import torch
 from core.magnify import DisplayScale, MagnifyParameters, display_scale, local_statistics, magnify, to_display
 from core.params import fields
 from tests.core.test_filters import brute_force
+from tests.problems import uniform
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_a_constant_is_magnified_to_exactly_zero(beta, value):
 
 
 def test_a_flat_channel_beside_a_textured_one_stays_zero():
-    images = torch.rand(1, 3, 12, 12)
+    images = uniform(1, 3, 12, 12)
     images[:, 1] = 0.7
     magnified = magnify(images, beta=1.0, sigma_range=0.2)
     assert torch.equal(magnified[:, 1], torch.zeros(1, 12, 12))
@@ -92,7 +93,7 @@ def test_channels_are_filtered_apart_under_one_range_distance():
 
 def test_the_local_divisor_bounds_the_magnified_values():
     """At beta = 1, sigma_x(p)² >= residual(p)² / sum of weights, and the weights sum to at most 2 pi sigma²."""
-    magnified = magnify(torch.rand(1, 3, 40, 40), beta=1.0, sigma_domain=2.0)
+    magnified = magnify(uniform(1, 3, 40, 40), beta=1.0, sigma_domain=2.0)
     assert magnified.isfinite().all()
     assert magnified.abs().max() <= math.sqrt(2 * math.pi * 4) + 0.1
 
@@ -148,19 +149,19 @@ def test_the_declared_parameters_are_the_papers_and_the_function_has_the_same():
     authors = MagnifyParameters.preset("authors' code")
     assert authors.values() == {"beta": 0.8, "sigma_domain": 3.0, "sigma_range": 0.2, "radius": 7}
     assert {info.name for info in fields(MagnifyParameters)} == set(defaults.values())
-    images = torch.rand(1, 1, 15, 15)
+    images = uniform(1, 1, 15, 15)
     assert torch.equal(magnify(images), magnify(images, **defaults.values()))
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: magnify(torch.rand(1, 1, 4, 4), beta=1.5), "beta must be at most 1; got 1.5."),
-        (lambda: local_statistics(torch.rand(1, 1, 4, 4)).magnify(-0.1), "beta must be at least 0; got -0.1."),
-        (lambda: magnify(torch.rand(1, 1, 4, 4), sigma_domain=0.0), "sigma_domain must be at least 0.5; got 0.0."),
-        (lambda: magnify(torch.rand(1, 1, 4, 4), sigma_range=5.0), "sigma_range must be at most 1; got 5.0."),
-        (lambda: magnify(torch.rand(1, 1, 4, 4), radius=0), "radius must be at least 1; got 0."),
-        (lambda: magnify(torch.rand(1, 4, 4)), r"images must have the shape \(N, C, H, W\)"),
+        (lambda: magnify(uniform(1, 1, 4, 4), beta=1.5), "beta must be at most 1; got 1.5."),
+        (lambda: local_statistics(uniform(1, 1, 4, 4)).magnify(-0.1), "beta must be at least 0; got -0.1."),
+        (lambda: magnify(uniform(1, 1, 4, 4), sigma_domain=0.0), "sigma_domain must be at least 0.5; got 0.0."),
+        (lambda: magnify(uniform(1, 1, 4, 4), sigma_range=5.0), "sigma_range must be at most 1; got 5.0."),
+        (lambda: magnify(uniform(1, 1, 4, 4), radius=0), "radius must be at least 1; got 0."),
+        (lambda: magnify(uniform(1, 4, 4)), r"images must have the shape \(N, C, H, W\)"),
         (lambda: to_display([]), "pictures must hold at least one tensor; got an empty list."),
         (lambda: to_display([torch.tensor([math.nan])]), "pictures must hold finite values only"),
         (lambda: display_scale([torch.ones(2)], quantile=0.0), "quantile must be above 0 and at most 1; got 0.0."),

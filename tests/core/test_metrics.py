@@ -10,6 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from core.filters import kernel, low_pass_matrix
 from core.metrics import l2, linf, psnr, radial_power_spectrum, roughness, ssim
+from tests.problems import normal, uniform
 
 
 def test_norms_per_image():
@@ -18,7 +19,7 @@ def test_norms_per_image():
     r[2] = -0.5
     assert l2(r).tolist() == pytest.approx([0, 5, 0.5 * math.sqrt(40)])
     assert linf(r).tolist() == pytest.approx([0, 4, 0.5])
-    clean = torch.rand(3, 2, 4, 5, dtype=torch.float64)
+    clean = uniform(3, 2, 4, 5, dtype=torch.float64)
     torch.testing.assert_close(l2(clean + r, clean), l2(r.double()))
     torch.testing.assert_close(linf(clean + r, clean), linf(r.double()))
 
@@ -48,7 +49,7 @@ def test_roughness_of_a_cosine_is_the_closed_form(u, v, sigma):
 
 @pytest.mark.parametrize("boundary", ["zero", "reflect"])
 def test_roughness_is_the_explicit_quadratic_form(boundary):
-    r = torch.randn(2, 3, 6, 9, dtype=torch.float64)
+    r = normal(2, 3, 6, 9, dtype=torch.float64)
     taps = kernel("gaussian", 2.0, dtype=torch.float64)
     rows, columns = (low_pass_matrix(taps, size, boundary) for size in (6, 9))
     high_pass = torch.eye(54, dtype=torch.float64) - torch.kron(rows, columns)
@@ -73,7 +74,7 @@ def test_smoothing_lowers_roughness_and_zero_has_none():
 @pytest.mark.parametrize(("height", "width"), [(28, 28), (31, 17), (1, 6)])
 @pytest.mark.parametrize("bins", [None, 1, 5, 100])
 def test_the_spectrum_holds_all_the_energy(height, width, bins):
-    r = torch.randn(4, 3, height, width, dtype=torch.float64)
+    r = normal(4, 3, height, width, dtype=torch.float64)
     frequencies, power = radial_power_spectrum(r, bins)
     torch.testing.assert_close(power.sum(1), r.square().sum((1, 2, 3)))
     assert power.shape == (4, len(frequencies))
@@ -136,7 +137,7 @@ def test_ssim_is_the_formula_for_grey_and_colour():
 
 
 def test_ssim_closed_forms():
-    a = torch.rand(2, 3, 16, 16)
+    a = uniform(2, 3, 16, 16)
     assert ssim(a, a).tolist() == [1.0, 1.0]
     dark, light = torch.full((1, 1, 12, 12), 0.2), torch.full((1, 1, 12, 12), 0.6)
     luminance = (2 * 0.2 * 0.6 + 1e-4) / (0.2**2 + 0.6**2 + 1e-4)
@@ -144,7 +145,7 @@ def test_ssim_closed_forms():
 
 
 def test_values_come_per_image_and_in_the_images_precision():
-    a, b = torch.rand(2, 3, 1, 12, 12)
+    a, b = uniform(2, 3, 1, 12, 12)
     for metric in (l2, linf, psnr, ssim):
         together = metric(a, b)
         assert together.shape == (3,)

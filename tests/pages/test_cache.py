@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pages.parts.shell.cache import Bounded, fingerprint
+from tests.problems import uniform
 
 
 def test_the_least_recently_used_goes_first():
@@ -26,7 +27,7 @@ def test_what_is_not_there_is_none():
 
 
 def test_equal_parts_have_one_fingerprint():
-    image = torch.rand(1, 3, 4, 5)
+    image = uniform(1, 3, 4, 5)
     name = fingerprint("scw", {"alpha": 0.95}, image, 0)
     assert fingerprint("scw", {"alpha": 0.95}, image.clone(), 0) == name
     # Only the values count, not how they lie in memory.

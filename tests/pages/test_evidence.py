@@ -17,6 +17,7 @@ from core.papers.mmc import tables as mmc_tables
 from core.papers.mmc import uncertainty
 from pages.parts.charts import evidence_plots
 from pages.parts.views import evidence
+from tests.problems import normal
 
 SCE, MMC = "mnist-c4-ce", "mnist-c4-mmc"
 SCRIPT = """
@@ -253,7 +254,7 @@ def test_moves_draw_every_image_once_before_and_after():
 
 
 def test_histograms_hold_every_image():
-    inside, outside = torch.randn(100).double(), torch.randn(50).double() - 3
+    inside, outside = normal(100).double(), normal(50, seed=1).double() - 3
     ticks = evidence_plots.nines_ticks(12.0)
     figure = evidence_plots.histogram(inside, outside, -9.0, ("a", "b", "c"), ticks, "x", "k")
     assert [sum(trace.y) for trace in figure.data] == pytest.approx([100, 100])

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from core.attacks import run
 from core.attacks.color_shift import ColorShift, from_hsv, to_hsv
-from tests.problems import Constant
+from tests.problems import Constant, uniform
 
 
 def test_hsv_agrees_with_scikit_image_and_the_standard_library():
@@ -91,11 +91,11 @@ def test_what_an_image_gets_does_not_depend_on_which_others_have_left():
 
 def test_grey_images_are_refused():
     with pytest.raises(ValueError, match="three colours"):
-        run(ColorShift(), Constant("zero gradient"), torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.long))
+        run(ColorShift(), Constant("zero gradient"), uniform(2, 1, 4, 4), torch.zeros(2, dtype=torch.long))
 
 
 def test_one_class_for_everything_fails_after_all_trials():
-    images = torch.rand(2, 3, 4, 4)
+    images = uniform(2, 3, 4, 4)
     result = run(ColorShift(color_trials=7), Constant("without gradient"), images, torch.zeros(2, dtype=torch.long))
     assert result.status == ("failed",) * 2
     assert len(result.trace["step"]) == 7

@@ -9,7 +9,7 @@ from core.attacks.gradient import unit
 from core.graph import PixelGraph, Smoother
 from core.metrics import l2, roughness
 from tests.core.attacks.test_gradient import Small
-from tests.problems import linear
+from tests.problems import linear, uniform
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 6, 7)])
@@ -82,7 +82,7 @@ def test_the_closed_form_is_the_nearest_in_energy():
 
 
 def test_its_metric_is_symmetric_positive_and_similar_to_the_normalised_smoother():
-    images = torch.rand(1, 1, 5, 6, dtype=torch.float64)
+    images = uniform(1, 1, 5, 6, dtype=torch.float64)
     smoother = Smoother(PixelGraph(images), 0.95)
     metric = SmoothMetric(smoother, images)
     basis = torch.eye(30, dtype=torch.float64).view(30, 1, 5, 6)

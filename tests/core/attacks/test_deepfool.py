@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from core.attacks import run
 from core.attacks.deepfool import DeepFool
 from core.metrics import l2
-from tests.problems import Constant, Linear, linear
+from tests.problems import Constant, Linear, linear, uniform
 
 
 @pytest.mark.parametrize("classes", [2, 5])
@@ -93,7 +93,7 @@ def test_foolbox_agrees():
     foolbox = pytest.importorskip("foolbox")
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 6)).eval().requires_grad_(False)
-    images = torch.rand(8, 1, 8, 8)
+    images = uniform(8, 1, 8, 8)
     labels = model(images).argmax(1)
     ours = run(DeepFool(relaxation=1), model, images, labels)
     relaxed = run(DeepFool(), model, images, labels)

@@ -9,7 +9,7 @@ from core.attacks import run
 from core.attacks.iterative_smooth import IterativeSmooth
 from core.filters import kernel, low_pass_matrix
 from core.metrics import roughness
-from tests.problems import Constant, linear
+from tests.problems import Constant, linear, uniform
 
 
 def network() -> nn.Module:
@@ -43,8 +43,7 @@ def test_plain_descent_is_equation_12(objective):
 
 
 def test_weight_makes_it_smoother():
-    torch.manual_seed(0)
-    model, images = network(), torch.rand(6, 1, 9, 9) / 2 + 0.25
+    model, images = network(), uniform(6, 1, 9, 9) / 2 + 0.25
     labels = model(images).argmax(1)
     light, heavy = (
         run(IterativeSmooth(smoothness_weight=weight, descent_rate=0.01), model, images, labels) for weight in (0.01, 3)

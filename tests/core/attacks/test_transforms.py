@@ -6,12 +6,12 @@ from torch import Tensor, nn
 
 from core.attacks import run
 from core.attacks.transforms import Noise, Rotation, transform
-from tests.problems import linear
+from tests.problems import linear, uniform
 
 
 @pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
 def test_quarter_turns_and_whole_shifts_are_exact(padding):
-    images = torch.rand(2, 3, 6, 6)
+    images = uniform(2, 3, 6, 6)
     assert torch.allclose(transform(images, 0, 0, 0, padding), images, atol=1e-6)
     for quarters in (1, 2, 3):
         turned = transform(images, 90.0 * quarters, 0, 0, padding)
@@ -32,7 +32,7 @@ def test_an_oblong_picture_is_turned_without_shearing():
 
 
 def test_turn_first_then_shift():
-    images = torch.rand(1, 1, 7, 7)
+    images = uniform(1, 1, 7, 7)
     both = transform(images, 90, 1, 0)
     assert torch.allclose(both, transform(transform(images, 90, 0, 0), 0, 1, 0), atol=1e-5)
 

@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from core.features import projections
 from core.features.projections import Circle, Linear, Space, Tsne, Umap
 from core.losses import max_mahalanobis_centers
+from tests.problems import normal
 
 
 def clusters(n=60, d=6, epochs=3, seed=0):
@@ -32,7 +33,7 @@ def test_the_shared_frame_is_that_of_the_largest_variance():
     torch.testing.assert_close(axes.T @ axes, torch.eye(2), atol=1e-5, rtol=0)
     torch.testing.assert_close(axes.abs(), torch.eye(4)[:, [1, 3]], atol=0.05, rtol=0)
     assert float(axes[1, 0]) > 0 < float(axes[3, 1])
-    flat = torch.randn(10, 2)
+    flat = normal(10, 2)
     assert torch.equal(projections.project(flat, projections.shared_frame(flat)), flat)
     with pytest.raises(ValueError, match="features must be finite"):
         projections.shared_frame(torch.full((2, 3), torch.nan))

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from core.graph import GraphParameters, PixelGraph
+from tests.problems import normal, uniform
 
 KERNELS = {
     "laplacian": lambda distance, tau: math.exp(-distance / tau),
@@ -59,7 +60,7 @@ def test_weights_degrees_and_matrices_are_those_of_equation_5(images, neighbourh
 @pytest.mark.parametrize("distance", ["joint", "per-channel"])
 def test_matvec_is_the_matrix(images, neighbourhood, distance):
     graph = PixelGraph(images, neighbourhood=neighbourhood, color_distance=distance)
-    z = torch.randn(2, 3, 3, 4, dtype=torch.float64)
+    z = normal(2, 3, 3, 4, dtype=torch.float64)
     product = graph.matvec(z).flatten(2)
     for i in range(2):
         for c in range(3):
@@ -79,7 +80,7 @@ def test_normalised_matrix_agrees_with_networkx(images):
 
 def test_the_square_root_of_the_degrees_is_kept():
     """S D^1/2 1 = D^1/2 1: the eigenvector of the largest eigenvalue, 1, whatever the image."""
-    graph = PixelGraph((torch.rand(1, 1, 30, 20) > 0.5).double(), neighbourhood=8)
+    graph = PixelGraph((uniform(1, 1, 30, 20) > 0.5).double(), neighbourhood=8)
     root = graph.degrees.sqrt().view(1, 1, 30, 20)
     torch.testing.assert_close(graph.matvec(root), root)
 
@@ -114,7 +115,7 @@ def test_underflowing_weights_are_floored():
     ("height", "width", "edges4", "edges8"), [(1, 1, 0, 0), (1, 5, 4, 4), (5, 1, 4, 4), (2, 2, 4, 6)]
 )
 def test_degenerate_images(height, width, edges4, edges8):
-    image = torch.rand(1, 3, height, width)
+    image = uniform(1, 3, height, width)
     for neighbourhood, edges in ((4, edges4), (8, edges8)):
         graph = PixelGraph(image, neighbourhood=neighbourhood)
         assert graph.edges.shape == (2, edges)
@@ -127,7 +128,7 @@ def test_degenerate_images(height, width, edges4, edges8):
     "index", [1, -1, [2, 0], slice(1, None), torch.tensor([0, 2]), torch.tensor([True, False, True])]
 )
 def test_indexing_equals_rebuilding(index):
-    images = torch.rand(3, 2, 4, 5)
+    images = uniform(3, 2, 4, 5)
     graph = PixelGraph(images, neighbourhood=8, color_distance="per-channel")[index]
     rebuilt = PixelGraph(
         images[[index] if isinstance(index, int) else index], neighbourhood=8, color_distance="per-channel"
@@ -135,23 +136,23 @@ def test_indexing_equals_rebuilding(index):
     assert len(graph) == len(rebuilt)
     torch.testing.assert_close(graph.weights, rebuilt.weights, rtol=0, atol=0)
     torch.testing.assert_close(graph.degrees, rebuilt.degrees, rtol=0, atol=0)
-    z = torch.randn(len(graph), 2, 4, 5)
+    z = normal(len(graph), 2, 4, 5)
     torch.testing.assert_close(graph.matvec(z), rebuilt.matvec(z), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
     ("images", "arguments", "complaint"),
     [
-        (torch.rand(3, 4, 4), {}, r"images must have shape \(N, C, H, W\)"),
-        (torch.rand(1, 3, 0, 4), {}, "none of them empty"),
-        (torch.randint(0, 255, (1, 3, 4, 4)), {}, "images must be float32 or float64; got torch.int64"),
+        (uniform(3, 4, 4), {}, r"images must have shape \(N, C, H, W\)"),
+        (uniform(1, 3, 0, 4), {}, "none of them empty"),
+        (torch.ones(1, 3, 4, 4, dtype=torch.int64), {}, "images must be float32 or float64; got torch.int64"),
         (torch.full((1, 1, 2, 2), torch.nan), {}, "images must be finite"),
-        (torch.rand(1, 1, 2, 2), {"neighbourhood": 6}, "neighbourhood must be 4 or 8; got 6"),
-        (torch.rand(1, 1, 2, 2), {"feature_kernel": "box"}, "feature_kernel must be 'laplacian' or 'gaussian'"),
-        (torch.rand(1, 1, 2, 2), {"color_distance": "lab"}, "color_distance must be 'joint' or 'per-channel'"),
-        (torch.rand(1, 1, 2, 2), {"bandwidth": 0.0}, "bandwidth must be a positive number; got 0.0"),
-        (torch.rand(1, 1, 2, 2), {"bandwidth": math.nan}, "bandwidth must be a positive number; got nan"),
-        (torch.rand(1, 1, 2, 2), {"floor": 0.0}, "floor must be from 1e-30 to 1; got 0.0"),
+        (uniform(1, 1, 2, 2), {"neighbourhood": 6}, "neighbourhood must be 4 or 8; got 6"),
+        (uniform(1, 1, 2, 2), {"feature_kernel": "box"}, "feature_kernel must be 'laplacian' or 'gaussian'"),
+        (uniform(1, 1, 2, 2), {"color_distance": "lab"}, "color_distance must be 'joint' or 'per-channel'"),
+        (uniform(1, 1, 2, 2), {"bandwidth": 0.0}, "bandwidth must be a positive number; got 0.0"),
+        (uniform(1, 1, 2, 2), {"bandwidth": math.nan}, "bandwidth must be a positive number; got nan"),
+        (uniform(1, 1, 2, 2), {"floor": 0.0}, "floor must be from 1e-30 to 1; got 0.0"),
     ],
 )
 def test_bad_arguments(images, arguments, complaint):
@@ -160,8 +161,8 @@ def test_bad_arguments(images, arguments, complaint):
 
 
 def test_signals_of_another_size_are_refused():
-    graph = PixelGraph(torch.rand(2, 3, 4, 5), color_distance="per-channel")
-    for z in (torch.rand(2, 3, 5, 4), torch.rand(1, 3, 4, 5), torch.rand(2, 1, 4, 5), torch.rand(3, 4, 5)):
+    graph = PixelGraph(uniform(2, 3, 4, 5), color_distance="per-channel")
+    for z in (uniform(2, 3, 5, 4), uniform(1, 3, 4, 5), uniform(2, 1, 4, 5), uniform(3, 4, 5)):
         with pytest.raises(ValueError, match=r"z must have the shape \(2, 3, 4, 5\) of the images of its graph"):
             graph.matvec(z)
     with pytest.raises(ValueError, match="floating point"):

@@ -10,6 +10,7 @@ from torch.autograd import gradcheck
 from core.losses import graph_smoothness, label_smoothness, neighbour_graph, similarity_graph
 from core.losses.graph_smoothness import GraphSmoothness
 from core.models.heads import KernelHead, distances
+from tests.problems import uniform
 
 
 def problem(n=24, dim=5, classes=4, seed=0, dtype=torch.float64):
@@ -116,7 +117,7 @@ def test_the_layout_is_the_papers():
     assert GraphSmoothness.preset("paper, Table 2").dim == 200
 
 
-Z, Y = torch.rand(4, 2), torch.tensor([0, 1, 0, 1])
+Z, Y = uniform(4, 2), torch.tensor([0, 1, 0, 1])
 
 
 @pytest.mark.parametrize(

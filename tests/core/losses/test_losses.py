@@ -23,6 +23,7 @@ from core.models.heads import CenterHead, KernelHead, LinearCenterHead, Quadrati
 from core.models.networks import initialise
 from core.params import fields
 from core.train import save
+from tests.problems import normal
 
 CLASSES, SIZE = 3, 8
 
@@ -271,7 +272,7 @@ def test_mmc_of_a_feature_on_its_centre_is_zero():
 
 def test_mmc_is_half_the_mean_squared_distance():
     z, y = features()
-    centers = torch.randn(CLASSES, 4, dtype=torch.float64)
+    centers = normal(CLASSES, 4, dtype=torch.float64)
     expected = sum(0.5 * math.dist(z[i], centers[y[i]]) ** 2 for i in range(len(y))) / len(y)
     assert max_mahalanobis(z, y, centers).item() == pytest.approx(expected)
     head = CenterHead(4, CLASSES).double()

@@ -6,11 +6,12 @@ from safetensors.torch import save
 
 from core import models
 from core.models.history import read
+from tests.problems import normal
 
 CARD = models.card("mnist-lenet-ce")
 WHOLE = {
     "epochs": torch.tensor([0, 3]),
-    "features": torch.randn(2, 5, 4).half(),
+    "features": normal(2, 5, 4).half(),
     "predictions": torch.zeros(2, 5, dtype=torch.int16),
     "indices": torch.arange(5),
     "labels": torch.zeros(5, dtype=torch.int64),

@@ -14,6 +14,7 @@ from core.models import logits_of
 from core.models.heads import CenterHead
 from core.papers.mmc import tables as mmc_tables
 from core.papers.mmc import uncertainty
+from tests.problems import normal
 
 
 def test_log_odds_are_those_of_the_largest_probability():
@@ -173,7 +174,7 @@ def test_dependency_of_known_logits():
 
 
 def test_dependency_is_blind_to_a_shift_and_survives_mmcs_logits():
-    logits, labels = torch.randn(20, 10).double(), torch.arange(20) % 10
+    logits, labels = normal(20, 10).double(), torch.arange(20) % 10
     a, b = (uncertainty.dependency(z, labels) for z in (logits, logits - 20_000))
     assert torch.allclose(a.ratio, b.ratio)
     assert torch.allclose(a.missing, b.missing, atol=1e-9)

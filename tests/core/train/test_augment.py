@@ -10,6 +10,7 @@ from core.models import Card
 from core.models.networks import initialise
 from core.train import Recipe
 from core.train.augment import attacked, flipped, scaled, shifted, size_in
+from tests.problems import uniform
 
 
 def generator(seed=1):
@@ -118,5 +119,5 @@ def test_fgsm_is_the_sign_of_the_gradient(model):
 
 
 def test_without_adversarial_training_the_batch_is_the_batch(model):
-    images = torch.rand(2, 3, 16, 16)
+    images = uniform(2, 3, 16, 16)
     assert attacked(model, CrossEntropy(), Recipe(), images, torch.arange(2), generator()) is images

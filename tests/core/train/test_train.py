@@ -17,6 +17,7 @@ from core.models import Card
 from core.models.networks import initialise
 from core.params import fields
 from core.train import Batch, Epoch, Recipe, Training, accuracy, loop, resume, save
+from tests.problems import uniform
 
 CARD = Card(
     name="small",
@@ -391,7 +392,7 @@ def test_a_name_that_is_no_folder_is_refused(name):
 
 
 def test_a_network_that_does_not_take_the_images_is_refused(monkeypatch, digits):
-    wide = dataclasses.replace(digits[:10], images=torch.rand(10, 3, 32, 32))
+    wide = dataclasses.replace(digits[:10], images=uniform(10, 3, 32, 32))
     monkeypatch.setattr(loop, "load", lambda *_, **__: wide)
     with pytest.raises(ValueError, match=r"x: c4 does not take images of shape \(3, 32, 32\); choose another\.$"):
         Training("c4", "cifar10", Recipe(), "x")
