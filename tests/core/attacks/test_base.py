@@ -9,6 +9,7 @@ from torch import nn
 
 from core.attacks import ADVICE, Attack, CarliniWagner, Run, Status, Step, hinge, margin, run
 from core.attacks.base import Tracker
+from core.models.networks import initialise
 from tests.problems import linear
 
 
@@ -215,6 +216,7 @@ def test_the_result_keeps_what_made_it(problem):
 
 def test_the_run_does_not_touch_what_it_was_given(problem):
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    initialise(network, torch.Generator().manual_seed(0))
     labels = network(problem.images).argmax(1)
     images, weights = problem.images.clone(), network[1].weight.detach().clone()
     result = run(CarliniWagner(iterations=10), network, images, labels)

@@ -43,16 +43,16 @@ def test_plain_descent_is_equation_12(objective):
 
 
 def test_weight_makes_it_smoother():
-    model, images = network(), uniform(6, 1, 9, 9) / 2 + 0.25
+    model, images = network(), uniform(40, 1, 9, 9) / 2 + 0.25
     labels = model(images).argmax(1)
     light, heavy = (
         run(IterativeSmooth(smoothness_weight=weight, descent_rate=0.01), model, images, labels) for weight in (0.01, 3)
     )
     assert all(light.success)
     both = light.success & heavy.success
-    assert both.sum() >= 3
+    assert both.sum() >= 10
     share = [roughness(result.perturbation, 1.0, normalised=True)[both].mean() for result in (light, heavy)]
-    assert share[1] < share[0] / 2
+    assert share[1] < share[0] / 4
 
 
 def test_log_odds_fool_a_network_that_is_sure():

@@ -19,6 +19,7 @@ from core.features.density import (
 )
 from core.losses import CrossEntropy, GeneralizedSoftmax, MaxMahalanobis, MaxMahalanobisLDA, max_mahalanobis_centers
 from core.models.heads import CenterHead, KernelHead, LinearCenterHead, QuadraticHead
+from core.models.networks import initialise
 
 
 def ball(n, dim, radius, seed=0):
@@ -145,8 +146,14 @@ def test_neighbours_are_unbiased_where_points_are_scattered_evenly():
     assert neighbour_density(points, 10).exp()[inner].mean().item() == pytest.approx(4000, rel=0.05)
 
 
+def random_head(classes, dim):
+    head = LinearCenterHead(dim, classes)
+    initialise(head, torch.Generator().manual_seed(0))
+    return head
+
+
 @pytest.mark.parametrize(
-    ("head", "k"), [(linear(5, 12), 4), (fixed(5, 12, 10.0), 4), (fixed(6, 3, 10.0), 3), (LinearCenterHead(12, 5), 4)]
+    ("head", "k"), [(linear(5, 12), 4), (fixed(5, 12, 10.0), 4), (fixed(6, 3, 10.0), 3), (random_head(5, 12), 4)]
 )
 def test_the_deciding_directions_are_all_that_the_logits_differences_know(head, k):
     axes = deciding_axes(head)
