@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.data import DATASETS
+from core.train import runs
 from pages.parts.shell import page
 from pages.parts.views.training import controls, result, work
 from pages.parts.views.training.work import SCOPE, Plan, Trained, slot
@@ -21,7 +22,7 @@ def begin(plan: Plan | Path, classes: tuple[str, ...]) -> None:
 
 def unfinished() -> None:
     """The runs that were stopped or killed: go on with one, or delete it."""
-    found = work.runs()
+    found = runs.listing()
     if not found:
         return
     with st.popover("Unfinished runs", icon=":material/history:"):
@@ -38,7 +39,10 @@ def unfinished() -> None:
                 slot.refuse(str(error))
             st.rerun()
         if columns[1].button("Delete", icon=":material/delete:", key=f"{SCOPE}.delete", width="stretch"):
-            found[name].unlink(missing_ok=True)
+            try:
+                work.delete(found[name])
+            except ValueError as error:
+                slot.refuse(str(error))
             st.rerun()
 
 

@@ -25,6 +25,11 @@ def listing(folder: Path) -> list[Path]:
         return []
 
 
+def is_file(path: Path) -> bool:
+    """Whether `path` is a plain file, as far as can be seen."""
+    return os.path.isfile(path)  # pathlib's own raises what is wrong with some names and folders
+
+
 def size(number: int) -> str:
     """A number of bytes for a person: "64 kB"."""
     for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
@@ -53,10 +58,14 @@ def read_bytes(path: Path, limit: int, first: int | None = None) -> tuple[bytes,
         raise Unreadable(f"cannot be read ({getattr(error, 'strerror', None) or 'a wrong name'})") from None
 
 
-def parse_json(content: bytes | str) -> Any:
-    """What the JSON `content` (UTF-8) says; Unreadable if it is none, or nested too deep, or holds NaN or infinity."""
+def parse_json(content: bytes | str, finite: bool = True) -> Any:
+    """What the JSON `content` (UTF-8) says; Unreadable if it is none, or nested too deep.
+
+    finite: NaN and infinity, which are no JSON, are refused.
+    """
     try:
-        return json.loads(content.decode() if isinstance(content, bytes) else content, parse_constant=_refuse)
+        text = content.decode() if isinstance(content, bytes) else content
+        return json.loads(text, parse_constant=_refuse if finite else None)
     except (ValueError, RecursionError):
         raise Unreadable("is damaged") from None
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from core.data import imagenet, photos, store
+from core.data import careful, imagenet, photos, store
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Dataset:
         """Whether the full set is on this machine."""
         if self.origin == "packages":
             return photos.available()
-        here = {path.name for path in store.listing("data", self.name) if os.path.isfile(path)}
+        here = {path.name for path in store.listing("data", self.name) if careful.is_file(path)}
         return here >= {f"{split}-{part}.npy" for split in self.splits for part in ("images", "labels")}
 
 

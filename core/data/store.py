@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -80,6 +81,29 @@ def write_together(files: Mapping[Path, Callable[[IO[bytes]], object]]) -> None:
         for written in temporary.values():
             with contextlib.suppress(OSError):
                 written.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Make `folder`, if it is not there. DataError in one sentence if files cannot be put into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written ({error.strerror}); {remedy(error)}.") from None
+
+
+def put(files: Mapping[Path, bytes], what: str, where: Path) -> None:
+    """Write all of `files` or none. DataError in one sentence that calls them `what`, if they cannot be put `where`."""
+
+    def writer(content: bytes) -> Callable[[IO[bytes]], object]:
+        return lambda file: file.write(content)
+
+    try:
+        write_together({path: writer(content) for path, content in files.items()})
+    except OSError as error:
+        reason = error.strerror or "write failed"
+        raise DataError(f"{what} cannot be written to {where.name} ({reason}); {remedy(error)}.") from None
 
 
 def write(name: str, arrays: Arrays) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from core.data import careful, store
 from core.layout import CHECKPOINTS
+from core.models import header
 from core.models.assembly import (
     WEIGHTS_LIMIT,
     build,
@@ -25,8 +26,6 @@ from core.models.assembly import (
     check_data,
     outline,
     package,
-    read_header,
-    shapes,
 )
 from core.models.batches import BATCH, features_of, logits_of
 from core.models.card import CARD, Accuracy, Card, check_name, is_name
@@ -62,6 +61,11 @@ def refresh() -> dict[str, Path]:
 refresh()
 
 
+def is_shipped(name: str) -> bool:
+    """Whether a network of this name comes with the project, which would hide one's own."""
+    return is_name(name) and os.path.lexists(CHECKPOINTS / name / CARD)
+
+
 def card(name: str) -> Card:
     """The card of the model `name`.
 
@@ -72,7 +76,7 @@ def card(name: str) -> Card:
     weights = None
     if package(described) is None:
         try:
-            weights = read_header(MODELS[name] / described.weights)
+            weights = header.read(MODELS[name] / described.weights, WEIGHTS_LIMIT).shapes
         except careful.Unreadable as why:
             raise ValueError(f"{name}: {described.weights} {why}; get the checkpoint again.") from None
     check_agreement(described, weights)
@@ -155,7 +159,7 @@ def load(name: str, device: str | torch.device | None = None) -> Classifier:
     """
     described = _card(name)
     state = _read(described)
-    check_agreement(described, shapes(state))
+    check_agreement(described, header.shapes(state))
     check_data(described, own=True)
     model = build(described)
     expected = model.state_dict()
@@ -192,6 +196,7 @@ __all__ = [
     "check_name",
     "features_of",
     "is_name",
+    "is_shipped",
     "kept_features",
     "load",
     "logits_of",

@@ -11,33 +11,24 @@ import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from core.data import DATASETS, careful
 from core.models.card import Card
 from core.models.classifier import Classifier
 from core.models.efficientnet import PACKAGES
+from core.models.header import Shapes, shapes
 from core.models.heads import HEADS, Embedding
 from core.models.networks import NETWORKS
 
 WEIGHTS_LIMIT = 10**9
 """Bytes of the largest file of weights that is read, and as many of what is built from it: a PreActResNet-18 of four
 times the published width has 0.7e9."""
-HEADER_LIMIT = 1_000_000
-"""Bytes of the longest header of such a file; the project's have up to 15,000."""
-
 PIXELS = 512 * 512
 """Of the largest image that a network of an unknown data set may take; to try one costs memory."""
-
-Shapes = Mapping[str, tuple[tuple[int, ...], bool]]
-"""Name of a tensor -> its shape, and whether its values are real numbers (not whole ones)."""
-
-_KINDS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1}
-"""Types of safetensors that a network's state may have, with the bytes of a value."""
 
 
 def build(card: Card) -> Classifier:
@@ -88,37 +79,6 @@ def _outline(card: str) -> Outline:
     with torch.device("meta"):
         model = build(described)
     return Outline(shapes(model.state_dict()), described.embedding or int(model.network.features))  # type: ignore[arg-type]
-
-
-def shapes(state: Mapping[str, Tensor]) -> Shapes:
-    """The shapes of the tensors of `state`."""
-    return {key: (tuple(value.shape), value.is_floating_point()) for key, value in state.items()}
-
-
-def read_header(path: Path) -> Shapes:
-    """The shapes of the tensors in the safetensors file `path`; Unreadable if it is none, or larger than is read."""
-    content, size = careful.read_bytes(path, WEIGHTS_LIMIT, 65_536)
-    length = int.from_bytes(content[:8], "little")
-    if size < 8 or length > min(HEADER_LIMIT, size - 8):
-        raise careful.Unreadable("is not a safetensors file")
-    if 8 + length > len(content):
-        content, size = careful.read_bytes(path, WEIGHTS_LIMIT, 8 + length)
-    try:
-        described = careful.parse_json(content[8 : 8 + length])
-        described.pop("__metadata__", None)
-        found, end = {}, 0
-        for key, entry in described.items():
-            shape, (start, stop) = tuple(entry["shape"]), entry["data_offsets"]
-            if any(type(number) is not int or number < 0 for number in (*shape, start, stop)):
-                raise ValueError
-            if stop - start != math.prod(shape) * _KINDS[entry["dtype"]]:
-                raise ValueError
-            found[key], end = (shape, "F" in entry["dtype"]), max(end, stop)
-        if 8 + length + end != size:
-            raise ValueError
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise careful.Unreadable("is not a safetensors file") from None
-    return found
 
 
 def package(card: Card) -> str | None:

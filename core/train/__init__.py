@@ -1,8 +1,9 @@
 """Training: recipes as declared parameters, a loop that yields epochs, checkpoints with cards."""
 
-from core.train.checkpoint import accuracy, read_description, save
-from core.train.loop import Batch, Epoch, Training, image_sets, resume, suited
+from core.train.checkpoint import accuracy, save
+from core.train.loop import Batch, Training, image_sets, resume, suited
 from core.train.recipe import ADVERSARIES, Recipe
+from core.train.runs import Epoch
 
 __all__ = [
     "ADVERSARIES",
@@ -12,7 +13,6 @@ __all__ = [
     "Training",
     "accuracy",
     "image_sets",
-    "read_description",
     "resume",
     "save",
     "suited",

@@ -1,59 +1,20 @@
-"""What training leaves on the disk: a run's state after every epoch, and the finished checkpoint. Both atomic."""
+"""What training leaves behind: a checkpoint, its weights as small as costs no accuracy."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 import core
-from core.data.store import write_together
+from core.data.store import put
 from core.models import EMBEDDINGS, Accuracy, Card, Classifier, logits_of
-
-
-def _write(files: Mapping[Path, bytes], what: str, where: Path) -> None:
-    try:
-        write_together({path: lambda file, content=content: file.write(content) for path, content in files.items()})  # type: ignore[misc]
-    except OSError as error:
-        reason = error.strerror or "write failed"
-        raise ValueError(f"{what} cannot be written to {where} ({reason}); free some space.") from None
-
-
-def write_state(path: Path, tensors: dict[str, Tensor], description: dict[str, Any]) -> None:
-    """Put a run's state into the one file `path`, whole or not at all. ValueError in one sentence on a full disk."""
-    content = save_safetensors(
-        {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()},
-        metadata={"run": json.dumps(description)},
-    )
-    _write({path: content}, "the run's state", path)
-
-
-def read_description(path: Path) -> dict[str, Any]:
-    """What run the state in `path` is of and how far it is. ValueError in one sentence if it cannot be read."""
-    return _read(path, weights=False)[1]
-
-
-def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the description that `write_state` put into `path`."""
-    return _read(path, weights=True)
-
-
-def _read(path: Path, weights: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    try:
-        with safe_open(path, "pt") as file:
-            description: dict[str, Any] = json.loads((file.metadata() or {})["run"])
-            return {key: file.get_tensor(key) for key in file.keys()} if weights else {}, description  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, json.JSONDecodeError):
-        raise ValueError(f"{path} is not the state of a run; delete it and train anew.") from None
 
 
 def as_stored(state: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
@@ -109,10 +70,17 @@ def save(
     files = {target / "weights.safetensors": content, target / "card.json": card.encode()}
     if embeddings:
         files[target / EMBEDDINGS] = save_safetensors(embeddings)
-    _write(files, "the checkpoint", target)
-    if not embeddings and (target / EMBEDDINGS).exists():
-        os.unlink(target / EMBEDDINGS)  # those of another training under the same name
+    put(files, "the checkpoint", target)
+    if not embeddings:
+        _forget(target / EMBEDDINGS)  # those of another training under the same name
     return finished
+
+
+def _forget(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ValueError(f"{path.name} of an earlier training cannot be deleted ({error.strerror}); do so.") from None
 
 
 def accuracy(model: Classifier, images: Tensor, labels: Tensor, batch_size: int = 500) -> float:

@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from core.data import DATASETS, home
+from core.data.store import check_writable
 from core.losses import LOSSES, CrossEntropy, Loss
-from core.models import NETWORKS
+from core.models import NETWORKS, is_shipped
 from core.params import CommandParser, Subparsers, add_arguments, from_arguments, iterate_documentation
-from core.train import ranks
-from core.train.loop import Epoch, Training
+from core.train import ranks, runs
+from core.train.loop import Training
 from core.train.recipe import Recipe
+from core.train.runs import Epoch
 
 
 def add_command(subparsers: Subparsers) -> None:
@@ -44,7 +46,7 @@ def add_command(subparsers: Subparsers) -> None:
     parser.add_argument("--preset", help="start from this preset of the recipe")
     parser.add_argument("--name", required=True, help="name of the checkpoint")
     parser.add_argument(
-        "--out", type=Path, default=home() / "checkpoints", help="folder that gets it (default %(default)s)"
+        "--out", type=Path, help="folder that gets it (default: where the app looks for it, in SMOOTHSCOPE_HOME)"
     )
     parser.add_argument("--start", metavar="NAME", help="begin with this checkpoint's weights; same network")
     add_arguments(parser, Recipe)
@@ -63,7 +65,12 @@ def run(arguments: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _train(arguments: argparse.Namespace, recipe: Recipe, loss: Loss) -> int:
-    state = home() / "runs" / f"{arguments.name}.safetensors"
+    own = home() / "checkpoints"
+    out: Path = arguments.out or own
+    if out == own and is_shipped(arguments.name):
+        raise ValueError(f"{arguments.name} is the name of a network that comes with the project; choose another.")
+    check_writable(out)
+    state = home() / "runs" / f"{arguments.name}{runs.SUFFIX}"
     training = Training(
         arguments.network,
         arguments.dataset,
@@ -98,13 +105,10 @@ def _train(arguments: argparse.Namespace, recipe: Recipe, loss: Loss) -> int:
         console.print(f"stopped after epoch {training.done} of {recipe.epochs}; the same command goes on from there.")
         return 130
     if ranks.rank() == 0:
-        card = training.save(arguments.out)
-        state.unlink(missing_ok=True)
-        state.with_suffix(".lock").unlink(missing_ok=True)
+        card = training.save(out)
+        runs.forget(state)
         assert card.accuracy is not None
-        console.print(
-            f"{arguments.out / card.name}: {100 * card.accuracy.value:.2f} % of {card.accuracy.n} test images"
-        )
+        console.print(f"{out / card.name}: {100 * card.accuracy.value:.2f} % of {card.accuracy.n} test images")
     return 0
 
 

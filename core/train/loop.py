@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-import re
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,13 +19,15 @@ from torch import Tensor, nn
 from core import models
 from core.data import DATASETS, ImageSet, gallery, load
 from core.data.imageset import draw
-from core.losses import LOSSES, CrossEntropy, Loss, choose_references
-from core.models import NETWORKS, TITLES, Card, build, check, features_of
+from core.data.store import remedy
+from core.losses import CrossEntropy, Loss, choose_references
+from core.models import NETWORKS, TITLES, Card, build, check, features_of, header
 from core.models.heads import KernelHead
 from core.models.networks import initialise
-from core.train import checkpoint, ranks
+from core.train import checkpoint, ranks, runs
 from core.train.augment import attacked, features, flipped, precision, scaled, shifted, size_in
 from core.train.recipe import ADVERSARIES, Recipe
+from core.train.runs import Epoch
 
 
 @dataclass(frozen=True)
@@ -36,19 +38,6 @@ class Batch:
     """Steps since the run began."""
     total: int
     loss: float
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch gave."""
-
-    index: int
-    total: int
-    loss: float
-    """Mean training loss of the epoch."""
-    accuracy: float
-    """Share of (the recipe's `test_n`) test images that the head's logits name correctly, in its precision."""
-    seconds: float
 
 
 class Objective(nn.Module):
@@ -130,8 +119,7 @@ class Training:
         state: Path | None = None,
         start: str | None = None,
     ) -> None:
-        if not re.fullmatch(r"\w[\w.-]*", name):
-            raise ValueError(f"name must be letters, digits, '_', '-' and '.', a letter or digit first; got {name!r}.")
+        models.check_name(name)
         self.recipe, self.loss, self.state = recipe, loss or CrossEntropy(), state
         self.train, self.test = image_sets(dataset, recipe)
         self.generator = torch.Generator().manual_seed(recipe.seed)
@@ -184,7 +172,7 @@ class Training:
         self.batches = max(1, len(self.train) // recipe.batch_size + (self._last_batch() > 0))
         self.schedule = _schedule(self.optimiser, recipe, self.batches)
         self.history: list[Epoch] = []
-        if state is not None and state.exists():
+        if state is not None and os.path.lexists(state):
             self._resume(state)
         elif recipe.sample and not self.kept:
             self._keep_start()
@@ -206,12 +194,15 @@ class Training:
         if self.state is None or ranks.rank() > 0:
             yield from self._steps()
             return
-        self.state.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.state.with_suffix(".lock"))
         try:
+            self.state.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout:
             raise ValueError(f"the run {self.card.name} is under way already; choose another name.") from None
+        except OSError as error:
+            reason = error.strerror or "it cannot be locked"
+            raise ValueError(f"the run {self.card.name} cannot be kept ({reason}); {remedy(error)}.") from None
         try:
             yield from self._steps()
         finally:
@@ -262,7 +253,7 @@ class Training:
         name: that of the run if left out. The card holds the accuracy as stored; weights are kept in float16 where that
         costs no test accuracy, else in float32.
         """
-        described = self.card if name is None else Card.model_validate(self.card.model_dump() | {"name": name})
+        described = self.card.model_copy(update={"name": models.check_name(name or self.card.name)})
         return checkpoint.save(self.model, described, folder, self.test.images, self.test.labels, self.embeddings())
 
     def embeddings(self) -> dict[str, Tensor]:
@@ -359,12 +350,10 @@ class Training:
         return {"card": kept, "world": ranks.world()}
 
     def _store(self, path: Path) -> None:
-        state = self.optimiser.state_dict()
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()} | {
-            "generator": self.generator.get_state()
-        }
+        optimiser = self.optimiser.state_dict()
+        tensors = self._fixed()
         scalars: dict[str, dict[str, Any]] = {}
-        for number, entries in state["state"].items():
+        for number, entries in optimiser["state"].items():
             for key, value in entries.items():
                 if isinstance(value, Tensor):
                     tensors[f"optimiser.{number}.{key}"] = value
@@ -372,35 +361,60 @@ class Training:
                     scalars.setdefault(str(number), {})[key] = value
         for epoch, (z, named) in self.kept.items():
             tensors |= {f"kept.{epoch}.features": z, f"kept.{epoch}.predictions": named}
-        schedule = {k: v for k, v in self.schedule.state_dict().items() if isinstance(v, int | float | list)}
-        checkpoint.write_state(
+        runs.write(
             path,
             tensors,
             self._description()
             | {
                 "history": [dataclasses.asdict(epoch) for epoch in self.history],
                 "optimiser": scalars,
-                "groups": state["param_groups"],
-                "schedule": schedule,
+                "groups": optimiser["param_groups"],
+                "schedule": self._schedule_state(),
             },
         )
 
+    def _fixed(self) -> dict[str, Tensor]:
+        """What every state holds."""
+        model = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        return model | {"generator": self.generator.get_state()}
+
+    def _schedule_state(self) -> dict[str, Any]:
+        return {k: v for k, v in self.schedule.state_dict().items() if isinstance(v, int | float | list)}
+
     def _resume(self, path: Path) -> None:
-        tensors, description = checkpoint.read_state(path)
-        if {key: description.get(key) for key in ("card", "world")} != self._description():
+        run = runs.read(path)
+        if {"card": run.description.card, "world": run.description.world} != self._description():
             raise ValueError(
-                f"{path} is the state of a run with other settings; choose another name, or delete it to start anew."
+                f"{path.name} is the state of a run with other settings; choose another name, or delete it to start "
+                "anew."
             )
+        n, width = len(self.sample), self.card.embedding or int(self.model.network.features)  # type: ignore[arg-type]
+        kept = {"features": ((n, width), True), "predictions": ((n,), False)}
+        fixed = header.shapes(self._fixed())
+        groups = self.optimiser.state_dict()["param_groups"]
+        parameters = [tuple(p.shape) for group in self.optimiser.param_groups for p in group["params"]]
+        steps = run.done * self.batches
+        if not (
+            runs.has_tensors(run.shapes, fixed, parameters, kept)
+            and runs.has_schedule(run.description, groups, self._schedule_state(), steps)
+        ):
+            raise runs.refusal(path)
+        try:
+            self._restore(runs.read_tensors(path, run.shapes), run.description)
+        except (RuntimeError, TypeError):  # the generator's, of which any bytes have the right shape
+            raise runs.refusal(path) from None
+
+    def _restore(self, tensors: Mapping[str, Tensor], description: runs.Description) -> None:
         self.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
-        entries: dict[int, dict[str, Any]] = {int(k): dict(v) for k, v in description["optimiser"].items()}
+        entries: dict[int, dict[str, Any]] = {int(k): dict(v) for k, v in description.optimiser.items()}
         for key, value in tensors.items():
             if key.startswith("optimiser."):
                 _, number, entry = key.split(".")
                 entries.setdefault(int(number), {})[entry] = value
-        self.optimiser.load_state_dict({"state": entries, "param_groups": description["groups"]})
-        self.schedule.load_state_dict(self.schedule.state_dict() | description["schedule"])
+        self.optimiser.load_state_dict({"state": entries, "param_groups": description.groups})
+        self.schedule.load_state_dict(self.schedule.state_dict() | description.schedule)
         self.generator.set_state(tensors["generator"])
-        self.history = [Epoch(**epoch) for epoch in description["history"]]
+        self.history = list(description.history)
         epochs = {int(key.split(".")[1]) for key in tensors if key.startswith("kept.")}
         self.kept = {e: (tensors[f"kept.{e}.features"], tensors[f"kept.{e}.predictions"]) for e in epochs}
         self.model.eval()
@@ -464,11 +478,6 @@ def _command(network: str, dataset: str, name: str, recipe: Recipe, loss: Loss, 
 
 def resume(path: Path, name: str) -> Training:
     """The run whose state lies in `path`, to be continued; it will be saved as `name`. ValueError if it is none."""
-    card = checkpoint.read_description(path)["card"]
-    try:
-        recipe, loss = Recipe(**card["recipe"]), LOSSES[card["loss"]](**card["loss_arguments"])
-        return Training(
-            card["network"], card["dataset"], recipe, name, loss, card["network_arguments"], path, card["start"]
-        )
-    except KeyError:
-        raise ValueError(f"{path} is not the state of a run; delete it and train anew.") from None
+    run = runs.read(path)
+    card = run.card
+    return Training(card.network, card.dataset, run.recipe, name, run.loss, card.network_arguments, path, card.start)

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from core import models
 from core.losses import CrossEntropy
 from core.models import MODELS
-from core.train import Recipe, Training
+from core.train import Recipe, Training, runs
 from pages.parts.charts import plots
 from pages.parts.shell import jobs
 from pages.parts.views.training import work as training
@@ -85,7 +85,7 @@ def test_a_run_that_was_stopped_goes_on(home):
     press(app, "Stop")
     until(app, lambda: "Delete" in labels(app))
     press(app, "Delete")
-    assert not training.runs()
+    assert not runs.listing()
 
 
 def test_a_set_that_is_not_here_is_said_in_one_sentence():
@@ -141,8 +141,8 @@ def test_stop_hands_over_what_there_is(home):
     with pytest.raises(StopIteration) as end:
         work.throw(jobs.Stop())
     assert len(end.value.value.snapshot.epochs) == 1
-    assert "1 of 3 epochs" in training.describe(training.runs()["own"])
-    _, trained = drained(training.work(training.runs()["own"]))
+    assert "1 of 3 epochs" in training.describe(runs.listing()["own"])
+    _, trained = drained(training.work(runs.listing()["own"]))
     assert [epoch.index for epoch in trained.snapshot.epochs] == [1, 2, 3]
 
 

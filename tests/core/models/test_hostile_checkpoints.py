@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core import data, losses, models
-from core.models import assembly
+from core.models import assembly, header
 from tests import hostile
 
 
@@ -153,8 +153,8 @@ def test_nothing_is_allocated_for_what_is_refused(home):
 def test_a_weight_file_is_not_read_to_be_listed(home, monkeypatch):
     hostile.put(home, "good", lambda folder: None)
     sizes = []
-    real = assembly.careful.read_bytes
-    monkeypatch.setattr(assembly.careful, "read_bytes", lambda *a: (sizes.append(len(real(*a)[0])), real(*a))[1])
+    real = header.careful.read_bytes
+    monkeypatch.setattr(header.careful, "read_bytes", lambda *a: (sizes.append(len(real(*a)[0])), real(*a))[1])
     assert "good" in models.cards()
     assert max(sizes) <= 65_536
 
@@ -162,7 +162,7 @@ def test_a_weight_file_is_not_read_to_be_listed(home, monkeypatch):
 def test_a_header_longer_than_a_page_is_read_whole(tmp_path):
     names = {f"layer.{i}.{'x' * 200}": hostile.torch.zeros(1) for i in range(400)}
     hostile.save_file(names, tmp_path / "long.safetensors")
-    assert assembly.read_header(tmp_path / "long.safetensors") == assembly.shapes(names)
+    assert header.read(tmp_path / "long.safetensors", 10**6).shapes == header.shapes(names)
 
 
 JSON = st.recursive(

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from core import data
 from core.losses import LOSSES, GraphSmoothness
-from core.train import Batch, Recipe, Training, checkpoint, loop, resume
+from core.train import Batch, Recipe, Training, checkpoint, loop, resume, runs
 
 RECIPE = Recipe(epochs=3, batch_size=50, n=200, seed=4, sample=20, adversarial="fast", adversarial_share=0.5)
 
@@ -227,7 +227,8 @@ def test_a_killed_rank_leaves_a_resumable_state(tmp_path):
         os.kill(int(children[-1]), signal.SIGKILL)
         process.communicate(timeout=120)
     assert process.returncode != 0
-    assert checkpoint.read_description(state)["history"]
-    tensors, description = checkpoint.read_state(state)
-    assert description["world"] == 2
+    run = runs.read(state)
+    assert run.done
+    tensors = runs.read_tensors(state, run.shapes)
+    assert run.description.world == 2
     assert all(value.isfinite().all() for key, value in tensors.items() if key.startswith("model."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 
 from torch import Tensor
 
+from core import models
 from core.data import DATASETS, home
-from core.losses import LOSSES, Loss
+from core.data.store import listing
+from core.losses import Loss
 from core.models import MODELS, TITLES, Card
-from core.train import Batch, Epoch, Recipe, Training, read_description, resume
+from core.train import Batch, Epoch, Recipe, Training, resume, runs
 from pages.parts.shell.jobs import Progress, Slot, Stop
 
 SCOPE = "train"
@@ -60,33 +63,48 @@ class Trained:
 
     def keep(self, name: str) -> Card:
         """Save it as the checkpoint `name` in the user's folder. ValueError in one sentence if that cannot be."""
-        if (home() / "checkpoints" / name / "card.json").exists():
-            raise ValueError(f"There is a checkpoint {name} already; choose another name.")
-        return self.training.save(home() / "checkpoints", name)
+        models.check_name(name)
+        folder = home() / "checkpoints"
+        if models.is_shipped(name):
+            raise ValueError(f"{name} is the name of a network that comes with the project; {_free(name)} is free.")
+        if os.path.lexists(folder / name):
+            raise ValueError(f"There is a checkpoint {name} already; {_free(name)} is free.")
+        return self.training.save(folder, name)
 
 
 slot: Slot[Snapshot, Trained, tuple[str, ...]] = Slot(SCOPE, every=0.5)
 """What a training is for are the classes of its data."""
 
 
-def runs() -> dict[str, Path]:
-    """Name -> state of every run that can be gone on with."""
-    return {path.stem: path for path in sorted((home() / "runs").glob("*.safetensors"))}
+def _free(name: str) -> str:
+    """A name like `name` that nothing has yet."""
+    taken, stem = training_names(), name
+    for number in itertools.count(2):
+        while not models.is_name(f"{stem}-{number}"):
+            stem = stem[:-1]
+        if f"{stem}-{number}" not in taken:
+            break
+    return f"{stem}-{number}"
+
+
+def delete(path: Path) -> None:
+    """Delete the state of a run. ValueError in one sentence if it cannot be."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ValueError(f"{path.name} cannot be deleted ({error.strerror}).") from None
 
 
 def describe(path: Path) -> str:
     """One line on the run whose state lies in `path`."""
-    description = read_description(path)
-    card, done = description["card"], len(description["history"])
-    loss = LOSSES[card["loss"]].title if card["loss"] in LOSSES else card["loss"]
-    network, images = TITLES[card["network"]], DATASETS[card["dataset"]].title
-    return f"{network} on {images}, {loss}: {done} of {card['recipe']['epochs']} epochs"
+    run = runs.read(path)
+    network, images = TITLES[run.card.network], DATASETS[run.card.dataset].title
+    return f"{network} on {images}, {run.loss.title}: {run.done} of {run.recipe.epochs} epochs"
 
 
 def dataset(path: Path) -> str:
     """Key of the data set of the run whose state lies in `path`. ValueError if it is none."""
-    name: str = read_description(path)["card"]["dataset"]
-    return name
+    return runs.read(path).card.dataset
 
 
 def work(plan: Plan | Path) -> Generator[Progress[Snapshot], None, Trained]:
@@ -108,7 +126,8 @@ def work(plan: Plan | Path) -> Generator[Progress[Snapshot], None, Trained]:
 
 def training_names() -> set[str]:
     """The names that a new run must not have: those of runs, also of runs under way, and of checkpoints."""
-    return {path.stem for path in (home() / "runs").glob("*.*")} | set(MODELS)
+    kept = {path.name for path in listing("checkpoints")}
+    return runs.names() | kept | set(MODELS)
 
 
 def _train(training: Training) -> Generator[Progress[Snapshot], None, Trained]:
@@ -145,6 +164,5 @@ def _train(training: Training) -> Generator[Progress[Snapshot], None, Trained]:
     except Stop:
         return Trained(training, snapshot())
     if training.state is not None:
-        training.state.unlink(missing_ok=True)
-        training.state.with_suffix(".lock").unlink(missing_ok=True)
+        runs.forget(training.state)
     return Trained(training, snapshot())
