@@ -113,18 +113,19 @@ class Tracker:
         rank: Tensor,
         cost: Tensor | None = None,
         sound: Tensor | None = None,
+        newest: bool = False,
         **scalars: Tensor,
     ) -> None:
         """Take note of the iterates x (n, C, H, W) of the images `rows` (n,); what is said of them is (n,) each.
 
         lead: how far the attack leads, the scalar "margin". rank: 0 or False where x does not fool, 1 or True where it
         does, more for better ways to do so. cost: of one that fools, the distortion if left out. sound: where it is
-        False the iterate is not kept and the image given up.
+        False the iterate is not kept and the image given up. newest: these iterates are kept, whatever was before.
         """
         distortion, rank = l2(x, self.images[rows]), rank.to(torch.int8)
         cost = torch.where(rank > 0, distortion if cost is None else cost, -lead)
         before = self.rank[rows]
-        better = (rank > before) | (rank == before) & (cost < self._cost[rows])
+        better = (rank > before) | (rank == before) & (cost < self._cost[rows]) | newest
         if sound is not None:
             better &= sound
             self.give_up(rows, ~sound)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks.base import Attack, Step
-from core.attacks.gradient import Descent, Goal, IteratedGradient, iterate
+from core.attacks.gradient import Descent, Goal, IteratedGradient, Objective, iterate
 from core.params import Parameters, parameter
 
 
@@ -48,7 +48,7 @@ class SignDescent(Descent):
         return torch.minimum(torch.maximum(x, images - self.epsilon), images + self.epsilon).clamp(0, 1)
 
 
-class FGSM(Attack, Goal, LargestChange):
+class FGSM(Attack, Goal, Objective, LargestChange):
     """Fast gradient sign method (Goodfellow et al. 2015): one step of length epsilon in every value."""
 
     name: ClassVar[str] = "fgsm"
@@ -67,7 +67,7 @@ class FGSM(Attack, Goal, LargestChange):
     ) -> Iterator[Step]:
         descent = SignDescent(self.epsilon, self.epsilon)
         targets = self.targets(model, images, labels, generator)
-        yield from iterate(descent, 1, "least distorted", model, images, labels, targets, generator)
+        yield from iterate(descent, 1, "least distorted", self.objective, model, images, labels, targets, generator)
 
 
 class SignSteps(LargestChange):
@@ -117,6 +117,14 @@ class IteratedFGSM(IteratedGradient, SignSteps):
             "updates": 10,
             "random_start": True,
             "goal": "random",
+        },
+        "MMC report, adaptive PGD-10, 8/256": {
+            "epsilon": 8 / 256,
+            "step_size": 2 / 256,
+            "updates": 10,
+            "random_start": True,
+            "objective": "own loss",
+            "keep": "last",
         },
     }
 

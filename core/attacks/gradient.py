@@ -1,10 +1,11 @@
 r"""What the attacks share that follow a gradient, or that only ask the network: goals, the loss, and the bookkeeping.
 
 The loss is the log odds of the true class, z_t - log sum_{i != t} exp z_i = log(p_t / (1 - p_t)), which the attack
-lowers. It falls exactly when cross-entropy rises, and for each image its gradient is cross-entropy's times
--1/(1 - p_t) < 0: the attacks here use the gradient's sign or direction, so they take cross-entropy's steps. But it does
-not vanish where the network is sure: cross-entropy's gradient is exactly zero in float32 once the true class leads by
-about 100, as Max-Mahalanobis logits do. The true class is masked with -inf, so logits may all be negative.
+lowers, unless its `objective` says otherwise. It falls exactly when cross-entropy rises, and for each image its
+gradient is cross-entropy's times -1/(1 - p_t) < 0: the attacks here use the gradient's sign or direction, so they take
+cross-entropy's steps. But it does not vanish where the network is sure: cross-entropy's gradient is exactly zero in
+float32 once the true class leads by about 100, as Max-Mahalanobis logits do. The true class is masked with -inf, so
+logits may all be negative.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.attacks.base import Attack, Step, Tracker, margin
 from core.attacks.deepfool import gradient
+from core.losses import trained_with
 from core.metrics import l2
 from core.params import Parameters, parameter
 
-Keep = Literal["least distorted", "strongest"]
+Keep = Literal["least distorted", "strongest", "last"]
+Raised = Literal["log odds", "cross-entropy", "own loss"]
 _ROUNDING = 1e-6  # a lead this small, beside the logits, may be gone in a batch of another size
 
 
@@ -30,6 +34,38 @@ def log_odds(logits: Tensor, classes: Tensor) -> Tensor:
     """log(p / (1 - p)) of `classes`: (N, K), (N,) -> (N,)."""
     others = logits.scatter(1, classes[:, None], -torch.inf).logsumexp(1)
     return logits.gather(1, classes[:, None])[:, 0] - others
+
+
+def raised(objective: Raised, model: nn.Module, x: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (N, K) of images x (N, C, H, W), and J (N,): what an attack raises for the true `classes` (N,), or lowers
+    for those it aims at. "log odds": -log(p / (1 - p)); "own loss": `Loss.attack` of the network's loss.
+
+    ValueError in one sentence where the network does not say what its loss is.
+    """
+    if objective == "own loss":
+        card = getattr(model, "card", None)
+        if card is None:
+            raise ValueError("objective 'own loss' needs a network with a card, which names its loss; choose log odds.")
+        features: Tensor = model.features(x)  # type: ignore[operator]
+        return model.head(features), trained_with(card).attack(model.head, features, classes)  # type: ignore
+    logits = model(x)
+    if objective == "cross-entropy":
+        return logits, F.cross_entropy(logits, classes, reduction="none")
+    return logits, -log_odds(logits, classes)
+
+
+class Objective(Parameters):
+    """What an attack that follows the gradient raises, or lowers for a target."""
+
+    objective: Raised = parameter(
+        "log odds",
+        symbol="ℓ",
+        advanced=True,
+        paper="MMC reproducibility report, section 4.1",
+        help="The log odds against the class rise with its cross-entropy and keep their slope where the network is "
+        "sure; cross-entropy itself does not. Own loss: the adaptive attack on what the network was trained with, for "
+        "Max-Mahalanobis centres the squared distance to the class's centre.",
+    )
 
 
 class Goal(Parameters):
@@ -79,7 +115,8 @@ class Search:
 
     x: the clean images still under attack, in the order of `rows`, their numbers. Images leave through `stay`.
     keep: "least distorted" keeps the success of the smallest cost (the L2 distortion, unless `record` is told another),
-    and the iterate nearest to success where there is none; "strongest" keeps the largest lead.
+    and the iterate nearest to success where there is none; "strongest" keeps the largest lead, "last" the last iterate.
+    objective: what `probe` gives the gradient of.
     """
 
     def __init__(
@@ -90,8 +127,9 @@ class Search:
         total: int,
         targets: Tensor | None = None,
         keep: Keep = "least distorted",
+        objective: Raised = "log odds",
     ) -> None:
-        self.model, self.targets, self.keep = model, targets, keep
+        self.model, self.targets, self.keep, self.objective = model, targets, keep, objective
         self.tracker = Tracker(images, total, ("loss", "distortion", "margin"))
         self.x, self.rows = images, torch.arange(len(images), device=images.device)
         self._class = labels if targets is None else targets
@@ -105,16 +143,16 @@ class Search:
         """Ask the network about the iterates `x` (n, C, H, W) and record them.
 
         backward: the gradient is needed. sharp: of minus the lead, which is normal to the boundary of the one class
-        that is nearest to being named, instead of the log odds, to which all classes contribute.
+        that is nearest to being named, instead of the objective, to which all classes contribute.
         """
         classes = self._class[self.rows]
         x = x.detach().requires_grad_(backward)
         with torch.set_grad_enabled(backward):
-            logits = self.model(x)
-            loss = self._sign * (-margin(logits, classes) if sharp else log_odds(logits, classes))
+            logits, j = raised(self.objective, self.model, x, classes)
+            loss = -self._sign * (margin(logits, classes) if sharp else j)
         slope = gradient(loss, x) if backward else torch.zeros_like(x)
         sound = slope.flatten(1).isfinite().all(1)
-        lead, fools, sound = self.record(x.detach(), logits.detach(), sound=sound)
+        lead, fools, sound = self.record(x.detach(), logits.detach(), sound=sound, loss=-self._sign * j.detach())
         return Probe(slope, lead, fools, sound)
 
     def record(
@@ -123,19 +161,20 @@ class Search:
         logits: Tensor,
         cost: Tensor | None = None,
         sound: Tensor | None = None,
+        loss: Tensor | None = None,
         **scalars: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Take note of the iterates `x` and of what the network says of them; returns (lead, fools, sound), (n,) each.
 
-        sound: what else must be finite. scalars: more of them for the trace.
+        sound: what else must be finite. loss: the log odds if left out. scalars: more of them for the trace.
         """
         finite = logits.isfinite().all(1)
         sound = finite if sound is None else sound & finite
         lead = self.lead(logits)
         fools = finite & (lead > _ROUNDING * logits.abs().amax(1))
-        loss = self._sign * log_odds(logits, self._class[self.rows])
-        cost = -lead if self.keep == "strongest" else cost
-        self.tracker.record(self.rows, x, lead, fools, cost, sound, loss=loss, **scalars)
+        loss = self._sign * log_odds(logits, self._class[self.rows]) if loss is None else loss
+        cost, newest = -lead if self.keep == "strongest" else cost, self.keep == "last"
+        self.tracker.record(self.rows, x, lead, fools, cost, sound, newest, loss=loss, **scalars)
         return lead, fools, sound
 
     def stay(self, going: Tensor) -> None:
@@ -178,10 +217,11 @@ class Descent(abc.ABC):
         """Go on with these images only."""
 
 
-class IteratedGradient(Attack, Goal):
+class IteratedGradient(Attack, Goal, Objective):
     """Eqs. 10 and 11 of Smooth Adversarial Examples: x <- c(x - n(gradient of the loss)), for a target distortion.
 
-    Images leave at their first success (unless the strongest is wanted), and where the gradient is zero or not finite.
+    Images leave at their first success (unless the strongest or the last iterate is wanted), and where the gradient is
+    zero or not finite.
     """
 
     updates: int = parameter(
@@ -198,7 +238,8 @@ class IteratedGradient(Attack, Goal):
         "least distorted",
         advanced=True,
         help="Stop at an image's first success and keep the least distorted; or make all steps and keep the one that "
-        "fools with the largest lead, which other networks are likelier to fall for too.",
+        "fools with the largest lead, which other networks are likelier to fall for too, or just the last one, as PGD "
+        "is published.",
     )
 
     def descent(self, images: Tensor) -> Descent:
@@ -211,6 +252,7 @@ class IteratedGradient(Attack, Goal):
             self.descent(images),
             self.updates,
             self.keep,
+            self.objective,
             model,
             images,
             labels,
@@ -223,6 +265,7 @@ def iterate(
     descent: Descent,
     updates: int,
     keep: Keep,
+    objective: Raised,
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
@@ -230,7 +273,7 @@ def iterate(
     generator: torch.Generator | None,
 ) -> Iterator[Step]:
     """The loop of eqs. 10 and 11. Yields the iterates after each move, not the start."""
-    search = Search(model, images, labels, updates, targets, keep)
+    search = Search(model, images, labels, updates, targets, keep, objective)
     x = descent.start(images, generator)
     for index in range(updates + 1):
         probe = search.probe(x, backward=index < updates)

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from core.attacks.adam import Adam
 from core.attacks.base import Attack, Step
 from core.attacks.deepfool import gradient
-from core.attacks.gradient import Search, log_odds
+from core.attacks.gradient import Search, raised
 from core.metrics import roughness
 from core.params import parameter
 
@@ -121,13 +120,8 @@ class IterativeSmooth(Attack):
         for index in range(self.descent_steps + 1):
             r.requires_grad_(True)
             x = search.x + r
-            logits = model(x)
+            logits, j = raised(self.objective, model, x, labels[search.rows])
             rough = roughness(r, self.sigma_h)
-            true = labels[search.rows]
-            if self.objective == "log odds":
-                j = -log_odds(logits, true)
-            else:
-                j = F.cross_entropy(logits, true, reduction="none")
             loss = self.smoothness_weight * rough - j
             slope = gradient(loss, r)
             r = r.detach()

@@ -289,7 +289,8 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
             with torch.no_grad():
                 logits = model(x)
             fools = crosses(logits, y)
-            tracker.record(active, x, margin(logits, y), fools, **moved.scalars(x - images[active]))
+            tracker.record(active, x, margin(logits, y), fools)
+            tracker.note(active, **moved.scalars(x - images[active]))
             tracker.show(active, moved.pictures())
             tracker.give_up(active, ~(moved.finite & logits.isfinite().all(1)))
             going = moved.usable & tracker.finite[active] & ~fools

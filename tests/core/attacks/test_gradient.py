@@ -6,6 +6,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from torch import Tensor, nn
 
+from core import models
 from core.attacks import ATTACKS, Run, margin, run
 from core.attacks.gradient import Search, log_odds
 from core.params import ParameterInfo, fields
@@ -28,16 +29,24 @@ CHEAP = {"updates": 3, "rounds": 2, "samples": 6, "passes": 4, "levels": 3, "tri
 
 
 class Small(nn.Module):
-    """A random two-layer network."""
+    """A random two-layer network; with the shape of its images it has a card, which names its loss."""
 
-    def __init__(self, values: int, classes: int, seed: int) -> None:
+    def __init__(self, values: int, classes: int, seed: int, shape: tuple[int, ...] | None = None) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         self.first = torch.randn(16, values, generator=generator) * 3 / values**0.5
         self.second = torch.randn(classes, 16, generator=generator)
+        if shape is not None:
+            self.card = models.card("mnist-c4-ce").model_copy(update={"input_shape": shape})
+
+    def features(self, x: Tensor) -> Tensor:
+        return (x.flatten(1) @ self.first.T).relu()
+
+    def head(self, z: Tensor) -> Tensor:
+        return z @ self.second.T
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x.flatten(1) @ self.first.T).relu() @ self.second.T
+        return self.head(self.features(x))
 
 
 def value(draw: st.DrawFn, info: ParameterInfo) -> object:
@@ -61,7 +70,7 @@ def cases(draw: st.DrawFn):
     images = torch.rand(3, *shape, generator=torch.Generator().manual_seed(seed))
     if draw(st.booleans()):
         images = images.round()  # black and white: nowhere to go but inwards
-    return attack, images, Small(images[0].numel(), draw(st.integers(2, 5)), seed)
+    return attack, images, Small(images[0].numel(), draw(st.integers(2, 5)), seed, shape)
 
 
 @given(cases())
