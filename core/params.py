@@ -295,13 +295,17 @@ def add_arguments(parser: argparse.ArgumentParser, cls: type[Parameters], prefix
     for info in fields(cls):
         unit = f" [{info.unit}]" if info.unit else ""
         parser.add_argument(
-            f"--{prefix}{info.name.replace('_', '-')}",
+            _option(info, prefix),
             dest=f"{prefix}{info.name}".replace("-", "_"),
             type=_parser(info),
             default=argparse.SUPPRESS,
             metavar="|".join(map(str, info.choices)) if info.choices else info.kind.upper(),
             help=f"{info.help}{unit} (default {info.default})".replace("%", "%%"),
         )
+
+
+def _option(info: ParameterInfo, prefix: str) -> str:
+    return f"--{prefix}{info.name.replace('_', '-')}"
 
 
 def _parser(info: ParameterInfo) -> Callable[[str], Any]:
@@ -322,10 +326,13 @@ def from_arguments(cls: type[P], namespace: argparse.Namespace, prefix: str = ""
     return cls(**values) if preset is None else cls.preset(preset, **values)
 
 
-def iterate_documentation(cls: type[Parameters]) -> Iterator[str]:
-    """One Markdown line per parameter, for help texts and the documentation."""
+def options(cls: type[Parameters], prefix: str = "") -> Iterator[str]:
+    """One line per parameter for a command's help: the option that `add_arguments` gives it, and all that it says."""
     for info in fields(cls):
-        bounds = f" {info.low:g} to {info.high:g}" if info.low is not None and info.high is not None else ""
-        unit = f" {info.unit}" if info.unit else ""
+        if info.choices:
+            values = f" {'|'.join(map(str, info.choices))}"
+        else:
+            values = f" {info.low:g} to {info.high:g}" if info.low is not None and info.high is not None else ""
+        unit = f" [{info.unit}]" if info.unit else ""
         paper = f" ({info.paper})" if info.paper else ""
-        yield f"**{info.label}**{bounds}{unit}, default {info.default}: {info.help}{paper}"
+        yield f"{_option(info, prefix)}{values}{unit}, default {info.default}: {info.label}. {info.help}{paper}"

@@ -29,7 +29,7 @@ from core.papers.graph_smoothness import figures as graph_figures
 from core.papers.mmc import attacks as mmc_attacks
 from core.papers.mmc import tables as mmc_tables
 from core.papers.mmc import uncertainty
-from core.params import CommandParser, Subparsers, add_arguments, from_arguments, iterate_documentation
+from core.params import CommandParser, Subparsers, add_arguments, from_arguments, options
 
 
 def add_command(subparsers: Subparsers) -> None:
@@ -184,7 +184,7 @@ def _epilog() -> list[str]:
     lines = []
     for name, cls in ATTACKS.items():
         lines.append(f"parameters of --attack {name} (presets: {', '.join(map(repr, cls.presets)) or 'none'}):")
-        lines += [f"  --{line.replace('**', '')}" for line in iterate_documentation(cls)]
+        lines += [f"  {line}" for line in options(cls)]
     return lines
 
 

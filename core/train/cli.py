@@ -14,7 +14,7 @@ from core.data import DATASETS, home
 from core.data.store import check_writable
 from core.losses import LOSSES, CrossEntropy, Loss
 from core.models import NETWORKS, is_shipped
-from core.params import CommandParser, Subparsers, add_arguments, from_arguments, iterate_documentation
+from core.params import CommandParser, Subparsers, add_arguments, from_arguments, options
 from core.train import ranks, runs
 from core.train.loop import Training
 from core.train.recipe import Recipe
@@ -23,9 +23,10 @@ from core.train.runs import Epoch
 
 def add_command(subparsers: Subparsers) -> None:
     """Register `train` with the options of the recipe; the loss's own follow once its name is known."""
-    losses = [
-        f"{cls.title}\n" + "\n".join(f"  {line}" for line in iterate_documentation(cls)) for cls in LOSSES.values()
-    ]
+    losses = []
+    for name, cls in LOSSES.items():
+        losses.append(f"options of --loss {name} (--loss-preset: {', '.join(map(repr, cls.presets)) or 'none'}):")
+        losses += [f"  {line}" for line in options(cls, "loss-")]
     parser = subparsers.add_parser(
         "train",
         help="train a network and keep it as a checkpoint with its card",
@@ -33,8 +34,7 @@ def add_command(subparsers: Subparsers) -> None:
         description="Train a network. A run that was interrupted goes on when the same command is given again. "
         "Under torchrun (torchrun --nproc-per-node 2 -m -- core train ...) all processes train the one network.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"recipes (--preset): {', '.join(Recipe.presets)}\n\noptions of the losses, each as --loss-NAME:\n"
-        + "\n".join(losses),
+        epilog=f"recipes (--preset): {', '.join(map(repr, Recipe.presets))}\n\n" + "\n".join(losses),
     )
     parser.add_argument("--network", choices=[n for n in NETWORKS if not n.startswith("efficientnet")], default="c4")
     parser.add_argument(

@@ -19,7 +19,7 @@ from core.params import (
     add_arguments,
     fields,
     from_arguments,
-    iterate_documentation,
+    options,
     parameter,
     quick,
 )
@@ -229,10 +229,15 @@ def test_command_line():
     assert "--kernel gaussian|linear|3 Shape of 100 % of it. (default gaussian)" in told
 
 
-def test_documentation_has_a_line_for_every_parameter():
-    lines = list(iterate_documentation(Blur))
-    assert lines[0] == "**Sigma σ** 0.5 to 200 pixels, default 2.0: Width. (eq. 1)"
-    assert len(lines) == len(fields(Blur))
+def test_help_has_a_line_for_every_option():
+    lines = list(options(Blur, "blur-"))
+    assert lines[0] == "--blur-sigma 0.5 to 200 [pixels], default 2.0: Sigma σ. Width. (eq. 1)"
+    assert "--blur-kernel gaussian|linear|3, default gaussian: Kernel. Shape of 100 % of it." in lines
+    parser = CommandParser(prog="tool")
+    add_arguments(parser, Blur, prefix="blur-")
+    assert [line.split()[0].rstrip(",") for line in lines] == [
+        action.option_strings[0] for action in parser._actions if action.dest != "help"
+    ]
 
 
 def test_a_parameter_of_another_type_is_a_mistake_of_the_programmer():
