@@ -1,10 +1,11 @@
 # make app    start Smoothscope in the browser
 # make test   ruff and the default test suite        make test-slow   the tests marked slow
-# make lint   ruff, its formatter and mypy           make test-full   those that need the full data sets: gets them first
+# make lint   ruff, mypy, Biome, TypeScript          make test-full   those that need the full data sets: gets them first
 # make clean  remove .venv, to begin anew            make test-random make test, in another order each time
 #
 # Each sets up what it needs on a fresh machine: a virtual environment in .venv, the pinned packages, Chromium for the
-# tests. What is there already is not touched; a changed requirements file is installed again.
+# tests, Node for the linters. What is there already is not touched; what has changed in a requirements file or in
+# package-lock.json is installed again.
 #
 # PYTHON=...    the Python to use, 3.11 or newer (default: python3.11, else python3)
 # ARGS=...      more arguments for streamlit or pytest: make app ARGS="--server.port 8600", make test ARGS=tests/core
@@ -41,13 +42,16 @@ test-full: .venv/dev.stamp
 	for name in mnist fashion_mnist cifar10; do $(BIN)/python -m core data get $$name || exit 1; done
 	$(PYTEST) -m full_data $(ARGS)
 
-lint: .venv/dev.stamp
+# Python, then the components' JavaScript, each: rules, format, types.
+lint: .venv/dev.stamp .venv/node.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/node node_modules/@biomejs/biome/bin/biome ci --error-on-warnings
+	$(BIN)/node node_modules/typescript/bin/tsc
 
 clean:
-	rm -rf .venv
+	rm -rf .venv node_modules
 
 # The stamps are written last, so an interrupted step is done again.
 .venv/venv.stamp:
@@ -65,6 +69,11 @@ clean:
 
 .venv/dev.stamp: requirements-dev.txt .venv/app.stamp
 	$(PIP) --quiet $(PIP_ARGS) -r requirements-dev.txt
+	@touch $@
+
+# Node comes with the packages for Python; Biome and TypeScript come from npm, as package-lock.json has them.
+.venv/node.stamp: package.json package-lock.json .venv/dev.stamp
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --ignore-scripts --no-progress
 	@touch $@
 
 # A real browser for the tests: the system's, else apt's where we are root, else Playwright's own. Ubuntu's package of

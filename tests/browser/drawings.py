@@ -55,7 +55,7 @@ TURN, TILT = 0.72, 0.4
 """Of the camera at first, radians."""
 AWAY = 4.2
 """Of the eye from the origin."""
-NEAR, FAR, ALONE = "#0072b2", "#e69f00", "#009e73"
+NEAR, FAR, ALONE, TOP, BOTTOM = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#7b3294"
 
 
 def axes(turn: float, tilt: float) -> torch.Tensor:
@@ -75,7 +75,8 @@ def spheres() -> list[Scene]:
     near, far = in_line(0.0, 0.5, 0.5, -0.5)
     far_2, near_2 = in_line(0.5, 0.0, -0.5, 0.5)
     (alone,) = in_line(-0.3, -0.2, 0.6)
-    points = [(near, NEAR), (far, FAR), (far_2, FAR), (near_2, NEAR), (alone, ALONE)]
+    poles = [(torch.tensor([0, 0, 0.35]), TOP), (torch.tensor([0, 0, -0.35]), BOTTOM)]
+    points = [(near, NEAR), (far, FAR), (far_2, FAR), (near_2, NEAR), (alone, ALONE), *poles]
     first = Scene(
         "Points", [Cloud("p", p[None], colour, size=8, solid=True, legend=False) for p, colour in points], 1.0
     )
@@ -89,6 +90,10 @@ def spheres() -> list[Scene]:
         first,
         Scene("Lines", [spots], 1.0, lines=[lines, Lines(behind[None] - up, behind[None] + up, strong=True)]),
     ]
+
+
+def pick(row: int) -> None:
+    st.session_state.picked = row
 
 
 def draw() -> None:

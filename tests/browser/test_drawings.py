@@ -309,6 +309,12 @@ def test_what_is_nearer_lies_in_front(page: Page):
     assert camera(page)[:2] == pytest.approx([drawings.TURN - math.pi, -drawings.TILT], abs=0.01)
     far = drawings.in_line(0, 0.5, -0.5)[0]
     assert sphere(page).evaluate(AT, projected(page, far)) == [*rgb(drawings.FAR), 255]
+    # From above, what is on top.
+    sphere(page).press("Home")
+    start = middle(page)
+    drag(page, start, (start[0], start[1] + 900))
+    assert sphere(page).evaluate(OF_COLOUR, rgb(drawings.TOP))[0] > 100
+    assert sphere(page).evaluate(OF_COLOUR, rgb(drawings.BOTTOM))[0] == 0
     # A line before a point is seen, one behind it is not.
     sphere(page).press("Home")
     (before,), (behind,) = drawings.in_line(-0.5, 0, 0.0), drawings.in_line(0.5, 0, 0.0)

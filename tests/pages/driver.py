@@ -65,7 +65,7 @@ def markup(app: AppTest) -> str:
 
 
 def unpack(parcel: bytes) -> tuple[str, np.ndarray]:
-    """Name and values of an array that was sent to a viewer, float32."""
+    """Name and values of an array that was sent to a component, float32."""
     length = int.from_bytes(parcel[:4], "little")
     header = json.loads(parcel[4 : 4 + length])
     shape, sent = tuple(header["shape"]), np.frombuffer(zlib.decompress(parcel[4 + length :]), np.uint8)
@@ -82,12 +82,16 @@ def unpack(parcel: bytes) -> tuple[str, np.ndarray]:
     return header["id"], values
 
 
-def viewers(app: AppTest) -> list[dict[str, Any]]:
-    """What the viewers of a page were sent; arrays by name are in "values"."""
+def sent(app: AppTest, component: str) -> list[dict[str, Any]]:
+    """What the components of a name were sent on a page; their arrays by name are in "values"."""
     elements = [element.proto for element in app.get("bidi_component")]
     arrays = dict(unpack(e.bytes) for e in elements if e.component_name == "smoothscope.carrier")
-    shown = [json.loads(e.json) for e in elements if e.component_name == "smoothscope.viewer"]
-    return [viewer | {"values": {name: arrays[name] for name in viewer["arrays"]}} for viewer in shown]
+    told = [json.loads(e.json) for e in elements if e.component_name == f"smoothscope.{component}"]
+    return [data | {"values": {name: arrays[name] for name in data["arrays"]}} for data in told]
+
+
+def viewers(app: AppTest) -> list[dict[str, Any]]:
+    return sent(app, "viewer")
 
 
 def panels(app: AppTest) -> dict[str, Seen]:

@@ -1,6 +1,5 @@
 """The Embeddings page: every number on it is core's, in a home that has nothing but the gallery."""
 
-import base64
 import csv
 import io
 import json
@@ -10,7 +9,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, Lab, unescaped
+from driver import ROOT, TIMEOUT, Lab, sent, unescaped
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -55,17 +54,19 @@ def until(app, condition, seconds=120):
         run(app)
 
 
-def sent(app):
-    """What the scatter plot was sent: its data, and the cargo they name."""
-    elements = [element.proto for element in app.get("bidi_component")]
-    (data,) = [json.loads(e.json) for e in elements if e.component_name == "smoothscope.scatter"]
-    (cargo,) = [e.bytes for e in elements if e.component_name == "smoothscope.cargo"]
-    assert cargo[:32].decode() == data["cargo"]
-    content = json.loads(cargo[32:])
+def plot(app):
+    """What the scatter plot was sent: its data, and their content, with arrays for the names of arrays."""
+    (data,) = sent(app, "scatter")
+    content, values = data["content"], data["values"]
+    for name in ("labels", "indices"):
+        content[name] = values[content[name]].astype(int).tolist()
     for panel in content["panels"]:
         shape = (len(panel["epochs"]), len(content["labels"]))
-        panel["points"] = np.frombuffer(base64.b64decode(panel["points"]), "<f4").reshape(*shape, 2)
-        panel["answers"] = np.frombuffer(base64.b64decode(panel["answers"]), "<u2").reshape(shape)
+        panel["points"] = values[panel["points"]]
+        panel["answers"] = values[panel["answers"]].reshape(shape)
+        assert panel["points"].shape == (*shape, 2)
+    for trail in filter(None, data["trails"]):
+        trail["points"] = values[trail["points"]]
     return data, content
 
 
@@ -77,7 +78,7 @@ def select(app, rows):
 
 def test_the_page_opens_with_figure_1_of_the_papers_pair():
     app = opened()
-    data, content = sent(app)
+    data, content = plot(app)
     assert [panel["title"] for panel in content["panels"]] == [
         "Graph smoothness, LeNet, 2D",
         "Cross-entropy (SCE), LeNet, 2D",
@@ -103,7 +104,7 @@ def test_the_page_opens_with_figure_1_of_the_papers_pair():
 def test_one_frame_for_all_epochs_and_networks_of_a_view():
     names = ("mnist-c4-ce-fgsm", "mnist-c4-graph", "mnist-c4-mmc")
     app = opened({"1": names[0], "2": names[1], "3": names[2]})
-    _, content = sent(app)
+    _, content = plot(app)
     view = spaces.view([models.card(name) for name in names])
     made = projections.fitted(Linear(), [network.space for network in view.networks])
     for panel, network, own in zip(content["panels"], view.networks, made, strict=True):
@@ -117,7 +118,7 @@ def test_one_frame_for_all_epochs_and_networks_of_a_view():
 
 def test_the_circle_stands_on_the_centres_of_the_loss():
     app = opened({"1": "mnist-c4-mmc", "2": "none", "projection": "circle"})
-    (panel,) = sent(app)[1]["panels"]
+    (panel,) = plot(app)[1]["panels"]
     assert "The centres of the loss stand evenly round a circle." in panel["note"]
     space = spaces.view([models.card("mnist-c4-mmc")]).networks[0].space
     assert torch.equal(space.centers, models.load("mnist-c4-mmc", "cpu").head.centers)
@@ -127,36 +128,34 @@ def test_the_circle_stands_on_the_centres_of_the_loss():
 
 def test_shipped_maps_are_there_at_once_and_others_are_a_job():
     app = opened({"1": "mnist-c4-graph", "2": "none", "projection": "umap"})
-    (panel,) = sent(app)[1]["panels"]
+    (panel,) = plot(app)[1]["panels"]
     card = models.card("mnist-c4-graph")
     shipped = maps.read(card, Umap(), maps.space_of(card))
     assert [card.recipe["epochs"]] == panel["epochs"][-1:]
     kept = models.kept_features(card.name)
     place = {index: row for row, index in enumerate(kept.indices.tolist())}
-    rows = [place[index] for index in sent(app)[1]["indices"]]
+    rows = [place[index] for index in plot(app)[1]["indices"]]
     assert np.array_equal(panel["points"], shipped.points[:, rows].numpy())
 
     app = opened({"1": "mnist-c4-graph", "2": "none", "projection": "tsne", "perplexity": "5", "epochs": "1"})
     assert any("has not been fitted" in info.value for info in app.info)
     press(app, "Fit t-SNE")
     until(app, lambda: any(e.proto.component_name == "smoothscope.scatter" for e in app.get("bidi_component")))
-    (panel,) = sent(app)[1]["panels"]
+    (panel,) = plot(app)[1]["panels"]
     assert len(panel["epochs"]) == 1
     assert "perplexity 5, seed 0" in panel["note"]
 
 
 def test_a_selection_shows_its_pictures_and_the_way_to_the_lab():
     app = opened()
-    _, content = sent(app)
+    _, content = plot(app)
     images = gallery.read("mnist")
     chosen = content["indices"][5:8]
     select(app, chosen)
-    data, _ = sent(app)
+    data, _ = plot(app)
     assert data["selected"] == [5, 6, 7]
     assert any("**3 selected**" in m.value for m in app.markdown)
-    (wall,) = [
-        json.loads(e.proto.json) for e in app.get("bidi_component") if e.proto.component_name == "smoothscope.picker"
-    ]
+    (wall,) = sent(app, "picker")
     assert [item["row"] for item in wall["items"]] == [5, 6, 7]
     row = images.indices.tolist().index(chosen[0])
     name = images.classes[int(images.labels[row])]
@@ -168,28 +167,28 @@ def test_a_selection_shows_its_pictures_and_the_way_to_the_lab():
 
 def test_misclassified_a_class_and_movers_can_be_selected():
     app = opened()
-    _, content = sent(app)
+    _, content = plot(app)
     labels, answers = np.array(content["labels"]), content["panels"][0]["answers"]
     wrong = np.flatnonzero(answers[-1] != labels).tolist()
     press(app, f"Misclassified ({len(wrong)})")
-    assert sent(app)[0]["selected"] == wrong
+    assert plot(app)[0]["selected"] == wrong
     press(app, f"All of this class ({int((labels == 0).sum())})")
-    assert sent(app)[0]["selected"] == np.flatnonzero(labels == 0).tolist()
+    assert plot(app)[0]["selected"] == np.flatnonzero(labels == 0).tolist()
     press(app, "Its movers (20)")
     points = content["panels"][0]["points"]
     way = np.linalg.norm(points[-1] - points[-2], axis=1)
     # Kept in float16, several went equally far.
-    np.testing.assert_allclose(np.sort(way[sent(app)[0]["selected"]]), np.sort(way)[-20:], rtol=1e-4)
+    np.testing.assert_allclose(np.sort(way[plot(app)[0]["selected"]]), np.sort(way)[-20:], rtol=1e-4)
 
 
 def test_the_trail_of_an_attack_lies_where_its_images_do():
     app = opened({"attack": "deepfool"})
-    _, content = sent(app)
+    _, content = plot(app)
     select(app, [content["indices"][0]])
     press(app, "Draw its trail")
     until(app, lambda: "embed.trail" in app.session_state)
     trail = app.session_state["embed.trail"]
-    data, _ = sent(app)
+    data, _ = plot(app)
     assert trail.attacked == PAIR[0]
     assert trail.attack == ATTACKS["deepfool"]()
     for drawn, name in zip(data["trails"], PAIR, strict=True):
@@ -201,7 +200,7 @@ def test_the_trail_of_an_attack_lies_where_its_images_do():
     assert data["trails"][0]["flip"] is not None
     assert any(f"L2 = {float(trail.path.result.l2[0]):.3g}" in m.value for m in app.markdown)
     press(app, "Remove the trail")
-    assert sent(app)[0]["trails"] == [None, None]
+    assert plot(app)[0]["trails"] == [None, None]
 
 
 def test_an_own_picture_has_no_place_here():
@@ -234,7 +233,7 @@ def test_the_attack_of_the_lab_leaves_its_trail_here():
     assert torch.equal(trail.path.images[0], gallery.read("mnist").images[where])
     torch.testing.assert_close(trail.path.images[-1], shown.run.result.adversarial[0], atol=1e-6, rtol=0)
     assert sorted(trail.seen) == sorted(PAIR)
-    assert all(drawn is not None for drawn in sent(lab.app)[0]["trails"])
+    assert all(drawn is not None for drawn in plot(lab.app)[0]["trails"])
 
 
 def test_the_coordinates_are_those_of_the_picture():
@@ -256,7 +255,7 @@ def test_a_network_that_kept_nothing_is_shown_as_it_is(home):
     card = json.loads((target / "card.json").read_text())
     (target / "card.json").write_text(json.dumps(card | {"name": "own"}))
     app = opened({"1": "own", "2": "none"})
-    _, content = sent(app)
+    _, content = plot(app)
     (panel,) = content["panels"]
     images = gallery.read("mnist")
     assert content["indices"] == images.indices.tolist()

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, markup, unescaped
+from driver import ROOT, TIMEOUT, markup, sent, unescaped
 from streamlit.testing.v1 import AppTest
 
 from core import data, models
@@ -126,21 +126,24 @@ def test_every_edge_is_drawn_once_in_its_colour():
 
 
 def picture(app):
-    (found,) = [e.proto for e in app.get("bidi_component") if e.proto.component_name == "smoothscope.graph"]
-    return json.loads(found.json)
+    """What the graph was sent, with arrays for the names of arrays."""
+    (found,) = sent(app, "graph")
+    return found | {name: found["values"][found[name]] for name in ("points", "labels", "ends", "weights", "punished")}
 
 
 def test_the_picture_holds_the_images_where_their_features_are():
     batch, app = the_batch("mnist-lenet-graph-2d"), opened(temperature="5.0")
     shown = picture(app)
-    torch.testing.assert_close(torch.tensor(shown["points"]), batch.frame[2], atol=1e-5, rtol=0)
-    assert shown["labels"] == batch.images.labels.tolist()
+    assert torch.equal(torch.from_numpy(shown["points"]), batch.frame[2].float())
+    assert shown["labels"].tolist() == batch.images.labels.tolist()
     assert all(
         f"test image {i};" in note for i, note in zip(batch.images.indices.tolist(), shown["notes"], strict=True)
     )
     seen = batches.seen(batch.features[2], batch.images.labels, 10, 2.0, 5)
-    assert [(i, j) for i, j in shown["ends"]] == [(i, j) for i, j, *_ in edges(seen.weights, seen.punished, 5.0)]
-    assert sum(shown["punished"]) == sum(red for *_, red in edges(seen.weights, seen.punished, 5.0))
+    drawn = edges(seen.weights, seen.punished, 5.0)
+    assert [(i, j) for i, j in shown["ends"].T] == [(i, j) for i, j, *_ in drawn]
+    assert shown["weights"].tolist() == torch.tensor([edge[2] for edge in drawn]).tolist()
+    assert shown["punished"].tolist() == [edge[4] for edge in drawn]
     assert shown["picked"] == -1
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, unescaped
+from driver import ROOT, TIMEOUT, sent, unescaped
 from streamlit.testing.v1 import AppTest
 
 from core import data, models
@@ -37,15 +37,18 @@ def metrics(app):
 
 
 def scenes(app):
-    """What the views of a page were sent."""
-    (found,) = [e.proto for e in app.get("bidi_component") if e.proto.component_name == "smoothscope.orbit"]
-    return json.loads(found.json)["scenes"]
+    """What the views of a page were sent, each cloud with its points (n, 3)."""
+    (found,) = sent(app, "orbit")
+    every = torch.tensor(found["values"][found["points"]], dtype=torch.float64)
+    for scene in found["scenes"]:
+        for cloud in scene["clouds"]:
+            cloud["points"] = every[slice(*cloud["rows"])]
+    return found["scenes"]
 
 
 def points(scene, legend=False):
     """All points of a view's centres, or of its clouds of features."""
-    flat = [c["points"] for c in scene["clouds"] if c["legend"] is legend]
-    return torch.tensor([value for one in flat for value in one], dtype=torch.float64).view(-1, 3)
+    return torch.cat([cloud["points"] for cloud in scene["clouds"] if cloud["legend"] is legend])
 
 
 def charts(app):

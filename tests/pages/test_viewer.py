@@ -39,6 +39,9 @@ def kind(parcel: Parcel) -> str:
     [
         (PHOTO, "u8"),
         (torch.tensor([[[0.0, 1.0, 128 / 255]]]), "u8"),
+        (torch.tensor([3.0, -32767.0, 32767.0]), "i16"),
+        (torch.tensor([3.0, 32768.0]), "f32"),
+        (torch.zeros(2, 0), "u8"),
         (rounded(0.01 * noise(3, 9, 7)), "i16"),
         (rounded(torch.tensor([[[-1.004, 1.004, 0.0, -1.0, 1.0]]])), "i16"),
         (noise(3, 9, 7), "f32"),

@@ -3,12 +3,12 @@
 A parcel is 4 bytes (length of the header, little endian), the header (JSON) and the values, deflated:
 
 - "u8": every value is k/255; the levels k, each less its left neighbour (as PNG's Sub filter);
-- "i16": every value is a whole number of its frame's step (header: "steps"), as in a film; each number less the one
-  of the same pixel in the frame before, zigzag coded (small numbers of either sign become small numbers), all low bytes
-  before all high bytes;
+- "i16": every value is a whole number of its frame's step (header: "steps"), as in a film, or whole itself; each number
+  less the one of the same pixel in the frame before, zigzag coded (small numbers of either sign become small numbers),
+  all low bytes before all high bytes;
 - "f32": anything else; float32, all first bytes, all second bytes and so on.
 
-viewer.js undoes this.
+packing.js undoes this.
 """
 
 from __future__ import annotations
@@ -75,13 +75,13 @@ def rounded(values: Tensor) -> Tensor:
 
 
 def pack_steps(steps: NDArray[np.int16], sizes: Sequence[float]) -> Parcel:
-    """Frames (T, C, H, W), each in multiples of its own step, one of `sizes`."""
+    """Frames (T, ...), each in multiples of its own step, one of `sizes`."""
     difference = np.diff(steps, axis=0, prepend=np.zeros_like(steps[:1]))  # wraps round, as the way back does
     return _parcel("i16", steps.shape, _planes((difference << 1) ^ (difference >> 15)), sizes)
 
 
 def pack(values: Tensor) -> Parcel:
-    """Floats (C, H, W) or (rows, columns), exactly."""
+    """Values of any shape, exactly as float32."""
     values = values.detach().to("cpu", torch.float32).contiguous()
     name = fingerprint(values)
     parcel = _packed.get(name)
@@ -99,6 +99,9 @@ def _pack(values: Tensor) -> Parcel:
             left = np.zeros_like(levels)
             left[..., 1:] = levels[..., :-1]
             return _parcel("u8", array.shape, (levels - left).tobytes())
+        whole = array.clip(-LARGEST, LARGEST).astype(np.int16)
+        if np.array_equal(whole, array):
+            return pack_steps(whole[None], [1.0])
         steps = to_steps(values)
         if torch.equal(from_steps(steps), values):
             return pack_steps(steps[None], [STEP])

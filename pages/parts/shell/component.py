@@ -9,17 +9,23 @@ from typing import Any
 import streamlit as st
 
 from pages.parts.shell import theme
+from pages.parts.shell.scripts import joined
 
 CONTROLS = Path(__file__).with_name("controls.css")
-DRAWING = Path(__file__).with_name("drawing.js")
 
 
 def component(folder: Path) -> Callable[..., Any]:
     """The component whose script and style are `folder`'s NAME.js and NAME.css, NAME being the folder's.
 
-    It draws into a div of the class NAME; the style is added to that of controls.css, the script to that of drawing.js.
+    Its markup is NAME.html, or where there is none an empty div of the class NAME, into which it draws. The style is
+    added to that of controls.css; the script imports what it shares with others, as `joined` allows.
     """
     name = folder.name
-    css = theme.css(":host") + "".join(p.read_text(encoding="utf-8") for p in (CONTROLS, folder / f"{name}.css"))
-    js = "".join(path.read_text(encoding="utf-8") for path in (DRAWING, folder / f"{name}.js"))
-    return st.components.v2.component(f"smoothscope.{name}", html=f'<div class="{name}"></div>', css=css, js=js)
+    style = theme.css(":host") + "".join(p.read_text(encoding="utf-8") for p in (CONTROLS, folder / f"{name}.css"))
+    markup = folder / f"{name}.html"
+    return st.components.v2.component(
+        f"smoothscope.{name}",
+        html=markup.read_text(encoding="utf-8") if markup.exists() else f'<div class="{name}"></div>',
+        css=style,
+        js=joined(folder / f"{name}.js"),
+    )

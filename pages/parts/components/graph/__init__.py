@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 
 from core.data import ImageSet
-from pages.parts.components.picker import sheet
+from pages.parts.components.sheets import sheet
+from pages.parts.components.transport import Arrays, draw
 from pages.parts.shell import theme
 from pages.parts.shell.component import component
 
-HERE = Path(__file__).parent
 FAINTEST = 0.02
 """Edges of less opacity are left out."""
 
-_graph = component(HERE)
+_graph = component(Path(__file__).parent)
 
 
 def opacities(weights: Tensor, temperature: float) -> Tensor:
@@ -63,7 +63,6 @@ def graph(
     """
     if points.shape != (len(images), 2) or len(notes) != len(images):
         raise ValueError(f"points must be ({len(images)}, 2), one note each; got {tuple(points.shape)}, {len(notes)}.")
-    url, width, height, columns = sheet(images.images)
     low, high = points.amin(0), points.amax(0)
     pad = 0.06 * float((high - low).max().clamp_min(1e-6))
     drawn = edges(weights, punished, temperature)
@@ -73,25 +72,23 @@ def graph(
         if isinstance(row, int) and -1 <= row < len(images):
             on_pick(row)
 
-    _graph(
-        data={
-            "view": key,
-            "points": [[round(v, 5) for v in point] for point in points.tolist()],
-            "extent": [float(low[0]) - pad, float(high[0]) + pad, float(low[1]) - pad, float(high[1]) + pad],
-            "labels": images.labels.tolist(),
-            "notes": list(notes),
-            "classes": list(images.classes),
-            "colours": theme.CLASSES,
-            "symbols": theme.SYMBOLS,
-            "ends": [[i, j] for i, j, *_ in drawn],
-            "weights": [f"{weight:.3g}" for _, _, weight, *_ in drawn],
-            "opacities": [round(opacity, 3) for *_, opacity, _ in drawn],
-            "punished": [int(red) for *_, red in drawn],
-            "picked": picked,
-            "inks": [theme.GREY, theme.WARNING],
-            "sheet": {"url": url, "width": width, "height": height, "columns": columns},
-            "alt": f"Graph of {len(images)} images; {sum(red for *_, red in drawn)} edges between classes.",
-        },
-        key=key,
-        on_picked_change=reported,
-    )
+    arrays = Arrays()
+    data = {
+        "view": key,
+        "points": arrays.name(points),
+        "labels": arrays.name(images.labels),
+        "ends": arrays.name(torch.tensor([[edge[0] for edge in drawn], [edge[1] for edge in drawn]])),
+        "weights": arrays.name(torch.tensor([edge[2] for edge in drawn])),
+        "opacities": arrays.name(torch.tensor([round(edge[3], 3) for edge in drawn])),
+        "punished": arrays.name(torch.tensor([edge[4] for edge in drawn])),
+        "extent": [float(low[0]) - pad, float(high[0]) + pad, float(low[1]) - pad, float(high[1]) + pad],
+        "notes": list(notes),
+        "classes": list(images.classes),
+        "colours": theme.CLASSES,
+        "symbols": theme.SYMBOLS,
+        "picked": picked,
+        "inks": [theme.GREY, theme.WARNING],
+        "sheet": sheet(images.images, arrays),
+        "alt": f"Graph of {len(images)} images; {sum(edge[4] for edge in drawn)} edges between classes.",
+    }
+    draw(_graph, data, arrays, key, on_picked_change=reported)

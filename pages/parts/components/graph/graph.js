@@ -1,65 +1,135 @@
+// @ts-check
 // The graph of a batch on one canvas. Looking (hovering, moving, enlarging) stays in the browser; a click reports the
 // image.
 
+import { brush, button, enlargeByWheel, make, place, sized, trace, watch } from "../../shell/drawing.js";
+import { clamp } from "../../shell/geometry.js";
+import { mount } from "../../shell/mount.js";
+import { general } from "../../shell/numbers.js";
+import { array, Drawing } from "../arrays.js";
+import { Sheet } from "../sheet.js";
+import { dragged, drawn, edges, fitted, placed, strongest, vertex } from "./net.js";
+
+/** @import { Point } from "../../shell/geometry.js" */
+/** @import { SheetData } from "../sheet.js" */
+/** @import { Camera, Edge } from "./net.js" */
+
+/**
+ * @typedef {object} GraphData names of arrays: points (n, 2), labels (n,), ends (2, m), weights, opacities, punished (m,)
+ * @property {string[]} arrays
+ * @property {string} view
+ * @property {string} points
+ * @property {string} labels
+ * @property {string} ends
+ * @property {string} weights the strongest last
+ * @property {string} opacities
+ * @property {string} punished
+ * @property {number[]} extent left, right, bottom, top
+ * @property {string[]} notes
+ * @property {string[]} classes
+ * @property {string[]} colours
+ * @property {string[]} symbols
+ * @property {number} picked -1 for none
+ * @property {string[]} inks of edges: of what is not punished, and of what is
+ * @property {SheetData} sheet
+ * @property {string} alt
+ */
+
 const HIGHEST = 560;
-const LIMITS = { least: 0.5, most: 30 };
-const NEAR = 11; // CSS pixels from a point's middle that count as on it
-const BESIDE = 5; // and from an edge
-const STILL = 4; // a press that moves less is a click
+const LEAST = 0.5; // zoom
+const MOST = 30;
+const STILL = 4; // CSS pixels; a press that moves less is a click
 const START = { x: 0, y: 0, zoom: 1 };
+/** @type {Map<string, Camera>} */
 const cameras = new Map(); // view -> camera
-const graphs = new Map(); // parent element -> Graph
 
-/** Distance of (x, y) from the piece of a line between two points. */
-function beside([ax, ay], [bx, by], x, y) {
-  const [dx, dy] = [bx - ax, by - ay];
-  const along = clamp(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy || 1), 0, 1);
-  return Math.hypot(ax + along * dx - x, ay + along * dy - y);
-}
-
-class Graph {
+/** @extends {Drawing<GraphData>} */
+class Graph extends Drawing {
+  /** @param {HTMLElement} root */
   constructor(root) {
-    this.root = root;
-    this.pictures = false;
+    super(root);
+    /** @type {GraphData | null} */
+    this.data = null;
+    /** @type {ArrayLike<number>} */
+    this.points = [];
+    /** @type {number[]} */
+    this.labels = [];
+    /** @type {Edge[]} */
+    this.net = [];
+    /** @type {Point[]} */
+    this.places = [];
+    /** @type {Sheet | null} */
+    this.sheet = null;
+    /** @type {{ x: number, y: number, from: Camera, moved: boolean } | null} */
     this.pressed = null;
+    /** @type {{ c: number, swatch: HTMLCanvasElement }[]} */
+    this.keys = [];
+    this.picked = -1;
+    this.pictures = false;
+    this.pending = 0;
+    this.scale = 1; // CSS pixels for one unit of the plane, at a zoom of 1
     this.canvas = make("canvas", { class: "board", tabindex: "0", role: "img" });
     this.legend = make("div", { class: "legend" });
     this.tip = make("div", { class: "tip", hidden: true });
-    this.faces = make("button", { type: "button", "aria-pressed": "false", title: "Show the images themselves, framed in their class's colour",
-      onclick: () => { this.pictures = !this.pictures; this.faces.setAttribute("aria-pressed", String(this.pictures)); this.ask(); } }, "Pictures");
+    const title = "Show the images themselves, framed in their class's colour";
+    const onclick = () => this.face();
+    this.faces = make("button", { type: "button", "aria-pressed": "false", title, onclick }, "Pictures");
     root.replaceChildren(
-      make("div", { class: "toolbar" }, this.faces, button("−", "Farther away", () => this.zoom(1 / 1.3)),
-        button("+", "Nearer", () => this.zoom(1.3)), button("Reset view", "Reset view", () => this.look(START))),
-      this.canvas, this.legend, this.tip,
+      make(
+        "div",
+        { class: "toolbar" },
+        this.faces,
+        button("−", "Farther away", () => this.zoom(1 / 1.3)),
+        button("+", "Nearer", () => this.zoom(1.3)),
+        button("Reset view", "Reset view", () => this.look(START)),
+      ),
+      this.canvas,
+      this.legend,
+      this.tip,
     );
     this.listen();
     this.unwatch = watch(root, () => this.ask());
   }
 
+  /** @override */
   dispose() {
+    super.dispose();
     cancelAnimationFrame(this.pending);
     this.pending = 0;
     this.unwatch();
   }
 
-  get camera() {
-    return cameras.get(this.data.view) ?? START;
+  get view() {
+    return this.data?.view ?? "";
   }
 
-  adopt(data, report) {
-    this.report = report;
+  get camera() {
+    return cameras.get(this.view) ?? START;
+  }
+
+  /**
+   * @override
+   * @param {GraphData} data
+   */
+  show(data) {
     this.data = data;
+    const values = (/** @type {string} */ name) => array(name).values;
+    this.points = values(data.points);
+    this.labels = Array.from(values(data.labels));
+    this.net = edges(values(data.ends), values(data.weights), values(data.opacities), values(data.punished));
     this.picked = data.picked;
     this.tip.hidden = true;
     this.canvas.setAttribute("aria-label", data.alt);
-    if (this.url !== data.sheet.url) {
-      this.url = data.sheet.url;
-      this.sheet = new Image();
-      this.sheet.onload = () => this.ask();
-      this.sheet.src = this.url;
-    }
-    const there = [...new Set(data.labels)].sort((a, b) => a - b);
-    this.legend.replaceChildren(...there.map((c) => make("span", { "data-class": c }, make("canvas", { width: 32, height: 32 }), data.classes[c])));
+    if (this.sheet?.data.array !== data.sheet.array) this.sheet = new Sheet(data.sheet);
+    const there = [...new Set(this.labels)].sort((a, b) => a - b);
+    this.keys = there.map((c) => ({ c, swatch: make("canvas", { width: 32, height: 32 }) }));
+    this.legend.replaceChildren(...this.keys.map(({ c, swatch }) => make("span", {}, swatch, data.classes[c])));
+    this.ask();
+  }
+
+  face() {
+    this.pictures = !this.pictures;
+    this.faces.setAttribute("aria-pressed", String(this.pictures));
     this.ask();
   }
 
@@ -70,24 +140,33 @@ class Graph {
       this.pressed = { x: event.clientX, y: event.clientY, from: this.camera, moved: false };
     };
     canvas.onpointermove = (event) => {
-      if (!this.pressed) return this.say(event);
-      const [dx, dy] = [event.clientX - this.pressed.x, event.clientY - this.pressed.y];
-      if (!this.pressed.moved && Math.hypot(dx, dy) < STILL) return;
-      this.pressed.moved = true;
-      this.tip.hidden = true;
-      canvas.classList.add("held");
-      const { x, y, zoom } = this.pressed.from;
-      this.look({ x: x - dx / (this.scale * zoom), y: y + dy / (this.scale * zoom), zoom });
+      if (this.pressed) this.move(this.pressed, event);
+      else this.say(place(canvas, event));
     };
     canvas.onpointerup = (event) => {
-      if (this.pressed && !this.pressed.moved) this.pick(this.vertex(event));
+      if (this.pressed && !this.pressed.moved) this.pick(vertex(this.places, place(canvas, event)));
       this.release();
     };
     canvas.onpointercancel = () => this.release();
-    canvas.onpointerleave = () => (this.tip.hidden = true);
+    canvas.onpointerleave = () => {
+      this.tip.hidden = true;
+    };
     canvas.ondblclick = () => this.look(START);
     canvas.onkeydown = (event) => this.key(event);
     enlargeByWheel(canvas, (factor) => this.zoom(factor));
+  }
+
+  /**
+   * @param {{ x: number, y: number, from: Camera, moved: boolean }} pressed
+   * @param {MouseEvent} event
+   */
+  move(pressed, event) {
+    const [dx, dy] = [event.clientX - pressed.x, event.clientY - pressed.y];
+    if (!pressed.moved && Math.hypot(dx, dy) < STILL) return;
+    pressed.moved = true;
+    this.tip.hidden = true;
+    this.canvas.classList.add("held");
+    this.look(dragged(pressed.from, dx, dy, this.scale));
   }
 
   release() {
@@ -95,17 +174,25 @@ class Graph {
     this.canvas.classList.remove("held");
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
-    const n = this.data.points.length;
-    const act = {
-      "+": () => this.zoom(1.3), "-": () => this.zoom(1 / 1.3), Home: () => this.look(START), Escape: () => this.pick(-1),
-      ArrowRight: () => this.pick((this.picked + 1) % n), ArrowLeft: () => this.pick((Math.max(this.picked, 0) + n - 1) % n),
-    }[event.key];
+    const n = this.labels.length;
+    /** @type {Record<string, (() => void) | undefined>} */
+    const acts = {
+      "+": () => this.zoom(1.3),
+      "-": () => this.zoom(1 / 1.3),
+      Home: () => this.look(START),
+      Escape: () => this.pick(-1),
+      ArrowRight: () => this.pick((this.picked + 1) % n),
+      ArrowLeft: () => this.pick((Math.max(this.picked, 0) + n - 1) % n),
+    };
+    const act = acts[event.key];
     if (!act) return;
     event.preventDefault();
     act();
   }
 
+  /** @param {number} row */
   pick(row) {
     if (row === this.picked) return;
     this.picked = row;
@@ -113,69 +200,42 @@ class Graph {
     this.report(row);
   }
 
+  /** @param {Camera} camera */
   look(camera) {
-    cameras.set(this.data.view, { ...camera, zoom: clamp(camera.zoom, LIMITS.least, LIMITS.most) });
+    cameras.set(this.view, { ...camera, zoom: clamp(camera.zoom, LEAST, MOST) });
     this.ask();
   }
 
+  /** @param {number} factor */
   zoom(factor) {
     this.look({ ...this.camera, zoom: this.camera.zoom * factor });
   }
 
-  at(event) {
-    const box = this.canvas.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
+  /** @param {Point} at */
+  say(at) {
+    const { canvas, data, labels, tip } = this;
+    if (!data) return;
+    const row = vertex(this.places, at);
+    const edge = row < 0 ? strongest(this.net, this.places, this.picked, at) : undefined;
+    canvas.classList.toggle("over", row >= 0);
+    tip.hidden = row < 0 && !edge;
+    if (tip.hidden) return;
+    const rows = edge ? [edge.i, edge.j] : [row];
+    const names = rows.map((r) => data.classes[labels[r]]).join(" – ");
+    const text = edge ? `${names}: weight ${general(edge.weight, 3)}` : `${names}: ${data.notes[row]}`;
+    tip.replaceChildren(make("div", { class: "pictures" }, ...rows.map((r) => this.thumbnail(r))), text);
+    const [x, y] = at;
+    const side = x > canvas.clientWidth / 2 ? -tip.offsetWidth - 14 : 14;
+    const lower = clamp(y + 10, 0, Math.max(0, canvas.clientHeight - tip.offsetHeight));
+    tip.style.left = `${x + side}px`;
+    tip.style.top = `${canvas.offsetTop + lower}px`;
   }
 
-  vertex(event) {
-    const [x, y] = this.at(event);
-    let [best, least] = [-1, NEAR];
-    this.places.forEach(([u, v], row) => {
-      const distance = Math.hypot(u - x, v - y);
-      if (distance < least) [best, least] = [row, distance];
-    });
-    return best;
-  }
-
-  /** The strongest punished edge under the pointer. */
-  edge(event) {
-    const [x, y] = this.at(event);
-    const { ends, punished } = this.data;
-    return ends.findLastIndex(([i, j], e) => punished[e] && this.drawn(i, j) && beside(this.places[i], this.places[j], x, y) < BESIDE);
-  }
-
-  drawn(i, j) {
-    return this.picked < 0 || i === this.picked || j === this.picked;
-  }
-
-  say(event) {
-    if (!this.places) return;
-    const row = this.vertex(event);
-    const edge = row < 0 ? this.edge(event) : -1;
-    this.canvas.classList.toggle("over", row >= 0);
-    this.tip.hidden = row < 0 && edge < 0;
-    if (this.tip.hidden) return;
-    const { ends, notes, labels, classes, weights } = this.data;
-    const rows = row >= 0 ? [row] : ends[edge];
-    const text = row >= 0 ? `${classes[labels[row]]}: ${notes[row]}` : `${rows.map((r) => classes[labels[r]]).join(" – ")}: weight ${weights[edge]}`;
-    this.tip.replaceChildren(make("div", { class: "pictures" }, ...rows.map((r) => this.thumbnail(r))), text);
-    const [x, y] = this.at(event);
-    const side = x > this.canvas.clientWidth / 2 ? -this.tip.offsetWidth - 14 : 14;
-    const lower = clamp(y + 10, 0, Math.max(0, this.canvas.clientHeight - this.tip.offsetHeight));
-    this.tip.style.left = `${x + side}px`;
-    this.tip.style.top = `${this.canvas.offsetTop + lower}px`;
-  }
-
+  /** @param {number} row */
   thumbnail(row) {
-    const { url, width, height, columns } = this.data.sheet;
-    const zoom = Math.max(1, Math.floor(84 / height));
-    const place = make("span");
-    Object.assign(place.style, {
-      width: `${zoom * width}px`, height: `${zoom * height}px`, backgroundImage: `url(${url})`,
-      backgroundSize: `${zoom * width * columns}px auto`,
-      backgroundPosition: `${-zoom * width * (row % columns)}px ${-zoom * height * Math.floor(row / columns)}px`,
-    });
-    return place;
+    const picture = make("span");
+    if (this.sheet) this.sheet.show(picture, row, Math.max(1, Math.floor(84 / this.sheet.data.height)));
+    return picture;
   }
 
   ask() {
@@ -184,47 +244,22 @@ class Graph {
 
   draw() {
     this.pending = 0;
-    const { canvas, data } = this;
+    const { canvas, data, labels, picked } = this;
     if (!this.root.isConnected || !data) return;
     const width = canvas.clientWidth;
     const height = Math.min(HIGHEST, Math.max(260, width * 0.9));
-    const ratio = window.devicePixelRatio || 1;
-    canvas.style.height = `${height}px`;
-    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-      [canvas.width, canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
-    }
+    const context = sized(canvas, width, height);
     const style = getComputedStyle(this.root);
     const [ink, paper] = [style.color, style.getPropertyValue("--st-background-color")];
-    const colour = (c) => (c % 10 === 9 ? ink : data.colours[c % 10]); // the last is nearly black: seen on no dark page
-    const [left, right, bottom, top] = data.extent;
-    const { x, y, zoom } = this.camera;
-    this.scale = Math.min(width / (right - left), height / (top - bottom));
-    this.places = data.points.map(([u, v]) => [
-      width / 2 + (u - x - (left + right) / 2) * this.scale * zoom, height / 2 - (v - y - (bottom + top) / 2) * this.scale * zoom,
-    ]);
-    const context = canvas.getContext("2d");
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, width, height);
-    let count = 0;
-    for (const red of [0, 1]) { // what is punished lies above the rest
-      context.strokeStyle = data.inks[red];
-      data.ends.forEach(([i, j], e) => {
-        if (data.punished[e] !== red || !this.drawn(i, j)) return;
-        const opacity = data.opacities[e];
-        context.globalAlpha = (red ? 0.95 : 0.45) * opacity;
-        context.lineWidth = 0.6 + (red ? 2.6 : 0.8) * opacity;
-        context.beginPath();
-        context.moveTo(...this.places[i]);
-        context.lineTo(...this.places[j]);
-        context.stroke();
-        count++;
-      });
-    }
-    context.globalAlpha = 1;
-    const faces = this.pictures && this.sheet?.complete;
+    // The last class's colour is nearly black: seen on no dark page.
+    const colour = (/** @type {number} */ c) => (c % 10 === 9 ? ink : data.colours[c % 10]);
+    this.scale = fitted(data.extent, width, height);
+    this.places = placed(this.points, data.extent, this.camera, width, height);
+    const count = this.join(context, data.inks);
+    const faces = this.pictures;
     this.places.forEach(([u, v], row) => {
-      const c = data.labels[row];
-      if (faces) this.face(context, u, v, row, colour(c));
+      const c = labels[row];
+      if (faces) this.frame(context, u, v, row, colour(c));
       else {
         trace(context, data.symbols[c % 10], u, v, 6.5);
         context.fillStyle = colour(c);
@@ -234,48 +269,66 @@ class Graph {
         context.stroke();
       }
     });
-    if (this.picked >= 0) {
+    if (picked >= 0) {
+      const [u, v] = this.places[picked];
       context.beginPath();
-      context.arc(...this.places[this.picked], faces ? 22 : 12, 0, 2 * Math.PI);
-      [, context.strokeStyle] = data.inks;
+      context.arc(u, v, faces ? 22 : 12, 0, 2 * Math.PI);
+      context.strokeStyle = data.inks[1];
       context.lineWidth = 3;
       context.stroke();
     }
-    for (const swatch of this.legend.children) {
-      const c = Number(swatch.dataset.class);
-      const small = swatch.firstChild.getContext("2d");
+    for (const { c, swatch } of this.keys) {
+      const small = brush(swatch);
       small.clearRect(0, 0, 32, 32);
       small.fillStyle = colour(c);
       trace(small, data.symbols[c % 10], 16, 16, 11);
       small.fill();
     }
-    this.root.dataset.edges = count;
-    this.root.dataset.places = JSON.stringify(this.places.map((place) => place.map(Math.round)));
+    this.root.dataset.edges = String(count);
+    this.root.dataset.places = JSON.stringify(this.places.map((spot) => spot.map(Math.round)));
   }
 
-  /** The image itself, pixel for pixel of the screen's CSS pixels, in a frame of its class's colour. */
-  face(context, u, v, row, colour) {
-    const { width, height, columns } = this.data.sheet;
+  /**
+   * Draw the edges; returns how many.
+   * @param {CanvasRenderingContext2D} context
+   * @param {string[]} inks
+   */
+  join(context, inks) {
+    let count = 0;
+    for (const red of [false, true]) {
+      context.strokeStyle = inks[Number(red)]; // what is punished lies above the rest
+      for (const edge of this.net) {
+        if (edge.punished !== red || !drawn(edge, this.picked)) continue;
+        context.globalAlpha = (red ? 0.95 : 0.45) * edge.opacity;
+        context.lineWidth = 0.6 + (red ? 2.6 : 0.8) * edge.opacity;
+        context.beginPath();
+        context.moveTo(...this.places[edge.i]);
+        context.lineTo(...this.places[edge.j]);
+        context.stroke();
+        count++;
+      }
+    }
+    context.globalAlpha = 1;
+    return count;
+  }
+
+  /**
+   * The image itself, pixel for pixel of the screen's CSS pixels, in a frame of its class's colour.
+   * @param {CanvasRenderingContext2D} context
+   * @param {number} u
+   * @param {number} v
+   * @param {number} row
+   * @param {string} colour
+   */
+  frame(context, u, v, row, colour) {
+    if (!this.sheet) return;
+    const { width, height } = this.sheet.data;
     const [left, top] = [Math.round(u - width / 2), Math.round(v - height / 2)];
     context.fillStyle = colour;
     context.fillRect(left - 2, top - 2, width + 4, height + 4);
     context.imageSmoothingEnabled = false;
-    context.drawImage(this.sheet, width * (row % columns), height * Math.floor(row / columns), width, height, left, top, width, height);
+    context.drawImage(this.sheet.canvas, ...this.sheet.corner(row), width, height, left, top, width, height);
   }
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".graph");
-  let graph = graphs.get(parentElement);
-  if (graph?.root !== root) {
-    graph?.dispose();
-    graph = new Graph(root);
-    graphs.set(parentElement, graph);
-  }
-  graph.adopt(data, (row) => setTriggerValue("picked", row));
-  return () => {
-    if (root.isConnected) return;
-    graph.dispose();
-    graphs.delete(parentElement);
-  };
-}
+export default mount(".graph", (root) => new Graph(root));

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from pages.parts.components.transport import Arrays, draw
 from pages.parts.shell import theme
 from pages.parts.shell.component import component
 
-HERE = Path(__file__).parent
-
-_orbit = component(HERE)
+_orbit = component(Path(__file__).parent)
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,21 @@ class Scene:
     alt: str = ""
 
 
-def _flat(points: Tensor) -> list[float]:
-    return [round(value, 5) for value in points.detach().double().reshape(-1).tolist()]
+class _Points:
+    """All points of all scenes, one array."""
+
+    def __init__(self) -> None:
+        self.parts: list[Tensor] = []
+        self.total = 0
+
+    def rows(self, points: Tensor) -> list[int]:
+        """Which of all points these (n, 3) are: the first of them, and the first behind them."""
+        self.parts.append(points.detach())
+        self.total += len(points)
+        return [self.total - len(points), self.total]
 
 
-def _described(scene: Scene) -> dict[str, Any]:
+def _described(scene: Scene, points: _Points) -> dict[str, Any]:
     for part in scene.clouds:
         if part.points.ndim != 2 or part.points.shape[1] != 3:
             raise ValueError(f"points of {part.name!r} must be (n, 3); got {tuple(part.points.shape)}.")
@@ -87,7 +97,7 @@ def _described(scene: Scene) -> dict[str, Any]:
         "clouds": [
             {
                 "name": c.name,
-                "points": _flat(c.points),
+                "rows": points.rows(c.points),
                 "colour": c.colour,
                 "symbol": c.symbol,
                 "size": c.size,
@@ -99,7 +109,12 @@ def _described(scene: Scene) -> dict[str, Any]:
             for c in scene.clouds
         ],
         "lines": [
-            {"starts": _flat(line.starts), "ends": _flat(line.ends), "strong": line.strong, "labels": list(line.labels)}
+            {
+                "starts": points.rows(line.starts),
+                "ends": points.rows(line.ends),
+                "strong": line.strong,
+                "labels": list(line.labels),
+            }
             for line in scene.lines
         ],
     }
@@ -111,4 +126,8 @@ def orbit(scenes: Sequence[Scene], key: str, height: int = 460) -> None:
     key: of the element, stable from run to run; the camera is kept under it for as long as the browser's window is
     open. height: of a view at most, in CSS pixels.
     """
-    _orbit(data={"view": key, "height": height, "scenes": [_described(scene) for scene in scenes]}, key=key)
+    points, arrays = _Points(), Arrays()
+    described = [_described(scene, points) for scene in scenes]
+    joined = torch.cat([part.cpu().float() for part in points.parts]) if points.parts else torch.zeros(0, 3)
+    data = {"view": key, "height": height, "points": arrays.name(joined), "scenes": described}
+    draw(_orbit, data, arrays, key)

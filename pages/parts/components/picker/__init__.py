@@ -6,36 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import streamlit as st
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from pages.parts.shell.cache import fingerprint
-from pages.parts.shell.pictures import data_url
+from pages.parts.components.sheets import sheet
+from pages.parts.components.transport import Arrays, draw
+from pages.parts.shell.component import component
 
-HERE = Path(__file__).parent
-COLUMNS = 20
-THUMBNAIL = 112
-"""Largest thumbnail, in pixels; larger pictures are averaged down by a whole factor, only here."""
+SMALL = 48
+"""Pixels up to which thumbnails are shown at twice their size."""
 
-_wall = st.components.v2.component(
-    "smoothscope.picker",
-    html='<div class="wall"></div>',
-    css=(HERE / "picker.css").read_text(encoding="utf-8"),
-    js=(HERE / "picker.js").read_text(encoding="utf-8"),
-)
-
-
-@st.cache_data(max_entries=32, show_spinner=False, hash_funcs={Tensor: fingerprint})
-def sheet(images: Tensor) -> tuple[str, int, int, int]:
-    """All thumbnails of images (N, C, H, W) in one PNG: (data URL, width of one, height of one, columns)."""
-    factor = -(-images.shape[-1] // THUMBNAIL)
-    small = F.avg_pool2d(images, factor) if factor > 1 else images
-    n, c, h, w = small.shape
-    rows = -(-n // COLUMNS)
-    padded = torch.cat([small, small.new_ones(rows * COLUMNS - n, c, h, w)])
-    joined = padded.view(rows, COLUMNS, c, h, w).permute(2, 0, 3, 1, 4).reshape(c, rows * h, COLUMNS * w)
-    return data_url(joined), w, h, COLUMNS
+_picker = component(Path(__file__).parent)
 
 
 def wall(
@@ -45,18 +25,12 @@ def wall(
 
     rows: the number that each reports; labels: what a screen reader says; selected: the row that is marked.
     """
-    url, width, height, columns = sheet(images)
-    items = [
-        {"row": row, "label": label, "cell": cell} for cell, (row, label) in enumerate(zip(rows, labels, strict=True))
-    ]
-    zoom = 2 if width <= 48 else 1
+    arrays = Arrays()
+    thumbnails = sheet(images, arrays)
     data = {
-        "sheet": url,
-        "width": width,
-        "height": height,
-        "columns": columns,
-        "zoom": zoom,
-        "items": items,
+        "sheet": thumbnails,
+        "zoom": 2 if thumbnails["width"] <= SMALL else 1,
+        "items": [{"row": row, "label": label} for row, label in zip(rows, labels, strict=True)],
         "selected": selected,
     }
 
@@ -65,4 +39,4 @@ def wall(
         if isinstance(row, int) and row in rows:
             on_pick(row)
 
-    _wall(data=data, key=key, on_picked_change=picked)
+    draw(_picker, data, arrays, key, on_picked_change=picked)

@@ -8,29 +8,22 @@ everything else of looking (playing, zooming, hovering, hiding classes) happens 
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import streamlit as st
 from torch import Tensor
 
 from core.data import ImageSet
-from pages.parts.components.picker import sheet
+from pages.parts.components.packing import pack_steps
+from pages.parts.components.sheets import sheet
+from pages.parts.components.transport import Arrays, draw
 from pages.parts.shell import theme
 from pages.parts.shell.component import component
 
-HERE = Path(__file__).parent
-
-_scatter = component(HERE)
-_cargo = st.components.v2.component(
-    "smoothscope.cargo", js=(HERE / "cargo.js").read_text(encoding="utf-8"), isolate_styles=False
-)
+_scatter = component(Path(__file__).parent)
 
 
 @dataclass(frozen=True)
@@ -93,41 +86,34 @@ def scatter(
     if one_scale:
         left, right, bottom, top = zip(*extents, strict=True)
         extents = [(min(left), max(right), min(bottom), max(top))] * len(panels)
-    thumbnails, width, height, columns = sheet(images.images)
-    cargo = json.dumps(
-        {
-            "panels": [
-                {
-                    "title": panel.title,
-                    "epochs": list(panel.epochs),
-                    "points": _packed(panel.points.float().numpy()),
-                    "answers": _packed(panel.answers.numpy().astype(np.uint16)),
-                    "extent": where,
-                    "note": panel.note,
-                }
-                for panel, where in zip(panels, extents, strict=True)
-            ],
-            "labels": images.labels.tolist(),
-            "indices": images.indices.tolist(),
-            "classes": list(images.classes),
-            "colours": theme.CLASSES,
-            "symbols": theme.SYMBOLS,
-            "sheet": {"url": thumbnails, "width": width, "height": height, "columns": columns},
-        }
-    ).encode()
-    name = hashlib.sha256(cargo).hexdigest()[:32]
-    trails = [None if panel.trail is None else {"points": panel.trail.tolist(), "flip": panel.flip} for panel in panels]
-    data: dict[str, Any] = {"cargo": name, "selected": sorted(selected), "trails": trails}
+    arrays = Arrays()
+    content = {
+        "panels": [
+            {
+                "title": panel.title,
+                "epochs": list(panel.epochs),
+                "points": arrays.name(panel.points),
+                "answers": arrays.name(pack_steps(panel.answers.numpy().astype(np.int16), [1.0] * len(panel.epochs))),
+                "extent": where,
+                "note": panel.note,
+            }
+            for panel, where in zip(panels, extents, strict=True)
+        ],
+        "labels": arrays.name(images.labels),
+        "indices": arrays.name(images.indices),
+        "classes": list(images.classes),
+        "colours": theme.CLASSES,
+        "symbols": theme.SYMBOLS,
+        "sheet": sheet(images.images, arrays),
+    }
+    trails = [
+        None if panel.trail is None else {"points": arrays.name(panel.trail), "flip": panel.flip} for panel in panels
+    ]
+    data = {"content": content, "selected": sorted(selected), "trails": trails}
 
     def picked() -> None:
         rows = st.session_state[key].picked
         if isinstance(rows, list) and all(isinstance(row, int) and 0 <= row < len(images) for row in rows):
             on_pick(sorted(set(rows)))
 
-    with st.container(gap=None):
-        _scatter(data=data, key=key, on_picked_change=picked)
-        _cargo(data=name.encode() + cargo, key=f"{key}.cargo")  # apart, so that a new selection does not send it again
-
-
-def _packed(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()).decode("ascii")
+    draw(_scatter, data, arrays, key, on_picked_change=picked)

@@ -7,8 +7,8 @@ swiped; a `Film` can be scrubbed in the browser alone. Panels hold the computed 
 pixels from them, so that what is seen and what is read are the same numbers. The arithmetic is that of `levels`, in
 float32, exactly.
 
-An array is sent once however many panels show it, and not again as long as it stays on the page: a page whose display
-slider moves sends only what the slider has changed.
+An array is sent once however many panels show it: a page whose display slider moves sends only what the slider has
+changed.
 """
 
 from __future__ import annotations
@@ -19,21 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from pages.parts.components.film import Film
-from pages.parts.components.packing import Parcel, pack
+from pages.parts.components.transport import Arrays, draw
 from pages.parts.shell.component import component
 
-HERE = Path(__file__).parent
-
-_viewer = component(HERE)
-_carrier = st.components.v2.component(
-    "smoothscope.carrier", js=(HERE / "carrier.js").read_text(encoding="utf-8"), isolate_styles=False
-)
+_viewer = component(Path(__file__).parent)
 
 
 @dataclass(frozen=True)
@@ -114,12 +108,7 @@ def viewer(
     if not panels:
         raise ValueError("panels must hold at least one panel; got none.")
     height, width = panels[0].values.shape[-2:]
-    parcels: dict[str, Parcel] = {}
-
-    def send(parcel: Parcel) -> str:
-        parcels.setdefault(parcel.id, parcel)
-        return parcel.id
-
+    arrays = Arrays()
     described = []
     for panel in panels:
         if tuple(panel.values.shape[-2:]) != (height, width):
@@ -130,16 +119,16 @@ def viewer(
         described.append(
             {
                 "title": panel.title,
-                "array": send(pack(panel.values)),
+                "array": arrays.name(panel.values),
                 "span": panel.span,
                 "spans": panel.spans,
                 "unit": panel.unit,
                 "note": panel.note,
                 "facts": list(panel.facts),
                 "alt": panel.alt or f"{panel.title}. {panel.note}".strip(),
-                "strip": send(film.strips[panel.follows]) if film and panel.follows else None,
+                "strip": arrays.name(film.strips[panel.follows]) if film and panel.follows else None,
                 "notes": film.notes[panel.follows] if film and panel.follows else None,
-                "base": send(pack(panel.base)) if film and panel.follows and panel.base is not None else None,
+                "base": arrays.name(panel.base) if film and panel.follows and panel.base is not None else None,
                 "result": panel.result,
             }
         )
@@ -152,10 +141,6 @@ def viewer(
         "panels": described,
         "film": {"steps": film.steps, "best": film.best} if film else None,
         "traces": [{"title": t.title, "zero": t.zero} for t in traces],
-        "curves": send(pack(torch.tensor([list(t.values) for t in traces]))) if traces else None,
+        "curves": arrays.name(torch.tensor([list(t.values) for t in traces])) if traces else None,
     }
-    data["arrays"] = list(parcels)
-    with st.container(gap=None):
-        _viewer(data=data, key=key)
-        for i, parcel in enumerate(parcels.values()):
-            _carrier(data=parcel.data, key=f"{key}.array{i}")
+    draw(_viewer, data, arrays, key)

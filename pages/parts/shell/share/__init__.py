@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import streamlit as st
+from pages.parts.shell.component import component
 
-HERE = Path(__file__).parent
-
-_share = st.components.v2.component(
-    "smoothscope.share",
-    html=(HERE / "share.html").read_text(encoding="utf-8"),
-    css=(HERE / "share.css").read_text(encoding="utf-8"),
-    js=(HERE / "share.js").read_text(encoding="utf-8"),
-)
+_share = component(Path(__file__).parent)
 
 
 def button(absent: Sequence[str], key: str) -> None:

@@ -1,34 +1,62 @@
+// @ts-check
 // Copies the page's address. Where the browser gives no clipboard (a page over plain http), it shows the address,
 // selected, to be copied by hand.
-export default function ({ data, parentElement }) {
-  const button = parentElement.querySelector("button");
-  const field = parentElement.querySelector("input");
-  const status = parentElement.querySelector("span");
-  const say = (text) => {
-    status.textContent = data.absent ? `${text} ${data.absent}` : text;
-  };
-  button.onclick = async () => {
+
+import { mount } from "../mount.js";
+
+const SHOWN = 8000; // milliseconds that it is said to be copied
+
+class Share {
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this.root = root;
+    this.absent = "";
+    this.timer = 0;
+    const [button, field, status] = [
+      root.querySelector("button"),
+      root.querySelector("input"),
+      root.querySelector("span"),
+    ];
+    if (!button || !field || !status) throw new Error("share.html has no button, no field or no status");
+    this.field = field;
+    this.status = status;
+    button.onclick = () => this.copy();
+    field.onblur = () => {
+      field.hidden = true;
+      this.say("");
+    };
+  }
+
+  /** @param {{ absent: string }} data */
+  adopt({ absent }) {
+    this.absent = absent;
+  }
+
+  dispose() {
+    clearTimeout(this.timer);
+  }
+
+  async copy() {
+    const { field } = this;
     field.hidden = true;
     try {
       await navigator.clipboard.writeText(window.location.href);
-      say("Copied.");
+      this.say("Copied.");
+      this.timer = window.setTimeout(() => this.say(""), SHOWN);
     } catch {
       field.value = window.location.href;
       field.hidden = false;
       field.focus();
       field.select();
-      say("Copy it from here.");
+      this.say("Copy it from here.");
     }
-  };
-  field.onblur = () => {
-    field.hidden = true;
-    status.textContent = "";
-  };
-  let timer;
-  const watcher = new MutationObserver(() => {
-    clearTimeout(timer);
-    if (status.textContent && field.hidden) timer = setTimeout(() => (status.textContent = ""), 8000);
-  });
-  watcher.observe(status, { childList: true });
-  return () => watcher.disconnect();
+  }
+
+  /** @param {string} text */
+  say(text) {
+    clearTimeout(this.timer);
+    this.status.textContent = text && this.absent ? `${text} ${this.absent}` : text;
+  }
 }
+
+export default mount(".share", (root) => new Share(root));

@@ -1,0 +1,91 @@
+// @ts-check
+// A picture at its own size, made from its values.
+
+import { array } from "../arrays.js";
+import { averaged, canvasOf, shaded } from "../levels.js";
+import { readout } from "./readout.js";
+
+/** @import { PanelData } from "./data.js" */
+
+const { fround } = Math;
+
+/**
+ * The values that are shown: those of the result, or of a step of the film (frame, null for the result).
+ * @param {PanelData} panel
+ * @param {number | null} frame
+ */
+function read({ array: name, strip, base }, frame) {
+  if (strip === null || frame === null) return array(name).values;
+  const { frames, shape, steps } = array(strip);
+  const size = frames.length / shape[0];
+  const numbers = frames.subarray(frame * size, (frame + 1) * size);
+  if (base === null) return Float32Array.from(numbers, (number) => number * steps[frame]);
+  const { values } = array(base);
+  return Float32Array.from(numbers, (number, i) => values[i] + fround(number * steps[frame]));
+}
+
+export class Picture {
+  constructor() {
+    this.canvas = document.createElement("canvas");
+    /** @type {Float32Array} */
+    this.values = new Float32Array(0);
+    this.rgba = new Uint8ClampedArray(0);
+    this.width = 0;
+    this.height = 0;
+    this.clipped = 0; // share of the values that are beyond the span
+    /** @type {number | null} */
+    this.span = null;
+    this.unit = "";
+    this.shown = "";
+    /** @type {{ factor: number, canvas: HTMLCanvasElement } | null} */
+    this.reduced = null;
+  }
+
+  /**
+   * Draw the picture at its own size, if what it shows has changed.
+   * @param {PanelData} panel
+   * @param {number | null} frame
+   * @param {number} width
+   * @param {number} height
+   */
+  refresh(panel, frame, width, height) {
+    const wide = frame !== null && panel.spans ? panel.spans[frame] : panel.span;
+    const span = wide === null ? null : fround(wide);
+    const shown = [panel.array, span, panel.strip !== null && frame !== null && `${panel.strip} ${frame}`].join();
+    this.unit = panel.unit;
+    if (shown === this.shown) return;
+    this.shown = shown;
+    this.span = span;
+    this.reduced = null;
+    this.values = read(panel, frame);
+    this.width = width;
+    this.height = height;
+    const { rgba, clipped } = shaded(this.values, width * height, span);
+    this.rgba = rgba;
+    this.clipped = clipped;
+    canvasOf(rgba, width, height, this.canvas);
+  }
+
+  /**
+   * The picture with every factor x factor pixels averaged into one.
+   * @param {number} factor
+   */
+  average(factor) {
+    if (this.reduced?.factor === factor) return this.reduced.canvas;
+    const { rgba, width, height } = averaged(this.rgba, this.width, this.height, factor);
+    this.reduced = { factor, canvas: canvasOf(rgba, width, height) };
+    return this.reduced.canvas;
+  }
+
+  /**
+   * What a person reads of one pixel: two lines.
+   * @param {number} x
+   * @param {number} y
+   */
+  readout(x, y) {
+    const pixels = this.width * this.height;
+    const values = [];
+    for (let i = y * this.width + x; i < this.values.length; i += pixels) values.push(this.values[i]);
+    return readout(values, this.span, this.unit, x, y);
+  }
+}

@@ -1,0 +1,103 @@
+// @ts-check
+import {
+  anchored,
+  arranged,
+  closer,
+  GAP,
+  nearest,
+  next,
+  origin,
+  settled,
+  whole,
+} from "../../../pages/parts/components/viewer/lens.js";
+import { close, equal, test, throws } from "./check.js";
+
+test("scales are whole numbers of pixels, of the picture or of the screen", () => {
+  equal([1, 1.99, 2, 7.9999999, 0.99, 0.5, 0.34, 0.25].map(whole), [1, 1, 2, 8, 0.5, 0.5, 1 / 3, 0.25]);
+});
+
+test("there is a next scale up and down, and an end", () => {
+  equal([next(1, 1), next(6, 1), next(7, 1), next(64, 1)], [2, 8, 8, 64]);
+  equal([next(2, -1), next(1, -1), next(13, -1), next(1 / 8, -1)], [1, 1 / 2, 12, 1 / 8]);
+  equal([next(1 / 3, 1), next(1 / 2, 1)], [1 / 2, 1]);
+});
+
+test("a closer look is at least four times as close", () => {
+  equal([closer(1), closer(1 / 2), closer(5), closer(40)], [4, 2, 20, 64]);
+});
+
+test("two fingers get the scale that is nearest as a ratio", () => {
+  equal([nearest(6.9), nearest(7), nearest(3.4), nearest(0.2), nearest(500)], [6, 8, 3, 1, 64]);
+});
+
+test("a small picture stands in the middle, a large one fills its canvas", () => {
+  equal([origin(100, 20, 10, 4), origin(101, 20, 10, 4), origin(100, 25, 3, 4)], [10, 10, 0]);
+  equal(origin(100, 50, 25, 4), -50);
+  equal([origin(100, 50, 0, 4), origin(100, 50, 50, 4)], [0, -100]);
+  close(origin(30, 61, 30, 1 / 2), 0); // 30.5 pixels on 30
+});
+
+test("the middle is moved to where the picture fills the canvas", () => {
+  equal(
+    [settled(100, 20, 3, 4), settled(100, 50, 0, 4), settled(100, 50, 50, 4), settled(100, 50, 20, 4)],
+    [10, 12.5, 37.5, 20],
+  );
+});
+
+test("zoom keeps the pixel under the cursor", () => {
+  const [room, size] = [224, 224];
+  for (const at of [0, 50, 111.5, 180, 223]) {
+    let [middle, scale] = [112, 1];
+    for (const goal of [2, 3, 6, 20, 5, 2]) {
+      const begin = origin(room, size, middle, scale);
+      const pixel = (at - begin) / scale;
+      middle = settled(room, size, anchored(at, begin, room, scale, goal), goal);
+      close(origin(room, size, middle, goal) + pixel * goal, at, 0.5);
+      scale = goal;
+    }
+  }
+});
+
+const ROOM = {
+  width: 224,
+  height: 224,
+  cells: 3,
+  stack: 1,
+  columns: 3,
+  across: 1000,
+  down: null,
+  window: 800,
+  ratio: 1,
+  captions: () => 50,
+};
+
+test("as many columns as there is room for", () => {
+  const { columns, rows, scale, width } = arranged(ROOM);
+  equal([columns, rows, scale, width], [3, 1, 1, (1000 - 2 * GAP) / 3]);
+  equal(arranged({ ...ROOM, across: 500 }).columns, 2);
+  const phone = arranged({ ...ROOM, across: 300 });
+  equal([phone.columns, phone.rows, phone.scale], [1, 3, 1]);
+  equal(arranged({ ...ROOM, across: 150 }).scale, 1 / 2); // averaged where there is no room even for one
+  equal(arranged({ ...ROOM, cells: 2 }).columns, 2);
+});
+
+test("the screen's own pixels count", () => {
+  equal([arranged({ ...ROOM, ratio: 3 }).scale, arranged({ ...ROOM, ratio: 2 }).scale], [4, 2]);
+});
+
+test("a digit shrinks a little where that brings all of them into the window", () => {
+  const digit = { ...ROOM, width: 28, height: 28 };
+  equal(arranged(digit).scale, 11); // 325 pixels wide and 590 high
+  equal(arranged({ ...digit, window: 420 }).scale, 10); // 286 high
+  equal(arranged({ ...digit, window: 300 }).scale, 11); // that would be too little
+});
+
+test("full screen has the columns at which pictures are largest", () => {
+  const full = { ...ROOM, cells: 4, stack: 1, across: 1200, down: 500 };
+  const { columns, rows, height, scale } = arranged(full);
+  equal([columns, rows, scale, height], [4, 1, 1, 450]);
+  const square = arranged({ ...full, across: 1000, down: 1200 });
+  equal([square.columns, square.rows, square.scale], [2, 2, 2]);
+  equal(arranged({ ...full, stack: 2, across: 2000, down: 700 }).rows, 2);
+  throws(() => arranged({ ...full, cells: 0 }), "at least one picture");
+});
