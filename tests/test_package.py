@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -166,3 +167,15 @@ def test_an_installed_wheel_works_from_any_folder(wheel, tmp_path):
     ).stdout.split("\n")[:-1]
     shipped = {path.parent.name for path in ROOT.glob("checkpoints/*/card.json")}
     assert {Path(path) for path in where} == {packages / "smoothscope" / "checkpoints" / name for name in shipped}
+
+
+def test_a_commit_and_ci_check_what_make_lint_checks():
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    (hook,) = repository["hooks"]
+    assert (repository["repo"], hook["entry"], hook["always_run"], hook["pass_filenames"]) == (
+        "local",
+        "make lint",
+        True,
+        False,
+    )
+    assert "make lint" in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
