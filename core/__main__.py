@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 
 import core.data.cli
+import core.evaluate.cli
+import core.examples
 import core.models.cli
 import core.papers.cli
 import core.train.cli
@@ -28,9 +30,9 @@ def main(
     core.data.cli.add_commands(data.add_subparsers(required=True, metavar="VERB"))
     core.models.cli.add_commands(commands)
     core.train.cli.add_command(commands)
+    core.evaluate.cli.add_command(commands)
     core.papers.cli.add_command(commands)
-    core.papers.cli.add_evaluate_command(commands)
-    core.papers.cli.add_tours_command(commands)
+    core.examples.add_command(commands)
     if add_others is not None:
         add_others(commands)
     try:

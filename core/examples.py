@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 from functools import partial
@@ -21,6 +22,7 @@ from core.layout import ASSETS
 from core.magnify import MagnifyParameters, display_scale, local_statistics, to_display
 from core.metrics import l2, linf, roughness
 from core.models import Classifier, logits_of
+from core.params import Subparsers
 
 FOLDER = ASSETS / "examples"
 MODEL = "imagenet-efficientnet-lite0"
@@ -169,3 +171,17 @@ def read_duel(model: Classifier, folder: Path = FOLDER) -> list[AttackResult]:
             adversarial = (clean + torch.from_numpy(arrays[name]).float()).clamp(0, 1)
             results.append(asked(before, adversarial, model))
     return results
+
+
+def add_command(subparsers: Subparsers) -> None:
+    """Register `examples`, which remakes what pages show at once."""
+    parser = subparsers.add_parser("examples", help="remake the examples of the pages, in assets/examples")
+    parser.add_argument("--photo", default="coffee", help="photograph of the start page (default %(default)s)")
+    parser.add_argument("--margin", type=float, default=2.0, help="of its attacks, in logits (default %(default)s)")
+    parser.add_argument("--compare", metavar="PHOTO", help="remake the Compare page's instead, from this photograph")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    print(make_duel(arguments.compare) if arguments.compare else make(arguments.photo, arguments.margin))
+    return 0

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from core.attacks import Attack, AttackResult, Run, Status
-from core.data import ImageSet
+from core.data import DATASETS, ImageSet, gallery, load
 from core.models import Classifier, logits_of
 
 PIXELS_AT_ONCE = 256 * 28 * 28
@@ -42,35 +42,45 @@ class Outcome:
         """Images that the network classifies correctly: the N of eq. 20."""
         return sum(s != "already misclassified" for s in self.status)
 
+    @property
+    def survives(self) -> Tensor:
+        """(N,) bool: fooled, and still so after rounding to 8 bits."""
+        wanted = self.predictions_8bit != self.labels if self.targets is None else self.predictions_8bit == self.targets
+        return self.fooled & wanted
+
     def summary(self) -> dict[str, float | None]:
         """P_suc, the same after rounding to 8 bits, and the conditional mean distortion (None without a success)."""
         l2, linf = self.l2[self.fooled], self.linf[self.fooled]
-        wanted = self.predictions_8bit != self.labels if self.targets is None else self.predictions_8bit == self.targets
-        survives = self.fooled & wanted
         return {
             "n": self.n,
             "success": float(self.fooled.sum()) / self.n if self.n else None,
-            "success_8bit": float(survives.sum()) / self.n if self.n else None,
+            "success_8bit": float(self.survives.sum()) / self.n if self.n else None,
             "mean_l2": float(l2.mean()) if len(l2) else None,
             "std_l2": float(l2.std()) if len(l2) > 1 else None,
             "mean_linf": float(linf.mean()) if len(linf) else None,
             "seconds_per_image": self.seconds / self.n if self.n else None,
         }
 
-    def records(self) -> list[dict[str, object]]:
-        """One JSON-ready record per image."""
-        return [
-            {
-                "label": int(self.labels[i]),
-                "status": self.status[i],
-                "prediction_clean": int(self.predictions_clean[i]),
-                "prediction": int(self.predictions[i]),
-                "prediction_8bit": int(self.predictions_8bit[i]),
-                "l2": float(self.l2[i]),
-                "linf": float(self.linf[i]),
-            }
-            for i in range(len(self.labels))
-        ]
+    def columns(self) -> dict[str, Tensor | list[str]]:
+        """What happened to each image, (N,) each, as the rows of a record."""
+        return {
+            "label": self.labels.short(),
+            "status": list(self.status),
+            "prediction_clean": self.predictions_clean.short(),
+            "prediction": self.predictions.short(),
+            "prediction_8bit": self.predictions_8bit.short(),
+            "l2": self.l2.float(),
+            "linf": self.linf.float(),
+        }
+
+
+def drawn(name: str, seed: int) -> ImageSet:
+    """All test images in an order drawn by `seed`; those of the gallery where the full set is not installed."""
+    known = DATASETS.get(name)
+    if known is None:
+        return load(name, seed=seed)
+    available = gallery.SIZE if known.gallery and not known.installed() else known.splits["test"]
+    return load(name, "test", n=available, seed=seed)
 
 
 def correct(model: Classifier, images: ImageSet, n: int, batch_size: int = 64) -> ImageSet:

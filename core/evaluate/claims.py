@@ -19,9 +19,9 @@ from core.evaluate.statistics import LEVEL, Comparison, Estimate, holm
 P = ParamSpec("P")
 
 Outcome = Literal["holds", "fails", "undecided"]
-Unit = Literal["share", "points", "area", "ratio", "powers of ten", "plain"]
-"""Of a number: a share of images, a difference of shares, of areas under ROC curves, a ratio, a difference of
-logarithms, or a number without any."""
+Unit = Literal["share", "points", "area", "ratio", "powers of ten"]
+"""Of a number: a share of images, a difference of shares, of areas under ROC curves, a ratio, or a difference of
+decimal logarithms."""
 
 
 class Finding(Frozen):
@@ -91,12 +91,12 @@ def every(parts: Sequence[Part], unit: Unit = "points") -> Verdict:
         p for p, part in zip(holm(ps), parts, strict=True) if p < LEVEL and part.comparison.sign() == -part.expected
     ]
     outcome: Outcome = "undecided"
-    p = max(ps)
+    p, why = max(ps), f"That may be chance, at a level of {LEVEL:g}."
     if all(part.comparison.sign() == part.expected for part in parts):
-        outcome = "holds"
+        outcome, why = "holds", ""
     elif against:
-        outcome, p = "fails", min(against)
-    return Verdict(outcome=outcome, findings=findings, test=parts[0].comparison.test, p=p)
+        outcome, p, why = "fails", min(against), ""
+    return Verdict(outcome=outcome, findings=findings, test=parts[0].comparison.test, p=p, why=why)
 
 
 def within(bounds: tuple[float, float], findings: Sequence[Finding]) -> Verdict:
@@ -112,7 +112,12 @@ def within(bounds: tuple[float, float], findings: Sequence[Finding]) -> Verdict:
     outside = [one.estimate.high < low or high < one.estimate.low for one in findings]
     outcome: Outcome = "holds" if all(inside) else "fails" if any(outside) else "undecided"
     methods = dict.fromkeys(one.estimate.method for one in findings)
-    return Verdict(outcome=outcome, findings=tuple(findings), test=f"{', '.join(methods)}: 95 % interval against bound")
+    return Verdict(
+        outcome=outcome,
+        findings=tuple(findings),
+        test=f"{', '.join(methods)}: 95 % interval against bound",
+        why="An interval reaches across the bound." if outcome == "undecided" else "",
+    )
 
 
 def both(*verdicts: Verdict) -> Verdict:

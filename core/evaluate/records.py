@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -31,7 +31,7 @@ from core.data import ImageSet
 from core.data.store import write_together
 from core.layout import ASSETS
 from core.models import Card
-from core.params import Parameters
+from core.params import Parameters, fields
 
 RESULTS = ASSETS / "results"
 """Where the results lie that pages draw."""
@@ -97,9 +97,17 @@ class Setting(Frozen):
     parameters: dict[str, Any] = {}
 
     @classmethod
-    def of(cls, declared: Parameters, name: str | None = None) -> Setting:
-        """All values of `declared`, under its own name unless another is given."""
-        return cls(name=name or str(getattr(declared, "name", type(declared).__name__)), parameters=declared.values())
+    def of(cls, declared: Parameters) -> Setting:
+        """All values of `declared`, under its own name."""
+        return cls(name=str(getattr(declared, "name", type(declared).__name__)), parameters=declared.values())
+
+    def is_of(self, declared: Parameters) -> bool:
+        """Whether it is `declared`; a parameter that was added since it was written counts as at its default."""
+        values = declared.values()
+        if self.name != getattr(declared, "name", type(declared).__name__) or not set(self.parameters) <= set(values):
+            return False
+        defaults = {info.name: info.default for info in fields(type(declared))}
+        return all(self.parameters.get(name, defaults[name]) == value for name, value in values.items())
 
     def said(self) -> str:
         """The parameters in one line: "epsilon 0.1, updates 10"."""
@@ -175,7 +183,13 @@ class Record(Frozen):
     def key(self) -> tuple[object, ...]:
         """What it is the result of; of two records with one key the later replaces the earlier."""
         name = None if self.network is None else self.network.name
-        return name, self.data.name, self.data.split, self.protocol.name, json.dumps(self.protocol.parameters)
+        return (
+            name,
+            self.data.name,
+            self.data.split,
+            self.protocol.name,
+            json.dumps(self.protocol.parameters, sort_keys=True),
+        )
 
     @property
     def title(self) -> str:
@@ -252,31 +266,46 @@ def read(path: Path, of: type[R]) -> tuple[R, ...]:
     ValueError in one sentence if the file is damaged, holds records of another kind, or if a record is not what was
     measured: its digest is another's.
     """
+    kind, entries = entries_of(path)
+    if entries and kind != of.kind:
+        raise ValueError(f"{path.name} holds results of the kind {kind!r}, not {of.kind!r}; choose another file.")
+    return tuple(checked(path, entry, of) for entry in entries)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A record as it stands in a file, not checked yet."""
+
+    content: Mapping[str, Any]
+    rows: Rows | None
+
+
+def entries_of(path: Path) -> tuple[str, list[Entry]]:
+    """The kind of the records in a file, and its entries; "" and none if there is no such file.
+
+    ValueError in one sentence if it is damaged.
+    """
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
-        kind, entries = body["kind"], body["records"]
-        rows = _rows(beside(path), len(entries)) if beside(path).exists() else [None] * len(entries)
+        kind, contents = str(body["kind"]), [dict(content) for content in body["records"]]
+        rows = _rows(beside(path), len(contents)) if beside(path).exists() else [None] * len(contents)
     except FileNotFoundError:
-        return ()
+        return "", []
     except (OSError, ValueError, LookupError, TypeError):
         raise ValueError(f"{path.name} is damaged; check it out again, or delete it to begin anew.") from None
-    if kind != of.kind:
-        raise ValueError(f"{path.name} holds results of the kind {kind!r}, not {of.kind!r}; choose another file.")
-    return tuple(_checked(path, entry, of, mine) for entry, mine in zip(entries, rows, strict=True))
+    return kind, [Entry(content, mine) for content, mine in zip(contents, rows, strict=True)]
 
 
-def _checked(path: Path, entry: Any, of: type[R], rows: Rows | None) -> R:
+def checked(path: Path, entry: Entry, of: type[R]) -> R:
+    """The record of an entry of the file `path`; ValueError in one sentence if it is not what was measured."""
+    content = {name: value for name, value in entry.content.items() if name != "digest"}
     try:
-        content = dict(entry)
-        digest = content.pop("digest")
-        record = of.model_validate(content | {"rows": rows})
+        record = of.model_validate(content | {"rows": entry.rows})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the record"
+        where = ".".join(map(str, first["loc"])) or "a number"
         raise ValueError(f"{path.name}: {where} of a record is wrong ({first['msg']}); check it out again.") from None
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f"{path.name} is damaged; check it out again, or delete it to begin anew.") from None
-    if record.digest() != digest:
+    if record.digest() != entry.content.get("digest"):
         raise ValueError(
             f"{path.name}: the record of {record.title} is not what was measured; make it again with: {record.command}"
         )
@@ -313,9 +342,12 @@ class Collection(Generic[R]):
         """All records; ValueError in one sentence as `read`."""
         return read(self.path, self.of)
 
-    def put(self, record: R) -> None:
-        """Add a record, in place of the one with its key if there is one, and write the file."""
-        kept = list(self.read())
+    def put(self, record: R, beside: Callable[[R], bool] = lambda other: True) -> None:
+        """Add a record, in place of the one with its key if there is one, and write the file.
+
+        beside: which of the others may stand beside it; the rest, of another run, is dropped.
+        """
+        kept = [other for other in self.read() if beside(other)]
         places = [i for i, other in enumerate(kept) if other.key == record.key]
         kept[places[0] if places else len(kept) : (places[0] + 1) if places else len(kept)] = [record]
         write(self.path, kept)
@@ -324,14 +356,16 @@ class Collection(Generic[R]):
 def complaint(record: Record) -> str | None:
     """Why a record must not be shown beside the networks that are here: one sentence, or None.
 
-    Its network is not there, or has other weights now than those that were measured.
+    Its network is not there or cannot be used, or it has other weights now than those that were measured.
     """
     if record.network is None:
         return None
     name = record.network.name
-    if name not in models.MODELS:
+    try:
+        card = models.card(name)
+    except ValueError:
         return f"The stored result for {name} is left out: there is no such network here."
-    if models.card(name).sha256 != record.network.sha256:
+    if card.sha256 != record.network.sha256:
         return f"The stored result for {name} is left out: it is of other weights; make it again with: {record.command}"
     return None
 

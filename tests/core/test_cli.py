@@ -1,12 +1,15 @@
 """python -m core: what it prints and writes, and one sentence and exit status 2 for everything that cannot be."""
 
 import json
+import shlex
 
 import pytest
 
 from core import data, models
 from core.__main__ import main
 from core.attacks import ATTACKS
+from core.evaluate import records
+from core.evaluate.report import AttackRecord
 from core.params import fields
 from core.train import loop
 
@@ -78,33 +81,31 @@ def test_attack_writes_what_it_prints(capsys, tmp_path):
     path = tmp_path / "new" / "result.json"
     status, out, err = ask(capsys, *ATTACK, "--n", 5, "--alpha", 0.9, "--seed", 1, "--out", path)
     assert (status, err) == (0, "")
-    report = json.loads(path.read_text())
-    assert report["attack"] == "scw"
-    assert report["parameters"]["alpha"] == 0.9
-    assert report["parameters"]["iterations"] == 10
-    assert set(report["parameters"]) == {info.name for info in fields(ATTACKS["scw"])}
-    assert (report["model"], report["dataset"], report["source"], report["seed"]) == (
-        "mnist-c4-ce",
-        "mnist",
-        "gallery",
-        1,
-    )
-    assert [set(record) >= {"index", "label", "status", "l2"} for record in report["images"]] == [True] * 5
-    summary = report["summary"]
-    assert summary["n"] == 5
-    fooled = [record["l2"] for record in report["images"] if record["status"] == "fooled"]
-    assert summary["success"] == len(fooled) / 5
-    assert summary["mean_l2"] == pytest.approx(sum(fooled) / len(fooled))
-    assert f"{summary['success']:.3f}" in out
-    assert f"{summary['mean_l2']:.3f}" in out
+    (record,) = records.read(path, AttackRecord)
+    assert record.protocol.name == "scw"
+    parameters = record.protocol.parameters
+    assert (parameters["alpha"], parameters["iterations"]) == (0.9, 10)
+    assert set(parameters) == {info.name for info in fields(ATTACKS["scw"])}
+    assert record.network == records.Network.of(models.card("mnist-c4-ce"))
+    assert (record.data.name, record.data.source, record.data.n, record.seed) == ("mnist", "gallery", 5, 1)
+    assert record.n == len(record.rows) == 5
+    fooled = record.rows["l2"][record.rows["status"] == "fooled"]
+    assert record.fooled == len(fooled)
+    assert record.mean_l2 == pytest.approx(fooled.mean())
+    assert f"{record.fooled / 5:.3f}" in out
+    assert f"{record.mean_l2:.3f}" in out
     assert "From the gallery" in out
-    assert "written to" in out
+    assert f"written to {path} and result.parquet" in out.replace("\n", "")
+    again = ask(capsys, *shlex.split(record.command)[3:], "--out", tmp_path / "again.json")
+    assert again[0] == 0
+    (second,) = records.read(tmp_path / "again.json", AttackRecord)
+    assert second.rows == record.rows
 
 
 def test_the_seed_chooses_the_images(capsys, tmp_path):
     def indices(seed):
         main([*ATTACK, "--n", "4", "--iterations", "1", "--seed", str(seed), "--out", str(tmp_path / "x.json")])
-        return [record["index"] for record in json.loads((tmp_path / "x.json").read_text())["images"]]
+        return records.read(tmp_path / "x.json", AttackRecord)[0].rows["index"].tolist()
 
     assert indices(0) == indices(0) != indices(1)
 
@@ -113,7 +114,7 @@ def test_a_preset_is_a_start(capsys, tmp_path):
     path = tmp_path / "x.json"
     arguments = ["attack", "--model", "mnist-c4-ce", "--attack", "scw", "--preset", "paper, ImageNet", *QUICK]
     assert ask(capsys, *arguments, "--n", 1, "--margin", 2, "--out", path)[0] == 0
-    written = json.loads(path.read_text())["parameters"]
+    written = records.read(path, AttackRecord)[0].protocol.parameters
     assert (written["alpha"], written["margin"], written["initial_c"]) == (0.997, 2, 100)
     assert "has no preset 'mine'; it has 'paper, MNIST', " in refused(capsys, *ATTACK, "--preset", "mine")
 
@@ -122,7 +123,7 @@ def test_photographs_can_be_attacked(capsys, tmp_path):
     path = tmp_path / "x.json"
     arguments = ["--dataset", "photos", "--attack", "cw", "--n", 1, "--iterations", 1, "--search-steps", 1]
     assert ask(capsys, "attack", "--model", "imagenet-efficientnet-lite0", *arguments, "--out", path)[0] == 0
-    assert json.loads(path.read_text())["source"] == "files"
+    assert records.read(path, AttackRecord)[0].data.source == "files"
 
 
 def test_a_folder_leaves_no_path_in_the_result(capsys, tmp_path):
@@ -136,7 +137,7 @@ def test_a_folder_leaves_no_path_in_the_result(capsys, tmp_path):
     arguments = ["--dataset", f"folder:{folder}", "--attack", "cw", "--n", 1, "--iterations", 1, "--search-steps", 1]
     status, _, err = ask(capsys, "attack", "--model", "imagenet-efficientnet-lite0", *arguments, "--out", path)
     assert (status, err) == (0, "")
-    assert json.loads(path.read_text())["dataset"] == "folder:pictures"
+    assert records.read(path, AttackRecord)[0].data.name == "folder:pictures"
     assert str(tmp_path) not in path.read_text()
 
 

@@ -11,9 +11,11 @@ from streamlit.testing.v1 import AppTest
 from core import data, models
 from core.losses import LOSSES, graph_smoothness, label_smoothness, similarity_graph
 from core.losses.playground import Playground, play
-from core.papers.graph_smoothness import figures as graph_figures
+from core.papers.graph_smoothness import claims, figures
+from core.papers.graph_smoothness.figures import FIGURES
 from pages.parts.components.graph import FAINTEST, edges, opacities
 from pages.parts.inputs.forms import AUTOMATIC
+from pages.parts.views import verdicts
 from pages.parts.views.graph_loss import batch as batches
 from pages.parts.views.graph_loss import play as playground
 
@@ -225,18 +227,21 @@ def test_a_link_with_losses_that_are_none():
     assert any("was left out of the link" in unescaped(warning.value) for warning in app.warning)
 
 
-def test_the_papers_figures_are_the_stored_run():
+def test_the_papers_figures_are_the_stored_trainings():
     app = opened(view="figures")
-    report = graph_figures.read()
-    for chart, name in zip(charts(app), graph_figures.SWEEPS, strict=True):
-        near, own = (graph_figures.series(report, name, c) for c in ("10-nn", "argmax"))
+    found = FIGURES.read()
+    for chart, name in zip(charts(app), figures.SWEEPS, strict=True):
+        near, own = (figures.series(found, name, c) for c in ("10-nn", "argmax"))
         for trace, series in zip(chart["data"], (near, own), strict=False):
             assert trace["y"] == pytest.approx([100 * v for v in series.mean])
             assert [y + e for y, e in zip(trace["y"], trace["error_y"]["array"], strict=True)] == pytest.approx(
                 [100 * v for v in series.high]
             )
+        claim = claims.CLAIMS[name]
+        assert verdicts.text(claim, claim.decide(found)) in [element.value for element in app.markdown]
     assert any("CPU-sized run" in caption.value for caption in app.caption)
-    assert [code.value for code in app.code] == [report["command"]]
+    assert [code.value for code in app.code] == [found[0].command]
+    assert any(found[0].lacks in unescaped(caption.value) for caption in app.caption)
 
 
 def test_a_parameter_that_is_left_out_says_what_that_means():

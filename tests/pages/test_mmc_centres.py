@@ -14,8 +14,10 @@ from core.features.density import class_means, own_and_nearest, sample_density
 from core.losses import LOSSES, hierarchical_centers, max_mahalanobis_centers
 from core.losses.centers import shadow, simplex
 from core.models import features_of
+from core.papers.mmc import claims
 from pages.parts.charts import center_plots
 from pages.parts.charts.center_plots import Centres, power
+from pages.parts.views import verdicts
 
 
 def opened(**address):
@@ -225,7 +227,9 @@ def test_sample_density_is_cores_and_the_claim_is_judged(networks):
     assert shown["Linear logits"] == power(medians[1])
     assert shown["Ratio"] == power(medians[0] - medians[1])
     assert medians[0] > medians[1] + 5  # by more than five powers of ten on these two networks
-    assert "density is higher holds for these two networks" in words(app)
+    verdict = claims.DENSER.decide(*measured)
+    assert verdict.outcome == "holds"
+    assert verdicts.text(claims.DENSER, verdict) in [element.value for element in app.markdown]
     lines = charts(app)[3]["data"]
     assert lines[1]["y"] == pytest.approx(measured[0].by_contour.nanmedian(0).values.tolist())
     assert lines[3]["y"] == pytest.approx(measured[1].by_contour.nanmedian(0).values.tolist())

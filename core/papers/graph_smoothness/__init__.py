@@ -1,0 +1,1 @@
+"""Introducing graph smoothness loss: its experiments, its published numbers, what it claims."""

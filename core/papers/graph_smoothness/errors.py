@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import Field
 
 from core.data import ImageSet
+from core.evaluate import records, statistics
+from core.evaluate.records import Collection, Data, Network, Record, Rows, Setting
+from core.evaluate.statistics import Estimate
 from core.losses import LOSSES, classify
 from core.models import Classifier, features_of
 
@@ -24,34 +28,72 @@ ResNet-32 after 200 epochs in Table 4 of the MMC report, C_MM = 10. Neither pape
 the report's 99.69 % with momentum SGD (Table 2)."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """The error of one classifier on one network's features."""
+class ErrorRecord(Record):
+    """The error of one classifier on one network's features. Rows: "index", and whether it is named "wrong"ly."""
 
-    model: str
+    kind: ClassVar[str] = "errors"
+
     loss: str
-    classifier: str
-    n: int
-    error: float
-    """Share of the n test images that are named wrongly."""
-    agreement: float
-    """Share of them that it names as the head's own logits do."""
+    """That trained the network."""
+    train: Data
+    """The images whose features neighbours see."""
+    wrong: int = Field(ge=0)
+    agreeing: int = Field(ge=0)
+    """Test images that it names as the head's own logits do."""
 
     @property
-    def spread(self) -> float:
-        """One standard error of `error`, binomial."""
-        return math.sqrt(self.error * (1 - self.error) / self.n)
+    def classifier(self) -> str:
+        """Key in core.losses.CLASSIFIERS."""
+        return self.protocol.name
+
+    @property
+    def error(self) -> Estimate:
+        """Share of the test images that are named wrongly."""
+        return statistics.wilson(self.wrong, self.data.n)
+
+    @property
+    def agreement(self) -> float:
+        """Share of them that it names as the head's own logits do."""
+        return self.agreeing / self.data.n
+
+    @property
+    def published(self) -> float | None:
+        """The papers' error; None where they give none."""
+        return PAPER.get((self.data.name, self.loss, self.classifier))
+
+
+ERRORS = Collection.shipped(ErrorRecord)
 
 
 def measure(
-    model: Classifier, train: ImageSet, test: ImageSet, on_batch: Callable[[int], object] = lambda done: None
-) -> Iterator[Row]:
-    """One row for each classifier of the network's loss, the training images' features being what neighbours see."""
+    model: Classifier,
+    train: ImageSet,
+    test: ImageSet,
+    command: str,
+    seeds: tuple[int | None, int | None] = (None, None),
+    on_batch: Callable[[int], object] = lambda done: None,
+) -> Iterator[ErrorRecord]:
+    """A record for each classifier of the network's loss, the training images' features being what neighbours see.
+
+    seeds: that drew the training and the test images.
+    """
     known = features_of(model, train.images, on_batch=on_batch)
     asked = features_of(model, test.images, on_batch=lambda done: on_batch(len(train) + done))
     head = copy.deepcopy(model.head).cpu()  # the network's own stays where it is
     own = classify("argmax", head, known, train.labels, asked)
+    data, trained_on = Data.of(test, seeds[1]), Data.of(train, seeds[0])
     for name in LOSSES[model.card.loss].classifiers:
         named = classify(name, head, known, train.labels, asked)
-        wrong = (named != test.labels).double().mean().item()
-        yield Row(model.card.name, model.card.loss, name, len(test), wrong, (named == own).double().mean().item())
+        wrong = named != test.labels
+        yield ErrorRecord(
+            network=Network.of(model.card),
+            data=data,
+            protocol=Setting(name=name),
+            command=command,
+            versions=records.versions(),
+            loss=model.card.loss,
+            train=trained_on,
+            wrong=int(wrong.sum()),
+            agreeing=int((named == own).sum()),
+            rows=Rows({"index": test.indices.int(), "wrong": wrong}),
+        )

@@ -7,31 +7,18 @@ training is stored as soon as it ends, so that a run that was stopped goes on wh
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
-import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import ClassVar
 
-import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-
-import core
-from core.data.store import write_together
-from core.layout import ASSETS
+from core.evaluate import records
+from core.evaluate.records import Collection, Data
 from core.losses import CrossEntropy, GraphSmoothness, Loss, classify
 from core.models import features_of
-from core.params import Parameters, Subparsers, add_arguments, from_arguments, parameter
+from core.papers.trainings import Trained, TrainingRecord
+from core.params import Parameters, parameter
 from core.train import Recipe, Training
-
-NAME = "graph-figures"
-RESULTS = ASSETS / "results" / f"{NAME}.json"
 
 SWEEPS: dict[str, tuple[float | None, ...]] = {
     "k": (1, 2, 5, 10, 20, 50, None),
@@ -41,6 +28,8 @@ SWEEPS: dict[str, tuple[float | None, ...]] = {
 """Parameter of the loss -> what it is set to: Figures 2, 3 and 4, in this order. k = None connects all of a batch."""
 
 CLASSES = 10
+CLASSIFIERS = ("10-nn", "argmax")
+"""On the features, as the paper has it, and of the head's own logits."""
 
 
 class Study(Parameters):
@@ -75,6 +64,19 @@ class Study(Parameters):
         )
 
 
+class FigureRecord(TrainingRecord):
+    """One training of a point of the figures."""
+
+    kind: ClassVar[str] = "graph-figures"
+
+    def is_of(self, loss: Loss) -> bool:
+        """Whether it is a training with `loss`."""
+        return self.training.loss.is_of(loss)
+
+
+FIGURES = Collection.shipped(FigureRecord)
+
+
 @dataclass(frozen=True)
 class Series:
     """One curve of a figure; every tuple has an entry for each value of the parameter."""
@@ -89,92 +91,102 @@ class Series:
     """How many trainings each mean is of."""
 
 
-def _point(name: str, value: float | None) -> GraphSmoothness:
+def point(name: str, value: float | None) -> GraphSmoothness:
     """The loss with one parameter at `value`, the others where the paper keeps them."""
     return GraphSmoothness(**{"norm": "l2", "dim": CLASSES, "references": 200} | {name: value})
 
 
 def losses() -> list[Loss]:
     """Everything that is trained for each seed: the points of all three figures, and cross-entropy to compare with."""
-    points = [_point(name, value) for name, values in SWEEPS.items() for value in values]
+    points = [point(name, value) for name, values in SWEEPS.items() for value in values]
     return [CrossEntropy(), *dict.fromkeys(points)]
 
 
-def measure(study: Study, loss: Loss, seed: int) -> dict[str, Any]:
-    """Train once; the record of a point: accuracies (0 to 1) of the head's logits and of 10-NN on the features."""
+def measure(study: Study, loss: Loss, seed: int, command: str) -> FigureRecord:
+    """Train once: the record of a point, the head's logits and 10-NN on the features asked for the test images."""
     training = Training(study.network, study.dataset, study.recipe(seed), "point", loss)
     last = list(training)[-1]
     test = training.test[: study.test_n]
     known, asked = features_of(training.model, training.train.images), features_of(training.model, test.images)
-    accuracies = {
-        name: (classify(name, training.model.head, known, training.train.labels, asked) == test.labels)
-        .double()
-        .mean()
-        .item()
-        for name in ("10-nn", "argmax")
+    head = training.model.head.cpu()
+    right = {
+        name: int((classify(name, head, known, training.train.labels, asked) == test.labels).sum())
+        for name in CLASSIFIERS
     }
-    return {"loss": loss.name, "arguments": loss.changed(), "seed": seed, "training_loss": last.loss} | accuracies
+    return FigureRecord(
+        data=Data.of(test, None),
+        protocol=Trained.of(study.network, study.dataset, loss, study.recipe(seed)).protocol,
+        command=command,
+        versions=records.versions(),
+        right=right,
+        loss=last.loss,
+    )
 
 
-def run(study: Study, out: Path, command: str, on_point: Callable[[int, int], object] = lambda *_: None) -> Path:
-    """Train what is still missing in `out` and store it there after every point. on_point(done, of how many).
+def run(
+    study: Study,
+    collection: Collection[FigureRecord],
+    command: str,
+    on_point: Callable[[int, int], object] = lambda *_: None,
+) -> None:
+    """Train what is still missing in `collection` and store it there after every point. on_point(done, of how many).
 
-    ValueError in one sentence if `out` holds a run of other settings, or cannot be written.
+    ValueError in one sentence if it holds a run of other settings, or cannot be written.
     """
-    report: dict[str, Any] = {"command": command, "study": study.values(), "versions": _versions(), "points": []}
-    if out.exists():
-        report["points"] = _stored(study, out)
+    there = collection.read()
     wanted = [(loss, seed) for seed in range(study.seeds) for loss in losses()]
-    have = {(p["loss"], json.dumps(p["arguments"]), p["seed"]) for p in report["points"]}
-    missing = [(x, seed) for x, seed in wanted if (x.name, json.dumps(x.changed()), seed) not in have]
+    if any(not _of_study(study, record) for record in there):
+        raise ValueError(f"{collection.path} holds a run with other settings; delete it or choose another --out.")
+    missing = [(loss, seed) for loss, seed in wanted if not any(r.is_of(loss) and r.seed == seed for r in there)]
     on_point(len(wanted) - len(missing), len(wanted))
     for number, (loss, seed) in enumerate(missing, 1):
-        report["points"].append(measure(study, loss, seed))
-        text = json.dumps(report, indent=1) + "\n"
-        try:
-            write_together({out: lambda file, text=text: file.write(text.encode())})  # type: ignore[misc]
-        except OSError as error:
-            raise ValueError(f"{out} cannot be written ({error.strerror}); choose another --out.") from None
+        collection.put(measure(study, loss, seed, command))
         on_point(len(wanted) - len(missing) + number, len(wanted))
-    return out
 
 
-def _stored(study: Study, out: Path) -> list[dict[str, Any]]:
-    try:
-        report = json.loads(out.read_text(encoding="utf-8"))
-        same = {**report["study"], "seeds": study.seeds} == study.values()
-        points: list[dict[str, Any]] = report["points"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ValueError(f"{out} is not a run of {NAME}; delete it or choose another --out.") from None
-    if not same:
-        raise ValueError(f"{out} holds a run with other settings; delete it or choose another --out.")
-    return points
+def _of_study(study: Study, record: FigureRecord) -> bool:
+    training = record.training
+    return (training.network, training.dataset, record.data.n) == (study.network, study.dataset, study.test_n) and (
+        Recipe(**training.recipe) == study.recipe(record.seed)
+    )
 
 
-def _versions() -> dict[str, str]:
-    return {
-        "smoothscope": core.__version__,
-        "torch": torch.__version__.split("+")[0],
-        "python": ".".join(platform.python_version_tuple()[:2]),
-    }
+def study_of(found: Sequence[FigureRecord]) -> Study:
+    """What the stored trainings were made with; ValueError if there are none."""
+    if not found:
+        raise ValueError("found must hold a record; got none.")
+    training = found[0].training
+    how = {name: training.recipe[name] for name in ("n", "epochs", "batch_size", "learning_rate")}
+    seeds = len({record.seed for record in found})
+    return Study(dataset=training.dataset, network=training.network, test_n=found[0].data.n, seeds=seeds, **how)
 
 
-def read(path: Path = RESULTS) -> dict[str, Any]:
-    """The stored run: "command", "study", "versions", and "points", one record of `measure` each."""
-    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return report
+def reached(found: Sequence[FigureRecord], loss: Loss, classifier: str = "10-nn") -> tuple[float, ...]:
+    """Accuracies of the trainings with `loss`, by seed."""
+    mine = sorted((record for record in found if record.is_of(loss)), key=lambda record: record.seed)
+    return tuple(record.accuracy(classifier) for record in mine)
 
 
-def series(report: dict[str, Any], name: str, classifier: str = "10-nn") -> Series:
+def series(found: Sequence[FigureRecord], name: str, classifier: str = "10-nn") -> Series:
     """The curve of a figure: accuracy of `classifier` against the parameter `name`, k, dim or alpha, of a stored run.
 
     Values of which no training is stored are left out. ValueError for another name or classifier.
     """
-    if name not in SWEEPS or classifier not in ("10-nn", "argmax"):
+    if name not in SWEEPS or classifier not in CLASSIFIERS:
         raise ValueError(
             f"there is no curve of {classifier!r} against {name!r}; take 10-nn or argmax, k, dim or alpha."
         )
-    rows = [(value, seen) for value, seen in _along(report, name, classifier) if seen]
+    rows = [(value, seen) for value in SWEEPS[name] if (seen := reached(found, point(name, value), classifier))]
+    return _series(rows)
+
+
+def cross_entropy(found: Sequence[FigureRecord]) -> Series:
+    """What the same network reaches with cross-entropy (argmax): one entry, its value None. Empty if not stored."""
+    seen = reached(found, CrossEntropy(), "argmax")
+    return _series([(None, seen)] if seen else [])
+
+
+def _series(rows: Sequence[tuple[float | None, tuple[float, ...]]]) -> Series:
     return Series(
         tuple(value for value, _ in rows),
         tuple(mean(seen) for _, seen in rows),
@@ -182,59 +194,3 @@ def series(report: dict[str, Any], name: str, classifier: str = "10-nn") -> Seri
         tuple(max(seen) for _, seen in rows),
         tuple(len(seen) for _, seen in rows),
     )
-
-
-def _along(report: dict[str, Any], name: str, classifier: str) -> Iterator[tuple[float | None, list[float]]]:
-    for value in SWEEPS[name]:
-        arguments = _point(name, value).changed()
-        yield (
-            value,
-            [
-                p[classifier]
-                for p in report["points"]
-                if p["loss"] == GraphSmoothness.name and p["arguments"] == arguments
-            ],
-        )
-
-
-def cross_entropy(report: dict[str, Any]) -> Series:
-    """What the same network reaches with cross-entropy (argmax): one entry, its value None. Empty if not stored."""
-    seen = [p["argmax"] for p in report["points"] if p["loss"] == CrossEntropy.name]
-    if not seen:
-        return Series((), (), (), (), ())
-    return Series((None,), (mean(seen),), (min(seen),), (max(seen),), (len(seen),))
-
-
-def add_verb(verbs: Subparsers) -> None:
-    """Register `python -m core evaluate graph-figures`."""
-    parser = verbs.add_parser(NAME, help="graph smoothness, Figures 2, 3 and 4: accuracy against k, d and alpha")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where to store it, and go on (default: the app's)")
-    add_arguments(parser, Study)
-    parser.set_defaults(run=_command)
-
-
-def _command(arguments: argparse.Namespace) -> int:
-    study = from_arguments(Study, arguments)
-    options = [f"--{key.replace('_', '-')} {shlex.quote(str(value))}" for key, value in study.changed().items()]
-    command = " ".join([f"python -m core evaluate {NAME}", *options])
-    console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("trainings", total=None)
-        run(study, arguments.out, command, lambda done, total: bar.update(task, completed=done, total=total))
-    report = read(arguments.out)
-    for name in SWEEPS:
-        table = Table(name, "10-NN %", "lowest to highest", "argmax %", "n", title=f"Accuracy against {name}")
-        near, own = series(report, name), series(report, name, "argmax")
-        for i, value in enumerate(near.values):
-            table.add_row(
-                "all" if value is None else f"{value:g}",
-                f"{100 * near.mean[i]:.2f}",
-                f"{100 * near.low[i]:.2f} to {100 * near.high[i]:.2f}",
-                f"{100 * own.mean[i]:.2f}",
-                f"{near.seeds[i]} x {study.test_n:,}",
-            )
-        console.print(table)
-    base = cross_entropy(report)
-    console.print(f"Cross-entropy, the same network: {100 * base.mean[0]:.2f} %. CPU-sized run.", highlight=False)
-    return 0

@@ -8,32 +8,30 @@ from the softmax's vanishing gradient.
 
 from __future__ import annotations
 
-import argparse
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from typing import ClassVar, Literal, Self
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from rich.console import Console
-from rich.table import Table
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from core import data, models
 from core.attacks import SPSA, Attack, CarliniWagner, MomentumIterative, Noise, Rotation, run
 from core.attacks.fgsm import SignDescent
 from core.data import ImageSet
+from core.evaluate import records, statistics
+from core.evaluate.records import Collection, Data, Network, Record, Rows, Setting
+from core.evaluate.statistics import Estimate
 from core.features.density import class_means, own_and_nearest
 from core.losses import LOSSES
 from core.losses.base import Loss
 from core.metrics import l2
 from core.models import Classifier, features_of, logits_of
 from core.models.heads import CenterHead
-from core.papers.mmc.tables import RESULTS, Record
-from core.papers.mmc.uncertainty import chosen
-from core.params import Subparsers
+from core.params import Parameters, parameter
 
 EPSILONS: dict[str, tuple[float, float]] = {"mnist": (0.1, 0.3), "cifar10": (8 / 256, 16 / 256)}
 """Largest change of a value, by data set: CIFAR-10's are the report's. The report does not say what it takes for MNIST;
@@ -42,30 +40,52 @@ NOISES = {"mnist": 0.3, "cifar10": 0.05}
 """Standard deviation of the noise; 0.05 is the report's."""
 UPDATES = 10
 """Of PGD and MIM: the report's PGD-10."""
-KEPT = 40
-"""Images whose distances to the centres are kept, before and after."""
+BATCH = 100
+"""Images attacked at a time; each batch has a seed of its own."""
 TRAIN_N = 2000
 """Training images whose mean features are the centres of a network that has none of its own."""
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One attack as the table has it."""
+class ReportPGD(Parameters):
+    """Projected gradient descent in the Linf ball (Madry et al. 2018), as the report has it.
 
-    title: str
-    look_for: str
-    make: Callable[[Classifier, Tensor, Tensor, int], Tensor]
-    """(model, images, labels, seed) -> adversarial images."""
-    n: int | None = None
-    """At most so many images, where an attack is costly."""
+    From a random start, in steps of 2.5 epsilon / updates; the last iterate counts, also of images that were fooled on
+    the way. Where the gradient is exactly zero, as cross-entropy's on sure MMC logits is, an image stays.
+    """
 
+    name: ClassVar[str] = "pgd"
 
-def objective(model: Classifier, x: Tensor, y: Tensor, adaptive: bool) -> Tensor:
-    """(N,) what PGD climbs: the cross-entropy of the logits, or what the network's loss calls its adaptive attack."""
-    z = model.features(x)
-    if adaptive:
-        return _loss(model).attack(model.head, z, y)
-    return F.cross_entropy(model.head(z), y, reduction="none")
+    epsilon: float = parameter(0.1, ge=0, le=1, symbol="ε", unit="colour, 0 to 1", help="No value changes by more.")
+    updates: int = parameter(UPDATES, ge=1, le=1000, help="Steps.")
+    objective: Literal["cross-entropy", "own loss"] = parameter(
+        "cross-entropy",
+        paper="section 4.1",
+        help="What it climbs: the cross-entropy of the logits, or what the network's loss calls its adaptive attack.",
+    )
+    targeted: bool = parameter(False, help="Towards a random other class, instead of away from the true one.")
+
+    def __call__(self, model: Classifier, images: Tensor, labels: Tensor, seed: int) -> Tensor:
+        """Adversarial images (N, C, H, W), on the network's device, for images with labels (N,)."""
+        images, labels = images.to(model.device), labels.to(model.device)
+        generator = torch.Generator(device=images.device).manual_seed(seed)
+        ball = SignDescent(self.epsilon, 2.5 * self.epsilon / self.updates, random_start=True)
+        wanted = labels
+        if self.targeted:
+            shift = torch.randint(1, model.card.classes, labels.shape, generator=generator, device=labels.device)
+            wanted = (labels + shift) % model.card.classes
+        x = ball.start(images, generator)
+        for _ in range(self.updates):
+            x = x.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.climbed(model, x, wanted).sum(), x)
+            x = ball.move(x.detach(), gradient if self.targeted else -gradient, images)
+        return x.detach()
+
+    def climbed(self, model: Classifier, x: Tensor, y: Tensor) -> Tensor:
+        """(N,) the objective."""
+        z = model.features(x)
+        if self.objective == "own loss":
+            return _loss(model).attack(model.head, z, y)
+        return F.cross_entropy(model.head(z), y, reduction="none")
 
 
 def _loss(model: Classifier) -> Loss:
@@ -73,30 +93,47 @@ def _loss(model: Classifier) -> Loss:
     return cls(**{name: value for name, value in arguments.items() if name in cls.model_fields})
 
 
-def pgd(
-    model: Classifier, images: Tensor, labels: Tensor, seed: int, epsilon: float, adaptive: bool, targeted: bool = False
-) -> Tensor:
-    """Projected gradient descent in the Linf ball (Madry et al. 2018): UPDATES steps of 2.5 epsilon / UPDATES.
+@dataclass(frozen=True)
+class Trial:
+    """One attack of the table."""
 
-    From a random start; the last iterate counts, also of images that were fooled on the way. targeted: towards a
-    random other class. Where the gradient is exactly zero, as cross-entropy's on sure MMC logits is, an image stays.
-    """
-    generator = torch.Generator(device=images.device).manual_seed(seed)
-    ball = SignDescent(epsilon, 2.5 * epsilon / UPDATES, random_start=True)
-    wanted = labels
-    if targeted:
-        shift = torch.randint(1, model.card.classes, labels.shape, generator=generator, device=labels.device)
-        wanted = (labels + shift) % model.card.classes
-    x = ball.start(images, generator)
-    for _ in range(UPDATES):
-        x = x.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(objective(model, x, wanted, adaptive).sum(), x)
-        x = ball.move(x.detach(), gradient if targeted else -gradient, images)
-    return x.detach()
+    key: str
+    """Its name in a link."""
+    title: str
+    attack: Attack | ReportPGD
+    n: int | None = None
+    """At most so many images, where an attack is costly."""
 
+    @property
+    def protocol(self) -> Setting:
+        """The attack as a record has it."""
+        return Setting.of(self.attack)
 
-def _with(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, seed: int) -> Tensor:
-    return run(attack, model, images, labels, seed).adversarial
+    @property
+    def epsilon(self) -> float | None:
+        """Radius of the Linf ball of a gradient attack; None for the others."""
+        return self.attack.epsilon if isinstance(self.attack, ReportPGD | MomentumIterative) else None
+
+    @property
+    def is_pgd(self) -> bool:
+        """The report's PGD, in one of its forms."""
+        return isinstance(self.attack, ReportPGD)
+
+    @property
+    def targeted(self) -> bool:
+        """Towards a class, not only away from the true one."""
+        return isinstance(self.attack, ReportPGD) and self.attack.targeted
+
+    @property
+    def adaptive(self) -> bool:
+        """Up the loss's own objective."""
+        return isinstance(self.attack, ReportPGD) and self.attack.objective == "own loss"
+
+    def make(self, model: Classifier, images: Tensor, labels: Tensor, seed: int) -> Tensor:
+        """Adversarial images (N, C, H, W) on the CPU."""
+        if isinstance(self.attack, ReportPGD):
+            return self.attack(model, images, labels, seed).cpu()
+        return run(self.attack, model, images, labels, seed).adversarial
 
 
 def radius(dataset: str, epsilon: float) -> str:
@@ -104,40 +141,95 @@ def radius(dataset: str, epsilon: float) -> str:
     return f"{epsilon:g}" if dataset == "mnist" else f"{256 * epsilon:g}/256"
 
 
-def trials(dataset: str) -> dict[str, Trial]:
-    """The attacks of the table by key, for a data set of EPSILONS; ValueError for any other."""
+def trials(dataset: str) -> tuple[Trial, ...]:
+    """The attacks of the table for a data set of EPSILONS, in its order; ValueError for any other."""
     if dataset not in EPSILONS:
         raise ValueError(f"dataset must be one of {', '.join(EPSILONS)}; got {dataset!r}.")
-    found: dict[str, Trial] = {}
+    found: list[Trial] = []
     for epsilon in EPSILONS[dataset]:
         size = f"ε = {radius(dataset, epsilon)}"
         for targeted in (False, True):
             for adaptive in (False, True):
                 kind = f"{'adaptive' if adaptive else 'plain'}{', targeted' if targeted else ''}"
-                found[f"pgd|{epsilon:g}|{kind}"] = Trial(
-                    f"PGD, {kind}, {size}",
-                    "Straight away from the own centre."
-                    if adaptive and not targeted
-                    else "Towards the centre of a random other class."
-                    if targeted
-                    else "Where cross-entropy's slope leads; on MMC it is often zero and the image stays.",
-                    partial(pgd, epsilon=epsilon, adaptive=adaptive, targeted=targeted),
+                pgd = ReportPGD(
+                    epsilon=epsilon, objective="own loss" if adaptive else "cross-entropy", targeted=targeted
                 )
+                found.append(Trial(f"pgd|{epsilon:g}|{kind}", f"PGD, {kind}, {size}", pgd))
         mim = MomentumIterative(epsilon=epsilon, step_size=2.5 * epsilon / UPDATES, updates=UPDATES, keep="strongest")
-        found[f"mim|{epsilon:g}"] = Trial(
-            f"MIM, {size}", "Over the boundary and on, with momentum.", partial(_with, mim)
-        )
+        found.append(Trial(f"mim|{epsilon:g}", f"MIM, {size}", mim))
     # The size of the last, larger ball.
     spsa = SPSA(epsilon=epsilon, rounds=10, samples=64, adam_step=epsilon / 5, delta=0.01)
-    found["spsa"] = Trial(f"SPSA, {size}", "It only asks questions.", partial(_with, spsa), n=50)
-    found["cw"] = Trial(
-        "C&W (L2)", "Just over the boundary: halfway between two centres.", partial(_with, CarliniWagner()), n=100
-    )
+    found.append(Trial("spsa", f"SPSA, {size}", spsa, n=50))
+    found.append(Trial("cw", "C&W (L2)", CarliniWagner(), n=100))
     noise = Noise(noise_bound=NOISES[dataset], levels=1, trials=1)
-    found["noise"] = Trial(f"Noise, σ = {NOISES[dataset]:g}", "Away from all centres alike.", partial(_with, noise))
-    rotation = Rotation.preset("MMC report")
-    found["rotation"] = Trial("Rotation up to 30°", "The worst of 31 angles.", partial(_with, rotation))
-    return found
+    found.append(Trial("noise", f"Noise, σ = {NOISES[dataset]:g}", noise))
+    found.append(Trial("rotation", "Rotation up to 30°", Rotation.preset("MMC report")))
+    return tuple(found)
+
+
+def plain(trial: Trial, dataset: str) -> Trial:
+    """The plain form of an adaptive attack; any other attack is its own."""
+    if not isinstance(trial.attack, ReportPGD) or not trial.adaptive:
+        return trial
+    wanted = trial.attack.replace(objective="cross-entropy")
+    return next(other for other in trials(dataset) if other.attack == wanted)
+
+
+class AccuracyRecord(Record):
+    """Accuracy of a network under one attack, and what happened to each image and to its features.
+
+    Rows: "index", "label", "clean" and "right" (named rightly before and, if so, still after the attack), "l2" of the
+    perturbation, and the feature's distance to its own centre and to the nearest other, "own_before", "other_before",
+    "own_after", "other_after", in units of the mean distance between two centres.
+    """
+
+    kind: ClassVar[str] = "mmc-attacks"
+
+    seed: int
+    """Of the first batch of BATCH images; the next has the next."""
+    centers: Data | None
+    """Training images whose mean features stand for centres; None where the network has fixed ones."""
+    right: int = Field(ge=0)
+    """Images that are named rightly under attack; what is named wrongly when clean counts as wrong."""
+    mean_l2: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        rows = self.rows
+        if rows is None or len(rows) != self.data.n or int(rows["right"].sum()) != self.right:
+            raise ValueError("right must be the number of rows that are")
+        if abs(float(rows["l2"].mean()) - self.mean_l2) > 1e-4 * max(self.mean_l2, 1):
+            raise ValueError("mean_l2 must be the mean of the rows")
+        return self
+
+    @property
+    def title(self) -> str:
+        """The network and the attack as the table has it."""
+        trial = trial_of(self)
+        name = "" if self.network is None else self.network.name
+        return super().title if trial is None else f"{name}, {trial.title}"
+
+    @property
+    def accuracy(self) -> Estimate:
+        """Share of the images that are named rightly, with Wilson's interval."""
+        return statistics.wilson(self.right, self.data.n)
+
+    @property
+    def moves(self) -> Tensor:
+        """(N, 4) distances to the own centre and to the nearest other, before and after."""
+        assert self.rows is not None
+        names = ("own_before", "other_before", "own_after", "other_after")
+        return torch.from_numpy(np.stack([self.rows[name] for name in names], 1).astype(np.float64))
+
+
+ACCURACIES = Collection.shipped(AccuracyRecord)
+
+
+def trial_of(record: AccuracyRecord) -> Trial | None:
+    """The attack of the table that a record is of; None if it was another, or had other parameters."""
+    if record.data.name not in EPSILONS:
+        return None
+    return next((trial for trial in trials(record.data.name) if record.protocol.is_of(trial.attack)), None)
 
 
 def centres(model: Classifier, images: Tensor, labels: Tensor) -> Tensor:
@@ -162,91 +254,70 @@ def moves(model: Classifier, before: Tensor, after: Tensor, labels: Tensor, cent
     return torch.stack(found, 1)
 
 
-def measure(trial: Trial, model: Classifier, images: ImageSet, centers: Tensor, seed: int = 0) -> dict[str, object]:
-    """Accuracy under one attack with n and its binomial standard error, mean L2, and the first features' moves.
-
-    An image that is named wrongly when clean counts as wrong.
-    """
+def measure(
+    trial: Trial,
+    model: Classifier,
+    images: ImageSet,
+    train: ImageSet,
+    command: str,
+    seed: int = 0,
+) -> AccuracyRecord:
+    """One attack on a network: `images`, drawn by `seed`, at most as many as the trial takes; centres of `train`."""
     images = images[: trial.n] if trial.n else images
     made = [
         trial.make(model, x, y, seed + i)
-        for i, (x, y) in enumerate(zip(images.images.split(100), images.labels.split(100), strict=True))
+        for i, (x, y) in enumerate(zip(images.images.split(BATCH), images.labels.split(BATCH), strict=True))
     ]
     adversarial = torch.cat(made)
     clean = logits_of(model, images.images).argmax(1) == images.labels
     right = clean & (logits_of(model, adversarial).argmax(1) == images.labels)
-    share = float(right.double().mean())
-    part = slice(0, KEPT)
-    went = moves(model, images.images[part], adversarial[part], images.labels[part], centers)
-    return {
-        "accuracy": share,
-        "n": len(images),
-        "spread": math.sqrt(share * (1 - share) / len(images)),
-        "l2": float(l2(adversarial - images.images).mean()),
-        "moves": [[round(v, 4) for v in row] for row in went.tolist()],
-        "labels": images.labels[part].tolist(),
-        "right": right[part].int().tolist(),
+    went = moves(model, images.images, adversarial, images.labels, centres(model, train.images, train.labels))
+    length = l2(adversarial - images.images)
+    rows = {
+        "index": images.indices.int(),
+        "label": images.labels.short(),
+        "clean": clean,
+        "right": right,
+        "l2": length.float(),
     }
+    names = ("own_before", "other_before", "own_after", "other_after")
+    rows |= {name: column.float() for name, column in zip(names, went.mul(1e4).round().div(1e4).T, strict=True)}
+    return AccuracyRecord(
+        network=Network.of(model.card),
+        data=Data.of(images, seed),
+        protocol=trial.protocol,
+        command=command,
+        versions=records.versions(),
+        seed=seed,
+        centers=None if isinstance(model.head, CenterHead) else Data.of(train, seed),
+        right=int(right.sum()),
+        mean_l2=float(length.mean()),
+        rows=Rows(rows),
+    )
 
 
-def sweep(name: str, n: int, record: Record) -> Iterator[tuple[str, float]]:
-    """Every attack on the network `name`, each put into `record`; yields (key, accuracy) of the new ones.
+def sweep(
+    name: str, n: int, collection: Collection[AccuracyRecord], command: str, wanted: Sequence[Trial] | None = None
+) -> Iterator[AccuracyRecord]:
+    """Every attack (or those `wanted`) on n images of the network `name`, put into `collection`; yields the new ones.
 
     A network on other data than EPSILONS has is passed over, and so is an adaptive attack that is the plain one.
     """
     card = models.card(name)
     if card.dataset not in EPSILONS:
         return
-    attacks = {
-        key: trial
-        for key, trial in trials(card.dataset).items()
-        if ("adaptive" not in key or LOSSES[card.loss].adaptive)
-        and record.points.get(f"{name}|{key}", {}).get("sha256") != card.sha256
-    }
-    if not attacks:
+    there = [record for record in collection.read() if record.network == Network.of(card)]
+    todo = [
+        trial
+        for trial in wanted or trials(card.dataset)
+        if (not trial.adaptive or LOSSES[card.loss].adaptive)
+        and not any(one.protocol.is_of(trial.attack) and one.data.n == min(n, trial.n or n) for one in there)
+    ]
+    if not todo:
         return
     model = models.load(name)
-    images = data.load(card.dataset, "test", n=n)
-    train = data.load(card.dataset, "train", n=TRAIN_N)
-    centers = centres(model, train.images, train.labels)
-    for key, trial in attacks.items():
-        facts = {
-            "model": name,
-            "dataset": card.dataset,
-            "loss": card.loss,
-            "adversarial": card.recipe.get("adversarial", "none"),
-            "attack": key,
-            "title": trial.title,
-            "sha256": card.sha256,
-        }
-        record.put(f"{name}|{key}", facts | measure(trial, model, images, centers))
-        yield key, record.points[f"{name}|{key}"]["accuracy"]
-
-
-def add_verbs(verbs: Subparsers) -> None:
-    """Register the command that makes the table."""
-    parser = verbs.add_parser("mmc-attacks", help="MMC report, section 4.1: accuracy under attack, and features' moves")
-    parser.add_argument("--models", nargs="+", metavar="NAME", help="default: cross-entropy's and MMC's networks")
-    parser.add_argument(
-        "--n", type=int, default=200, help="test images; fewer for costly attacks (default %(default)s)"
-    )
-    parser.add_argument("--out", type=Path, default=RESULTS / "mmc-attacks.json", help="(default: what is shipped)")
-    parser.set_defaults(run=_run)
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    if not 1 <= arguments.n <= 10_000:
-        raise ValueError(f"n must be from 1 to 10000; got {arguments.n}.")
-    record = Record(
-        arguments.out, f"python -m core evaluate mmc-attacks --n {arguments.n}", {"n": arguments.n, "seed": 0}
-    )
-    console = Console()
-    for name in chosen(arguments.models):
-        for key, value in sweep(name, arguments.n, record):
-            console.print(f"{name}, {key}: {100 * value:.1f} %", highlight=False)
-    table = Table("network", "attack", "n", "accuracy", title="mmc-attacks")
-    for point in record.points.values():
-        share = f"{100 * point['accuracy']:.1f} ± {100 * point['spread']:.1f} %"
-        table.add_row(point["model"], point["title"], str(point["n"]), share)
-    console.print(table)
-    return 0
+    images, train = data.load(card.dataset, "test", n=n), data.load(card.dataset, "train", n=TRAIN_N)
+    for trial in todo:
+        record = measure(trial, model, images, train, command)
+        collection.put(record)
+        yield record

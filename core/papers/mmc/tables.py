@@ -1,33 +1,31 @@
 """Tables 1, 2 and 4 of the MMC report at a CPU's size: training times, optimisers, and the norm C_MM of the centres.
 
-Every number is a point of a `Record`: a JSON file that is written anew after each point, so a command that was
-interrupted goes on where it stopped, and one that is given again computes only what is missing.
+Every number is a record, stored as soon as it is measured, so a command that was interrupted goes on where it stopped,
+and one that is given again computes only what is missing.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import platform
-import statistics
+import statistics as averages
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
 
-import torch
-from rich.console import Console
-from rich.table import Table
+from pydantic import Field
 
-import core
-from core.data.store import write_together
-from core.layout import ASSETS
+from core.data import DATASETS
+from core.evaluate import records
+from core.evaluate.records import Collection, Data, Frozen, Record, Setting
 from core.losses import CrossEntropy, Loss, MaxMahalanobis
-from core.params import Subparsers
+from core.papers.trainings import Trained, TrainingRecord, finished
 from core.train import Batch, Recipe, Training, accuracy
 
-RESULTS = ASSETS / "results"
+K = TypeVar("K")
+
+DATASET = "mnist"
+"""That the small runs train on."""
 
 NORMS = (1.0, 5.0, 10.0, 50.0, 100.0)
 """Table 4's, and the 5 of the text above it."""
@@ -48,54 +46,93 @@ TIME_PAPER = {
     ("cifar100", "none"): (42.8, 45.55),
 }
 """(data set, adversarial training) -> minutes with SCE and with MMC, 50 epochs of ResNet-32 (MMC report, Table 1)."""
+PAPER_OVER_STANDARD = TIME_PAPER["mnist", "pgd"][0] / TIME_PAPER["mnist", "none"][0]
+"""How many times longer adversarial training takes than standard training, with cross-entropy: "nearly 7"."""
 TIMED = (("mnist", "c4", "none"), ("mnist", "c4", "pgd"), ("cifar10", "resnet32", "none"))
 """Data set, network and adversarial training of the rows that are timed. CIFAR-100's pictures are not at hand."""
 
 
-class Record:
-    """Points of one command in one JSON file: the command, its settings, versions, and each point under its key."""
+class NormRecord(TrainingRecord):
+    """Table 4: a training with MMC, its centres of one norm."""
 
-    def __init__(self, path: Path, command: str, settings: Mapping[str, Any]) -> None:
-        """Take up what lies at `path`, if it was made with the same settings; else begin anew."""
-        self.path, self.command, self.settings = path, command, json.loads(json.dumps(dict(settings)))
-        self.points: dict[str, Any] = {}
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            if found["settings"] == self.settings:
-                self.points = dict(found["points"])
-        except (OSError, ValueError, LookupError, TypeError):
-            pass
+    kind: ClassVar[str] = "mmc-norms"
 
-    def put(self, key: str, value: Any) -> None:
-        """Add a point and write the file."""
-        self.points[key] = value
-        versions = {
-            "smoothscope": core.__version__,
-            "torch": torch.__version__.split("+")[0],
-            "python": ".".join(platform.python_version_tuple()[:2]),
-        }
-        body = {"command": self.command, "settings": self.settings, "versions": versions, "points": self.points}
-        text = json.dumps(body, indent=1) + "\n"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_together({self.path: lambda file: file.write(text.encode())})
+    @property
+    def norm(self) -> float:
+        """C_MM."""
+        return float(self.training.loss.parameters["norm"])
 
 
-def read(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
-    """The shipped result `name` ("mmc-norms", ...) as a dict with command, settings, versions, points; None if there
-    is none yet. ValueError if it is damaged."""
-    path = folder / f"{name}.json"
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        raise ValueError(f"{path.name} in assets/results is damaged; check it out again.") from None
-    return found
+class OptimiserRecord(TrainingRecord):
+    """Table 2: a training with MMC by one optimiser."""
+
+    kind: ClassVar[str] = "mmc-optimisers"
+
+    time: float = Field(gt=0)
+    """Of a step over one of momentum SGD: the median over the batches, which took turns."""
+
+    @property
+    def optimiser(self) -> str:
+        """Key in OPTIMISERS."""
+        return str(self.training.recipe["optimiser"])
 
 
-def spread(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation over seeds, both NaN where a run was not finite."""
-    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+class Timed(Frozen):
+    """What was timed for one row of Table 1."""
+
+    dataset: str
+    network: str
+    """Key in core.models.NETWORKS."""
+    adversarial: str
+    """What the trainings were against, "none" for standard ones."""
+    images: int
+    """Of a round."""
+    rounds: int
+    recipe: dict[str, Any]
+    """All values of core.train.Recipe."""
+
+    @property
+    def title(self) -> str:
+        """Data set and kind of training, as the table has them."""
+        return f"{DATASETS[self.dataset].title}, {'standard' if self.adversarial == 'none' else 'adversarial'}"
+
+    @property
+    def protocol(self) -> Setting:
+        """As a record has it."""
+        return Setting(name="steps in turns", parameters=self.model_dump(mode="json"))
+
+    def same(self, other: Timed) -> bool:
+        """Whether the same was timed; a parameter that was added since counts as at its default."""
+        return self.model_copy(update={"recipe": {}}) == other.model_copy(update={"recipe": {}}) and (
+            Recipe(**self.recipe) == Recipe(**other.recipe)
+        )
+
+
+class TimesRecord(Record):
+    """Table 1: what a training step with MMC costs. `data` are the training images of a round."""
+
+    kind: ClassVar[str] = "mmc-times"
+
+    ratios: tuple[float, ...] = Field(min_length=1)
+    """Of each round: a step with MMC over one with cross-entropy, the median over its batches."""
+    over_standard: tuple[float, ...] | None = None
+    """Of adversarial training: a step of cross-entropy's over one of its standard training."""
+
+    @property
+    def timed(self) -> Timed:
+        """What was timed."""
+        return Timed.model_validate(self.protocol.parameters)
+
+    @property
+    def published(self) -> float | None:
+        """The report's ratio of MMC's minutes to cross-entropy's; None where it has no such row."""
+        paper = TIME_PAPER.get((self.timed.dataset, self.timed.adversarial))
+        return paper and paper[1] / paper[0]
+
+
+NORM_RECORDS = Collection.shipped(NormRecord)
+OPTIMISER_RECORDS = Collection.shipped(OptimiserRecord)
+TIMES_RECORDS = Collection.shipped(TimesRecord)
 
 
 def recipe(n: int, epochs: int, seed: int, **changes: Any) -> Recipe:
@@ -114,59 +151,68 @@ def recipe(n: int, epochs: int, seed: int, **changes: Any) -> Recipe:
     return Recipe(**(Recipe.presets["paper, MMC report, MNIST"] | base | changes))
 
 
-def tested(training: Training) -> float:
-    """Share of all test images that a trained network names rightly; a network of NaNs names none."""
-    return accuracy(training.model, training.test.images, training.test.labels)
+def tested(training: Training) -> int:
+    """How many of all test images a trained network names rightly; a network of NaNs names none."""
+    return round(accuracy(training.model, training.test.images, training.test.labels) * len(training.test))
 
 
-def norms(n: int, epochs: int, seeds: int, network: str, record: Record) -> Iterator[tuple[str, float]]:
-    """Table 4: test accuracy of MMC by the norm of its centres; yields (key, accuracy) of each new point."""
-    for seed in range(seeds):
-        for norm in NORMS:
-            key = f"{norm:g}|{seed}"
-            if key not in record.points:
-                training = Training(
-                    network, "mnist", recipe(n, epochs, seed), "table", MaxMahalanobis(norm=norm, dim=64)
-                )
-                last = list(training)[-1]
-                value = tested(training)
-                record.put(
-                    key,
-                    {
-                        "norm": norm,
-                        "seed": seed,
-                        "accuracy": value,
-                        "loss": last.loss if math.isfinite(last.loss) else None,
-                    },
-                )
-                yield key, value
-
-
-def optimisers(n: int, epochs: int, seeds: int, network: str, record: Record) -> Iterator[tuple[str, float]]:
-    """Table 2: test accuracy of MMC by optimiser, and what its steps cost; yields (key, accuracy) of each new point.
-
-    The three trainings of a seed take turns, batch by batch, so that whatever else the machine does hits all alike:
-    "time" is the median over the batches of an optimiser's time over momentum SGD's.
-    """
-    for seed in range(seeds):
-        if all(f"{name}|{seed}" in record.points for name in OPTIMISERS):
+def norms(
+    n: int, epochs: int, seeds: int, network: str, collection: Collection[NormRecord], command: str
+) -> Iterator[NormRecord]:
+    """Table 4: test accuracy of MMC by the norm of its centres; yields the new records."""
+    run = [(MaxMahalanobis(norm=norm, dim=64), recipe(n, epochs, seed)) for seed in range(seeds) for norm in NORMS]
+    there = collection.read()
+    for loss, how in run:
+        if any(other.training.is_of(network, DATASET, loss, how) for other in there):
             continue
-        runs = {
-            name: Training(
-                network,
-                "mnist",
-                recipe(n, epochs, seed, optimiser=name, learning_rate=rate),
-                "table",
-                MaxMahalanobis(dim=64),
-            )
-            for name, rate in OPTIMISERS.items()
-        }
+        training = Training(network, DATASET, how, "table", loss)
+        record = NormRecord(
+            loss=finished(training),
+            right={"argmax": tested(training)},
+            data=Data.of(training.test, None),
+            protocol=Trained.of(network, DATASET, loss, how).protocol,
+            command=command,
+            versions=records.versions(),
+        )
+        collection.put(record, lambda other: _among(other, run, network))
+        yield record
+
+
+def _among(record: TrainingRecord, run: Sequence[tuple[Loss, Recipe]], network: str) -> bool:
+    return any(record.training.is_of(network, DATASET, loss, how) for loss, how in run)
+
+
+def optimisers(
+    n: int, epochs: int, seeds: int, network: str, collection: Collection[OptimiserRecord], command: str
+) -> Iterator[OptimiserRecord]:
+    """Table 2: test accuracy of MMC by optimiser, and what its steps cost; yields the new records.
+
+    The three trainings of a seed take turns, batch by batch, so that whatever else the machine does hits all alike.
+    """
+    loss: Loss = MaxMahalanobis(dim=64)
+    turned = [
+        {name: recipe(n, epochs, seed, optimiser=name, learning_rate=rate) for name, rate in OPTIMISERS.items()}
+        for seed in range(seeds)
+    ]
+    run = [(loss, how) for recipes in turned for how in recipes.values()]
+    there = collection.read()
+    for recipes in turned:
+        if all(any(r.training.is_of(network, DATASET, loss, how) for r in there) for how in recipes.values()):
+            continue
+        runs = {name: Training(network, DATASET, how, "table", loss) for name, how in recipes.items()}
         seconds = turns(runs)
         for name, training in runs.items():
-            ratio = statistics.median(a / b for a, b in zip(seconds[name], seconds["sgd"], strict=True))
-            value = tested(training)
-            record.put(f"{name}|{seed}", {"optimiser": name, "seed": seed, "accuracy": value, "time": ratio})
-            yield f"{name}|{seed}", value
+            record = OptimiserRecord(
+                time=averages.median(a / b for a, b in zip(seconds[name], seconds["sgd"], strict=True)),
+                loss=training.history[-1].loss if math.isfinite(training.history[-1].loss) else None,
+                right={"argmax": tested(training)},
+                data=Data.of(training.test, None),
+                protocol=Trained.of(network, DATASET, loss, recipes[name]).protocol,
+                command=command,
+                versions=records.versions(),
+            )
+            collection.put(record, lambda other: _among(other, run, network))
+            yield record
 
 
 def turns(runs: Mapping[str, Training]) -> dict[str, list[float]]:
@@ -187,116 +233,95 @@ def turns(runs: Mapping[str, Training]) -> dict[str, list[float]]:
     return seconds
 
 
-def times(n: int, rounds: int, record: Record) -> Iterator[tuple[str, float]]:
-    """Table 1: the time of a training step with MMC over that with SCE; yields (key, median ratio) of each new row.
-
-    Standard and adversarial training (PGD of 10 steps), batches of 50, the losses in turns; a point holds the ratio of
-    every round of n images, the median over its batches, and the cost of adversarial training over standard training.
-    """
+def timings(n: int, rounds: int) -> list[Timed]:
+    """The rows of Table 1 that are timed, in rounds of n images, a fifth if attacked."""
+    found = []
     for dataset, network, adversarial in TIMED:
-        key = f"{dataset}|{adversarial}"
-        if key in record.points:
-            continue
         images = n if adversarial == "none" else max(100, n // 5)
         changes = {"adversarial": adversarial, "epsilon": 0.3 if dataset == "mnist" else 8 / 256}
-        settings = recipe(images, rounds, 0, test_n=1, learning_rate=1e-3, **changes)
+        how = recipe(images, rounds, 0, test_n=1, learning_rate=1e-3, **changes)
+        found.append(
+            Timed(
+                dataset=dataset,
+                network=network,
+                adversarial=adversarial,
+                images=images,
+                rounds=rounds,
+                recipe=how.values(),
+            )
+        )
+    return found
+
+
+def times(n: int, rounds: int, collection: Collection[TimesRecord], command: str) -> Iterator[TimesRecord]:
+    """Table 1: the time of a training step with MMC over that with SCE; yields the record of each new row.
+
+    Standard and adversarial training (PGD of 10 steps), batches of 50, the losses in turns.
+    """
+    there, todo = [record.timed for record in collection.read()], timings(n, rounds)
+    for timed in todo:
+        if any(timed.same(other) for other in there):
+            continue
+        settings = Recipe(**timed.recipe)
         kinds: dict[str, tuple[Loss, Recipe]] = {
             "sce": (CrossEntropy(), settings),
             "mmc": (MaxMahalanobis(dim=64), settings),
         }
-        if adversarial != "none":
+        if timed.adversarial != "none":
             kinds["standard"] = CrossEntropy(), settings.replace(adversarial="none")
-        seconds = turns({name: Training(network, dataset, how, "table", loss) for name, (loss, how) in kinds.items()})
-
-        point: dict[str, Any] = {
-            "dataset": dataset,
-            "network": network,
-            "adversarial": adversarial,
-            "images": images,
-            "ratios": ratios(seconds["mmc"], seconds["sce"], rounds),
-        }
-        if adversarial != "none":
-            point["over_standard"] = ratios(seconds["sce"], seconds["standard"], rounds)
-        record.put(key, point)
-        yield key, statistics.median(point["ratios"])
+        runs = {name: Training(timed.network, timed.dataset, how, "table", loss) for name, (loss, how) in kinds.items()}
+        seconds = turns(runs)
+        over = tuple(ratios(seconds["sce"], seconds["standard"], rounds)) if "standard" in seconds else None
+        record = TimesRecord(
+            ratios=tuple(ratios(seconds["mmc"], seconds["sce"], rounds)),
+            over_standard=over,
+            data=Data.of(runs["mmc"].train, 0),
+            protocol=timed.protocol,
+            command=command,
+            versions=records.versions(),
+        )
+        collection.put(record, lambda other: any(one.same(other.timed) for one in todo))
+        yield record
 
 
 def ratios(over: Sequence[float], under: Sequence[float], rounds: int) -> list[float]:
     """(rounds,) how much longer one's batches took than the other's: the median, for a batch may be interrupted."""
     pairs = list(zip(over, under, strict=True))
     size = len(pairs) // rounds
-    return [statistics.median(a / b for a, b in pairs[i * size : (i + 1) * size]) for i in range(rounds)]
+    return [averages.median(a / b for a, b in pairs[i * size : (i + 1) * size]) for i in range(rounds)]
 
 
-def add_verbs(verbs: Subparsers) -> None:
-    """Register the commands that make the tables."""
-    for name, title, n, epochs in (
-        ("mmc-norms", "MMC report, Table 4: accuracy by the norm of the centres", 2000, 6),
-        ("mmc-optimisers", "MMC report, Table 2: accuracy and time by optimiser", 2000, 6),
-    ):
-        parser = verbs.add_parser(name, help=title)
-        parser.add_argument("--network", default="lenet", help="trained on MNIST (default %(default)s)")
-        parser.add_argument("--n", type=int, default=n, help="training images (default %(default)s)")
-        parser.add_argument("--epochs", type=int, default=epochs, help="(default %(default)s)")
-        parser.add_argument("--seeds", type=int, default=3, help="trainings a row (default %(default)s)")
-        parser.add_argument("--out", type=Path, default=RESULTS / f"{name}.json", help="(default: what is shipped)")
-        parser.set_defaults(run=_run, name=name)
-    parser = verbs.add_parser("mmc-times", help="MMC report, Table 1: training time of MMC over cross-entropy")
-    parser.add_argument(
-        "--n", type=int, default=500, help="images of a round, a fifth if attacked (default %(default)s)"
-    )
-    parser.add_argument("--rounds", type=int, default=5, help="(default %(default)s)")
-    parser.add_argument("--out", type=Path, default=RESULTS / "mmc-times.json", help="(default: what is shipped)")
-    parser.set_defaults(run=_run, name="mmc-times")
+@dataclass(frozen=True)
+class Group(Generic[K]):
+    """The trainings of a table's row: those with one norm, by one optimiser."""
+
+    value: K
+    accuracies: tuple[float, ...]
+    """0 to 1, by seed."""
+    published: float | None
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return averages.fmean(self.accuracies)
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation over the seeds; 0 of a single one."""
+        return averages.stdev(self.accuracies) if len(self.accuracies) > 1 else 0.0
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    """Make what is missing of a table, and print all of it; returns the exit status."""
-    names = ("n", "rounds") if arguments.name == "mmc-times" else ("network", "n", "epochs", "seeds")
-    settings = {name: getattr(arguments, name) for name in names}
-    if min(v for v in settings.values() if isinstance(v, int)) < 1:
-        raise ValueError(f"n, epochs, seeds and rounds must be at least 1; got {settings}.")
-    command = f"python -m core evaluate {arguments.name} " + " ".join(f"--{k} {v}" for k, v in settings.items())
-    rates = {} if arguments.name == "mmc-times" else {"learning_rates": OPTIMISERS}
-    record = Record(arguments.out, command, settings | rates)
-    make = {"mmc-norms": norms, "mmc-optimisers": optimisers, "mmc-times": times}[arguments.name]
-    console = Console()
-    for key, value in make(**settings, record=record):  # type: ignore[operator]
-        console.print(f"{key}: {value:.4f}", highlight=False)
-    table = Table("", "ours", "report", title=arguments.name)
-    for row in rows(arguments.name, record.points):
-        table.add_row(*row)
-    console.print(table)
-    return 0
+def by_norm(found: Sequence[NormRecord]) -> list[Group[float]]:
+    """Table 4, its rows by rising norm."""
+    values = sorted({record.norm for record in found})
+    return [Group(v, _accuracies([r for r in found if r.norm == v]), NORM_PAPER.get(v)) for v in values]
 
 
-def rows(name: str, points: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, str]]:
-    """(what, ours, the report's) of each row of a table, as text: mean ± standard deviation over seeds, or the median
-    and the range over rounds."""
-    found = []
-    if name == "mmc-times":
-        for point in points.values():
-            paper = TIME_PAPER.get((point["dataset"], point["adversarial"]))
-            kind = "standard" if point["adversarial"] == "none" else "adversarial"
-            ratio = point["ratios"]
-            found.append(
-                (
-                    f"{point['dataset']}, {kind}",
-                    f"{statistics.median(ratio):.3f} ({min(ratio):.3f} to {max(ratio):.3f})",
-                    f"{paper[1] / paper[0]:.3f}" if paper else "",
-                )
-            )
-        return found
-    by = "norm" if name == "mmc-norms" else "optimiser"
-    for value in dict.fromkeys(point[by] for point in points.values()):
-        mine = [point for point in points.values() if point[by] == value]
-        mean, deviation = spread([100 * point["accuracy"] for point in mine])
-        paper_accuracy = NORM_PAPER.get(value) if by == "norm" else OPTIMISER_PAPER[value][0]
-        found.append(
-            (
-                f"C_MM = {value:g}" if by == "norm" else value,
-                f"{mean:.2f} ± {deviation:.2f} %",
-                "" if paper_accuracy is None else f"{100 * paper_accuracy:.2f} %",
-            )
-        )
-    return found
+def by_optimiser(found: Sequence[OptimiserRecord]) -> list[Group[str]]:
+    """Table 2, its rows in the report's order."""
+    values = [name for name in OPTIMISERS if any(record.optimiser == name for record in found)]
+    return [Group(v, _accuracies([r for r in found if r.optimiser == v]), OPTIMISER_PAPER[v][0]) for v in values]
+
+
+def _accuracies(found: Sequence[TrainingRecord]) -> tuple[float, ...]:
+    return tuple(record.accuracy() for record in sorted(found, key=lambda record: record.seed))

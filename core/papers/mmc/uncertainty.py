@@ -1,4 +1,4 @@
-"""How sure a network is, and whether rightly: sections 4.4 and 4.5 of the MMC report.
+"""How sure a network is, and whether rightly: section 4.4 of the MMC report.
 
 Two scores say how much an image looks like one of the classes. Cross-entropy's is its largest probability; MMC's is the
 negative squared distance of the feature to the nearest centre. AUROC is the chance that an image of the test set scores
@@ -7,37 +7,38 @@ higher than one that belongs to no class.
 
 from __future__ import annotations
 
-import argparse
 import io
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from core import data, models
-from core.data import DATASETS, gallery, photos, store
+from core.data import DATASETS, ImageSet, gallery, photos, store
 from core.data.imageset import DataError, from_levels
+from core.evaluate import records
+from core.evaluate.records import Collection, Data, Frozen, Network, Record, Rows, Setting
 from core.evaluate.statistics import auroc
 from core.models import Card, Classifier, logits_of
 from core.models.heads import CenterHead
-from core.papers.mmc.tables import RESULTS, Record
-from core.params import Subparsers
 
 Score = Literal["max-probability", "min-distance"]
 
 SHEET = gallery.FOLDER / "fashion_mnist.png"
 SHEET_ROWS, SHEET_COLUMNS = 15, 20
 """Of the Fashion-MNIST pictures that come with the project, so that there are images of no class without a download."""
+KEEP = 0.99
+"""Share of the test set that a threshold on a score is to keep."""
 
 PAPER_TOP3 = {
     ("mnist", "cross-entropy"): (0.997, 0.00292, 0.00004),
@@ -47,9 +48,6 @@ PAPER_TOP3 = {
 }
 """(data set, loss) -> the three highest scores of one image of no class: a lion for MNIST's networks, a digit for
 CIFAR-10's (MMC report, Table 3)."""
-
-PAPER_COMPARABLE = 0.0916
-"""Share of CIFAR-10's images whose second and third scores are within a factor of 5, ResNet-32 (section 4.5)."""
 
 
 def log_odds(logits: Tensor) -> Tensor:
@@ -154,57 +152,118 @@ def sheet(path: Path = SHEET) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Row:
-    """How well one score of one network tells its test set from images of no class."""
+class Standing:
+    """Where one image's score stands among those of the test set."""
 
-    model: str
-    score: Score
-    outside: str
-    n_inside: int
-    n_outside: int
-    auroc: float
-    spread: float
-    """One standard error."""
+    below: float
+    """Share of the test set that scores lower, that is: of which the network is less sure."""
+    threshold: float
+    """The score that KEEP of the test set reach."""
+    refused: bool
+    """The image does not reach it."""
 
 
-def compare(model: Classifier, inside: Tensor, others: dict[str, Tensor]) -> Iterator[Row]:
-    """A row for each score of the network and each set of `others`, from logits (N, K) of the test set and (M, K)."""
-    for name, logits in others.items():
-        for kind in scores(model):
-            area, error = auroc(score(kind, model, inside), score(kind, model, logits))
-            yield Row(model.card.name, kind, name, len(inside), len(logits), area, error)
+def standing(score: float, among: Tensor) -> Standing:
+    """Where `score` stands among the scores (N,) of the test set."""
+    threshold = float(among.double().quantile(1 - KEEP))
+    return Standing(float((among.double() < score).double().mean()), threshold, score < threshold)
+
+
+class Area(Frozen):
+    """How well a score tells the test set from images of no class."""
+
+    outside: Data
+    auroc: float = Field(ge=0, le=1)
+    standard_error: float = Field(ge=0)
+    """Hanley and McNeil's."""
+
+
+class CertaintyRecord(Record):
+    """One score of one network on its test set and on images of no class.
+
+    Rows: "set", 0 for the test set and i for areas[i - 1].outside, "index" of the image in it, and its "score".
+    """
+
+    kind: ClassVar[str] = "mmc-uncertainty"
+
+    areas: tuple[Area, ...]
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        wanted = [self.data.n, *(area.outside.n for area in self.areas)]
+        if self.rows is None or np.bincount(self.rows["set"], minlength=len(wanted)).tolist() != wanted:
+            raise ValueError("rows must hold a score for each image")
+        return self
+
+    @property
+    def score(self) -> Score:
+        """Which score it is."""
+        return "min-distance" if self.protocol.name == "min-distance" else "max-probability"
+
+    def area(self, outside: str) -> Area | None:
+        """Against the images of no class of that name; None if it was not measured."""
+        return next((area for area in self.areas if area.outside.name == outside), None)
+
+    def scores(self, outside: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The scores inside (N,) and outside (M,). KeyError if that set was not measured."""
+        assert self.rows is not None
+        place = [area.outside.name for area in self.areas].index(outside) + 1
+        return self.rows["score"][self.rows["set"] == 0], self.rows["score"][self.rows["set"] == place]
+
+
+CERTAINTIES = Collection.shipped(CertaintyRecord)
 
 
 @dataclass(frozen=True)
-class Dependency:
-    """How well the runner-up stands for all other logits (section 4.5). Per image (N,), but `missing`."""
+class Strangers:
+    """Images of no class, as a network takes them."""
 
-    ratio: Tensor
-    """exp of the largest other logit over exp of the next: the report's second over third."""
-    missing: Tensor
-    """(N, terms): log of the sum of exp over all other logits, minus that over only the largest 1, 2, ... of them."""
+    data: Data
+    indices: Tensor
+    """(M,) places in their own official split."""
+    images: Tensor
+    """(M, C, H, W)."""
 
-    def comparable(self, factor: float = 5.0) -> tuple[float, float]:
-        """Share of the images whose ratio is below `factor`, and its binomial standard error."""
-        share = float((self.ratio < factor).double().mean())
-        return share, math.sqrt(share * (1 - share) / len(self.ratio))
+    @classmethod
+    def of(cls, name: str, shape: Sequence[int], n: int, seed: int = 0) -> Self:
+        """n of the full set `name` of OUTSIDE, for a network of `shape` (C, H, W); DataError if it is not installed."""
+        images = outside(name, shape, n, seed, full=True)
+        if name == "noise":
+            split, source, indices = "made", "made", torch.arange(len(images))
+        else:
+            found = data.load(name, "test", n=n, seed=seed)
+            split, source, indices = found.split, found.source, found.indices
+        told = Data(name=name, split=split, source=source, n=len(images), seed=seed, sha256=records.identity(images))
+        return cls(told, indices, images)
 
 
-def dependency(logits: Tensor, labels: Tensor, terms: int = 5) -> Dependency:
-    """Whether log sum_{l != y} exp h_l is h of the runner-up, for logits h (N, K) with true labels (N,).
-
-    MMC report, Remark 3 and section 4.5: "second and third class scores" are comparable if within a factor of 5. The
-    report does not say of what the factor is. We read it as of exp(h), the softmax's scores, whose ratio does not
-    depend on a shift of all logits, as the softmax does not; second and third are the two largest l != y, which for a
-    rightly named image are the second and third of all. ValueError unless 1 <= terms < K, K >= 3.
-    """
-    if logits.ndim != 2 or logits.shape[1] < 3 or labels.shape != logits.shape[:1]:
-        raise ValueError(f"logits must be (N, K), K >= 3, with N labels; got {tuple(logits.shape)}, {len(labels)}.")
-    if not 1 <= terms < logits.shape[1]:
-        raise ValueError(f"terms must be from 1 to {logits.shape[1] - 1}; got {terms}.")
-    others = logits.double().scatter(1, labels[:, None], -torch.inf).sort(1, descending=True).values[:, :-1]
-    partial = others.logcumsumexp(1)
-    return Dependency((others[:, 0] - others[:, 1]).exp(), partial[:, -1:] - partial[:, :terms])
+def measure(
+    model: Classifier, inside: ImageSet, others: Sequence[Strangers], command: str, seed: int = 0
+) -> Iterator[CertaintyRecord]:
+    """A record for each score of the network, on its test set, which `seed` drew, and on sets of images of no class."""
+    answers = [logits_of(model, inside.images), *(logits_of(model, other.images) for other in others)]
+    index = torch.cat([inside.indices, *(other.indices for other in others)])
+    for kind in scores(model):
+        found = [score(kind, model, z).float() for z in answers]
+        areas = [auroc(found[0], one) for one in found[1:]]
+        yield CertaintyRecord(
+            network=Network.of(model.card),
+            data=Data.of(inside, seed),
+            protocol=Setting(name=kind),
+            command=command,
+            versions=records.versions(),
+            areas=tuple(
+                Area(outside=other.data, auroc=area, standard_error=error)
+                for other, (area, error) in zip(others, areas, strict=True)
+            ),
+            rows=Rows(
+                {
+                    "set": torch.cat([torch.full((len(one),), i, dtype=torch.int8) for i, one in enumerate(found)]),
+                    "index": index.int(),
+                    "score": torch.cat(found),
+                }
+            ),
+        )
 
 
 def top(values: Tensor, count: int = 3) -> tuple[list[int], list[float]]:
@@ -213,19 +272,26 @@ def top(values: Tensor, count: int = 3) -> tuple[list[int], list[float]]:
     return best.indices.tolist(), best.values.tolist()
 
 
-def add_verbs(verbs: Subparsers) -> None:
-    """Register the commands that make the shipped results from the full test sets."""
-    for name, title in (
-        ("mmc-uncertainty", "MMC report, section 4.4: AUROC of max-probability against min-distance"),
-        ("mmc-dependency", "MMC report, section 4.5: whether the runner-up stands for all other logits"),
-    ):
-        parser = verbs.add_parser(name, help=title)
-        parser.add_argument("--models", nargs="+", metavar="NAME", help="default: cross-entropy's and MMC's networks")
-        parser.add_argument("--n", type=int, default=10_000, help="images of each set (default %(default)s: all)")
-        parser.add_argument("--out", type=Path, default=RESULTS / f"{name}.json", help="(default: what is shipped)")
-        parser.set_defaults(run=_run, name=name)
-    parser = verbs.add_parser("mmc-sheet", help="remake the Fashion-MNIST pictures in assets/gallery")
-    parser.set_defaults(run=lambda arguments: print(make_sheet()) or 0)
+def outsiders(card: Card) -> list[str]:
+    """The sets of images of no class that a network is measured on: fifteen photographs are too few for a curve."""
+    return [name for name in OUTSIDE if name not in (card.dataset, "photos")]
+
+
+def sweep(name: str, n: int, collection: Collection[CertaintyRecord], command: str) -> Iterator[CertaintyRecord]:
+    """The scores of the network `name` on n test images and as many of no class, put into `collection` if not there.
+
+    DataError where a full data set is not installed.
+    """
+    card = models.card(name)
+    there = [record for record in collection.read() if record.network == Network.of(card) and record.data.n == n]
+    wanted: set[Score] = {"min-distance", "max-probability"} if card.head == "centers" else {"max-probability"}
+    if {record.score for record in there} >= wanted:
+        return
+    model, inside = models.load(name), data.load(card.dataset, "test", n=n)
+    others = [Strangers.of(kind, card.input_shape, n) for kind in outsiders(card)]
+    for record in measure(model, inside, others, command):
+        collection.put(record)
+        yield record
 
 
 def chosen(names: Sequence[str] | None, alike: bool = True) -> list[str]:
@@ -246,63 +312,3 @@ def chosen(names: Sequence[str] | None, alike: bool = True) -> list[str]:
         for card in cards
         if card.loss in ("cross-entropy", "max-mahalanobis") and (not alike or kind(card) in kinds)
     ]
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    if not 2 <= arguments.n <= 10_000:
-        raise ValueError(f"n must be from 2 to 10000; got {arguments.n}.")
-    command = f"python -m core evaluate {arguments.name} --n {arguments.n}"
-    record = Record(arguments.out, command, {"n": arguments.n, "seed": 0})
-    make: Callable[[Classifier, int, Record], Iterator[tuple[str, ...]]]
-    make = _uncertainty if arguments.name == "mmc-uncertainty" else _dependency
-    table = Table("network", "", "of", "value", title=arguments.name)
-    for name in chosen(arguments.models, alike=arguments.name == "mmc-uncertainty"):
-        for row in make(models.load(name), arguments.n, record):
-            table.add_row(*row)
-    Console().print(table)
-    return 0
-
-
-def _uncertainty(model: Classifier, n: int, record: Record) -> Iterator[tuple[str, ...]]:
-    card = model.card
-    own = None
-    for name in OUTSIDE:
-        if name in (card.dataset, "photos"):  # fifteen photographs are too few for a curve
-            continue
-        keys = [f"{card.name}|{kind}|{name}" for kind in scores(model)]
-        if any(record.points.get(key, {}).get("sha256") != card.sha256 for key in keys):
-            own = logits_of(model, data.load(card.dataset, "test", n=n).images) if own is None else own
-            others = {name: logits_of(model, outside(name, card.input_shape, n, full=True))}
-            for key, row in zip(keys, compare(model, own, others), strict=True):
-                record.put(key, row.__dict__ | {"dataset": card.dataset, "loss": card.loss, "sha256": card.sha256})
-        for key in keys:
-            point = record.points[key]
-            yield card.name, point["score"], OUTSIDE[name], f"{point['auroc']:.4f} ± {point['spread']:.4f}"
-
-
-def _dependency(model: Classifier, n: int, record: Record) -> Iterator[tuple[str, ...]]:
-    card = model.card
-    if record.points.get(card.name, {}).get("sha256") != card.sha256:
-        images = data.load(card.dataset, "test", n=n)
-        found = dependency(logits_of(model, images.images), images.labels)
-        share, error = found.comparable()
-        record.put(
-            card.name,
-            {
-                "model": card.name,
-                "dataset": card.dataset,
-                "loss": card.loss,
-                "n": len(images),
-                "comparable": share,
-                "spread": error,
-                "sha256": card.sha256,
-                "missing": {q: [float(v) for v in found.missing.quantile(float(q), 0)] for q in ("0.5", "0.95")},
-            },
-        )
-    point = record.points[card.name]
-    yield (
-        card.name,
-        "second within 5 times the third",
-        f"{point['n']:,}",
-        (f"{100 * point['comparable']:.2f} ± {100 * point['spread']:.2f} %"),
-    )

@@ -13,6 +13,7 @@ import torch
 from plotly.colors import sample_colorscale
 from torch import Tensor
 
+from core.evaluate.statistics import Estimate
 from pages.parts.shell.theme import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PURPLE, RED, SHARES
 
 BINS = 40
@@ -216,12 +217,10 @@ def sweep(ours: Mapping[float, tuple[float, float]], paper: Mapping[float, float
     return _style(figure, 330, key)
 
 
-def accuracies(
-    titles: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[int, int], tuple[float, float, int]]
-) -> str:
+def accuracies(titles: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[int, int], Estimate]) -> str:
     """Accuracy under attack as an HTML table, attacks down and networks across, which scrolls in a narrow window.
 
-    cells: (row, column) -> (accuracy, standard error, n), shares.
+    cells: (row, column) -> accuracy, a share with its interval.
     """
     head = "".join(f'<th style="padding:0.2rem 0.6rem;text-align:center">{html.escape(name)}</th>' for name in columns)
     rows = []
@@ -231,11 +230,11 @@ def accuracies(
             if (row, column) not in cells:
                 line += "<td></td>"
                 continue
-            value, error, n = cells[row, column]
+            cell = cells[row, column]
             line += (
-                f'<td title="{n} images" style="background:{sample_colorscale(SHARES, value)[0]};color:{INK};'
+                f'<td title="{cell.n} images" style="background:{sample_colorscale(SHARES, cell.value)[0]};color:{INK};'
                 'text-align:center;white-space:nowrap;padding:0.2rem 0.6rem;font-variant-numeric:tabular-nums">'
-                f"{100 * value:.0f} ± {100 * error:.0f} %</td>"
+                f"{100 * cell.value:.0f} % <small>({100 * cell.low:.0f} to {100 * cell.high:.0f})</small></td>"
             )
         rows.append(f"<tr>{line}</tr>")
     return (

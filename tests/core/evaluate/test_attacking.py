@@ -9,6 +9,8 @@ import torch
 from core import data, models
 from core.attacks import ATTACKS, run
 from core.evaluate import Outcome, attack_many, correct
+from core.evaluate.attacking import drawn
+from core.evaluate.report import AttackRecord
 from core.metrics import l2, linf
 
 QUICK = {"iterations": 20, "search_steps": 2}
@@ -136,19 +138,43 @@ def test_what_has_no_mean_has_none(status, success):
     assert json.loads(json.dumps(summary)) == summary
 
 
-def test_records_are_ready_for_json():
+def test_columns_hold_every_image():
     made = outcome(("fooled", "failed"), [1, 0], [1.0, 9.0])
-    records = json.loads(json.dumps(made.records()))
-    assert records[0] == {
-        "label": 0,
-        "status": "fooled",
-        "prediction_clean": 0,
-        "prediction": 1,
-        "prediction_8bit": 1,
-        "l2": 1.0,
-        "linf": pytest.approx(0.1),
-    }
-    assert [record["status"] for record in records] == ["fooled", "failed"]
+    found = {name: list(values) for name, values in made.columns().items()}
+    assert found["status"] == ["fooled", "failed"]
+    assert found["l2"] == [1.0, 9.0]
+    assert found["linf"] == [pytest.approx(0.1), pytest.approx(0.9)]
+    assert (found["prediction_clean"], found["prediction"], found["prediction_8bit"]) == ([0, 0], [1, 0], [1, 0])
+
+
+def test_a_record_holds_the_numbers_of_the_outcome(model, digits):
+    attack, chosen = ATTACKS["cw"](**QUICK), digits[:6]
+    done = attack_many(attack, model, chosen)
+    record = AttackRecord.of(attack, model, chosen, done, 3, "make it")
+    summary = done.summary()
+    assert (record.n, record.success.value, record.success_8bit.value) == tuple(
+        summary[name] for name in ("n", "success", "success_8bit")
+    )
+    assert (record.mean_l2, record.deviation_l2, record.mean_linf) == tuple(
+        summary[name] for name in ("mean_l2", "std_l2", "mean_linf")
+    )
+    assert record.protocol.is_of(attack)
+    assert record.rows["index"].tolist() == chosen.indices.tolist()
+    assert record.rows["status"].tolist() == list(done.status)
+    assert (record.network.sha256, record.data.seed, record.seed) == (model.card.sha256, 3, 3)
+    for change, words in (
+        ({"fooled": record.fooled - 1}, "fooled must be the number of rows"),
+        ({"n": record.fooled - 1}, "must be in this order"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            AttackRecord(**{**dict(record), **change})
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_images_are_drawn_by_their_seed(seed):
+    assert torch.equal(drawn("mnist", seed).indices, data.load("mnist", n=1000, seed=seed).indices)
+    assert drawn("mnist", seed).source == "gallery"
+    assert len(drawn("photos", seed)) == len(data.photos.PHOTOS)
 
 
 @pytest.mark.slow

@@ -116,7 +116,7 @@ def swap(text, old, new):
         (lambda text: swap(text, '"make hits"', '"make more"'), "make it again with: make more"),
         (lambda text: swap(text, '"hits": 3', '"hits": "many"'), "hits of a record is wrong"),
         (lambda text: swap(text, '"kind": "hits"', '"kind": "misses"'), "of the kind 'misses', not 'hits'"),
-        (lambda text: swap(text, '"digest"', '"digits"'), "is damaged"),
+        (lambda text: swap(text, '"digest"', '"digits"'), "digits of a record is wrong"),
         (lambda text: text[: len(text) // 2], "hits.json is damaged"),
         (lambda text: "[]", "hits.json is damaged"),
     ],

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from core import data, models
+from core.evaluate import statistics
 from core.losses import CLASSIFIERS, LOSSES
 from core.papers.graph_smoothness import errors
 
@@ -36,23 +37,25 @@ def test_errors_of_known_features():
     train = images([[0.0, 0.0]] * 20 + [[0.9, 1.0]] * 20 + [[1.0, 0.0]] * 20, [0] * 40 + [1] * 20)
     test = images([[0.1, 0.0], [0.9, 0.9], [0.9, 0.1], [0.95, 0.05]], [0, 0, 1, 1])
     heard = []
-    rows = {row.classifier: row for row in errors.measure(plane("graph-smoothness"), train, test, heard.append)}
+    measured = errors.measure(plane("graph-smoothness"), train, test, "make it", on_batch=heard.append)
+    rows = {row.classifier: row for row in measured}
     assert list(rows) == list(LOSSES["graph-smoothness"].classifiers)
-    assert rows["argmax"].error == 0.25
+    assert (rows["argmax"].wrong, rows["argmax"].error) == (1, statistics.wilson(1, 4))
     assert rows["argmax"].agreement == 1
-    assert {rows[name].error for name in ("1-nn", "10-nn", "rbf-svc")} == {0}
+    assert {rows[name].error.value for name in ("1-nn", "10-nn", "rbf-svc")} == {0}
     assert rows["10-nn"].agreement == 0.75
-    assert rows["argmax"].spread == pytest.approx((0.25 * 0.75 / 4) ** 0.5)
+    assert rows["argmax"].rows["wrong"].tolist() == [False, True, False, False]
+    assert (rows["10-nn"].train.n, rows["10-nn"].data.n) == (60, 4)
     assert heard[-1] == len(train) + len(test)
 
 
 def test_the_argmax_row_is_the_accuracy_on_the_card():
     model, gallery = models.load("mnist-c4-ce", "cpu"), data.gallery.read("mnist")
-    (row,) = errors.measure(model, gallery[:10], gallery)
+    (row,) = errors.measure(model, gallery[:10], gallery, "")
     with torch.no_grad():
         wrong = (model(gallery.images).argmax(1) != gallery.labels).double().mean()
-    assert (row.classifier, row.n) == ("argmax", 1000)
-    assert row.error == pytest.approx(float(wrong), abs=0.0011)  # batches of another size may tip one image
+    assert (row.classifier, row.data.n, row.published) == ("argmax", 1000, None)
+    assert row.error.value == pytest.approx(float(wrong), abs=0.0011)  # batches of another size may tip one image
 
 
 def test_the_papers_rows_exist():

@@ -1,23 +1,24 @@
-"""Attacks on centres: closed forms on a network whose features are its pixels, and the shipped table."""
+"""Attacks on centres: closed forms on a network whose features are its pixels, and records of what they did."""
 
-import json
-
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from core import data, models
-from core.__main__ import main
 from core.data import gallery
+from core.evaluate import records
+from core.evaluate.records import Rows
 from core.features.density import own_and_nearest
 from core.models.heads import CenterHead
 from core.papers.mmc import attacks as mmc_attacks
-from core.papers.mmc import tables as mmc_tables
-from core.papers.mmc.attacks import Trial
+from core.papers.mmc.attacks import ACCURACIES, ReportPGD, Trial
 
 
 class Pixels(nn.Module):
     """Its features are the pixels; three centres, far apart."""
+
+    device = torch.device("cpu")
 
     def __init__(self, centers):
         super().__init__()
@@ -38,13 +39,15 @@ CENTERS = torch.tensor([[0.0, 0, 0, 0], [100.0, 0, 0, 0], [0, 100.0, 0, 0]])
 def test_adaptive_pgd_goes_straight_away_from_the_own_centre():
     """Up |x - mu|^2 every pixel moves away from mu's: with enough steps to the far corner of the ball."""
     x = torch.tensor([0.5, 0.6, 0.3, 0.95]).view(1, 1, 2, 2)
-    made = mmc_attacks.pgd(Pixels(CENTERS), x, torch.tensor([0]), 0, 0.1, adaptive=True)
+    made = ReportPGD(epsilon=0.1, objective="own loss")(Pixels(CENTERS), x, torch.tensor([0]), 0)
     assert made.flatten().tolist() == pytest.approx([0.6, 0.7, 0.4, 1.0])
 
 
 def test_targeted_pgd_goes_to_the_wanted_centre():
     x = torch.full((40, 1, 2, 2), 0.5)
-    made = mmc_attacks.pgd(Pixels(CENTERS), x, torch.zeros(40, dtype=torch.long), 3, 0.1, adaptive=True, targeted=True)
+    made = ReportPGD(epsilon=0.1, objective="own loss", targeted=True)(
+        Pixels(CENTERS), x, torch.zeros(40, dtype=torch.long), 3
+    )
     ends = {tuple(round(v, 4) for v in row) for row in made.flatten(1).tolist()}
     assert ends == {(0.6, 0.4, 0.4, 0.4), (0.4, 0.6, 0.4, 0.4)}  # towards one or the other
 
@@ -52,7 +55,7 @@ def test_targeted_pgd_goes_to_the_wanted_centre():
 def test_plain_pgd_finds_no_slope_where_the_softmax_is_sure():
     """Logits differ by ten thousand: cross-entropy's gradient is exactly zero, so an image stays where it started."""
     x = torch.full((2, 1, 2, 2), 0.5)
-    made = mmc_attacks.pgd(Pixels(CENTERS), x, torch.tensor([0, 0]), 0, 0.1, adaptive=False)
+    made = ReportPGD(epsilon=0.1)(Pixels(CENTERS), x, torch.tensor([0, 0]), 0)
     start = mmc_attacks.SignDescent(0.1, 0.1, True).start(x, torch.Generator().manual_seed(0))
     assert torch.equal(made, start)
 
@@ -60,7 +63,7 @@ def test_plain_pgd_finds_no_slope_where_the_softmax_is_sure():
 @pytest.mark.parametrize("key", ["pgd|0.1|adaptive", "pgd|0.1|plain, targeted", "mim|0.1"])
 def test_attacks_stay_in_their_ball(key):
     images = gallery.read("mnist")[:4]
-    made = mmc_attacks.trials("mnist")[key].make(models.load("mnist-c4-mmc", "cpu"), images.images, images.labels, 0)
+    made = trial(key).make(models.load("mnist-c4-mmc", "cpu"), images.images, images.labels, 0)
     assert float((made - images.images).abs().max()) <= 0.1 + 1e-6
     assert 0 <= float(made.amin()) <= float(made.amax()) <= 1
     assert float((made - images.images).abs().max()) > 0.05
@@ -71,12 +74,12 @@ def test_adaptive_pgd_moves_features_farther_from_their_centres_than_plain():
     centers = mmc_attacks.centres(model, images.images, images.labels)
     assert torch.equal(centers, model.head.centers)
     ends = {}
-    for adaptive in (False, True):
-        made = mmc_attacks.pgd(model, images.images, images.labels, 0, 0.1, adaptive)
+    for adaptive in ("cross-entropy", "own loss"):
+        made = ReportPGD(epsilon=0.1, objective=adaptive)(model, images.images, images.labels, 0)
         ends[adaptive] = mmc_attacks.moves(model, images.images, made, images.labels, centers)
-    assert torch.equal(ends[False][:, :2], ends[True][:, :2])
-    assert ends[True][:, 2].median() > 2 * ends[False][:, 2].median()
-    assert (ends[True][:, 2] > ends[True][:, 0]).all()
+    assert torch.equal(ends["cross-entropy"][:, :2], ends["own loss"][:, :2])
+    assert ends["own loss"][:, 2].median() > 2 * ends["cross-entropy"][:, 2].median()
+    assert (ends["own loss"][:, 2] > ends["own loss"][:, 0]).all()
 
 
 def test_cross_entropys_centres_are_class_means():
@@ -92,9 +95,17 @@ def test_cross_entropys_centres_are_class_means():
     assert torch.allclose(went[:, :2], torch.stack([own, other], 1), atol=1e-4)
 
 
-def test_a_trial_that_does_nothing_leaves_the_clean_accuracy():
+def trial(key, dataset="mnist"):
+    return next(one for one in mmc_attacks.trials(dataset) if one.key == key)
+
+
+def nothing(n=None):
+    """An attack that changes nothing."""
+    return Trial("nothing", "nothing", ReportPGD(epsilon=0, updates=1), n)
+
+
+def test_an_attack_that_does_nothing_leaves_the_clean_accuracy():
     model, images = models.load("mnist-c4-ce", "cpu"), gallery.read("mnist")[:30]
-    nothing = Trial("nothing", "", lambda model, x, y, seed: x, n=25)
     wrong = data.ImageSet(
         images.images,
         (images.labels + (torch.arange(30) < 5)) % 10,
@@ -105,54 +116,130 @@ def test_a_trial_that_does_nothing_leaves_the_clean_accuracy():
         "",
         images.indices,
     )
-    centers = mmc_attacks.centres(model, images.images, images.labels)
-    found = mmc_attacks.measure(nothing, model, wrong, centers)
-    assert (found["n"], found["accuracy"], found["l2"]) == (25, 0.8, 0.0)
-    assert found["spread"] == pytest.approx((0.8 * 0.2 / 25) ** 0.5)
-    assert found["right"] == [0] * 5 + [1] * 20
-    assert len(found["moves"]) == 25
-    assert all(row[:2] == row[2:] for row in found["moves"])
+    found = mmc_attacks.measure(nothing(25), model, wrong, images, "make it")
+    assert (found.data.n, found.right, found.mean_l2) == (25, 20, 0.0)
+    assert (found.accuracy.value, found.accuracy.n) == (0.8, 25)
+    assert found.rows["right"].tolist() == found.rows["clean"].tolist() == [False] * 5 + [True] * 20
+    assert torch.equal(found.moves[:, :2], found.moves[:, 2:])
+    assert found.network == records.Network.of(model.card)
+    assert found.data.sha256 == records.identity(wrong.images[:25])
+    assert found.centers.n == 30  # cross-entropy has none of its own
+
+
+def test_what_is_named_wrongly_when_clean_stays_wrong():
+    """Its labels are wrong, so an attack could only make it right by chance, and that must not count."""
+    model, images = models.load("mnist-c4-ce", "cpu"), gallery.read("mnist")[:20]
+    named = model(images.images).argmax(1)
+    other = data.ImageSet(
+        images.images, (named + 1) % 10, images.classes, "mnist", "test", "gallery", "", images.indices
+    )
+    found = mmc_attacks.measure(trial("noise"), model, other, images, "")
+    assert found.right == 0
+    assert not found.rows["clean"].any()
+
+
+def test_batches_are_attacked_with_seeds_of_their_own(monkeypatch):
+    """The images after the first BATCH with the next seed, and every image in its place."""
+    monkeypatch.setattr(mmc_attacks, "BATCH", 4)
+    model, images = models.load("mnist-c4-mmc", "cpu"), gallery.read("mnist")[:10]
+    found = mmc_attacks.measure(trial("pgd|0.1|plain"), model, images, images, "", seed=7)
+    parts = [
+        trial("pgd|0.1|plain").make(model, images.images[i : i + 4], images.labels[i : i + 4], 7 + i // 4)
+        for i in (0, 4, 8)
+    ]
+    length = (torch.cat(parts) - images.images).flatten(1).norm(dim=1)
+    assert torch.from_numpy(found.rows["l2"].copy()).allclose(length)
+    assert found.centers is None
+    assert found.seed == 7
+
+
+def test_a_record_contradicts_itself_in_vain():
+    model, images = models.load("mnist-c4-ce", "cpu"), gallery.read("mnist")[:10]
+    found = mmc_attacks.measure(nothing(), model, images, images, "")
+    for change, words in (
+        ({"right": found.right - 1}, "right must be the number of rows"),
+        ({"mean_l2": 0.1}, "mean_l2 must be the mean"),
+        ({"rows": Rows({name: column[:9] for name, column in found.rows.columns.items()})}, "number of rows"),
+        ({"rows": None}, "number of rows"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            mmc_attacks.AccuracyRecord(**{**dict(found), **change})
 
 
 def test_every_attack_of_the_table_runs():
     model, images = models.load("mnist-c4-mmc", "cpu"), gallery.read("mnist")[:2]
     for dataset in mmc_attacks.EPSILONS:
-        assert len(mmc_attacks.trials(dataset)) == 14
+        found = mmc_attacks.trials(dataset)
+        assert len({one.key for one in found}) == len({one.title for one in found}) == len(found) == 14
+        assert {one.epsilon for one in found if one.epsilon} == set(mmc_attacks.EPSILONS[dataset])
+        assert sum(one.adaptive for one in found) == sum(one.targeted for one in found) == 4
+        for one in found:
+            plain = mmc_attacks.plain(one, dataset)
+            assert not plain.adaptive
+            assert (plain.epsilon, plain.targeted) == (one.epsilon, one.targeted)
+            assert plain == one or one.adaptive
     for key in ("cw", "noise", "rotation"):
-        made = mmc_attacks.trials("mnist")[key].make(model, images.images, images.labels, 0)
-        assert made.shape == images.images.shape
+        assert trial(key).make(model, images.images, images.labels, 0).shape == images.images.shape
     with pytest.raises(ValueError, match="dataset must be one of mnist, cifar10; got 'photos'"):
         mmc_attacks.trials("photos")
 
 
-def test_the_shipped_table_is_whole_and_its_command_finds_it_so(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(mmc_attacks, "measure", lambda *_: pytest.fail("attacked again"))
-    shipped = mmc_tables.read("mmc-attacks")
-    points = shipped["points"].values()
-    names = sorted({point["model"] for point in points} & set(models.refresh()))
-    assert {"mnist-c4-ce", "mnist-c4-mmc", "mnist-c4-ce-fgsm", "mnist-c4-mmc-fgsm"} <= set(names)
-    copy = tmp_path / "copy.json"
-    copy.write_text(json.dumps(shipped))
-    assert main([*shipped["command"].split()[3:], "--models", *names, "--out", str(copy)]) == 0
-    assert json.loads(copy.read_text()) == shipped
-    for point in points:
-        assert point["spread"] == pytest.approx((point["accuracy"] * (1 - point["accuracy"]) / point["n"]) ** 0.5)
-        assert len(point["moves"]) == len(point["right"]) == min(mmc_attacks.KEPT, point["n"])
-        if point["loss"] == "max-mahalanobis":  # named rightly exactly where the own centre is the nearest
-            for (_, _, own, other), right in zip(point["moves"], point["right"], strict=True):
-                assert abs(own - other) < 1e-3 or (own < other) == bool(right) or not right
+def test_a_record_knows_its_attack():
+    model, images = models.load("mnist-c4-mmc", "cpu"), gallery.read("mnist")[:3]
+    for key in ("noise", "mim|0.1", "pgd|0.3|adaptive, targeted"):
+        found = mmc_attacks.measure(trial(key), model, images, images, "")
+        assert mmc_attacks.trial_of(found) == trial(key)
+        assert found.title == f"mnist-c4-mmc, {trial(key).title}"
+    other = mmc_attacks.measure(Trial("x", "x", ReportPGD(epsilon=0.123)), model, images, images, "")
+    assert mmc_attacks.trial_of(other) is None
+    assert "epsilon 0.123" in other.title
 
 
-@pytest.mark.slow
-@pytest.mark.full_data("mnist")
-@pytest.mark.parametrize("key", ["pgd|0.1|adaptive", "noise"])
-def test_a_shipped_attack_is_remade(key):
-    shipped = mmc_tables.read("mmc-attacks")
-    model, n = models.load("mnist-c4-mmc", "cpu"), shipped["settings"]["n"]
-    images = data.load("mnist", "test", n=n)
-    found = mmc_attacks.measure(mmc_attacks.trials("mnist")[key], model, images, model.head.centers)
-    expected = shipped["points"][f"mnist-c4-mmc|{key}"]
-    assert found["accuracy"] == pytest.approx(expected["accuracy"], abs=2 / n)
-    assert torch.tensor(found["moves"]).median() == pytest.approx(
-        float(torch.tensor(expected["moves"]).median()), abs=0.02
-    )
+def test_a_sweep_measures_only_what_is_missing(tmp_path, monkeypatch):
+    digits = gallery.read("mnist")
+    monkeypatch.setattr(data, "load", lambda name, split, n: digits[:n])
+    monkeypatch.setattr(mmc_attacks, "TRAIN_N", 40)
+    wanted = [trial(key) for key in ("pgd|0.1|plain", "pgd|0.1|adaptive", "noise")]
+    collection = ACCURACIES.at(tmp_path / "a.json")
+
+    def sweep(name="mnist-c4-mmc", n=6, command="first"):
+        return [r.title.partition(", ")[2] for r in mmc_attacks.sweep(name, n, collection, command, wanted)]
+
+    first = mmc_attacks.sweep("mnist-c4-mmc", 6, collection, "first", wanted)
+    next(first)  # and interrupted
+    assert len(collection.read()) == 1
+    assert sweep() == [one.title for one in wanted[1:]]
+    assert sweep() == []
+    assert sweep(n=5, command="fewer") == [one.title for one in wanted]
+    assert [(r.data.n, r.command) for r in collection.read()] == [(5, "fewer")] * 3
+    assert sweep("mnist-c4-ce", 5) == ["PGD, plain, ε = 0.1", "Noise, σ = 0.3"]  # its adaptive attack is the plain one
+    assert sweep("imagenet-efficientnet-lite0") == []
+    old = collection.read()[0]
+    changed = old.network.model_copy(update={"sha256": "0" * 64})
+    records.write(collection.path, [old.model_copy(update={"network": changed}), *collection.read()[1:]])
+    assert sweep(n=5) == [wanted[0].title]  # trained anew since
+
+
+def test_the_stored_table_is_whole():
+    found = ACCURACIES.read()
+    names = {record.network.name for record in found}
+    assert {"mnist-c4-ce", "mnist-c4-mmc", "mnist-c4-ce-fgsm", "mnist-c4-mmc-fgsm"} <= names
+    assert {"cifar10-preactresnet18-ce", "cifar10-preactresnet18-mmc", "cifar10-preactresnet18-ce-adv"} <= names
+    for name in names:
+        mine = [record for record in found if record.network.name == name]
+        keys = {mmc_attacks.trial_of(record).key for record in mine}
+        mmc = models.card(name).loss == "max-mahalanobis"
+        assert keys == {t.key for t in mmc_attacks.trials(mine[0].data.name) if mmc or not t.adaptive}
+        for record in mine:
+            assert record.data.n == min(200, mmc_attacks.trial_of(record).n or 200)
+            assert (record.centers is None) == mmc
+            if mmc:  # named rightly exactly where the own centre is the nearest
+                for (_, _, own, other), right, clean in zip(
+                    record.moves.tolist(), record.rows["right"], record.rows["clean"], strict=True
+                ):
+                    assert abs(own - other) < 1e-3 or (own < other) == bool(right) or not clean
+    same = {}
+    for record in found:  # the same images everywhere, so that networks can be compared image by image
+        index = tuple(record.rows["index"][:50].tolist())
+        assert same.setdefault(record.data.name, index) == index
+        assert np.isfinite(record.moves).all()

@@ -1,7 +1,5 @@
-"""The MMC report's tables: resumed point by point, remade by their commands, at the size of a test."""
+"""The MMC report's tables: resumed training by training, remade by their commands, at the size of a test."""
 
-import json
-import math
 import statistics
 
 import pytest
@@ -9,10 +7,11 @@ import pytest
 from core.__main__ import main
 from core.losses import CrossEntropy, MaxMahalanobis
 from core.papers.mmc import tables as mmc_tables
-from core.papers.mmc.tables import Record
+from core.papers.mmc.tables import NORM_RECORDS, OPTIMISER_RECORDS, TIMES_RECORDS
+from core.papers.trainings import Trained
 from core.train import Training
 
-SHIPPED = ("mmc-norms", "mmc-optimisers", "mmc-times")
+SMALL = {"network": "fc2", "n": 40, "epochs": 1, "seeds": 1}
 
 
 @pytest.fixture
@@ -22,54 +21,56 @@ def bare(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_record_is_taken_up_only_with_its_own_settings(tmp_path):
-    path = tmp_path / "folder" / "a.json"
-    Record(path, "make a", {"n": 3}).put("x", {"value": 1})
-    assert Record(path, "make a", {"n": 3}).points == {"x": {"value": 1}}
-    assert Record(path, "make a", {"n": 4}).points == {}
-    body = json.loads(path.read_text())
-    assert (body["command"], body["settings"]) == ("make a", {"n": 3})
-    assert set(body["versions"]) == {"smoothscope", "torch", "python"}
-    path.write_text("{")
-    assert Record(path, "make a", {"n": 3}).points == {}
-    with pytest.raises(ValueError, match=r"a\.json in assets/results is damaged"):
-        mmc_tables.read("a", path.parent)
-    assert mmc_tables.read("b", path.parent) is None
+def norms(path, **changes):
+    return mmc_tables.norms(**SMALL | changes, collection=NORM_RECORDS.at(path), command="make it")
 
 
 def test_an_interrupted_sweep_goes_on_and_ends_the_same(bare):
-    settings = {"network": "fc2", "n": 40, "epochs": 1, "seeds": 1}
-
-    def record(name):
-        return Record(bare / name, "", settings)
-
-    broken = mmc_tables.norms(**settings, record=record("a"))
-    first = [next(broken) for _ in range(2)]
-    rest = list(mmc_tables.norms(**settings, record=record("a")))
-    assert [key for key, _ in first + rest] == [f"{norm:g}|0" for norm in mmc_tables.NORMS]
-    assert list(mmc_tables.norms(**settings, record=record("a"))) == []
-    list(mmc_tables.norms(**settings, record=record("b")))
-    assert record("a").points == record("b").points
-    # A point is what training and the test say, without the record.
-    training = Training("fc2", "mnist", mmc_tables.recipe(40, 1, 0), "own", MaxMahalanobis(norm=5, dim=64))
+    first, second = bare / "a.json", bare / "b.json"
+    broken = norms(first)
+    begun = [next(broken) for _ in range(2)]
+    rest = list(norms(first))
+    assert [record.norm for record in begun + rest] == list(mmc_tables.NORMS)
+    assert list(norms(first)) == []
+    list(norms(second))
+    found = NORM_RECORDS.at(first).read()
+    assert found == NORM_RECORDS.at(second).read()
+    # A record is what training and the test say, without the collection.
+    loss, recipe = MaxMahalanobis(norm=5, dim=64), mmc_tables.recipe(40, 1, 0)
+    training = Training("fc2", "mnist", recipe, "own", loss)
     (epoch,) = training
-    assert record("a").points["5|0"] == {
-        "norm": 5.0,
-        "seed": 0,
-        "accuracy": mmc_tables.tested(training),
-        "loss": pytest.approx(epoch.loss),
-    }
+    record = next(record for record in found if record.norm == 5)
+    assert record.right == {"argmax": mmc_tables.tested(training)}
+    assert record.loss == pytest.approx(epoch.loss)
+    assert record.training == Trained.of("fc2", "mnist", loss, recipe)
+    assert (record.data.n, record.data.source, record.seed) == (len(training.test), "gallery", 0)
+    assert record.accuracy() == record.right["argmax"] / len(training.test) == record.estimate().value
+
+
+def test_a_run_of_other_settings_begins_anew(bare):
+    path = bare / "a.json"
+    list(norms(path))
+    other = norms(path, n=50)
+    next(other)
+    assert [(r.training.recipe["n"], r.norm) for r in NORM_RECORDS.at(path).read()] == [(50, mmc_tables.NORMS[0])]
+    list(norms(path, n=50))
+    assert len(list(norms(path, n=50, seeds=2))) == len(mmc_tables.NORMS)  # more seeds go on
+    assert len(NORM_RECORDS.at(path).read()) == 2 * len(mmc_tables.NORMS)
 
 
 def test_optimisers_in_turns_learn_what_they_learn_alone(bare):
-    record = Record(bare / "a", "", {})
-    list(mmc_tables.optimisers(60, 1, 1, "fc2", record))
-    assert record.points["sgd|0"]["time"] == 1.0
+    collection = OPTIMISER_RECORDS.at(bare / "a.json")
+    settings = {"network": "fc2", "n": 60, "epochs": 1, "seeds": 1}
+    list(mmc_tables.optimisers(**settings, collection=collection, command="make it"))
+    found = {record.optimiser: record for record in collection.read()}
+    assert list(found) == list(mmc_tables.OPTIMISERS)
+    assert found["sgd"].time == 1.0
     recipe = mmc_tables.recipe(60, 1, 0, optimiser="adam", learning_rate=mmc_tables.OPTIMISERS["adam"])
     alone = Training("fc2", "mnist", recipe, "own", MaxMahalanobis(dim=64))
-    list(alone)
-    assert record.points["adam|0"]["accuracy"] == mmc_tables.tested(alone)
-    assert list(mmc_tables.optimisers(60, 1, 1, "fc2", record)) == []
+    (epoch,) = alone
+    assert found["adam"].right == {"argmax": mmc_tables.tested(alone)}
+    assert found["adam"].loss == pytest.approx(epoch.loss)
+    assert list(mmc_tables.optimisers(**settings, collection=collection, command="")) == []
 
 
 def test_turns_count_every_batch(bare):
@@ -89,58 +90,44 @@ def test_ratios_are_medians_over_a_round():
 
 def test_times_compare_with_cross_entropy(bare, monkeypatch):
     monkeypatch.setattr(mmc_tables, "TIMED", (("mnist", "fc2", "none"), ("mnist", "fc2", "pgd")))
-    record = Record(bare / "a", "", {})
-    list(mmc_tables.times(100, 2, record))
-    standard, attacked = record.points["mnist|none"], record.points["mnist|pgd"]
-    assert len(standard["ratios"]) == len(attacked["ratios"]) == len(attacked["over_standard"]) == 2
-    assert statistics.median(attacked["over_standard"]) > 2  # ten steps of an attack for each step of training
-    assert all(ratio > 0 for ratio in standard["ratios"])
+    collection = TIMES_RECORDS.at(bare / "a.json")
+    list(mmc_tables.times(100, 2, collection, "make it"))
+    standard, attacked = collection.read()
+    assert len(standard.ratios) == len(attacked.ratios) == len(attacked.over_standard) == 2
+    assert standard.over_standard is None
+    assert statistics.median(attacked.over_standard) > 2  # ten steps of an attack for each step of training
+    assert all(ratio > 0 for ratio in standard.ratios)
+    assert (standard.timed.title, attacked.timed.title) == ("MNIST, standard", "MNIST, adversarial")
+    assert attacked.published == pytest.approx(280 / 271.14)
+    assert list(mmc_tables.times(100, 2, collection, "")) == []
+    next(mmc_tables.times(100, 3, collection, ""))
+    assert len(collection.read()) == 1  # of another number of rounds
 
 
-def test_rows_stand_beside_the_papers():
-    points = {
-        "a": {"norm": 10.0, "accuracy": 0.9},
-        "b": {"norm": 10.0, "accuracy": 0.94},
-        "c": {"norm": 5.0, "accuracy": 1},
-    }
-    assert mmc_tables.rows("mmc-norms", points) == [
-        ("C_MM = 10", "92.00 ± 2.83 %", "92.57 %"),
-        ("C_MM = 5", "100.00 ± 0.00 %", ""),
-    ]
-    times = {"a": {"dataset": "mnist", "adversarial": "pgd", "ratios": [1.0, 1.1, 1.3]}}
-    assert mmc_tables.rows("mmc-times", times) == [("mnist, adversarial", "1.100 (1.000 to 1.300)", "1.033")]
+def test_rows_stand_beside_the_papers(bare):
+    path = bare / "a.json"
+    list(norms(path, seeds=2))
+    found = NORM_RECORDS.at(path).read()
+    groups = {group.value: group for group in mmc_tables.by_norm(found)}
+    assert list(groups) == sorted(mmc_tables.NORMS)
+    assert (groups[10.0].published, groups[5.0].published) == (0.9257, None)
+    for norm, group in groups.items():
+        seen = [record.accuracy() for seed in (0, 1) for record in found if (record.norm, record.seed) == (norm, seed)]
+        assert list(group.accuracies) == seen
+        assert group.mean == pytest.approx(sum(seen) / 2)
+        assert group.deviation == pytest.approx(abs(seen[0] - seen[1]) / 2**0.5)
 
 
 def test_the_command_refuses_nothing_to_do(capsys, tmp_path):
     assert main(["evaluate", "mmc-norms", "--n", "0", "--out", str(tmp_path / "a")]) == 2
-    assert "must be at least 1" in capsys.readouterr().err
+    assert "n must be at least 1; got 0" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_result_is_whole_and_its_command_finds_it_so(name, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(mmc_tables, "Training", lambda *_: pytest.fail("trained again"))
-    shipped = mmc_tables.read(name)
-    copy = tmp_path / "copy.json"
-    copy.write_text(json.dumps(shipped))
-    assert main([*shipped["command"].split()[3:], "--out", str(copy)]) == 0
-    assert json.loads(copy.read_text()) == shipped
-    out = capsys.readouterr().out
-    assert all(row[1] in out for row in mmc_tables.rows(name, shipped["points"]))
-    if name != "mmc-times":
-        values = mmc_tables.NORMS if name == "mmc-norms" else mmc_tables.OPTIMISERS
-        assert len(shipped["points"]) == shipped["settings"]["seeds"] * len(values)
-        assert shipped["settings"]["learning_rates"] == mmc_tables.OPTIMISERS
-        assert all(0 <= point["accuracy"] <= 1 for point in shipped["points"].values())
-    else:
-        assert len(shipped["points"]) == len(mmc_tables.TIMED)
-        assert all(math.isfinite(ratio) for point in shipped["points"].values() for ratio in point["ratios"])
-
-
-@pytest.mark.slow
-@pytest.mark.full_data("mnist")
-def test_a_shipped_training_is_remade(tmp_path):
-    """The bits are the same on one machine; another may end a few images apart."""
-    shipped = mmc_tables.read("mmc-norms")
-    settings = {name: shipped["settings"][name] for name in ("network", "n", "epochs", "seeds")}
-    key, value = next(mmc_tables.norms(**settings, record=Record(tmp_path / "a", "", {})))
-    assert value == pytest.approx(shipped["points"][key]["accuracy"], abs=0.02)
+def test_the_stored_tables_are_whole():
+    found = NORM_RECORDS.read()
+    assert [(r.seed, r.norm) for r in found] == [(seed, norm) for seed in range(3) for norm in mmc_tables.NORMS]
+    found = OPTIMISER_RECORDS.read()
+    assert [(r.seed, r.optimiser) for r in found] == [(s, name) for s in range(3) for name in mmc_tables.OPTIMISERS]
+    assert {r.training.recipe["learning_rate"] for r in found} == set(mmc_tables.OPTIMISERS.values())
+    found = TIMES_RECORDS.read()
+    assert [(r.timed.dataset, r.timed.network, r.timed.adversarial) for r in found] == list(mmc_tables.TIMED)

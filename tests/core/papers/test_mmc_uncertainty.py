@@ -1,20 +1,15 @@
 """Scores of certainty: against closed forms, brute force, and the shipped results against what the gallery gives."""
 
-import json
 import math
-from fractions import Fraction
 
-import numpy as np
 import pytest
 import torch
 
 from core import data, models
-from core.__main__ import main
+from core.evaluate import records, statistics
 from core.models import logits_of
 from core.models.heads import CenterHead
-from core.papers.mmc import tables as mmc_tables
 from core.papers.mmc import uncertainty
-from tests.problems import normal
 
 
 def test_log_odds_are_those_of_the_largest_probability():
@@ -55,60 +50,6 @@ def test_a_network_without_centres_has_no_distances():
     assert uncertainty.scores(model) == ("max-probability",)
     with pytest.raises(ValueError, match="mnist-c4-ce has a head 'linear'"):
         uncertainty.score("min-distance", model, torch.zeros(2, 10))
-
-
-def test_auroc_counts_pairs():
-    generator = torch.Generator().manual_seed(1)
-    inside = torch.randint(0, 6, (40,), generator=generator).double() + 1  # with many ties
-    outside = torch.randint(0, 6, (25,), generator=generator).double()
-    pairs = [(a > b) + 0.5 * (a == b) for a in inside.tolist() for b in outside.tolist()]
-    area, _ = uncertainty.auroc(inside, outside)
-    assert area == pytest.approx(np.mean(pairs))
-    assert uncertainty.auroc(torch.tensor([2.0, 3]), torch.tensor([0.0, 1])) == (1.0, 0.0)
-    assert uncertainty.auroc(torch.tensor([0.0, 1]), torch.tensor([2.0, 3]))[0] == 0.0
-    with pytest.raises(ValueError, match="outside must be finite"):
-        uncertainty.auroc(inside, torch.tensor([torch.nan]))
-
-
-def test_the_standard_error_is_that_of_repeated_draws():
-    """Hanley and McNeil's formula is derived for exponential scores."""
-    draws = np.random.default_rng(0)
-    areas, errors = [], []
-    for _ in range(300):
-        inside, outside = draws.exponential(3, 60), draws.exponential(1, 40)
-        area, error = uncertainty.auroc(torch.from_numpy(inside), torch.from_numpy(outside))
-        areas.append(area)
-        errors.append(error)
-    assert np.mean(areas) == pytest.approx(3 / 4, abs=0.01)
-    assert np.mean(errors) == pytest.approx(np.std(areas), rel=0.12)
-
-
-def three_quarters(n, m):
-    """Scores (n,) and (m,) whose area is exactly 3/4; n or m is a multiple of 4."""
-    if n % 4:
-        return torch.ones(n), torch.tensor([0.0] * (3 * m // 4) + [2.0] * (m // 4))
-    return torch.tensor([2.0] * (3 * n // 4) + [0.0] * (n // 4)), torch.ones(m)
-
-
-@pytest.mark.parametrize(("n", "m"), [(4, 4000), (4000, 4), (1, 4000), (4000, 1), (3, 40), (40, 3), (8, 8)])
-def test_the_standard_error_of_unequal_sets(n, m):
-    """For exponential scores of means 3 and 1 the area is 3/4; two of `inside` both exceed one of `outside` with
-    probability integral exp(-2 y / 3) exp(-y) dy = 3/5, one of `inside` exceeds two of `outside` with
-    integral (1 - exp(-x))^2 exp(-x / 3) / 3 dx = 9/14. The formula knows the area alone, so any scores of it serve."""
-    area, error = uncertainty.auroc(*three_quarters(n, m))
-    assert area == pytest.approx(3 / 4, abs=1e-12)
-    above, both, one = Fraction(3, 4), Fraction(3, 5), Fraction(9, 14)
-    variance = (above * (1 - above) + (n - 1) * (both - above**2) + (m - 1) * (one - above**2)) / (n * m)
-    assert error == pytest.approx(math.sqrt(variance), rel=1e-9)
-
-
-@pytest.mark.parametrize(("n", "m"), [(3, 400), (400, 3)])
-def test_the_standard_error_of_unequal_sets_is_that_of_repeated_draws(n, m):
-    """The few decide, and which are few matters: 0.164 with 3 inside, 0.113 with 3 outside."""
-    draws = np.random.default_rng(1)
-    inside, outside = draws.exponential(3, (4000, n, 1)), draws.exponential(1, (4000, 1, m))
-    _, error = uncertainty.auroc(*three_quarters(n, m))
-    assert error == pytest.approx((inside > outside).mean((1, 2)).std(), rel=0.05)
 
 
 def test_images_become_what_a_network_takes():
@@ -154,75 +95,55 @@ def test_the_sheet_is_remade_by_its_command(tmp_path):
     assert torch.equal(uncertainty.sheet()[3::10], first)
 
 
-def test_dependency_of_known_logits():
-    """All others equal: the runner-up is 1 times the next, and k of 9 equal terms miss log(9 / k)."""
-    flat = torch.zeros(1, 10)
-    flat[0, 4] = 7
-    found = uncertainty.dependency(flat, torch.tensor([4]))
-    assert found.ratio.tolist() == pytest.approx([1.0])
-    assert found.missing[0].tolist() == pytest.approx([math.log(9 / k) for k in range(1, 6)])
-    logits = torch.tensor([[9.0, 5.0, 2.0, 0.0], [9.0, 5.0, 4.0, 0.0]])
-    labels = torch.tensor([0, 1])  # the second is named wrongly: its runner-up is the largest of all
-    found = uncertainty.dependency(logits, labels, terms=2)
-    assert found.ratio.tolist() == pytest.approx([math.exp(3), math.exp(5)])
-    assert found.comparable(math.exp(4))[0] == 0.5
-    assert found.comparable(math.exp(4))[1] == pytest.approx((0.25 / 2) ** 0.5)
-    for row, others in enumerate(([5.0, 2.0, 0.0], [9.0, 4.0, 0.0])):
-        whole = math.log(sum(map(math.exp, others)))
-        expected = [whole - others[0], whole - math.log(math.exp(others[0]) + math.exp(others[1]))]
-        assert found.missing[row].tolist() == pytest.approx(expected)
+def test_an_image_stands_where_the_test_set_lets_it():
+    among = torch.arange(100.0)
+    found = uncertainty.standing(30.0, among)
+    assert (found.below, found.refused) == (0.3, False)
+    assert found.threshold == pytest.approx(0.99)  # 99 of 100 reach it
+    assert uncertainty.standing(0.5, among).refused
+    assert uncertainty.standing(-5.0, among).below == 0
 
 
-def test_dependency_is_blind_to_a_shift_and_survives_mmcs_logits():
-    logits, labels = normal(20, 10).double(), torch.arange(20) % 10
-    a, b = (uncertainty.dependency(z, labels) for z in (logits, logits - 20_000))
-    assert torch.allclose(a.ratio, b.ratio)
-    assert torch.allclose(a.missing, b.missing, atol=1e-9)
-    with pytest.raises(ValueError, match="terms must be from 1 to 9"):
-        uncertainty.dependency(logits, labels, terms=10)
-    with pytest.raises(ValueError, match="K >= 3"):
-        uncertainty.dependency(logits[:, :2], labels)
+def strangers(images, name="noise"):
+    told = records.Data(name=name, split="made", source="made", n=len(images), sha256=records.identity(images))
+    return uncertainty.Strangers(told, torch.arange(len(images)), images)
+
+
+def test_a_record_holds_every_score():
+    model, inside = models.load("mnist-c4-mmc", "cpu"), data.gallery.read("mnist")[:40]
+    others = [strangers(uncertainty.outside(name, (1, 28, 28), 25), name) for name in ("noise", "fashion_mnist")]
+    distance, probability = uncertainty.measure(model, inside, others, "make it")
+    assert (distance.score, probability.score) == uncertainty.scores(model)
+    for record in (distance, probability):
+        mine = uncertainty.score(record.score, model, logits_of(model, inside.images))
+        for other in others:
+            theirs = uncertainty.score(record.score, model, logits_of(model, other.images))
+            area = record.area(other.data.name)
+            seen = record.scores(other.data.name)
+            assert seen[0] == pytest.approx(mine.numpy(), rel=1e-6)
+            assert seen[1] == pytest.approx(theirs.numpy(), rel=1e-6)
+            assert (area.auroc, area.standard_error) == statistics.auroc(*seen)
+            assert area.auroc == pytest.approx(statistics.auroc(mine, theirs)[0], abs=1e-6)
+        assert record.area("photos") is None
+        assert record.rows["index"][:40].tolist() == inside.indices.tolist()
+    with pytest.raises(ValueError, match="rows must hold a score for each image"):
+        uncertainty.CertaintyRecord(**{**dict(distance), "areas": distance.areas[:1]})
 
 
 @pytest.mark.parametrize("name", ["mnist-c4-ce", "mnist-c4-mmc"])
-def test_the_shipped_numbers_are_what_the_gallery_gives(name):
+def test_the_stored_areas_are_what_the_gallery_gives(name):
     """A thousand of the ten thousand images, and other pictures of clothes: the same within four standard errors."""
     model, images = models.load(name, "cpu"), data.gallery.read("mnist")
-    shipped = mmc_tables.read("mmc-uncertainty")["points"]
-    inside = logits_of(model, images.images)
-    others = {"fashion_mnist": logits_of(model, uncertainty.sheet())}
-    rows = list(uncertainty.compare(model, inside, others))
-    assert [row.score for row in rows] == list(uncertainty.scores(model))
-    for row in rows:
-        point = shipped[f"{name}|{row.score}|fashion_mnist"]
-        assert (point["n_inside"], point["n_outside"], point["sha256"]) == (10_000, 10_000, model.card.sha256)
-        assert abs(point["auroc"] - row.auroc) < 4 * math.hypot(point["spread"], row.spread)
-    share, error = uncertainty.dependency(inside, images.labels).comparable()
-    point = mmc_tables.read("mmc-dependency")["points"][name]
-    assert abs(point["comparable"] - share) < 4 * math.hypot(point["spread"], error)
+    stored = {r.score: r for r in uncertainty.CERTAINTIES.read() if r.network.name == name}
+    for record in uncertainty.measure(model, images, [strangers(uncertainty.sheet(), "fashion_mnist")], ""):
+        here, there = record.areas[0], stored[record.score].area("fashion_mnist")
+        assert (stored[record.score].data.n, there.outside.n) == (10_000, 10_000)
+        assert abs(here.auroc - there.auroc) < 4 * math.hypot(here.standard_error, there.standard_error)
 
 
-@pytest.mark.parametrize("name", ["mmc-uncertainty", "mmc-dependency"])
-def test_a_finished_result_is_not_made_again(name, tmp_path, monkeypatch, capsys):
-    """The command on the file, given on the file, finds everything there: no image is looked at."""
-    monkeypatch.setattr(uncertainty, "logits_of", lambda *_: pytest.fail("computed again"))
-    shipped = mmc_tables.read(name)
-    copy = tmp_path / "copy.json"
-    copy.write_text(json.dumps(shipped))
-    words = shipped["command"].split()[3:]
-    chosen = sorted({point["model"] for point in shipped["points"].values()} & set(models.refresh()))
-    assert main([*words, "--models", *chosen, "--out", str(copy)]) == 0
-    assert json.loads(copy.read_text())["points"] == shipped["points"]
-    assert all(model in capsys.readouterr().out for model in chosen[:1])
-
-
-@pytest.mark.slow
-@pytest.mark.full_data("mnist")
-def test_the_dependency_is_remade_by_its_command(tmp_path):
-    shipped = mmc_tables.read("mmc-dependency")
-    again = tmp_path / "again.json"
-    assert main([*shipped["command"].split()[3:], "--models", "mnist-lenet-ce", "--out", str(again)]) == 0
-    (point,) = json.loads(again.read_text())["points"].values()
-    expected = shipped["points"]["mnist-lenet-ce"]
-    assert point["comparable"] == pytest.approx(expected["comparable"], abs=2e-4)
-    assert point["missing"]["0.95"] == pytest.approx(expected["missing"]["0.95"], rel=1e-3)
+def test_networks_that_can_be_compared_are_chosen():
+    alike = uncertainty.chosen(None)
+    assert {"mnist-c4-ce", "mnist-c4-mmc", "mnist-c4-ce-fgsm", "mnist-c4-mmc-fgsm"} <= set(alike)
+    assert "mnist-lenet-ce" not in alike
+    assert set(uncertainty.chosen(None, alike=False)) >= {*alike, "mnist-lenet-ce"}
+    assert uncertainty.chosen(["mine"]) == ["mine"]

@@ -2,13 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from core import data, models, train
 from core.__main__ import main
 from core.attacks import DeepFool, SmoothFool, run
-from core.evaluate import correct
+from core.evaluate import correct, statistics
+from core.evaluate.records import Data, Rows, Setting
 from core.metrics import roughness
 from core.models.networks import initialise
 from core.papers import smoothfool
@@ -23,19 +25,21 @@ def digits() -> tuple[models.Classifier, data.ImageSet]:
 def test_rows_hold_what_the_attacks_give(digits):
     model, images = digits
     heard: dict[str, list[float]] = {}
-    rows = {
-        row.attack: row
-        for row in smoothfool.measure(
-            model, images, 3.0, lambda short, share: heard.setdefault(short, []).append(share)
+    found = list(
+        smoothfool.measure(
+            model, images, 3.0, "", on_progress=lambda short, share: heard.setdefault(short, []).append(share)
         )
-    }
+    )
+    rows = {row.attack: row for row in found}
     assert list(rows) == ["DF", "IS", "SF"]  # no colour shift without colours
     for short, attack in (("DF", DeepFool()), ("SF", SmoothFool(sigma_g=3.0))):
         result = run(attack, model, images.images, images.labels)
         r = result.perturbation[result.success]
         row = rows[short]
-        assert row.n == 6
-        assert row.success == pytest.approx(float(result.success.float().mean()))
+        assert row.data.n == 6
+        assert row.success == statistics.wilson(int(result.success.sum()), 6)
+        assert row.rows["fooled"].tolist() == result.success.tolist()
+        assert row.rows["l2"] == pytest.approx(result.l2.numpy(), rel=1e-4)
         for seen, values in (
             (row.l2, result.l2[result.success]),
             (row.roughness, roughness(r, 1.0)),
@@ -46,19 +50,52 @@ def test_rows_hold_what_the_attacks_give(digits):
     # What the paper claims: SmoothFool's perturbations are far smoother than DeepFool's, and longer.
     assert rows["SF"].roughness_share[0] <= rows["DF"].roughness_share[0] / 4
     assert rows["SF"].l2[0] > rows["DF"].l2[0]
+    verdict = smoothfool.SMOOTHER.decide(found)
+    assert (verdict.outcome, verdict.p) == ("holds", 2 / 2**6)  # all of six images
+    assert verdict.findings[0].estimate.value > math.log10(4)
+    with pytest.raises(ValueError, match="fooled must be the number of rows that are"):
+        smoothfool.FoolingRecord(**{**dict(found[0]), "fooled": 7})
+
+
+def fooling(name, shares, fooled=None):
+    """The record of an attack whose perturbations have these Omega_n."""
+    kept = np.ones(len(shares), bool) if fooled is None else np.asarray(fooled)
+    rows = {"index": np.arange(len(shares)), "fooled": kept, "l2": np.ones(len(shares))}
+    return smoothfool.FoolingRecord(
+        data=Data(name="mnist", split="test", source="full", n=len(shares)),
+        protocol=Setting(name=name),
+        command="",
+        versions={},
+        fooled=int(kept.sum()),
+        l2=None,
+        roughness=None,
+        roughness_share=None,
+        seconds=0,
+        rows=Rows(rows | {"roughness": np.ones(len(shares)), "roughness_share": np.asarray(shares)}),
+    )
+
+
+def test_smoother_by_the_images_that_both_fool():
+    rough, smooth = np.linspace(0.5, 0.6, 8), np.linspace(0.05, 0.06, 8)
+    decide = smoothfool.SMOOTHER.decide
+    assert decide([fooling("deepfool", rough), fooling("smoothfool", smooth)]).outcome == "holds"
+    assert decide([fooling("deepfool", smooth), fooling("smoothfool", rough)]).outcome == "fails"
+    few = np.arange(8) < 4  # four of four are too few for a test
+    assert decide([fooling("deepfool", rough, few), fooling("smoothfool", smooth)]).outcome == "undecided"
+    none = np.zeros(8, bool)
+    assert decide([fooling("deepfool", rough, none), fooling("smoothfool", smooth)]).outcome == "undecided"
+    assert decide([fooling("deepfool", rough)]).outcome == "undecided"
 
 
 def test_nothing_fooled_has_no_means():
-    assert smoothfool._spread(torch.empty(0)) is None
-    mean, deviation = smoothfool._spread(torch.tensor([2.0]))
-    assert mean == 2.0
-    assert math.isnan(deviation)
+    assert smoothfool._moments(torch.empty(0)) is None
+    assert smoothfool._moments(torch.tensor([2.0])) == (2.0, None)
 
 
 def test_the_papers_rows_are_those_of_the_paper():
     network, rows = smoothfool.PAPER["imagenet"]
     assert network == "ResNet-101"
-    assert rows["SF"].roughness_share[0] == pytest.approx(0.036)
+    assert rows["SF"].roughness_share == pytest.approx(0.036)
     assert rows["CS"].success == pytest.approx(0.927)
     assert "CS" not in smoothfool.PAPER["mnist"][1]
 
@@ -83,8 +120,10 @@ def test_the_command_takes_a_network_of_ones_own_on_cifar10(tmp_path, monkeypatc
     pictures = data.gallery.read("cifar10")[:20]
     train.save(model.eval(), card, tmp_path / "checkpoints", pictures.images, pictures.labels)
     models.refresh()
-    assert main(["evaluate", "smoothfool-table", "--model", "tiny", "--n", "2"]) == 0
+    path = tmp_path / "table.json"
+    assert main(["evaluate", "smoothfool-table", "--model", "tiny", "--n", "2", "--out", str(path)]) == 0
     out = capsys.readouterr().out
+    assert [record.attack for record in smoothfool.TABLE2.at(path).read()] == ["DF", "IS", "CS", "SF"]
     monkeypatch.undo()
     models.refresh()
     assert [line.split()[1] for line in out.splitlines() if line.startswith("│ ") and "paper" not in line] == [

@@ -1,0 +1,109 @@
+"""`python -m core evaluate errors` and `graph-figures`: the graph smoothness paper's Table 1 and Figures 2 to 4."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from core import data, models
+from core.evaluate import records
+from core.evaluate.tables import Column, percent, show
+from core.papers.graph_smoothness import errors, figures
+from core.papers.graph_smoothness.errors import ErrorRecord
+from core.papers.graph_smoothness.figures import FIGURES, SWEEPS, FigureRecord, Series, Study
+from core.params import Subparsers, add_arguments, from_arguments
+
+
+def add_verbs(verbs: Subparsers) -> None:
+    """Register both commands."""
+    parser = verbs.add_parser(ErrorRecord.kind, help="test errors by classifier, beside graph smoothness's Table 1")
+    parser.add_argument("--models", nargs="+", metavar="NAME", help="default: all of the data sets' networks")
+    parser.add_argument("--datasets", nargs="+", default=["mnist", "cifar10"], help="default: mnist cifar10")
+    parser.add_argument("--train-n", type=int, help="training images whose features neighbours see (default: all)")
+    parser.add_argument("--out", type=Path, help="write the records here, as JSON, and their rows beside it")
+    parser.set_defaults(run=_errors)
+    parser = verbs.add_parser(
+        FigureRecord.kind, help="graph smoothness, Figures 2, 3 and 4: accuracy against k, d and alpha"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=FIGURES.path, help="where to store it, and go on (default: the app's)"
+    )
+    add_arguments(parser, Study)
+    parser.set_defaults(run=_figures)
+
+
+def _errors(arguments: argparse.Namespace) -> int:
+    cards = [models.card(name) for name in arguments.models or models.refresh()]
+    cards = [card for card in cards if arguments.models or card.dataset in arguments.datasets]
+    console, sets = Console(), {}
+    found: list[ErrorRecord] = []
+    limit = "" if arguments.train_n is None else f" --train-n {arguments.train_n}"
+    with Progress(console=console) as bar:
+        for card in cards:
+            if card.dataset not in sets:
+                sets[card.dataset] = (
+                    data.load(card.dataset, "train", n=arguments.train_n),
+                    data.load(card.dataset, "test"),
+                )
+            train, test = sets[card.dataset]
+            task = bar.add_task(card.name, total=len(train) + len(test))
+            found += errors.measure(
+                models.load(card.name),
+                train,
+                test,
+                f"python -m core evaluate errors --models {card.name}{limit}",
+                (None if arguments.train_n is None else 0, None),
+                partial(_advance, bar, task),
+            )
+    columns = (
+        Column[ErrorRecord]("model", lambda record: record.network.name if record.network else "", whole=True),
+        Column[ErrorRecord]("classifier", lambda record: record.classifier),
+        Column[ErrorRecord]("n", lambda record: f"{record.data.n:,}"),
+        Column[ErrorRecord]("error", lambda record: percent(record.error, 2)),
+        Column[ErrorRecord]("paper %", lambda r: "" if r.published is None else f"{100 * r.published:.2f}"),
+        Column[ErrorRecord]("as its logits %", lambda record: f"{100 * record.agreement:.2f}"),
+    )
+    note = "95 % intervals (Wilson). The papers' networks are wider and trained for 200 epochs (MNIST: 50)."
+    show("Test errors", columns, found, note, console)
+    if arguments.out is not None:
+        records.write(arguments.out, found)
+        console.print(f"written to {arguments.out}", highlight=False)
+    return 0
+
+
+def _advance(bar: Progress, task: TaskID, done: int) -> None:
+    bar.update(task, completed=done)
+
+
+def _figures(arguments: argparse.Namespace) -> int:
+    study = from_arguments(Study, arguments)
+    options = [f"--{key.replace('_', '-')} {shlex.quote(str(value))}" for key, value in study.changed().items()]
+    command = " ".join([f"python -m core evaluate {FigureRecord.kind}", *options])
+    console, collection = Console(), FIGURES.at(arguments.out)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("trainings", total=None)
+        figures.run(study, collection, command, lambda done, total: bar.update(task, completed=done, total=total))
+    found = collection.read()
+    for name in SWEEPS:
+        near, own = figures.series(found, name), figures.series(found, name, "argmax")
+        show(f"Accuracy against {name}", _columns(name, near, own, study.test_n), range(len(near.values)), "", console)
+    base = figures.cross_entropy(found)
+    console.print(f"Cross-entropy, the same network: {100 * base.mean[0]:.2f} %. CPU-sized run.", highlight=False)
+    return 0
+
+
+def _columns(name: str, near: Series, own: Series, test_n: int) -> tuple[Column[int], ...]:
+    """Of a table whose rows are the numbers of the curve's points."""
+    return (
+        Column[int](name, lambda i: "all" if near.values[i] is None else f"{near.values[i]:g}"),
+        Column[int]("10-NN %", lambda i: f"{100 * near.mean[i]:.2f}"),
+        Column[int]("lowest to highest", lambda i: f"{100 * near.low[i]:.2f} to {100 * near.high[i]:.2f}"),
+        Column[int]("argmax %", lambda i: f"{100 * own.mean[i]:.2f}"),
+        Column[int]("n", lambda i: f"{near.seeds[i]} x {test_n:,}"),
+    )

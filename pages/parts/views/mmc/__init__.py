@@ -1,0 +1,1 @@
+"""What the MMC centres page shows: one module a tab, and `shared` for what several tabs need."""

@@ -1,0 +1,112 @@
+"""The Features tab: the features of two networks around the centres of their classes."""
+
+from __future__ import annotations
+
+import streamlit as st
+import torch
+
+from core.data import DATASETS
+from core.features.density import class_means, own_and_nearest
+from core.models import Card, features_of
+from core.models.heads import CenterHead
+from pages.parts.charts import center_plots, plots
+from pages.parts.charts.center_plots import Around
+from pages.parts.components.orbit import orbit
+from pages.parts.inputs import choose
+from pages.parts.shell import cache, links
+from pages.parts.views.mmc.shared import SCOPE
+
+
+@st.cache_resource(max_entries=12, show_spinner="Computing features")
+def around(name: str, sha256: str) -> Around:
+    """A network's features of its thousand pictures, with their distances to the centres."""
+    model = cache.model(name, sha256)
+    shelf = choose.shelf(model.card)
+    assert shelf is not None
+    z = features_of(model, shelf.images)
+    head = model.head
+    centers = head.centers.cpu() if isinstance(head, CenterHead) else class_means(z, shelf.labels, model.card.classes)
+    unit = float(torch.pdist(centers.double()).mean())
+    own, other = own_and_nearest(z.double() / unit, shelf.labels, centers.double() / unit)
+    return Around(model.card.title, z, shelf.labels, centers, unit, own, other)
+
+
+def _classes_control(card: Card) -> list[int]:
+    """Which classes are drawn."""
+    names = [str(i) for i in range(card.classes)]
+    titles = DATASETS[card.dataset].classes
+    key = f"{SCOPE}.classes.{card.dataset}"
+
+    def parse(text: str) -> list[str]:
+        found = text.split(".")
+        if len(found) < 2 or len(set(found)) < len(found) or not set(found) <= set(names):
+            raise ValueError("it must be two or more different class numbers with points between.")
+        return found
+
+    links.read("drawn", key, names[:4], parse, ".".join)
+    picked = st.pills(
+        "Classes that are drawn",
+        names,
+        selection_mode="multi",
+        key=key,
+        format_func=lambda i: titles[int(i)],
+        persist_state="session",
+    )
+    return sorted(int(i) for i in picked)
+
+
+def draw(mmc: Card, ce: Card) -> None:
+    """Features of both networks around the centres of their classes."""
+    both = [around(card.name, card.sha256) for card in (mmc, ce)]
+    names = DATASETS[mmc.dataset].classes
+    st.markdown(
+        "**Look for:** with fixed centres each class is a tight ball about its own; with cross-entropy it spreads, "
+        "above all outwards. The unit of length is the mean distance between two centres, in each network its own, so "
+        "that both pictures have one scale. Up to four classes are seen without any shadow."
+    )
+    chosen = _classes_control(mmc)
+    if len(chosen) < 2:
+        st.info("Choose at least two classes.")
+        return
+    orbit(center_plots.features_scenes(both, chosen, names), f"{SCOPE}.features", height=430)
+    st.caption(
+        f"{int(torch.isin(both[0].labels, torch.tensor(chosen)).sum())} test images of the gallery. Cross-entropy has "
+        "no centres of its own: the mean feature of each class, of all these test images, stands for one."
+    )
+    mine = torch.isin(both[0].labels, torch.tensor(chosen))
+    reach = max(float(torch.quantile(torch.cat([one.own[mine], one.other[mine]]), 0.999)) for one in both)
+    st.markdown("##### Distance to the own centre, and to the nearest other")
+    columns = st.columns(2, gap="medium")
+    for place, (column, one) in enumerate(zip(columns, both, strict=True)):
+        with column:
+            st.plotly_chart(
+                center_plots.own_against_other(one, chosen, names, reach),
+                key=f"{SCOPE}.own.{place}",
+                config=plots.CONFIG,
+            )
+            st.plotly_chart(
+                center_plots.distance_histogram(one, chosen, reach),
+                key=f"{SCOPE}.histogram.{place}",
+                config=plots.CONFIG,
+            )
+            nearer = float((one.own[mine] < one.other[mine]).double().mean())
+            st.caption(
+                f"Nearer to its own centre than to any other: {100 * nearer:.1f} %. Median distance to the own centre "
+                f"{float(one.own[mine].median()):.3f}, to the nearest other {float(one.other[mine].median()):.3f}; the "
+                f"unit is {one.unit:.2f} in the features' own length."
+            )
+    with st.expander("The same by class, as numbers"):
+        st.dataframe(
+            [
+                {"class": names[label], "images": int((both[0].labels == label).sum())}
+                | {
+                    f"{title}, {short}": round(float(values[one.labels == label].median()), 4)
+                    for short, one in zip(("fixed centres", "linear"), both, strict=True)
+                    for title, values in (("own", one.own), ("nearest other", one.other))
+                }
+                for label in range(len(names))
+            ],
+            hide_index=True,
+            key=f"{SCOPE}.table",
+        )
+        st.caption("Medians, in units of the mean distance between two centres.")

@@ -1,0 +1,75 @@
+"""Stored results on a page: the records of the networks that are here, where they come from, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import streamlit as st
+
+from core.evaluate import records
+from core.evaluate.records import Collection, Record
+from core.models import Card
+from pages.parts.shell import page
+
+R = TypeVar("R", bound=Record)
+
+
+def stored(collection: Collection[R]) -> list[R]:
+    """The shipped records of the networks that are here, after having said which are refused, or that there are none.
+
+    Empty after an error, too.
+    """
+    try:
+        found = _read(collection, str(collection.path), _stamp(collection))
+    except ValueError as error:
+        st.error(page.plain(str(error)))
+        return []
+    if not found:
+        kind = collection.of.kind
+        st.info(page.plain(f"This result is not there; make it with: python -m core evaluate {kind}"))
+    kept, refused = records.sound(found)
+    for sentence in refused:
+        st.warning(page.plain(sentence))
+    return kept
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _read(_collection: Collection[R], path: str, stamp: tuple[int, ...]) -> tuple[R, ...]:
+    """The records as the files are that have this stamp."""
+    return _collection.read()
+
+
+def _stamp(collection: Collection[R]) -> tuple[int, ...]:
+    files = (collection.path, records.beside(collection.path))
+    return tuple(number for file in files if file.exists() for number in (file.stat().st_mtime_ns, file.stat().st_size))
+
+
+def of(found: Sequence[R], card: Card) -> list[R]:
+    """The records of one network."""
+    return [record for record in found if record.network is not None and record.network.name == card.name]
+
+
+def origin(found: Sequence[Record], what: str) -> None:
+    """What stored results are, what is not known of them, and the commands that make them again."""
+    commands = " and ".join(f"`{command}`" for command in dict.fromkeys(record.command for record in found))
+    st.caption(f"{what} Remade by {commands}. {known(found)}")
+
+
+def known(found: Sequence[Record]) -> str:
+    """The versions that stored results were measured with, and what is not known of them, as Markdown."""
+    versions = dict.fromkeys(", ".join(f"{k} {v}" for k, v in record.versions.items()) for record in found)
+    lacks = dict.fromkeys(record.lacks for record in found if record.lacks)
+    return page.plain(" ".join([f"Measured with {'; '.join(versions)}.", *lacks]))
+
+
+def lacking(found: Sequence[Record], cards: Sequence[Card], kind: str) -> None:
+    """Say which of the networks no stored result knows."""
+    names = [card.name for card in cards if not of(found, card)]
+    if names:
+        st.info(
+            page.plain(
+                f"No result is stored for {' and '.join(names)}; add it with: python -m core evaluate {kind} "
+                f"--models {' '.join(names)}"
+            )
+        )

@@ -1,0 +1,76 @@
+"""The graph smoothness paper's claims of its parameters: on trainings whose accuracies are known, and on ours."""
+
+import pytest
+from test_graph_smoothness_figures import record
+
+from core.papers.graph_smoothness import claims
+from core.papers.graph_smoothness.figures import FIGURES, SWEEPS, point
+
+
+def trainings(name, **accuracies):
+    """Three seeds at each value of a parameter: a name like "v10" or "all" -> the accuracy of 10-NN, by seed."""
+    found = []
+    for key, seen in accuracies.items():
+        value = None if key == "all" else float(key[1:].replace("_", "."))
+        found += [record(point(name, value), seed, near, 0.5) for seed, near in enumerate(seen)]
+    return found
+
+
+FLAT = (0.90, 0.91, 0.90)
+UP = (0.91, 0.92, 0.91)
+
+
+@pytest.mark.parametrize(
+    ("one", "ten", "every", "outcome"),
+    [
+        ((0.70, 0.72, 0.71), FLAT, UP, "holds"),
+        ((0.95, 0.97, 0.96), FLAT, UP, "fails"),
+        ((0.70, 0.99, 0.60), FLAT, UP, "undecided"),
+        ((0.70, 0.72, 0.71), FLAT, (0.98, 0.99, 0.98), "fails"),  # that much is gained beyond the classes
+        ((0.70, 0.72, 0.71), FLAT, (0.90, 0.95, 0.88), "undecided"),
+    ],
+)
+def test_neighbours(one, ten, every, outcome):
+    verdict = claims.NEIGHBOURS.decide(trainings("k", v1=one, v10=ten, all=every))
+    assert verdict.outcome == outcome
+    assert [finding.of for finding in verdict.findings] == ["k = 1 to 10", "k = 1 to all", "k = 10 to all"]
+
+
+@pytest.mark.parametrize(
+    ("two", "ten", "many", "outcome"),
+    [
+        ((0.70, 0.72, 0.71), FLAT, FLAT, "holds"),
+        ((0.90, 0.91, 0.90), FLAT, FLAT, "undecided"),
+        ((0.70, 0.72, 0.71), FLAT, (0.80, 0.81, 0.80), "fails"),
+    ],
+)
+def test_dimensions(two, ten, many, outcome):
+    assert claims.DIMENSIONS.decide(trainings("dim", v2=two, v10=ten, v200=many)).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("half", "large", "outcome"),
+    [
+        (FLAT, (0.5, 0.52, 0.51), "holds"),
+        ((0.80, 0.81, 0.80), (0.5, 0.52, 0.51), "fails"),
+        (FLAT, (0.95, 0.96, 0.95), "fails"),
+        (FLAT, (0.5, 0.92, 0.7), "undecided"),
+    ],
+)
+def test_alpha(half, large, outcome):
+    found = trainings("alpha", v0_5=half, v1=FLAT, v2=FLAT, v50=large)
+    assert claims.ALPHA.decide(found).outcome == outcome
+
+
+def test_one_seed_decides_nothing():
+    found = [record(point("k", value), 0, 0.5, 0.5) for value in SWEEPS["k"]]
+    assert claims.NEIGHBOURS.decide(found).outcome == "undecided"
+    for claim in claims.CLAIMS.values():
+        assert claim.decide([]).outcome == "undecided"
+
+
+def test_ours():
+    found = FIGURES.read()
+    decided = {name: claim.decide(found).outcome for name, claim in claims.CLAIMS.items()}
+    assert decided == {"k": "holds", "dim": "holds", "alpha": "undecided"}
+    assert list(decided) == list(SWEEPS)

@@ -1,0 +1,269 @@
+"""What is stored in assets/results: every record as it was measured, of the networks that are here, and remade in part.
+
+A wrong number, or a record of another network, fails the test that has the record's name.
+"""
+
+import json
+import re
+import shlex
+
+import numpy as np
+import pytest
+
+from core import data, models
+from core.__main__ import main
+from core.data import gallery
+from core.evaluate import records, statistics
+from core.evaluate.records import Entry, Rows
+from core.models import logits_of
+from core.papers.mmc import attacks as mmc_attacks
+from core.papers.mmc import dependency, tables, uncertainty
+from core.papers.mmc.attacks import ACCURACIES
+from core.papers.mmc.dependency import DEPENDENCIES
+from core.papers.mmc.uncertainty import CERTAINTIES
+from core.papers.stored import COLLECTIONS
+
+
+def name_of(collection, place, entry):
+    """Of a record, read without checking it."""
+    content = entry.content
+    subject = (content.get("network") or content.get("data") or {}).get("name", "?")
+    return f"{collection.path.stem}-{place}-{subject}-{(content.get('protocol') or {}).get('name', '?')}"
+
+
+def every_record():
+    for collection in COLLECTIONS:
+        for place, entry in enumerate(records.entries_of(collection.path)[1]):
+            yield pytest.param(collection, entry, id=name_of(collection, place, entry))
+
+
+@pytest.mark.parametrize(("collection", "entry"), every_record())
+def test_a_record_is_what_was_measured(collection, entry):
+    record = records.checked(collection.path, entry, collection.of)
+    assert record.command.startswith("python -m core evaluate ")
+    assert set(record.versions) >= {"smoothscope", "torch", "python"}
+    assert record.data.sha256 is not None or record.lacks
+    assert record.rows is not None or record.lacks
+
+
+@pytest.mark.parametrize(("collection", "entry"), every_record())
+def test_a_record_is_of_a_network_that_is_here(collection, entry):
+    record = records.checked(collection.path, entry, collection.of)
+    assert records.complaint(record) is None
+    if record.network is not None:
+        assert (models.CHECKPOINTS / record.network.name / "card.json").exists()
+
+
+def test_every_file_is_listed():
+    listed = {path for c in COLLECTIONS for path in (c.path, records.beside(c.path))}
+    there = {path for path in records.RESULTS.iterdir() if path.is_file()}
+    assert there <= listed
+    assert {c.path for c in COLLECTIONS} <= there
+    assert len({c.path for c in COLLECTIONS}) == len({c.of.kind for c in COLLECTIONS}) == len(COLLECTIONS)
+
+
+def planted(collection, change):
+    """The first entry of a collection's file, changed in its text."""
+    entry = records.entries_of(collection.path)[1][0]
+    text = json.dumps(entry.content)
+    changed = change(text)
+    assert changed != text
+    return Entry(json.loads(changed), entry.rows)
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS, ids=lambda c: c.of.kind)
+def test_a_planted_number_is_found(collection):
+    """The last number of a record's own, one more in its last digit."""
+    wrong = planted(
+        collection,
+        lambda text: re.sub(r'(\d)([\]}]*(?:, "loss": [^,]*)?(?:, "over_standard": null)?, "digest")', _more, text),
+    )
+    with pytest.raises(ValueError, match=r"is not what was measured|of a record is wrong"):
+        records.checked(collection.path, wrong, collection.of)
+
+
+def _more(match):
+    return f"{(int(match[1]) + 1) % 10}{match[2]}"
+
+
+@pytest.mark.parametrize("collection", [ACCURACIES, CERTAINTIES, DEPENDENCIES], ids=lambda c: c.of.kind)
+def test_a_planted_network_is_found(collection):
+    entry = records.entries_of(collection.path)[1][0]
+    wrong = planted(collection, lambda text: text.replace(entry.content["network"]["sha256"], "0" * 64))
+    with pytest.raises(ValueError, match="is not what was measured"):
+        records.checked(collection.path, wrong, collection.of)
+    record = records.checked(collection.path, entry, collection.of)
+    network = record.network.model_copy(update={"sha256": "0" * 64})
+    assert "is of other weights" in records.complaint(record.model_copy(update={"network": network}))
+    network = record.network.model_copy(update={"name": "mnist-fc2-ce"})
+    assert "is of other weights" in records.complaint(record.model_copy(update={"network": network}))
+
+
+@pytest.mark.parametrize("collection", [ACCURACIES, CERTAINTIES, DEPENDENCIES], ids=lambda c: c.of.kind)
+def test_a_planted_row_is_found(collection):
+    entry = records.entries_of(collection.path)[1][0]
+    name, column = next((n, c) for n, c in entry.rows.columns.items() if n in ("l2", "score", "index"))
+    other = column.copy()
+    other[0] += 1
+    wrong = Entry(entry.content, Rows({**entry.rows.columns, name: other}))
+    with pytest.raises(ValueError, match=r"is not what was measured|of a record is wrong"):
+        records.checked(collection.path, wrong, collection.of)
+
+
+# Numbers measured anew: of the images that the gallery holds, so that no data set must be installed. Whoever changes a
+# number and its digest with it meets these.
+
+MIM = [r for r in ACCURACIES.read() if r.protocol.name == "mim"]
+
+
+def remake_accuracy(record):
+    """MIM has no chance in it: each image's fate is its own, whatever the batch."""
+    model, shelf = models.load(record.network.name, "cpu"), gallery.read(record.data.name)
+    _, place, row = np.intersect1d(shelf.indices.numpy(), record.rows["index"], return_indices=True)
+    assert len(place) >= 10
+    place, row = place[:20], row[:20]
+    images = shelf[place]
+    made = mmc_attacks.trial_of(record).make(model, images.images, images.labels, 0)
+    clean, after = (logits_of(model, x).argmax(1) == images.labels for x in (images.images, made))
+    assert images.labels.tolist() == record.rows["label"][row].tolist()
+    assert clean.tolist() == record.rows["clean"][row].tolist()
+    assert int(((clean & after).numpy() != record.rows["right"][row]).sum()) <= 1  # another processor may tip one image
+    length = (made - images.images).flatten(1).norm(dim=1)
+    assert float(length.mean()) == pytest.approx(float(record.rows["l2"][row].mean()), rel=0.02)
+    if record.centers is None:
+        moves = mmc_attacks.moves(model, images.images, made, images.labels, model.head.centers)
+        assert (moves - record.moves[row]).abs().median() < 2e-3
+
+
+@pytest.mark.parametrize("record", MIM, ids=lambda r: r.title)
+def test_accuracy_is_remade(record):
+    remake_accuracy(record)
+
+
+def test_an_accuracy_that_was_changed_with_its_digest_is_found():
+    record = next(r for r in MIM if r.network.name == "mnist-c4-mmc")
+    flipped = Rows({**record.rows.columns, "right": ~record.rows["right"]})
+    wrong = type(record)(**{**dict(record), "right": record.data.n - record.right, "rows": flipped})
+    with pytest.raises(AssertionError):
+        remake_accuracy(wrong)
+
+
+def remake_scores(record):
+    """The scores of 60 of the images inside; and the areas, from the stored scores."""
+    model, shelf = models.load(record.network.name, "cpu"), gallery.read(record.data.name)
+    inside = record.rows["set"] == 0
+    _, place, row = np.intersect1d(shelf.indices.numpy(), record.rows["index"][inside], return_indices=True)
+    made = uncertainty.score(record.score, model, logits_of(model, shelf.images[place[:60]]))
+    assert made.numpy() == pytest.approx(record.rows["score"][inside][row[:60]], rel=2e-3, abs=2e-3)
+    for area in record.areas:
+        found = statistics.auroc(*record.scores(area.outside.name))
+        assert (area.auroc, area.standard_error) == pytest.approx(found, abs=1e-9)
+
+
+@pytest.mark.parametrize("record", CERTAINTIES.read(), ids=lambda r: f"{r.network.name}-{r.score}")
+def test_scores_and_areas_are_remade(record):
+    remake_scores(record)
+
+
+def test_an_area_that_was_changed_with_its_digest_is_found():
+    record = CERTAINTIES.read()[0]
+    area = record.areas[0].model_copy(update={"auroc": record.areas[0].auroc - 0.001})
+    with pytest.raises(AssertionError):
+        remake_scores(record.model_copy(update={"areas": (area, *record.areas[1:])}))
+
+
+def remake_dependency(record):
+    """Which images are comparable, of 60 in the gallery."""
+    model, shelf = models.load(record.network.name, "cpu"), gallery.read(record.data.name)
+    _, place, row = np.intersect1d(shelf.indices.numpy(), record.rows["index"], return_indices=True)
+    images = shelf[place[:60]]
+    made = dependency.dependency(logits_of(model, images.images), images.labels).comparable()
+    assert int((made.numpy() != record.rows["comparable"][row[:60]]).sum()) <= 1
+
+
+@pytest.mark.parametrize("record", DEPENDENCIES.read(), ids=lambda r: r.network.name)
+def test_dependencies_are_remade(record):
+    remake_dependency(record)
+
+
+def test_a_dependency_that_was_changed_with_its_digest_is_found():
+    record = DEPENDENCIES.read()[0]
+    rows = Rows({**record.rows.columns, "comparable": ~record.rows["comparable"]})
+    wrong = type(record)(**{**dict(record), "comparable": record.data.n - record.comparable, "rows": rows})
+    with pytest.raises(AssertionError):
+        remake_dependency(wrong)
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS, ids=lambda c: c.of.kind)
+def test_a_finished_result_is_not_made_again(collection, tmp_path, monkeypatch):
+    """Its own command, given on a copy, finds everything there: no network is loaded, none trained."""
+    monkeypatch.setattr(models, "load", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr("core.papers.mmc.tables.Training", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("core.papers.graph_smoothness.figures.Training", lambda *_: pytest.fail("trained again"))
+    copy = tmp_path / collection.path.name
+    found = collection.read()
+    records.write(copy, found)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for command in {record.command for record in found}:
+        words = shlex.split(command)[3:]
+        if found[0].network is not None:
+            words += ["--models", *sorted({r.network.name for r in found if r.command == command})]
+        assert main([*words, "--out", str(copy)]) == 0
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_files_are_what_the_writer_writes(tmp_path):
+    """Byte for byte, so that a change of one number is seen as one line of a diff."""
+    for collection in COLLECTIONS:
+        records.write(tmp_path / collection.path.name, collection.read())
+        assert (tmp_path / collection.path.name).read_bytes() == collection.path.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.full_data("mnist", "cifar10")
+@pytest.mark.parametrize("record", ACCURACIES.read(), ids=lambda r: r.title)
+def test_accuracy_is_remade_in_full(record):
+    trial = mmc_attacks.trial_of(record)
+    images = data.load(record.data.name, "test", n=record.data.n)
+    train = data.load(record.data.name, "train", n=mmc_attacks.TRAIN_N)
+    made = mmc_attacks.measure(trial, models.load(record.network.name), images, train, record.command)
+    assert made.data == record.data
+    assert abs(made.right - record.right) <= 0.01 * record.data.n
+    assert made.mean_l2 == pytest.approx(record.mean_l2, rel=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.full_data("mnist", "cifar10", "fashion_mnist")
+@pytest.mark.parametrize("name", sorted({r.network.name for r in CERTAINTIES.read()}))
+def test_scores_are_remade_in_full(name):
+    stored = {r.score: r for r in CERTAINTIES.read() if r.network.name == name}
+    model = models.load(name)
+    kinds, shape = uncertainty.outsiders(model.card), model.card.input_shape
+    others = [uncertainty.Strangers.of(kind, shape, 10_000) for kind in kinds]
+    inside = data.load(model.card.dataset, "test", n=10_000)
+    for made in uncertainty.measure(model, inside, others, ""):
+        record = stored[made.score]
+        assert made.data == record.data
+        for mine, theirs in zip(made.areas, record.areas, strict=True):
+            assert mine.outside == theirs.outside
+            assert mine.auroc == pytest.approx(theirs.auroc, abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.full_data("mnist", "cifar10")
+@pytest.mark.parametrize("record", DEPENDENCIES.read(), ids=lambda r: r.network.name)
+def test_dependencies_are_remade_in_full(record):
+    made = dependency.measure(models.load(record.network.name), data.load(record.data.name, "test", n=10_000), "")
+    assert made.data == record.data
+    assert abs(made.comparable - record.comparable) <= 5
+    assert made.missing_95 == pytest.approx(record.missing_95, rel=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.full_data("mnist")
+def test_a_training_is_remade(tmp_path):
+    """The bits are the same on one machine; another may end a few images apart."""
+    stored = tables.NORM_RECORDS.read()[0]
+    first = next(tables.norms(2000, 6, 3, "lenet", tables.NORM_RECORDS.at(tmp_path / "a.json"), ""))
+    assert first.data == stored.data
+    assert first.accuracy() == pytest.approx(stored.accuracy(), abs=0.02)
