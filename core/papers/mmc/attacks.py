@@ -26,8 +26,7 @@ from core.evaluate import records, statistics
 from core.evaluate.records import Collection, Data, Network, Record, Rows, Setting
 from core.evaluate.statistics import Estimate
 from core.features.density import class_means, own_and_nearest
-from core.losses import LOSSES
-from core.losses.base import Loss
+from core.losses import LOSSES, trained_with
 from core.metrics import l2
 from core.models import Classifier, features_of, logits_of
 from core.models.heads import CenterHead
@@ -84,13 +83,8 @@ class ReportPGD(Parameters):
         """(N,) the objective."""
         z = model.features(x)
         if self.objective == "own loss":
-            return _loss(model).attack(model.head, z, y)
+            return trained_with(model.card).attack(model.head, z, y)
         return F.cross_entropy(model.head(z), y, reduction="none")
-
-
-def _loss(model: Classifier) -> Loss:
-    cls, arguments = LOSSES[model.card.loss], model.card.loss_arguments
-    return cls(**{name: value for name, value in arguments.items() if name in cls.model_fields})
 
 
 @dataclass(frozen=True)
