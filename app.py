@@ -17,7 +17,7 @@ import streamlit as st
 
 from pages.parts.shell import page
 
-TOUR = page.ROOT / "assets" / "examples" / "start"
+EXAMPLE = page.ROOT / "assets" / "examples" / "start"
 COLUMNS = {"original": "Original", "cw": "Carlini & Wagner", "scw": "Smooth C&W"}
 REMARKS = {
     "original": "edges and texture, as in any photograph",
@@ -27,7 +27,7 @@ REMARKS = {
 
 
 def figure(path: Path, title: str, note: str) -> str:
-    """A picture of the tour, pixel for pixel."""
+    """A picture of the example, pixel for pixel."""
     encoded = base64.b64encode(path.read_bytes()).decode("ascii")
     title, note = html.escape(title), html.escape(note)
     return (
@@ -38,16 +38,18 @@ def figure(path: Path, title: str, note: str) -> str:
 
 @st.cache_data(show_spinner=False)
 def example() -> tuple[dict[str, Any], str]:
-    """The tour's facts and its two rows of pictures."""
-    tour = json.loads((TOUR / "tour.json").read_text(encoding="utf-8"))
-    pictures = tour["pictures"]
+    """The example's record and its two rows of pictures. Read as it stands: to check it takes PyTorch."""
+    (record,) = json.loads((EXAMPLE / "example.json").read_text(encoding="utf-8"))["records"]
+    pictures = record["pictures"]
     first = [
-        figure(TOUR / f"{name}.png", title, f"“{pictures[name]['label']}”, {100 * pictures[name]['probability']:.0f} %")
+        figure(
+            EXAMPLE / f"{name}.png", title, f"“{pictures[name]['label']}”, {100 * pictures[name]['probability']:.0f} %"
+        )
         for name, title in COLUMNS.items()
     ]
-    second = [figure(TOUR / f"{name}-magnified.png", "… magnified", REMARKS[name]) for name in COLUMNS]
+    second = [figure(EXAMPLE / f"{name}-magnified.png", "… magnified", REMARKS[name]) for name in COLUMNS]
     style = "grid-template-columns: repeat(auto-fill, 226px); max-width: 702px"
-    return tour, f'<div class="ss-grid" style="{style}">{"".join(first + second)}</div>'
+    return record, f'<div class="ss-grid" style="{style}">{"".join(first + second)}</div>'
 
 
 page.setup("")
@@ -66,14 +68,14 @@ with words:
     if ways.button("Compare attacks", icon=":material/compare:"):
         st.switch_page("pages/2_Compare.py")
 with pictures:
-    tour, grid = example()
+    record, grid = example()
     st.html(grid)
-facts = tour["pictures"]
+facts, attack = record["pictures"], record["attacks"]["scw"]["attack"]
 st.caption(
-    f"{tour['title']} ({tour['credit']}), EfficientNet-Lite0 trained on ImageNet. Distortion L2: C&W "
-    f"{facts['cw']['l2']:.2f}, sC&W {facts['scw']['l2']:.2f}, at the same margin {tour['margin']:g}, α = "
-    f"{facts['scw']['parameters']['alpha']:g}. Labels, distortion and magnification are of the 8-bit pictures shown; "
-    f"the three magnified ones share one scale. Remake all of it: `{tour['made by']}`"
+    f"{record['photo_title']} ({record['photo_credit']}), EfficientNet-Lite0 trained on ImageNet. Distortion L2: C&W "
+    f"{facts['cw']['l2']:.2f}, sC&W {facts['scw']['l2']:.2f}, at the same margin {record['margin']:g}, α = "
+    f"{attack['parameters']['alpha']:g}. Labels, distortion and magnification are of the 8-bit pictures shown; the "
+    f"three magnified ones share one scale. Remake all of it: `{record['command']}`"
 )
 
 page.finish()

@@ -36,8 +36,10 @@ def grey(images: Tensor) -> Tensor:
 
 def pairs() -> dict[str, tuple[Tensor, Tensor]]:
     """Real pictures that ship with the project, beside distorted ones: (1, 1, H, W) each."""
-    tour = ROOT / "assets" / "examples" / "start"
-    photo, cw, scw = (grey(read_image(tour / f"{name}.png"))[..., 64:160, 64:160] for name in ("original", "cw", "scw"))
+    example = ROOT / "assets" / "examples" / "start"
+    photo, cw, scw = (
+        grey(read_image(example / f"{name}.png"))[..., 64:160, 64:160] for name in ("original", "cw", "scw")
+    )
     found = {"photo, cw": (photo, cw), "photo, scw": (photo, scw)}
     pictures = {
         "photo": photo,

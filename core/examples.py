@@ -1,23 +1,28 @@
-"""The examples that pages show at once: computed by this module, kept in assets/examples, never by hand."""
+"""The examples that pages show at once: computed by this module, kept in assets/examples, never by hand.
+
+A folder an example: example.json, its record, and the files whose SHA-256 the record has.
+"""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
-import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from core import data, models
 from core.attacks import ATTACKS, AttackResult, CarliniWagner, SmoothCarliniWagner, run
-from core.data import photos, quantize, to_png
+from core.data import ImageSet, photos, quantize, to_png
 from core.data.store import write_together
+from core.evaluate import records
 from core.evaluate.comparison import asked
+from core.evaluate.records import Collection, Data, Frozen, Network, Record, Setting, Sha256
 from core.layout import ASSETS
 from core.magnify import MagnifyParameters, display_scale, local_statistics, to_display
 from core.metrics import l2, linf, roughness
@@ -25,139 +30,235 @@ from core.models import Classifier, logits_of
 from core.params import Subparsers
 
 FOLDER = ASSETS / "examples"
+FILE = "example.json"
 MODEL = "imagenet-efficientnet-lite0"
 MAGNIFY = MagnifyParameters.preset("authors' code", radius=None)  # as the lab starts
-
-
-DUEL = ("cw", "scw", "smoothfool")
+ORIGINAL = "original"
+"""What the clean picture is called among those of the start page."""
+COMPARED = ("cw", "scw", "smoothfool")
 """Attacks of the Compare page's example."""
+PERTURBATIONS = "perturbations.npz"
 
 
-def _write(content: bytes, file: IO[bytes]) -> None:
+class Picture(Frozen):
+    """What the network says of a picture, and how far it is from the original. All of the 8-bit picture."""
+
+    label: str
+    probability: float
+    l2: float
+    linf: float
+    roughness: float
+    """Omega of the perturbation, sigma_h = 1."""
+
+
+class Attacked(Frozen):
+    """An attack of an example."""
+
+    attack: Setting
+    seconds: float
+
+
+class ExampleRecord(Record):
+    """What all examples hold: attacks on one photograph, and the files that were written."""
+
+    attacks: dict[str, Attacked]
+    """By key in ATTACKS."""
+    files: dict[str, Sha256]
+    """SHA-256 of the files beside the record."""
+
+    @property
+    def photo(self) -> str:
+        """Key in core.data.photos.PHOTOS."""
+        return str(self.protocol.parameters["photo"])
+
+    @property
+    def model(self) -> str:
+        """The name of the attacked network."""
+        return "" if self.network is None else self.network.name
+
+
+class StartRecord(ExampleRecord):
+    """The start page's: a photograph attacked twice at one margin, and all of it magnified on one scale."""
+
+    kind: ClassVar[str] = "example-start"
+
+    photo_title: str
+    photo_credit: str
+    margin: float
+    magnify: Setting
+    limit: float
+    """The magnified value that is drawn black or white."""
+    clipped: float
+    """Share of magnified values beyond it."""
+    pictures: dict[str, Picture]
+    """ORIGINAL, and by key in ATTACKS."""
+
+
+class CompareRecord(ExampleRecord):
+    """The Compare page's: a photograph attacked with COMPARED, the perturbations kept in half precision."""
+
+    kind: ClassVar[str] = "example-compare"
+
+    seed: int
+
+
+START = Collection(StartRecord, FOLDER / "start" / FILE)
+COMPARE = Collection(CompareRecord, FOLDER / "compare" / FILE)
+
+
+def start(folder: Path = FOLDER) -> StartRecord:
+    """The start page's example. ValueError in one sentence if it is not there, or not what was computed."""
+    return _only(START.at(folder / "start" / FILE))
+
+
+def comparison(folder: Path = FOLDER) -> CompareRecord:
+    """The Compare page's example. ValueError in one sentence if it is not there, or not what was computed."""
+    return _only(COMPARE.at(folder / "compare" / FILE))
+
+
+def _only(collection: Collection[Any]) -> Any:
+    found = collection.read()
+    if len(found) != 1:
+        raise ValueError(f"{collection.path.name} must hold one example; make it with: python -m core examples")
+    return found[0]
+
+
+def _put(content: bytes, file: IO[bytes]) -> None:
     file.write(content)
 
 
-def _write_tour(target: Path, contents: dict[str, bytes]) -> Path:
+def _write(folder: Path, record: ExampleRecord, files: Mapping[str, bytes]) -> Path:
+    """All files of an example, or none."""
+    every = records.contents(folder / FILE, [record]) | {folder / name: content for name, content in files.items()}
     try:
-        write_together({target / name: partial(_write, content) for name, content in contents.items()})
+        write_together({path: partial(_put, content) for path, content in every.items()})
     except OSError as error:
-        raise ValueError(f"the tour cannot be written to {target} ({error.strerror}); free some space.") from None
-    return target
+        raise ValueError(f"the example cannot be written to {folder} ({error.strerror}); free some space.") from None
+    return folder
 
 
-def _photograph(name: str) -> Tensor:
+def _photograph(name: str) -> ImageSet:
     shelf = data.load("photos")
     if name not in shelf.names:
         raise ValueError(f"photo must be one of {', '.join(shelf.names)}; got {name!r}.")
-    return shelf[shelf.names.index(name)].images
+    return shelf[shelf.names.index(name)]
 
 
-def make(photo: str, margin: float, folder: Path = FOLDER) -> Path:
+def _sha256(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def make_start(photo: str, margin: float, folder: Path = FOLDER) -> Path:
     """Attack the photograph `photo` with C&W and sC&W at one margin and write what the start page shows.
 
     Everything is of the pictures as written, in 8 bits: labels, distances, magnification. Returns the folder of the
-    tour. Raises ValueError if an attack does not fool the network in 8 bits, or if the disk is full.
+    example. Raises ValueError if an attack does not fool the network in 8 bits, or if the disk is full.
     """
-    clean = _photograph(photo)
-    classes = data.load("photos").classes
-    model = models.load(MODEL)
-    answer = model(clean).argmax(1)
-    pictures = {"original": clean}
-    facts: dict[str, Any] = {}
+    chosen = _photograph(photo)
+    clean, model = chosen.images, models.load(MODEL)
+    answer = logits_of(model, clean).argmax(1)
+    shown = {ORIGINAL: clean}
+    attacks = {}
     for cls in (CarliniWagner, SmoothCarliniWagner):
-        result = run(cls.preset("paper, ImageNet", margin=margin), model, clean, answer)
+        attack = cls.preset("paper, ImageNet", margin=margin)
+        result = run(attack, model, clean, answer)
         if not bool(result.success_8bit[0]):
             raise ValueError(f"{cls.name} does not fool {MODEL} in 8 bits at margin {margin:g}; take a larger margin.")
-        pictures[cls.name] = quantize(result.adversarial)
-        facts[cls.name] = {"parameters": result.parameters, "seconds": round(result.seconds, 1)}
+        shown[cls.name] = quantize(result.adversarial)
+        attacks[cls.name] = Attacked(attack=Setting.of(attack), seconds=round(result.seconds, 1))
 
-    everything = torch.cat(list(pictures.values()))
-    probabilities = model(everything).softmax(1)
+    everything = torch.cat(list(shown.values()))
+    probabilities = logits_of(model, everything).softmax(1)
     s = local_statistics(everything, MAGNIFY.sigma_domain, MAGNIFY.sigma_range, MAGNIFY.radius)
     magnified = list(s.magnify(MAGNIFY.beta))
     scale = display_scale(magnified)
-    files: dict[str, Tensor] = {}
-    for i, (name, picture) in enumerate(pictures.items()):
-        r = picture - clean
-        best = int(probabilities[i].argmax())
-        facts.setdefault(name, {}).update(
-            {
-                "label": classes[best],
-                "probability": float(probabilities[i, best]),
-                "l2": float(l2(r)[0]),
-                "linf": float(linf(r)[0]),
-                "roughness": float(roughness(r, 1.0)[0]),
-            }
+    files: dict[str, bytes] = {}
+    pictures = {}
+    for i, (name, picture) in enumerate(shown.items()):
+        r, best = picture - clean, int(probabilities[i].argmax())
+        pictures[name] = Picture(
+            label=chosen.classes[best],
+            probability=float(probabilities[i, best]),
+            l2=float(l2(r)[0]),
+            linf=float(linf(r)[0]),
+            roughness=float(roughness(r, 1.0)[0]),
         )
-        files[f"{name}.png"] = picture[0]
-        files[f"{name}-magnified.png"] = to_display([magnified[i]], scale)[0]
-    tour = {
-        "model": MODEL,
-        "photo": photo,
-        "title": photos.PHOTOS[photo].title,
-        "credit": photos.PHOTOS[photo].credit,
-        "margin": margin,
-        "magnify": MAGNIFY.values(),
-        "limit": scale.limit,
-        "clipped": scale.clipped,
-        "pictures": facts,
-        "made by": f"python -m core tours --photo {photo} --margin {margin:g}",
-    }
-    contents = {name: to_png(picture) for name, picture in files.items()}
-    contents["tour.json"] = (json.dumps(tour, indent=1) + "\n").encode()
-    return _write_tour(folder / "start", contents)
+        files[f"{name}.png"] = to_png(picture[0])
+        files[f"{name}-magnified.png"] = to_png(to_display([magnified[i]], scale)[0])
+    record = StartRecord(
+        network=Network.of(model.card),
+        data=Data.of(chosen, None),
+        protocol=Setting(name="start", parameters={"photo": photo, "margin": margin}),
+        command=f"python -m core examples --photo {photo} --margin {margin:g}",
+        versions=records.versions(),
+        attacks=attacks,
+        files=_sha256(files),
+        photo_title=photos.PHOTOS[photo].title,
+        photo_credit=photos.PHOTOS[photo].credit,
+        margin=margin,
+        magnify=Setting.of(MAGNIFY),
+        limit=scale.limit,
+        clipped=scale.clipped,
+        pictures=pictures,
+    )
+    return _write(folder / "start", record, files)
 
 
-def make_duel(photo: str, folder: Path = FOLDER) -> Path:
-    """Attack the photograph `photo` with `DUEL`, with the presets that pages start from, and write what they did.
+def make_comparison(photo: str, folder: Path = FOLDER) -> Path:
+    """Attack the photograph `photo` with COMPARED, with the presets that pages start from, and write what they did.
 
-    Only the perturbations are kept, in half precision; `read_duel` adds them to the photograph and asks the network.
+    Only the perturbations are kept, in half precision; `read_comparison` adds them to the photograph and asks the
+    network. Returns the folder of the example. ValueError if an attack fails, or if the disk is full.
     """
-    clean = _photograph(photo)
-    model = models.load(MODEL)
-    answer = model(clean).argmax(1)
+    chosen = _photograph(photo)
+    clean, model = chosen.images, models.load(MODEL)
+    answer = logits_of(model, clean).argmax(1)
     arrays: dict[str, Any] = {}
-    facts = {}
-    for name in DUEL:
+    attacks = {}
+    for name in COMPARED:
         cls = ATTACKS[name]
-        result = run(cls(**cls.presets.get("photograph", {})), model, clean, answer)
+        attack = cls(**cls.presets.get("photograph", {}))
+        result = run(attack, model, clean, answer)
         if not bool(result.success[0]):
             raise ValueError(f"{name} does not fool {MODEL} on {photo}; take another photograph.")
         arrays[name] = result.perturbation[0].half().numpy()
-        facts[name] = {"parameters": result.parameters, "seconds": round(result.seconds, 1)}
+        attacks[name] = Attacked(attack=Setting.of(attack), seconds=round(result.seconds, 1))
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
-    tour = {
-        "model": MODEL,
-        "photo": photo,
-        "seed": 0,
-        "attacks": facts,
-        "made by": f"python -m core tours --duel {photo}",
-    }
-    text = (json.dumps(tour, indent=1) + "\n").encode()
-    return _write_tour(folder / "compare", {"perturbations.npz": file.getvalue(), "tour.json": text})
+    files = {PERTURBATIONS: file.getvalue()}
+    record = CompareRecord(
+        network=Network.of(model.card),
+        data=Data.of(chosen, None),
+        protocol=Setting(name="comparison", parameters={"photo": photo}),
+        command=f"python -m core examples --compare {photo}",
+        versions=records.versions(),
+        attacks=attacks,
+        files=_sha256(files),
+        seed=0,
+    )
+    return _write(folder / "compare", record, files)
 
 
-def duel_facts(folder: Path = FOLDER) -> dict[str, Any]:
-    """What the Compare page's example was made with: model, photo, seed, attacks (parameters and seconds of each)."""
-    facts: dict[str, Any] = json.loads((folder / "compare" / "tour.json").read_text(encoding="utf-8"))
-    return facts
+def read_comparison(model: Classifier, folder: Path = FOLDER) -> list[AttackResult]:
+    """The results of the Compare page's example, in its order; `model` is that of its record, and asked anew.
 
-
-def read_duel(model: Classifier, folder: Path = FOLDER) -> list[AttackResult]:
-    """The results of the Compare page's example, in its order; `model` is that of `duel_facts`, and asked anew."""
-    facts = duel_facts(folder)
-    clean = _photograph(facts["photo"])
+    ValueError in one sentence if the perturbations are not those that were computed.
+    """
+    record = comparison(folder)
+    clean = _photograph(record.photo).images
     logits = logits_of(model, clean)
+    content = (folder / "compare" / PERTURBATIONS).read_bytes()
+    if _sha256({PERTURBATIONS: content}) != record.files:
+        raise ValueError(f"{PERTURBATIONS} is not what was computed; make it again with: {record.command}")
     results = []
-    with np.load(folder / "compare" / "perturbations.npz") as arrays:
-        for name, fact in facts["attacks"].items():
+    with np.load(io.BytesIO(content)) as arrays:
+        for name, made in record.attacks.items():
             before = AttackResult(
                 attack=name,
-                parameters=fact["parameters"],
-                model=facts["model"],
-                seed=facts["seed"],
-                seconds=fact["seconds"],
+                parameters=made.attack.parameters,
+                model=record.model,
+                seed=record.seed,
+                seconds=made.seconds,
                 stopped=False,
                 images=clean,
                 labels=logits.argmax(1),
@@ -183,5 +284,5 @@ def add_command(subparsers: Subparsers) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    print(make_duel(arguments.compare) if arguments.compare else make(arguments.photo, arguments.margin))
+    print(make_comparison(arguments.compare) if arguments.compare else make_start(arguments.photo, arguments.margin))
     return 0

@@ -27,8 +27,8 @@ def take(runs: tuple[Finished, ...], wanted: Wanted) -> None:
 
 page.setup("Compare", controls=True)
 with st.sidebar:
-    chosen = choose.network(SCOPE, EXAMPLE["model"])
-    choice = choose.picture(SCOPE, *chosen, first=EXAMPLE["photo"]) if chosen else None
+    chosen = choose.network(SCOPE, EXAMPLE.model)
+    choice = choose.picture(SCOPE, *chosen, first=EXAMPLE.photo) if chosen else None
     links.choice("compare", f"{SCOPE}.mode", SEVERAL, MODES)
     mode = st.segmented_control(
         "Compare",

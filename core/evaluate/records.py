@@ -219,22 +219,30 @@ def versions() -> dict[str, str]:
 def write(path: Path, records: Sequence[Record]) -> None:
     """Write records to `path`, a JSON file, and their rows into the Parquet file of the same name, both or neither.
 
-    ValueError in one sentence unless they are at least one, all of a kind, all with rows of the same columns or none;
-    and if the disk is full or refuses.
+    ValueError in one sentence as `contents`, and if the disk is full or refuses.
+    """
+    found = contents(path, records)
+    try:
+        write_together({file: partial(_put, content) for file, content in found.items()})
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written ({error.strerror}); free some space or choose another.") from None
+
+
+def contents(path: Path, records: Sequence[Record]) -> dict[Path, bytes]:
+    """What `write` puts into the file `path`, and into the one beside it if there are rows.
+
+    ValueError in one sentence unless records are at least one, all of a kind, with rows of the same columns or none.
     """
     kinds = sorted({record.kind for record in records})
     if len(kinds) != 1:
         raise ValueError(f"records must be of one kind, at least one; got {', '.join(kinds) or 'none'}.")
     entries = [record.model_dump(mode="json") | {"digest": record.digest()} for record in records]
     text = json.dumps({"kind": kinds[0], "records": entries}, indent=1, ensure_ascii=False)
-    contents = {path: f"{text}\n".encode()}
+    found = {path: f"{text}\n".encode()}
     rows = [record.rows for record in records]
     if any(one is not None for one in rows):
-        contents[beside(path)] = _parquet([one for one in rows if one is not None], len(records))
-    try:
-        write_together({file: partial(_put, content) for file, content in contents.items()})
-    except OSError as error:
-        raise ValueError(f"{path} cannot be written ({error.strerror}); free some space or choose another.") from None
+        found[beside(path)] = _parquet([one for one in rows if one is not None], len(records))
+    return found
 
 
 def beside(path: Path) -> Path:

@@ -1,6 +1,7 @@
-"""The Compare page's example: what is kept of it, and what comes back."""
+"""The pages' examples: what is kept of them, what comes back, and that it is what was computed."""
 
-import json
+import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,22 +10,23 @@ import torch
 from core import examples, models
 from core.attacks import ATTACKS, run
 from core.data import load
+from core.evaluate import records
 
 FOLDER = examples.FOLDER / "compare"
 
 
 def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(examples, "DUEL", ("fgsm", "ifgsm"))
-    folder = examples.make_duel("camera", tmp_path)
+    monkeypatch.setattr(examples, "COMPARED", ("fgsm", "ifgsm"))
+    folder = examples.make_comparison("camera", tmp_path)
     assert folder == tmp_path / "compare"
-    facts = examples.duel_facts(tmp_path)
-    assert facts["made by"] == "python -m core tours --duel camera"
-    model = models.load(facts["model"])
+    record = examples.comparison(tmp_path)
+    assert record.command == "python -m core examples --compare camera"
+    model = models.load(record.model)
     shelf = load("photos")
     row = shelf.names.index("camera")
     clean = shelf.images[row : row + 1]
-    for name, result in zip(("fgsm", "ifgsm"), examples.read_duel(model, tmp_path), strict=True):
-        attack = ATTACKS[name](**facts["attacks"][name]["parameters"])
+    for name, result in zip(("fgsm", "ifgsm"), examples.read_comparison(model, tmp_path), strict=True):
+        attack = ATTACKS[name](**record.attacks[name].attack.parameters)
         again = run(attack, model, clean, model(clean).argmax(1))
         assert result.status == ("fooled",)
         assert torch.equal(result.images, clean)
@@ -33,19 +35,44 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         torch.testing.assert_close(result.perturbation, again.perturbation, rtol=2**-10, atol=1e-6)
 
 
-def test_the_example_that_is_shipped():
-    facts = examples.duel_facts()
-    assert tuple(facts["attacks"]) == examples.DUEL
-    assert facts["photo"] in load("photos").names
-    results = examples.read_duel(models.load(facts["model"]))
-    assert [result.status for result in results] == [("fooled",)] * len(examples.DUEL)
+def test_the_comparison_that_is_shipped():
+    record = examples.comparison()
+    assert tuple(record.attacks) == examples.COMPARED
+    assert record.photo in load("photos").names
+    results = examples.read_comparison(models.load(record.model))
+    assert [result.status for result in results] == [("fooled",)] * len(examples.COMPARED)
     for result in results:
         ATTACKS[result.attack](**result.parameters)
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 1_000_000
-    assert facts["made by"] == f"python -m core tours --duel {facts['photo']}"
-    assert json.loads((FOLDER / "tour.json").read_text(encoding="utf-8")) == facts
+    assert record.command == f"python -m core examples --compare {record.photo}"
+
+
+@pytest.mark.parametrize("read", [examples.start, examples.comparison])
+def test_every_shipped_file_is_the_computed_one(read):
+    record = read()
+    folder = (examples.START if read is examples.start else examples.COMPARE).path.parent
+    assert {path.name for path in folder.iterdir()} == {*record.files, examples.FILE}
+    for name, digest in record.files.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    assert records.complaint(record) is None
+    assert record.data.sha256 == records.identity(load("photos")[load("photos").names.index(record.photo)].images)
+
+
+def test_another_file_is_refused(tmp_path: Path):
+    shutil.copytree(FOLDER, tmp_path / "compare")
+    path = tmp_path / "compare" / examples.PERTURBATIONS
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(ValueError, match=r"perturbations\.npz is not what was computed; make it again with: python -m"):
+        examples.read_comparison(models.load(examples.MODEL), tmp_path)
+    text = (tmp_path / "compare" / examples.FILE).read_text(encoding="utf-8")
+    (tmp_path / "compare" / examples.FILE).write_text(text.replace('"seed": 0', '"seed": 1'), encoding="utf-8")
+    with pytest.raises(ValueError, match="is not what was measured"):
+        examples.comparison(tmp_path)
+    with pytest.raises(ValueError, match="must hold one example"):
+        examples.start(tmp_path)
 
 
 def test_refusals(tmp_path: Path):
     with pytest.raises(ValueError, match=r"photo must be one of .*coffee.*; got 'nobody'\."):
-        examples.make_duel("nobody", tmp_path)
+        examples.make_comparison("nobody", tmp_path)
+    assert list(tmp_path.iterdir()) == []

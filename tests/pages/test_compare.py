@@ -79,25 +79,25 @@ def test_opens_with_a_finished_example():
     assert not app.exception
     (viewer,) = viewers(app)
     assert viewer["stack"] == 2
-    kinds = [ATTACKS[name].title for name in examples.DUEL]
+    kinds = [ATTACKS[name].title for name in examples.COMPARED]
     assert [panel["title"] for panel in viewer["panels"]][::2] == ["Original", *kinds]
     model = models.load(examples.MODEL)
     shown = panels(app)
-    for title, result in zip(kinds, examples.read_duel(model), strict=True):
+    for title, result in zip(kinds, examples.read_comparison(model), strict=True):
         scaled = matched(result, model, 3.0)
         assert scaled.status == ("fooled",)
         np.testing.assert_array_equal(shown[title].levels, levels(scaled.adversarial[0]))
     # What the page runs is what the example was made with: pressing Run makes it again.
-    assert [type(attack).name for attack in _current(app)] == list(examples.DUEL)
-    facts = examples.duel_facts()
+    assert [type(attack).name for attack in _current(app)] == list(examples.COMPARED)
+    record = examples.comparison()
     for attack in _current(app):
-        assert attack.values().keys() == facts["attacks"][attack.name]["parameters"].keys()
+        assert attack.values().keys() == record.attacks[attack.name].attack.parameters.keys()
 
 
 def _current(app: AppTest) -> list:
     """The attacks that the page's widgets describe."""
     seen = []
-    for i, name in enumerate(examples.DUEL, 1):
+    for i, name in enumerate(examples.COMPARED, 1):
         cls = ATTACKS[name]
         values = {}
         for info in fields(cls):

@@ -2,7 +2,6 @@
 
 import base64
 import html
-import json
 import subprocess
 import sys
 
@@ -11,19 +10,20 @@ import pytest
 import torch
 from driver import FIGURE, ROOT, TIMEOUT, decode, levels, markup, open_start, panels
 
-from core import data, models
+from core import data, examples, models
 from core.data import photos
 from core.magnify import MagnifyParameters, display_scale, local_statistics, to_display
 from core.metrics import l2, linf, roughness
+from core.papers import smooth_adversarial_examples as claims
 
-TOUR = ROOT / "assets" / "examples" / "start"
+FOLDER = ROOT / "assets" / "examples" / "start"
 NAMES = ("original", "cw", "scw")
 TITLES = ("Original", "Carlini & Wagner", "Smooth C&W")
-FACTS = json.loads((TOUR / "tour.json").read_text(encoding="utf-8"))
+RECORD = examples.start()
 
 
 def picture(name: str) -> torch.Tensor:
-    return data.read_image(TOUR / f"{name}.png")
+    return data.read_image(FOLDER / f"{name}.png")
 
 
 def test_six_pictures_and_their_labels():
@@ -33,46 +33,48 @@ def test_six_pictures_and_their_labels():
     assert [html.unescape(match["title"]) for match in shown] == [*TITLES, *["… magnified"] * 3]
     for match, name in zip(shown[:3], NAMES, strict=True):
         np.testing.assert_array_equal(decode(base64.b64decode(match["png"])), levels(picture(name)[0]))
-        fact = FACTS["pictures"][name]
-        assert match["note"] == f"“{fact['label']}”, {100 * fact['probability']:.0f} %"
+        fact = RECORD.pictures[name]
+        assert match["note"] == f"“{fact.label}”, {100 * fact.probability:.0f} %"
     for match, name in zip(shown[3:], NAMES, strict=True):
         np.testing.assert_array_equal(decode(base64.b64decode(match["png"])), levels(picture(f"{name}-magnified")[0]))
     (caption,) = [caption.value for caption in app.caption]
     for name in ("cw", "scw"):
-        assert f"{FACTS['pictures'][name]['l2']:.2f}" in caption
-    assert f"margin {FACTS['margin']:g}" in caption
-    assert f"α = {FACTS['pictures']['scw']['parameters']['alpha']:g}" in caption
+        assert f"{RECORD.pictures[name].l2:.2f}" in caption
+    assert f"margin {RECORD.margin:g}" in caption
+    assert f"α = {RECORD.attacks['scw'].attack.parameters['alpha']:g}" in caption
+    assert RECORD.command in caption
 
 
 def test_the_facts_are_those_of_the_pictures():
-    model = models.load(FACTS["model"])
+    model = models.load(RECORD.model)
     clean = picture("original")
     shelf = data.load("photos")
-    row = shelf.names.index(FACTS["photo"])
+    row = shelf.names.index(RECORD.photo)
     assert torch.equal(clean, shelf.images[row : row + 1])
-    assert (FACTS["title"], FACTS["credit"]) == (
-        photos.PHOTOS[FACTS["photo"]].title,
-        photos.PHOTOS[FACTS["photo"]].credit,
+    assert (RECORD.photo_title, RECORD.photo_credit) == (
+        photos.PHOTOS[RECORD.photo].title,
+        photos.PHOTOS[RECORD.photo].credit,
     )
-    assert set(FACTS["pictures"]) == set(NAMES)
+    assert set(RECORD.pictures) == set(NAMES)
     labels = set()
     for name in NAMES:
-        fact, shown = FACTS["pictures"][name], picture(name)
+        fact, shown = RECORD.pictures[name], picture(name)
         probabilities = model(shown)[0].softmax(0)
         best = int(probabilities.argmax())
-        assert fact["label"] == shelf.classes[best]
+        assert fact.label == shelf.classes[best]
         labels.add(best)
-        assert fact["probability"] == pytest.approx(float(probabilities[best]), abs=1e-3)
+        assert fact.probability == pytest.approx(float(probabilities[best]), abs=1e-3)
         r = shown - clean
-        assert fact["l2"] == pytest.approx(float(l2(r)[0]), abs=1e-5)
-        assert fact["linf"] == pytest.approx(float(linf(r)[0]), abs=1e-6)
-        assert fact["roughness"] == pytest.approx(float(roughness(r, 1.0)[0]), rel=1e-4, abs=1e-9)
-    assert len(labels) == 3  # "three different answers"
-    assert FACTS["pictures"]["scw"]["roughness"] < FACTS["pictures"]["cw"]["roughness"]
+        assert fact.l2 == pytest.approx(float(l2(r)[0]), abs=1e-5)
+        assert fact.linf == pytest.approx(float(linf(r)[0]), abs=1e-6)
+        assert fact.roughness == pytest.approx(float(roughness(r, 1.0)[0]), rel=1e-4, abs=1e-9)
+    assert len(labels) == 3
+    for claim in (claims.THREE_ANSWERS, claims.SMOOTHER):  # what the page says in words
+        assert claim.decide(RECORD).outcome == "holds"
 
 
 def test_the_magnified_pictures_share_the_scale_that_is_told():
-    settings = MagnifyParameters(**FACTS["magnify"])
+    settings = MagnifyParameters(**RECORD.magnify.parameters)
     magnified = [
         local_statistics(picture(name), settings.sigma_domain, settings.sigma_range, settings.radius).magnify(
             settings.beta
@@ -80,8 +82,8 @@ def test_the_magnified_pictures_share_the_scale_that_is_told():
         for name in NAMES
     ]
     scale = display_scale(magnified)
-    assert scale.limit == pytest.approx(FACTS["limit"], rel=1e-4)
-    assert scale.clipped == pytest.approx(FACTS["clipped"], abs=1e-4)
+    assert scale.limit == pytest.approx(RECORD.limit, rel=1e-4)
+    assert scale.clipped == pytest.approx(RECORD.clipped, abs=1e-4)
     for name, expected in zip(NAMES, to_display(magnified, scale), strict=True):
         # Exactly, but for a value that another processor rounds to the other side of a half.
         difference = np.abs(levels(picture(f"{name}-magnified")[0]).astype(int) - levels(expected[0]))
@@ -95,8 +97,8 @@ def test_the_button_leads_to_the_lab_which_magnifies_alike():
     button.click().run(timeout=TIMEOUT)
     assert not app.exception
     for name in ("beta", "sigma_domain", "sigma_range"):
-        assert app.session_state[f"lab.MagnifyParameters.{name}"] == FACTS["magnify"][name]
-    assert FACTS["magnify"]["radius"] is None  # the lab leaves it out
+        assert app.session_state[f"lab.MagnifyParameters.{name}"] == RECORD.magnify.parameters[name]
+    assert RECORD.magnify.parameters["radius"] is None  # the lab leaves it out
     assert "Magnified original" in panels(app)
 
 

@@ -30,7 +30,7 @@ def attack_choice(name: str, key: str, default: str, label: str) -> type[Attack]
 
 def several(card: Card) -> list[Attack]:
     """Controls of several attacks, each with its own parameters; those whose parameters are legal."""
-    links.whole("columns", f"{SCOPE}.columns", len(EXAMPLE["attacks"]), 1, MOST)
+    links.whole("columns", f"{SCOPE}.columns", len(EXAMPLE.attacks), 1, MOST)
     count = st.slider("Columns", 1, MOST, key=f"{SCOPE}.columns", persist_state="session")
     found = []
     for i in range(1, count + 1):

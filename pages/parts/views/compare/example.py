@@ -10,19 +10,19 @@ from core.models import Classifier
 from pages.parts.inputs.choose import Choice
 from pages.parts.views.attacking import Finished
 
-EXAMPLE = examples.duel_facts()
+EXAMPLE = examples.comparison()
 """What it is of: network, photograph, attacks, how it was made."""
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _results(_model: Classifier, sha256: str) -> list[AttackResult]:
     """The example's results; sha256: of the weights, by which they are kept."""
-    return examples.read_duel(_model)
+    return examples.read_comparison(_model)
 
 
 def runs(choice: Choice) -> tuple[Finished, ...]:
     """The example's runs; none unless its network and photograph are chosen."""
-    if choice.card.name != EXAMPLE["model"]:
+    if choice.card.name != EXAMPLE.model:
         return ()
     results = _results(choice.model, choice.card.sha256)
     return tuple(Finished(result, None) for result in results) if results[0].images.equal(choice.image) else ()

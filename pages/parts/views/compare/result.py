@@ -87,7 +87,7 @@ def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, str] | None = N
         )
     notes = [shown.choice.card.title, *(f"seed {result.seed}" for result in results[:1])]
     if shown.example:
-        notes.append(f"a finished example; remake it with: {example.EXAMPLE['made by']}")
+        notes.append(f"a finished example; remake it with: {example.EXAMPLE.command}")
     if norm is not None:
         notes.append(f"every perturbation scaled to L2 = {norm:.3g}, clipped, and the network asked again")
     if any(run.result.stopped for run in shown.runs):
