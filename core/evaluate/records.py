@@ -263,8 +263,16 @@ def _parquet(rows: Sequence[Rows], records: int) -> bytes:
         raise ValueError("records of one file must have rows with the same columns, all of them or none.")
     table = {"record": np.repeat(np.arange(records, dtype=np.int32), [len(one) for one in rows])}
     table |= {name: np.concatenate([one[name] for one in rows]) for name in rows[0].columns}
+    floats = [name for name, column in table.items() if column.dtype.kind == "f"]
     buffer = io.BytesIO()
-    parquet.write_table(pa.table(table), buffer, compression="zstd", compression_level=19)
+    parquet.write_table(
+        pa.table(table),
+        buffer,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=[name for name in table if name not in floats],
+        use_byte_stream_split=floats,
+    )
     return buffer.getvalue()
 
 

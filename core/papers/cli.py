@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import core.papers.graph_smoothness.cli
 import core.papers.mmc.cli
-from core.features import maps
+from core.evaluate import maps
 from core.papers import smoothfool
 from core.params import Subparsers
 

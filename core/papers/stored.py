@@ -1,9 +1,11 @@
-"""All results that come with the project, in assets/results."""
+"""All records that come with the project: results, maps and examples."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from core import examples
+from core.evaluate import maps
 from core.evaluate.records import Collection
 from core.papers.graph_smoothness.figures import FIGURES
 from core.papers.mmc.attacks import ACCURACIES
@@ -20,3 +22,10 @@ COLLECTIONS: tuple[Collection[Any], ...] = (
     TIMES_RECORDS,
     FIGURES,
 )
+"""Results of the papers' experiments, in assets/results."""
+
+
+def everything() -> list[Collection[Any]]:
+    """Those, the maps in assets/results/maps, and the examples."""
+    mapped = [maps.collection(path.stem) for path in sorted(maps.FOLDER.glob("*.json"))]
+    return [*COLLECTIONS, *mapped, examples.START, examples.COMPARE]

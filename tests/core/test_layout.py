@@ -4,7 +4,7 @@ from pathlib import Path
 
 from core import data, examples, layout, models
 from core.data import gallery, imagenet
-from core.features import maps
+from core.evaluate import maps
 
 ROOT = Path(__file__).resolve().parents[2]
 

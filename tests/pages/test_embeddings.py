@@ -16,7 +16,8 @@ from streamlit.testing.v1 import AppTest
 from core import models
 from core.attacks import ATTACKS
 from core.data import gallery
-from core.features import maps, projections
+from core.evaluate import maps
+from core.features import projections
 from core.features.projections import Circle, Linear, Space, Umap
 from core.params import quick
 from pages.parts.shell import jobs

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from core import models
 from core.data import DATASETS, ImageSet
-from core.features import maps, projections
+from core.evaluate import maps
+from core.features import projections
 from core.features.projections import Distortion, Map, Projection, Space
 from core.models import BATCH, Card, Classifier, features_of
 from core.models.heads import CenterHead

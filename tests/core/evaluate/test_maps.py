@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from core import models
-from core.features import maps
+from core.evaluate import maps, records
 from core.features.projections import Tsne, Umap
 
-SHIPPED = sorted(path.stem for path in maps.FOLDER.glob("*.npz"))
+SHIPPED = sorted(path.stem for path in maps.FOLDER.glob("*.json"))
 KEPT = sorted(path.parent.name for path in models.CHECKPOINTS.glob(f"*/{models.EMBEDDINGS}"))
 
 
@@ -42,8 +42,32 @@ def test_a_damaged_or_missing_file_is_no_map(tmp_path):
     card = models.card(SHIPPED[0])
     space = maps.space_of(card)
     assert maps.read(card, Umap(), space, tmp_path) is None
-    (tmp_path / f"{card.name}.npz").write_bytes(b"PK not really")
+    (tmp_path / f"{card.name}.json").write_text("{ not really")
     assert maps.read(card, Umap(), space, tmp_path) is None
+
+
+def test_a_map_whose_points_were_changed_is_no_map(tmp_path):
+    card = models.card(SHIPPED[0])
+    space, (first, second) = maps.space_of(card), maps.collection(card.name).read()
+    moved = records.Rows({**first.rows.columns, "x": first.rows["x"] + 1})
+    records.write(tmp_path / f"{card.name}.json", [first, second])
+    assert torch.equal(maps.read(card, Umap(), space, tmp_path).points[-1], maps.read(card, Umap(), space).points[-1])
+    records.write(tmp_path / "moved.json", [first.model_copy(update={"rows": moved}), second])
+    (tmp_path / "moved.parquet").replace(tmp_path / f"{card.name}.parquet")
+    assert maps.read(card, Umap(), space, tmp_path) is None
+    other = type(space)(space.features + 1, space.labels)
+    assert maps.read(card, Umap(), other) is None
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_point_is_of_an_image_that_was_kept(name):
+    kept = models.kept_features(name)
+    for record in maps.collection(name).read():
+        assert records.complaint(record) is None
+        assert record.data.n == len(kept.indices)
+        assert record.features == records.identity(kept.features)
+        for epoch in set(record.rows["epoch"].tolist()):
+            assert record.rows["index"][record.rows["epoch"] == epoch].tolist() == kept.indices.tolist()
 
 
 @pytest.mark.slow
