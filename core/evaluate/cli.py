@@ -20,7 +20,7 @@ from core.evaluate.attacking import attack_many, correct, drawn
 from core.evaluate.report import AttackRecord
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import Column, show
-from core.params import CommandParser, Subparsers, add_arguments, from_arguments, iterate_documentation
+from core.params import CommandParser, Subparsers, add_arguments, from_arguments, options
 
 
 def add_command(subparsers: Subparsers) -> None:
@@ -52,7 +52,7 @@ def _epilog() -> list[str]:
     lines = []
     for name, cls in ATTACKS.items():
         lines.append(f"parameters of --attack {name} (presets: {', '.join(map(repr, cls.presets)) or 'none'}):")
-        lines += [f"  --{line.replace('**', '')}" for line in iterate_documentation(cls)]
+        lines += [f"  {line}" for line in options(cls)]
     return lines
 
 
