@@ -73,6 +73,8 @@ class DependencyRecord(Record):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         rows = self.rows
+        if rows is None and self.lacks:
+            return self
         if rows is None or len(rows) != self.data.n or int(rows["comparable"].sum()) != self.comparable:
             raise ValueError("comparable must be the number of rows that are")
         return self

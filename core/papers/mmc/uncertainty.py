@@ -191,6 +191,8 @@ class CertaintyRecord(Record):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         wanted = [self.data.n, *(area.outside.n for area in self.areas)]
+        if self.rows is None and self.lacks:
+            return self
         if self.rows is None or np.bincount(self.rows["set"], minlength=len(wanted)).tolist() != wanted:
             raise ValueError("rows must hold a score for each image")
         return self
@@ -204,9 +206,10 @@ class CertaintyRecord(Record):
         """Against the images of no class of that name; None if it was not measured."""
         return next((area for area in self.areas if area.outside.name == outside), None)
 
-    def scores(self, outside: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The scores inside (N,) and outside (M,). KeyError if that set was not measured."""
-        assert self.rows is not None
+    def scores(self, outside: str) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """The scores inside (N,) and outside (M,); None where they were not kept. ValueError for another set."""
+        if self.rows is None:
+            return None
         place = [area.outside.name for area in self.areas].index(outside) + 1
         return self.rows["score"][self.rows["set"] == 0], self.rows["score"][self.rows["set"] == place]
 

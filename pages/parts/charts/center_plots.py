@@ -118,7 +118,7 @@ class Centres:
         first, second = near.nonzero()[0].tolist()
         return first, second
 
-    def spread(self) -> tuple[float, float]:
+    def distance_range(self) -> tuple[float, float]:
         """Smallest and largest distance of two."""
         pairs = torch.pdist(self.points.double())
         return float(pairs.min()), float(pairs.max())

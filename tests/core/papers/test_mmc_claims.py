@@ -278,6 +278,11 @@ def test_distance_reliable():
     verdict = decide((inside, outside), nearly)
     assert (verdict.outcome, verdict.test, verdict.findings[0].of) == ("undecided", "DeLong", "noise")
     assert decide(blurred, (inside, outside), seed=1).outcome == "undecided"  # other images of no class
+    lost = [
+        CertaintyRecord(**{**dict(certainty(name, score, inside, outside)), "rows": None, "lacks": "The scores."})
+        for name, score in ((SCE, "max-probability"), (MMC, "min-distance"))
+    ]
+    assert "were not kept" in claims.DISTANCE_RELIABLE.decide(lost, SCE, MMC).why
 
 
 def dependency(name, comparable):
@@ -302,6 +307,12 @@ def test_runner_up():
     assert claims.WORSE_AT_CENTRES.decide(dependency(SCE, 480), dependency(MMC, 710)).outcome == "holds"
     assert claims.WORSE_AT_CENTRES.decide(dependency(SCE, 480), dependency(MMC, 400)).outcome == "fails"
     assert claims.WORSE_AT_CENTRES.decide(dependency(SCE, 480), dependency(MMC, 484)).outcome == "undecided"
+    other = dependency(MMC, 490)  # ten more of the same images, all on one side; of other images that is nothing
+    assert claims.WORSE_AT_CENTRES.decide(dependency(SCE, 480), other).test == "McNemar, exact"
+    assert claims.WORSE_AT_CENTRES.decide(dependency(SCE, 480), other).outcome == "holds"
+    lost = DependencyRecord(**{**dict(other), "rows": None, "lacks": "Which images."})
+    verdict = claims.WORSE_AT_CENTRES.decide(dependency(SCE, 480), lost)
+    assert (verdict.test, verdict.outcome) == ("Fisher, exact", "undecided")
 
 
 def density(level, noise=0.0):

@@ -128,6 +128,11 @@ def test_a_record_holds_every_score():
         assert record.rows["index"][:40].tolist() == inside.indices.tolist()
     with pytest.raises(ValueError, match="rows must hold a score for each image"):
         uncertainty.CertaintyRecord(**{**dict(distance), "areas": distance.areas[:1]})
+    with pytest.raises(ValueError, match="rows must hold a score for each image"):
+        uncertainty.CertaintyRecord(**{**dict(distance), "rows": None})
+    assert (
+        uncertainty.CertaintyRecord(**{**dict(distance), "rows": None, "lacks": "The scores."}).scores("noise") is None
+    )
 
 
 @pytest.mark.parametrize("name", ["mnist-c4-ce", "mnist-c4-mmc"])

@@ -108,7 +108,7 @@ def _what_is_hidden(centres: Centres, kept: float, radii: Tensor, dim: int) -> s
     if kept > 0.999:
         where = "" if dim <= 3 else f" They fill {rank} of the {dim} dimensions; those are drawn."
         return f"**Exact:** these are the {count} centres themselves, on the sphere of their norm.{where}"
-    low, high = centres.spread()
+    low, high = centres.distance_range()
     seen = torch.pdist(radii)
     text = (
         f"**A shadow:** the centres fill {rank} dimensions, and three can be drawn, with {100 * kept:.0f}\u00a0% of "
@@ -130,7 +130,7 @@ def draw(loss: MaxMahalanobis, arrangement: Arrangement) -> None:
         return
     count, dim = centres.points.shape
     simple = loss.centers == "optimal" and count <= dim + 1
-    low, high = centres.spread()
+    low, high = centres.distance_range()
     angles = centres.angles[~torch.eye(count, dtype=torch.bool)]
     smallest = float(angles.min())
     simplex_angle = math.degrees(math.acos(-1 / (count - 1)))

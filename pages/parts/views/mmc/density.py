@@ -73,7 +73,7 @@ def draw(mmc: Card, ce: Card) -> None:
             f"- **Space:** densities of different dimensions cannot be compared. Both are measured in the {first.dim} "
             "dimensions on which the differences of the logits depend (the span of the centres, or of the weight's "
             "differences). A linear head's loss knows nothing of other directions; "
-            f"{100 * first.hidden:.2g} % and {100 * second.hidden:.2g} % of the features' squared spread lie there.\n"
+            f"{100 * first.hidden:.2g} % and {100 * second.hidden:.2g} % of the features' variance lie there.\n"
             "- **Length:** the unit is the mean distance between two centres, so a larger norm alone makes nothing "
             "denser.\n- **Volume:** MMC's contours are spheres; the volume between two has a closed form. "
             "Cross-entropy's are open, so their volume is infinite, and the density to the letter zero. It is cut by "
