@@ -1,6 +1,7 @@
 """Smoothscope's start page: a finished example at once, and the ways on from there.
 
-It reads pictures and numbers from assets/examples and computes nothing; not even PyTorch is imported to draw it.
+It reads pictures, numbers and verdicts from assets/examples and computes nothing; not even PyTorch is imported to draw
+it.
 """
 
 from __future__ import annotations
@@ -15,15 +16,13 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts.shell import page
+from pages.parts.shell import links, page
 
 EXAMPLE = page.ROOT / "assets" / "examples" / "start"
 COLUMNS = {"original": "Original", "cw": "Carlini & Wagner", "scw": "Smooth C&W"}
-REMARKS = {
-    "original": "edges and texture, as in any photograph",
-    "cw": "noise on every flat surface gives it away",
-    "scw": "flat stays flat: nothing to see",
-}
+HELD = {"success": "Equal success", "length": "Equal length"}
+WORDS = {"holds": "holds here", "fails": "does not hold here", "undecided": "undecided here"}
+KEY = "start.held"
 
 
 def figure(path: Path, title: str, note: str) -> str:
@@ -37,45 +36,98 @@ def figure(path: Path, title: str, note: str) -> str:
 
 
 @st.cache_data(show_spinner=False)
-def example() -> tuple[dict[str, Any], str]:
-    """The example's record and its two rows of pictures. Read as it stands: to check it takes PyTorch."""
-    (record,) = json.loads((EXAMPLE / "example.json").read_text(encoding="utf-8"))["records"]
-    pictures = record["pictures"]
-    first = [
-        figure(
-            EXAMPLE / f"{name}.png", title, f"“{pictures[name]['label']}”, {100 * pictures[name]['probability']:.0f} %"
-        )
-        for name, title in COLUMNS.items()
-    ]
-    second = [figure(EXAMPLE / f"{name}-magnified.png", "… magnified", REMARKS[name]) for name in COLUMNS]
+def example() -> dict[str, Any]:
+    """The example's record. Read as it stands: to check it takes PyTorch."""
+    (facts,) = json.loads((EXAMPLE / "example.json").read_text(encoding="utf-8"))["records"]
+    return dict(facts)
+
+
+def distances(fact: dict[str, Any]) -> str:
+    """What lies between a picture and the original."""
+    return f"L2 {fact['l2']:.2f}, MAD {fact['mad']:.1f}, colour {fact['ciede2000']:.1f}"
+
+
+@st.cache_data(show_spinner=False)
+def grid(held: str) -> str:
+    """The pictures of one comparison, and the same magnified."""
+    pictures = example()["compared"][held]["pictures"]
+    first, second = [], []
+    for name, title in COLUMNS.items():
+        fact = pictures[name]
+        clean = name == "original"
+        path = EXAMPLE / ("original.png" if clean else f"{held}-{name}.png")
+        first.append(figure(path, title, f"“{fact['label']}”, {100 * fact['probability']:.0f} %"))
+        note = "what any photograph shows" if clean else distances(fact)
+        second.append(figure(EXAMPLE / f"{held}-{name}-magnified.png", "… magnified", note))
     style = "grid-template-columns: repeat(auto-fill, 226px); max-width: 702px"
-    return record, f'<div class="ss-grid" style="{style}">{"".join(first + second)}</div>'
+    return f'<div class="ss-grid" style="{style}">{"".join(first + second)}</div>'
+
+
+def told(held: str) -> str:
+    """What is held equal, and what then differs, in the example's numbers."""
+    facts = example()
+    pictures = facts["compared"][held]["pictures"]
+    plain, smooth = pictures["cw"], pictures["scw"]
+    if held == "success":
+        return (
+            "Each attack is as short as it can be and still fool the network once the picture is saved. The smooth one "
+            f"has to be **{smooth['l2'] / plain['l2']:.1f} times longer**; look whether you see either."
+        )
+    needed = facts["compared"]["success"]["pictures"]
+    times = [f"{found['l2'] / needed[name]['l2']:.0f}" for name, found in (("cw", plain), ("scw", smooth))]
+    return (
+        f"Both are brought to one length, L2 = {facts['norm']:g}: {' and '.join(times)} times what they need. Now "
+        "magnification shows of what kind they are: **noise** on the one side, **clouds** on the other."
+    )
+
+
+def verdicts() -> str:
+    """What our own measurements say to the claims about the two attacks, one a line."""
+    lines = []
+    for found in example()["verdicts"]:
+        interval = f"{found['low']:+.3g} to {found['high']:+.3g}"
+        numbers = page.plain(f"{found['of']}: {found['value']:+.3g} ({interval}), p = {found['p']:.1g}")
+        said = page.plain(f"{found['statement'][0].upper()}{found['statement'][1:]} ({found['paper']})")
+        lines.append(f"- {said}: **{WORDS[found['outcome']]}**. {numbers}.")
+    return "\n".join(lines)
 
 
 page.setup("")
-words, pictures = st.columns([470, 704], gap="medium")
+facts = example()
+links.choice("held", KEY, "success", HELD)
+words, shown = st.columns([470, 704], gap="medium")
+with shown:
+    chosen = st.segmented_control(
+        "Compared at",
+        list(HELD),
+        key=KEY,
+        format_func=lambda name: HELD[name],
+        required=True,
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    held = chosen or "success"
+    st.html(grid(held))
 with words:
     st.title("Smoothscope", anchor=False)
     st.markdown(
-        "#### Three pictures that look alike. The network gives three different answers.\n"
-        "A small change of the pixels was enough. In the plain attack it is noise, and **magnification** shows it. "
-        "The **smooth** attack changes only what may change without being seen: it follows the picture, flat where it "
-        "is flat, sharp only across its edges."
+        "#### To you, three times the same picture. To the network, two of them are something else.\n"
+        "A small change of the pixels was enough. The plain attack moves every pixel on its own; the **smooth** one "
+        "moves neighbours together unless an edge lies between them. **Magnification** brings out what is too faint to "
+        f"be seen.\n\n{told(held)}"
     )
     ways = st.container(horizontal=True)
     if ways.button("Try it in the Attack lab", type="primary", icon=":material/science:"):
         st.switch_page("pages/1_Attack_lab.py")
     if ways.button("Compare attacks", icon=":material/compare:"):
         st.switch_page("pages/2_Compare.py")
-with pictures:
-    record, grid = example()
-    st.html(grid)
-facts, attack = record["pictures"], record["attacks"]["scw"]["attack"]
+    st.caption(verdicts())
+alpha = facts["attacks"]["success-scw"]["attack"]["parameters"]["alpha"]
 st.caption(
-    f"{record['photo_title']} ({record['photo_credit']}), EfficientNet-Lite0 trained on ImageNet. Distortion L2: C&W "
-    f"{facts['cw']['l2']:.2f}, sC&W {facts['scw']['l2']:.2f}, at the same margin {record['margin']:g}, α = "
-    f"{attack['parameters']['alpha']:g}. Labels, distortion and magnification are of the 8-bit pictures shown; the "
-    f"three magnified ones share one scale. Remake all of it: `{record['command']}`"
+    f"{facts['photo_title']} ({facts['photo_credit']}), EfficientNet-Lite0 trained on ImageNet; α = {alpha:g}. "
+    "L2: length of the change. MAD: most apparent distortion, 0 is invisible. Colour: the largest difference, "
+    "CIEDE2000, about 1 is just seen. Everything is of the 8-bit pictures shown; magnified ones share one scale. Remake all of it: "
+    f"`{facts['command']}`"
 )
 
 page.finish()

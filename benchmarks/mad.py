@@ -35,11 +35,9 @@ def grey(images: Tensor) -> Tensor:
 
 
 def pairs() -> dict[str, tuple[Tensor, Tensor]]:
-    """Real pictures that ship with the project, beside distorted ones: (1, 1, H, W) each."""
-    example = ROOT / "assets" / "examples" / "start"
-    photo, cw, scw = (
-        grey(read_image(example / f"{name}.png"))[..., 64:160, 64:160] for name in ("original", "cw", "scw")
-    )
+    """Real pictures beside distorted ones: (1, 1, H, W) each."""
+    kept = ROOT / "tests" / "core" / "mad"
+    photo, cw, scw = (grey(read_image(kept / f"{name}.png"))[..., 64:160, 64:160] for name in ("original", "cw", "scw"))
     found = {"photo, cw": (photo, cw), "photo, scw": (photo, scw)}
     pictures = {
         "photo": photo,

@@ -8,25 +8,29 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from core import data, models
-from core.attacks import ATTACKS, AttackResult, CarliniWagner, SmoothCarliniWagner, run
-from core.data import ImageSet, photos, quantize, to_png
+from core.attacks import ATTACKS, AttackResult, run
+from core.data import ImageSet, photos, to_png
 from core.data.store import write_together
-from core.evaluate import records
+from core.evaluate import records, visibility
+from core.evaluate.claims import Outcome
 from core.evaluate.comparison import asked
 from core.evaluate.records import Collection, Data, Frozen, Network, Record, Setting, Sha256
+from core.evaluate.visibility import LENGTH, NORM, SUCCESS
 from core.layout import ASSETS
 from core.magnify import MagnifyParameters, display_scale, local_statistics, to_display
-from core.metrics import l2, linf, roughness
+from core.metrics import roughness
 from core.models import Classifier, logits_of
+from core.papers.smooth_adversarial_examples import CLAIMS
 from core.params import Subparsers
 
 FOLDER = ASSETS / "examples"
@@ -46,9 +50,35 @@ class Picture(Frozen):
     label: str
     probability: float
     l2: float
-    linf: float
     roughness: float
     """Omega of the perturbation, sigma_h = 1."""
+    mad: float
+    ciede2000: float
+    """The largest difference of colour."""
+
+
+class Side(Frozen):
+    """The pictures of one comparison, all magnified on one scale."""
+
+    limit: float
+    """The magnified value that is drawn black or white."""
+    clipped: float
+    """Share of magnified values beyond it."""
+    pictures: dict[str, Picture]
+    """ORIGINAL, and by key in ATTACKS."""
+
+
+class Decided(Frozen):
+    """What shipped records say to a claim, for a page that must not import PyTorch; the first number of its verdict."""
+
+    statement: str
+    paper: str
+    outcome: Outcome
+    of: str
+    value: float
+    low: float
+    high: float
+    p: float | None
 
 
 class Attacked(Frozen):
@@ -78,20 +108,18 @@ class ExampleRecord(Record):
 
 
 class StartRecord(ExampleRecord):
-    """The start page's: a photograph attacked twice at one margin, and all of it magnified on one scale."""
+    """The start page's: a photograph attacked twice, compared at equal success and at equal length."""
 
     kind: ClassVar[str] = "example-start"
 
     photo_title: str
     photo_credit: str
-    margin: float
+    norm: float
+    """L2, of the comparison at equal length."""
     magnify: Setting
-    limit: float
-    """The magnified value that is drawn black or white."""
-    clipped: float
-    """Share of magnified values beyond it."""
-    pictures: dict[str, Picture]
-    """ORIGINAL, and by key in ATTACKS."""
+    compared: dict[str, Side]
+    """SUCCESS and LENGTH."""
+    verdicts: tuple[Decided, ...]
 
 
 class CompareRecord(ExampleRecord):
@@ -148,60 +176,90 @@ def _sha256(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
-def make_start(photo: str, margin: float, folder: Path = FOLDER) -> Path:
-    """Attack the photograph `photo` with C&W and sC&W at one margin and write what the start page shows.
+def make_start(photo: str, norm: float = NORM, folder: Path = FOLDER) -> Path:
+    """Attack the photograph `photo` with C&W and sC&W and write what the start page shows.
 
-    Everything is of the pictures as written, in 8 bits: labels, distances, magnification. Returns the folder of the
-    example. Raises ValueError if an attack does not fool the network in 8 bits, or if the disk is full.
+    Twice: as short as each fools the network, and brought to one L2 norm. Everything is of the pictures as written, in
+    8 bits: labels, distances, magnification. Returns the folder of the example. Raises ValueError if an attack does not
+    fool the network in 8 bits both ways, if no record decides the claims, or if the disk is full.
     """
     chosen = _photograph(photo)
     clean, model = chosen.images, models.load(MODEL)
     answer = logits_of(model, clean).argmax(1)
-    shown = {ORIGINAL: clean}
+    shown: dict[str, dict[str, Tensor]] = {SUCCESS: {ORIGINAL: clean}, LENGTH: {ORIGINAL: clean}}
     attacks = {}
-    for cls in (CarliniWagner, SmoothCarliniWagner):
-        attack = cls.preset("paper, ImageNet", margin=margin)
-        result = run(attack, model, clean, answer)
-        if not bool(result.success_8bit[0]):
-            raise ValueError(f"{cls.name} does not fool {MODEL} in 8 bits at margin {margin:g}; take a larger margin.")
-        shown[cls.name] = quantize(result.adversarial)
-        attacks[cls.name] = Attacked(attack=Setting.of(attack), seconds=round(result.seconds, 1))
-
-    everything = torch.cat(list(shown.values()))
-    probabilities = logits_of(model, everything).softmax(1)
-    s = local_statistics(everything, MAGNIFY.sigma_domain, MAGNIFY.sigma_range, MAGNIFY.radius)
-    magnified = list(s.magnify(MAGNIFY.beta))
-    scale = display_scale(magnified)
-    files: dict[str, bytes] = {}
-    pictures = {}
-    for i, (name, picture) in enumerate(shown.items()):
-        r, best = picture - clean, int(probabilities[i].argmax())
-        pictures[name] = Picture(
-            label=chosen.classes[best],
-            probability=float(probabilities[i, best]),
-            l2=float(l2(r)[0]),
-            linf=float(linf(r)[0]),
-            roughness=float(roughness(r, 1.0)[0]),
-        )
-        files[f"{name}.png"] = to_png(picture[0])
-        files[f"{name}-magnified.png"] = to_png(to_display([magnified[i]], scale)[0])
+    for name in visibility.COMPARED:
+        for held, result in visibility.pictures(name, model, clean, answer, norm).items():
+            if not bool(result.success_8bit):
+                raise ValueError(f"{name} does not fool {MODEL} in 8 bits at equal {held}; take another photograph.")
+            shown[held][name] = result.adversarial_8bit
+            made = Setting(name=name, parameters=result.parameters)
+            attacks[f"{held}-{name}"] = Attacked(attack=made, seconds=round(result.seconds, 1))
+    files = {f"{ORIGINAL}.png": to_png(clean[0])}
+    compared = {held: _side(held, found, model, chosen.classes, files) for held, found in shown.items()}
     record = StartRecord(
         network=Network.of(model.card),
         data=Data.of(chosen, None),
-        protocol=Setting(name="start", parameters={"photo": photo, "margin": margin}),
-        command=f"python -m core examples --photo {photo} --margin {margin:g}",
+        protocol=Setting(name="start", parameters={"photo": photo, "norm": norm}),
+        command=f"python -m core examples --photo {photo} --norm {norm:g}",
         versions=records.versions(),
         attacks=attacks,
         files=_sha256(files),
         photo_title=photos.PHOTOS[photo].title,
         photo_credit=photos.PHOTOS[photo].credit,
-        margin=margin,
+        norm=norm,
         magnify=Setting.of(MAGNIFY),
-        limit=scale.limit,
-        clipped=scale.clipped,
-        pictures=pictures,
+        compared=compared,
+        verdicts=tuple(_verdicts()),
     )
     return _write(folder / "start", record, files)
+
+
+def _side(
+    held: str, shown: Mapping[str, Tensor], model: Classifier, classes: Sequence[str], files: dict[str, bytes]
+) -> Side:
+    """One comparison of pictures (1, C, H, W) by name, clean first; adds what is to be written to `files`."""
+    everything = torch.cat(list(shown.values()))
+    probabilities = logits_of(model, everything).softmax(1)
+    best = probabilities.argmax(1)
+    s = local_statistics(everything, MAGNIFY.sigma_domain, MAGNIFY.sigma_range, MAGNIFY.radius)
+    magnified = list(s.magnify(MAGNIFY.beta))
+    scale = display_scale(magnified)
+    clean = everything[:1].expand_as(everything)
+    told = visibility.figures(clean, everything, best != best[0])
+    omega = roughness(everything - clean, 1.0)
+    pictures = {}
+    for i, (name, picture) in enumerate(shown.items()):
+        pictures[name] = Picture(
+            label=classes[int(best[i])],
+            probability=float(probabilities[i, best[i]]),
+            l2=float(told["l2"][i]),
+            roughness=float(omega[i]),
+            mad=float(told["mad"][i]),
+            ciede2000=float(told["ciede2000"][i]),
+        )
+        if name != ORIGINAL:
+            files[f"{held}-{name}.png"] = to_png(picture[0])
+        files[f"{held}-{name}-magnified.png"] = to_png(to_display([magnified[i]], scale)[0])
+    return Side(limit=scale.limit, clipped=scale.clipped, pictures=pictures)
+
+
+def _verdicts() -> Iterator[Decided]:
+    for claim in CLAIMS:
+        verdict = claim.decide(*visibility.compared(visibility.COSTS.read(), "photos"))
+        if not verdict.findings:
+            raise ValueError(f"no record decides the claims; run: python -m core evaluate {visibility.COSTS.of.kind}")
+        first = verdict.findings[0]
+        yield Decided(
+            statement=claim.statement,
+            paper=f"{claim.paper}, {claim.reference}",
+            outcome=verdict.outcome,
+            of=first.of,
+            value=first.estimate.value,
+            low=first.estimate.low,
+            high=first.estimate.high,
+            p=verdict.p,
+        )
 
 
 def make_comparison(photo: str, folder: Path = FOLDER) -> Path:
@@ -277,12 +335,12 @@ def read_comparison(model: Classifier, folder: Path = FOLDER) -> list[AttackResu
 def add_command(subparsers: Subparsers) -> None:
     """Register `examples`, which remakes what pages show at once."""
     parser = subparsers.add_parser("examples", help="remake the examples of the pages, in assets/examples")
-    parser.add_argument("--photo", default="coffee", help="photograph of the start page (default %(default)s)")
-    parser.add_argument("--margin", type=float, default=2.0, help="of its attacks, in logits (default %(default)s)")
+    parser.add_argument("--photo", default="china", help="photograph of the start page (default %(default)s)")
+    parser.add_argument("--norm", type=float, default=NORM, help="L2 of its second comparison (default %(default)s)")
     parser.add_argument("--compare", metavar="PHOTO", help="remake the Compare page's instead, from this photograph")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    print(make_comparison(arguments.compare) if arguments.compare else make_start(arguments.photo, arguments.margin))
+    print(make_comparison(arguments.compare) if arguments.compare else make_start(arguments.photo, arguments.norm))
     return 0

@@ -73,8 +73,8 @@ class SmoothCarliniWagner(CarliniWagnerBase, SmoothingParameters):
         r"\big[\,y_t - \max_{i\neq t} y_i + m\,\big]_+ ,\qquad x = \mathrm{clip}\big(x_o + \hat s_\alpha(z)\big)"
     )
     look_for: ClassVar[str] = (
-        "The perturbation follows the picture: flat where it is flat, sharp only across its edges. Harder to see than "
-        "plain C&W's of the same length, but it has to be longer to fool as surely: Compare shows both."
+        "The perturbation follows the picture: flat where it is flat, sharp only across its edges. Clouds, where plain "
+        "C&W of the same length makes noise; to fool as surely it has to be longer. Compare shows both."
     )
     paper: ClassVar[str] = "Smooth Adversarial Examples, section 4.2, eqs. 16 to 19"
     presets: ClassVar[dict[str, dict[str, Any]]] = {

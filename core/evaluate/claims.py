@@ -19,9 +19,9 @@ from core.evaluate.statistics import LEVEL, Comparison, Estimate, holm
 P = ParamSpec("P")
 
 Outcome = Literal["holds", "fails", "undecided"]
-Unit = Literal["share", "points", "area", "ratio", "powers of ten"]
-"""Of a number: a share of images, a difference of shares, of areas under ROC curves, a ratio, or a difference of
-decimal logarithms."""
+Unit = Literal["share", "points", "area", "ratio", "powers of ten", "plain"]
+"""Of a number: a share of images, a difference of shares, of areas under ROC curves, a ratio, a difference of
+decimal logarithms, or any other number."""
 
 
 class Finding(Frozen):

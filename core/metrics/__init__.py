@@ -2,7 +2,7 @@
 
 from core.metrics.distortion import l2, linf
 from core.metrics.mad import mad
-from core.metrics.perceptual import psnr, ssim
+from core.metrics.perceptual import ciede2000, psnr, ssim
 from core.metrics.roughness import radial_power_spectrum, roughness
 
-__all__ = ["l2", "linf", "mad", "psnr", "radial_power_spectrum", "roughness", "ssim"]
+__all__ = ["ciede2000", "l2", "linf", "mad", "psnr", "radial_power_spectrum", "roughness", "ssim"]

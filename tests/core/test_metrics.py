@@ -9,7 +9,7 @@ from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio
 
 from core.filters import kernel, low_pass_matrix
-from core.metrics import l2, linf, psnr, radial_power_spectrum, roughness, ssim
+from core.metrics import ciede2000, l2, linf, psnr, radial_power_spectrum, roughness, ssim
 from tests.problems import normal, uniform
 
 
@@ -170,3 +170,23 @@ def test_bad_arguments_get_one_sentence(call, message):
     with pytest.raises(ValueError, match=message) as error:
         call()
     assert str(error.value).endswith(".")
+
+
+def test_ciede2000_of_greys_is_the_closed_form():
+    """Between greys only lightness differs: (L1 - L2) / S_L, S_L of their mean; L of a grey by CIE 1976."""
+
+    def lightness(level):
+        linear = level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4
+        return 116 * linear ** (1 / 3) - 16
+
+    a, b = (torch.full((1, 1, 4, 5), level, dtype=torch.float64) for level in (0.4, 0.7))
+    first, second = lightness(0.4), lightness(0.7)
+    middle = ((first + second) / 2 - 50) ** 2
+    expected = (second - first) / (1 + 0.015 * middle / (20 + middle) ** 0.5)
+    assert ciede2000(a, b).shape == (1, 4, 5)
+    assert ciede2000(a, b).flatten().tolist() == pytest.approx([expected] * 20, rel=1e-4)
+    assert ciede2000(b, a)[0, 0, 0] == pytest.approx(expected, rel=1e-4)
+    assert not ciede2000(a, a).any()
+    torch.testing.assert_close(ciede2000(a.repeat(1, 3, 1, 1), b.repeat(1, 3, 1, 1)), ciede2000(a, b))
+    with pytest.raises(ValueError, match="1 or 3 channels"):
+        ciede2000(a.repeat(1, 2, 1, 1), b.repeat(1, 2, 1, 1))
