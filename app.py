@@ -126,8 +126,8 @@ alpha = facts["attacks"]["success-scw"]["attack"]["parameters"]["alpha"]
 st.caption(
     f"{facts['photo_title']} ({facts['photo_credit']}), EfficientNet-Lite0 trained on ImageNet; α = {alpha:g}. "
     "L2: length of the change. MAD: most apparent distortion, 0 is invisible. Colour: the largest difference, "
-    "CIEDE2000, about 1 is just seen. Everything is of the 8-bit pictures shown; magnified ones share one scale. Remake all of it: "
-    f"`{facts['command']}`"
+    "CIEDE2000, about 1 is just seen. Everything is of the 8-bit pictures shown; magnified "
+    f"ones share one scale. Remake all of it: `{facts['command']}`"
 )
 
 page.finish()

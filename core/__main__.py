@@ -12,6 +12,7 @@ import core.examples
 import core.models.cli
 import core.papers.cli
 import core.train.cli
+from core.papers.smooth_adversarial_examples import CLAIMS
 from core.params import CommandParser, Subparsers
 
 
@@ -32,7 +33,7 @@ def main(
     core.train.cli.add_command(commands)
     core.evaluate.cli.add_command(commands)
     core.papers.cli.add_command(commands)
-    core.examples.add_command(commands)
+    core.examples.add_command(commands, CLAIMS)
     if add_others is not None:
         add_others(commands)
     try:

@@ -22,7 +22,7 @@ from core.attacks import ATTACKS, AttackResult, run
 from core.data import ImageSet, photos, to_png
 from core.data.store import write_together
 from core.evaluate import records, visibility
-from core.evaluate.claims import Outcome
+from core.evaluate.claims import Claim, Outcome
 from core.evaluate.comparison import asked
 from core.evaluate.records import Collection, Data, Frozen, Network, Record, Setting, Sha256
 from core.evaluate.visibility import LENGTH, NORM, SUCCESS
@@ -30,7 +30,6 @@ from core.layout import ASSETS
 from core.magnify import MagnifyParameters, display_scale, local_statistics, to_display
 from core.metrics import roughness
 from core.models import Classifier, logits_of
-from core.papers.smooth_adversarial_examples import CLAIMS
 from core.params import Subparsers
 
 FOLDER = ASSETS / "examples"
@@ -176,11 +175,12 @@ def _sha256(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
-def make_start(photo: str, norm: float = NORM, folder: Path = FOLDER) -> Path:
+def make_start(photo: str, claims: Sequence[Claim[...]], norm: float = NORM, folder: Path = FOLDER) -> Path:
     """Attack the photograph `photo` with C&W and sC&W and write what the start page shows.
 
     Twice: as short as each fools the network, and brought to one L2 norm. Everything is of the pictures as written, in
-    8 bits: labels, distances, magnification. Returns the folder of the example. Raises ValueError if an attack does not
+    8 bits: labels, distances, magnification. claims: that are decided from the shipped records of both attacks, each
+    called with C&W's and with sC&W's. Returns the folder of the example. Raises ValueError if an attack does not
     fool the network in 8 bits both ways, if no record decides the claims, or if the disk is full.
     """
     chosen = _photograph(photo)
@@ -210,7 +210,7 @@ def make_start(photo: str, norm: float = NORM, folder: Path = FOLDER) -> Path:
         norm=norm,
         magnify=Setting.of(MAGNIFY),
         compared=compared,
-        verdicts=tuple(_verdicts()),
+        verdicts=tuple(_verdicts(claims)),
     )
     return _write(folder / "start", record, files)
 
@@ -244,8 +244,8 @@ def _side(
     return Side(limit=scale.limit, clipped=scale.clipped, pictures=pictures)
 
 
-def _verdicts() -> Iterator[Decided]:
-    for claim in CLAIMS:
+def _verdicts(claims: Sequence[Claim[...]]) -> Iterator[Decided]:
+    for claim in claims:
         verdict = claim.decide(*visibility.compared(visibility.COSTS.read(), "photos"))
         if not verdict.findings:
             raise ValueError(f"no record decides the claims; run: python -m core evaluate {visibility.COSTS.of.kind}")
@@ -332,15 +332,18 @@ def read_comparison(model: Classifier, folder: Path = FOLDER) -> list[AttackResu
     return results
 
 
-def add_command(subparsers: Subparsers) -> None:
-    """Register `examples`, which remakes what pages show at once."""
+def add_command(subparsers: Subparsers, claims: Sequence[Claim[...]]) -> None:
+    """Register `examples`, which remakes what pages show at once. claims: of `make_start`."""
     parser = subparsers.add_parser("examples", help="remake the examples of the pages, in assets/examples")
     parser.add_argument("--photo", default="china", help="photograph of the start page (default %(default)s)")
     parser.add_argument("--norm", type=float, default=NORM, help="L2 of its second comparison (default %(default)s)")
     parser.add_argument("--compare", metavar="PHOTO", help="remake the Compare page's instead, from this photograph")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=partial(_run, claims))
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    print(make_comparison(arguments.compare) if arguments.compare else make_start(arguments.photo, arguments.norm))
+def _run(claims: Sequence[Claim[...]], arguments: argparse.Namespace) -> int:
+    if arguments.compare:
+        print(make_comparison(arguments.compare))
+    else:
+        print(make_start(arguments.photo, claims, arguments.norm))
     return 0

@@ -56,7 +56,7 @@ def test_two_comparisons_and_what_each_holds_equal():
     assert f"**{needed['scw'] / needed['cw']:.1f} times longer**" in app.markdown[-1].value
     app.button_group(key="start.held").set_value("length").run(timeout=TIMEOUT)
     check(app, "length")
-    assert app.query_params["held"] == ["length"]
+    assert app.query_params["held"] == "length"
     times = " and ".join(f"{RECORD.compared['length'].pictures[n].l2 / needed[n]:.0f}" for n in ("cw", "scw"))
     assert f"L2 = {RECORD.norm:g}: {times} times what they need" in app.markdown[-1].value
 

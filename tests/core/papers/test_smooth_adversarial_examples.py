@@ -108,5 +108,5 @@ def test_shipped_records_are_of_all_photographs_and_decide_every_claim():
     assert plain.fooled == smooth.fooled == plain.data.n
     for found in (plain, smooth):
         assert found.rows is not None
-        assert found.rows["length_l2"].tolist() == pytest.approx([found.norm] * found.data.n, rel=0.02)
+        assert found.rows["length_l2"].tolist() == pytest.approx([found.norm] * found.data.n, rel=0.04)
     assert all(claim.decide(plain, smooth).findings for claim in CLAIMS)
