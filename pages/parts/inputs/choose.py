@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
 from torch import Tensor
 
 from core import models
+from core.attacks import ATTACKS, Attack
 from core.data import DATASETS, ImageError, ImageSet, imagenet, read_image
 from core.models import Card, Classifier, logits_of
 from pages.parts.components import picker
@@ -235,6 +236,22 @@ def picture(scope: str, card: Card, model: Classifier, first: str = "") -> Choic
 
 def _choice(card: Card, model: Classifier, image: Tensor, label: int, title: str, index: int | None = None) -> Choice:
     return Choice(card, model, class_names(card), image, label, title, logits_of(model, image)[0], index)
+
+
+def dataset(label: str, key: str, first: str, names: Sequence[str]) -> str:
+    """A select box of data sets, `dataset` in the link."""
+    links.choice("dataset", key, first, names)
+    chosen: str = st.selectbox(label, names, key=key, format_func=lambda n: DATASETS[n].title, persist_state="session")
+    return chosen
+
+
+def attack(label: str, key: str, first: str, link: str = "attack") -> type[Attack]:
+    """A select box of all attacks. link: its name there."""
+    links.choice(link, key, first, ATTACKS)
+    chosen = st.selectbox(
+        label, list(ATTACKS), key=key, format_func=lambda n: ATTACKS[n].title, persist_state="session"
+    )
+    return ATTACKS[chosen]
 
 
 def seed(scope: str) -> int:
