@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -86,7 +86,7 @@ def placed(loss_values: str, arrangement_values: str, _loss: MaxMahalanobis, _ar
     return Centres(head.centers, groups)
 
 
-def how_made(loss: MaxMahalanobis, count: int, dim: int, groups: tuple[int, ...] | None) -> str:
+def how_made(loss: MaxMahalanobis, count: int, dim: int, groups: Sequence[int] | None) -> str:
     """How such centres come about, in a sentence."""
     if loss.centers == "random":
         return "Independent random directions, all of one norm: the comparison that the paper calls MMC-10 (rand)."
@@ -206,9 +206,9 @@ def centres_tab(loss: MaxMahalanobis, arrangement: Arrangement) -> None:
         if len(seen) == count:
             st.markdown(what_is_hidden(centres, kept, seen, dim))
     if which is not None:
-        values, unit = (centres.angles, "°") if which == "angles" else (centres.distances, "")
+        pairs, unit = (centres.angles, "°") if which == "angles" else (centres.distances, "")
         right.plotly_chart(
-            center_plots.pair_matrix(values, unit),
+            center_plots.pair_matrix(pairs, unit),
             key=f"{SCOPE}.matrix",
             config=plots.CONFIG,
             alt=f"The {which} of all pairs of centres.",
@@ -406,6 +406,7 @@ def loss_pictures() -> None:
             controls[0].segmented_control(
                 "Class whose loss is drawn", names, key=f"{SCOPE}.label", required=True, persist_state="session"
             )
+            or names[0]
         )
         - 1
     )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from core import models
 from core.data import DATASETS, ImageError, gallery, photos, read_image
+from core.evaluate.statistics import auroc
 from core.models import Card, Classifier, logits_of
 from core.models.heads import CenterHead
 from core.papers.mmc import attacks as mmc_attacks
@@ -259,7 +260,7 @@ def uncertainty(scope: str, sce_name: str, mmc_name: str) -> None:
                 key=f"{scope}.histogram.{index}",
                 config=plots.CONFIG,
             )
-            area, error = unsure.auroc(scores[index][1], scores[index][2])
+            area, error = auroc(scores[index][1], scores[index][2])
             st.caption(
                 f"AUROC {area:.4f} ± {error:.4f}: {len(scores[index][1]):,} test images of the gallery against "
                 f"{len(scores[index][2]):,} of {OUTSIDE[others]}, computed now ({page.plain(card.name)})."
