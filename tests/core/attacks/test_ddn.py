@@ -178,14 +178,10 @@ def signs(count):
     return rows[:count].view(count, 1, 8, 8) / 8
 
 
-def grey(size):
-    return torch.full((1, 1, size, size), 0.5, dtype=torch.float64)
-
-
 @pytest.mark.parametrize("gamma", [0.05, 0.2])
 def test_the_published_norm_starts_at_1_and_changes_by_gamma(gamma):
     """Boundaries at known distances: the norm is a product of 1 - gamma and 1 + gamma, and nothing else."""
-    w, images = signs(2)[1:], grey(8)
+    w, images = signs(2)[1:], torch.full((1, 1, 8, 8), 0.5, dtype=torch.float64)
     less, more = 1 - gamma, 1 + gamma
     expected = {  # by the boundary's distance: what the norm is changed by after the first, which is 1
         1e-6: [less] * 6,
@@ -208,15 +204,20 @@ def test_the_published_norm_starts_at_1_and_changes_by_gamma(gamma):
 
 
 @pytest.mark.parametrize(
-    ("boundary", "norms"),
-    [(0.7, [0.0, 0.5, 0.45, 0.405, 0.3645, 0.32805, 0.295245, 0.2657205]), (1.1, [0.0] + [0.5] * 7)],
-    ids=["within reach", "out of reach"],
+    ("start", "sign", "boundary", "norms"),
+    [
+        (0.5, 1, 0.7, [0.0, 0.5, 0.45, 0.405, 0.3645, 0.32805, 0.295245, 0.2657205]),
+        (0.8, -1, 0.7, [0.0, 0.8, 0.72, 0.648, 0.5832, 0.52488, 0.472392, 0.4251528]),
+        (0.5, 1, 1.1, [0.0] + [0.5] * 7),
+    ],
+    ids=["to white", "to black", "out of reach"],
 )
-def test_the_published_norm_is_never_more_than_there_is_room_for(boundary, norms):
-    """A single grey pixel can move by a half: norm 1 counts as that, and shrinks from there at once."""
-    model = Linear(torch.tensor([[0.0], [1.0]]).double(), torch.tensor([0.0, -boundary]).double())
+def test_the_published_norm_is_never_more_than_there_is_room_for(start, sign, boundary, norms):
+    """A single pixel can move as far as to black or to white: norm 1 counts as that, and shrinks from there at once."""
+    model = Linear(torch.tensor([[0.0], [sign]]).double(), torch.tensor([0.0, -sign * boundary]).double())
+    images = torch.full((1, 1, 1, 1), start, dtype=torch.float64)
     attack = DDN(schedule="original", gamma=0.1, passes=8)
-    walked = [float(step.scalars["distortion"]) for step in attack.steps(model, grey(1), torch.tensor([0]))]
+    walked = [float(step.scalars["distortion"]) for step in attack.steps(model, images, torch.tensor([0]))]
     assert walked == pytest.approx(norms, rel=1e-6)
 
 
@@ -234,10 +235,11 @@ def test_the_published_step_falls_along_a_cosine_from_1_to_a_hundredth():
             self.calls += 1
             return torch.stack([torch.zeros_like(lead), lead], 1)
 
+    images = torch.full((1, 1, 8, 8), 0.5, dtype=torch.float64)
     attack = DDN(schedule="original", gamma=0.05, passes=5)
     shares = [1.0, 0.8550178567, 0.505, 0.1549821433]  # 0.01 + 0.99 (1 + cos(pi k/4))/2, k = 0 ... 3
     place = np.zeros(5)
-    for k, step in enumerate(attack.steps(Turning(), grey(8), torch.tensor([0]))):
+    for k, step in enumerate(attack.steps(Turning(), images, torch.tensor([0]))):
         r = (torch.tensor(place).view(5, 1, 1, 1) * directions).sum(0)
         assert torch.allclose(step.images[0], 0.5 + r, rtol=0, atol=1e-6), k
         if k < 4:
