@@ -112,14 +112,15 @@ def fit(image: Image.Image, size: tuple[int, int], crop_fraction: float = 1.0) -
         raise ValueError(f"size must be (height, width), each at least 1; got {size}.")
     if not 0 < crop_fraction <= 1:
         raise ValueError(f"crop_fraction must be greater than 0 and at most 1; got {crop_fraction}.")
-    across, down = image.width / width, image.height / height
-    if max(across, down) > MAX_ASPECT * min(across, down):
+    # Products of whole numbers: quotients would refuse 1 x 20 pixels for a square by a rounding.
+    wide, tall = image.width * height, image.height * width
+    if max(wide, tall) > MAX_ASPECT * min(wide, tall):
         raise ImageError(
             f"The picture is {image.width} x {image.height} pixels, too long and thin: its middle, which is all that "
             "would be shown, is next to nothing; crop it first."
         )
     # 1e-6: a crop of exactly so many pixels must not lose one to rounding.
-    scale = min(across, down) * crop_fraction
+    scale = min(image.width / width, image.height / height) * crop_fraction
     crop_width = min(max(int(scale * width + 1e-6), 1), image.width)
     crop_height = min(max(int(scale * height + 1e-6), 1), image.height)
     left, top = (image.width - crop_width + 1) // 2, (image.height - crop_height + 1) // 2

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageFile
@@ -254,6 +254,9 @@ def test_shrinking_does_not_alias():
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 40), st.integers(1, 40), st.floats(0.05, 1))
+@example(1, 20, 3, 3, 1.0)  # 20 times as long: the last shape that fits, whatever 20 / 3 and 1 / 3 are rounded to
+@example(60, 3, 7, 7, 1.0)
+@example(1, 21, 3, 3, 1.0)
 @settings(max_examples=200, deadline=None)
 def test_any_picture_fits_any_size_or_says_why_not(width, height, tall, wide, crop):
     try:
