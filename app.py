@@ -62,9 +62,9 @@ with words:
     )
     ways = st.container(horizontal=True)
     if ways.button("Try it in the Attack lab", type="primary", icon=":material/science:"):
-        st.switch_page("pages/1_Attack_lab.py")
+        st.switch_page(page.file("Attack_lab"))
     if ways.button("Compare attacks", icon=":material/compare:"):
-        st.switch_page("pages/2_Compare.py")
+        st.switch_page(page.file("Compare"))
 with pictures:
     tour, grid = example()
     st.html(grid)
