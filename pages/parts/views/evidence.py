@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from core import models
-from core.data import DATASETS, ImageError, gallery, photos, read_image
+from core.data import DATASETS, gallery, photos
 from core.evaluate.statistics import auroc
 from core.models import Card, Classifier, logits_of
 from core.models.heads import CenterHead
@@ -24,7 +24,6 @@ from core.train import ADVERSARIES
 from pages.parts.charts import evidence_plots, plots
 from pages.parts.components import picker
 from pages.parts.inputs import choose
-from pages.parts.inputs.choose import UPLOADS
 from pages.parts.shell import cache, links, page, pictures, theme
 
 SHOWN = 20
@@ -107,17 +106,15 @@ def _pick(key: str, row: int) -> None:
 
 def _own_picture(scope: str, card: Card) -> Tensor | None:
     """The picture that was uploaded, as the network takes it; None after having said why there is none."""
-    file = st.file_uploader("A picture from this computer", UPLOADS, key=f"{scope}.outside.file")
+    file = choose.upload(f"{scope}.outside.file")
     if file is None:
         st.info("Drop a picture here: a lion, a face, a drawing; anything but one of the classes.")
         return None
-    channels, height, width = card.input_shape
-    try:
-        image = read_image(file.getvalue(), (height, width), 1 if channels == 1 else 3, card.crop_fraction)
-    except ImageError as error:
-        st.error(page.plain(str(error)))
-        return None
-    links.leave_out("Your own picture is not in the link: it opens with one of the others.")
+    seen = f"{scope}.outside.seen"
+    own = st.session_state[seen] = choose.taken(file, st.session_state.get(seen))
+    image = choose.fitted(own, card)
+    if image is not None:
+        links.leave_out("Your own picture is not in the link: it opens with one of the others.")
     return image
 
 
