@@ -6,9 +6,9 @@ It reads pictures and numbers from assets/examples and computes nothing; not eve
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import json
-import threading
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -78,5 +78,7 @@ st.caption(
 
 page.finish()
 
-# The lab needs PyTorch; it is brought in while the visitor reads.
-threading.Thread(target=import_module, args=("core.attacks",), daemon=True, name="warm-up").start()
+# The lab needs PyTorch; it is brought in while the visitor reads. Not by a thread of its own: of two that import parts
+# of core at once, each may come upon what the other has half done, and both fail.
+with contextlib.suppress(ImportError):  # the lab will say so
+    import_module("core.attacks")
