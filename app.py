@@ -7,9 +7,9 @@ it.
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import json
-import threading
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -118,9 +118,9 @@ with words:
     )
     ways = st.container(horizontal=True)
     if ways.button("Try it in the Attack lab", type="primary", icon=":material/science:"):
-        st.switch_page("pages/1_Attack_lab.py")
+        st.switch_page(page.file("Attack_lab"))
     if ways.button("Compare attacks", icon=":material/compare:"):
-        st.switch_page("pages/2_Compare.py")
+        st.switch_page(page.file("Compare"))
     st.caption(verdicts())
 alpha = facts["attacks"]["success-scw"]["attack"]["parameters"]["alpha"]
 st.caption(
@@ -132,5 +132,7 @@ st.caption(
 
 page.finish()
 
-# The lab needs PyTorch; it is brought in while the visitor reads.
-threading.Thread(target=import_module, args=("core.attacks",), daemon=True, name="warm-up").start()
+# The lab needs PyTorch; it is brought in while the visitor reads. Not by a thread of its own: of two that import parts
+# of core at once, each may come upon what the other has half done, and both fail.
+with contextlib.suppress(ImportError):  # the lab will say so
+    import_module("core.attacks")

@@ -4,6 +4,7 @@
 
 Every visit has a fresh browser profile, so nothing is in its cache. Two ways in: a click in the navigation of the start
 page, and the page's own address, which adds the time that Streamlit's script takes to be read. The aim: 2 seconds.
+Beside it, what the server has sent until then through the page's web socket: its elements with their data and scripts.
 """
 
 from __future__ import annotations
@@ -31,14 +32,18 @@ PAGES = {
 PATIENCE = 120_000  # milliseconds
 
 
-def visit(browser: Browser, address: str, name: str, click: bool) -> float:
-    """Seconds from the click in the navigation, or from the start of loading the page's address, to its picture."""
+def visit(browser: Browser, address: str, name: str, click: bool) -> tuple[float, int]:
+    """Seconds from the click in the navigation, or from the start of loading the page's address, to its picture, and
+    the bytes that came meanwhile."""
     path, picture = PAGES[name]
     page = browser.new_context(viewport={"width": 1500, "height": 900}).new_page()
+    received: list[int] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
     if click:
         page.goto(address)
         page.locator(".ss-grid img").first.wait_for(timeout=PATIENCE)
         page.wait_for_timeout(1500)  # as one who reads a line
+        received.clear()
         begun = time.perf_counter()
         page.get_by_test_id("stPageLink-NavLink").filter(has_text=name).click()
     else:
@@ -47,7 +52,7 @@ def visit(browser: Browser, address: str, name: str, click: bool) -> float:
     page.locator(picture).first.wait_for(timeout=PATIENCE)
     seconds = time.perf_counter() - begun
     page.context.close()
-    return seconds
+    return seconds, sum(received)
 
 
 def main() -> None:
@@ -56,15 +61,23 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the numbers there")
     arguments = parser.parse_args()
     found = []
-    table = Table("page", "way in", "n", "median, s", "fastest to slowest, s", title="First picture")
+    table = Table("page", "way in", "n", "median, s", "fastest to slowest, s", "received, kB", title="First picture")
     with serving(ROOT / "app.py") as (address, browser):
         for name in PAGES:
             visit(browser, address, name, click=False)  # the server has nothing in its caches yet
             for click in (True, False):
-                seconds = [visit(browser, address, name, click) for _ in range(arguments.n)]
+                visits = [visit(browser, address, name, click) for _ in range(arguments.n)]
+                seconds, received = [took for took, _ in visits], [sent for _, sent in visits]
                 way, spread = "navigation" if click else "address", f"{min(seconds):.2f} to {max(seconds):.2f}"
-                table.add_row(name, way, str(arguments.n), f"{statistics.median(seconds):.2f}", spread)
-                found.append({"page": name, "click": click, "seconds": seconds})
+                table.add_row(
+                    name,
+                    way,
+                    str(arguments.n),
+                    f"{statistics.median(seconds):.2f}",
+                    spread,
+                    f"{statistics.median(received) / 1000:.0f}",
+                )
+                found.append({"page": name, "click": click, "seconds": seconds, "received": received})
     Console().print(table)
     if arguments.json:
         arguments.json.write_text(json.dumps(found) + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -106,6 +106,9 @@ class ExampleRecord(Record):
         return "" if self.network is None else self.network.name
 
 
+E = TypeVar("E", bound=ExampleRecord)
+
+
 class StartRecord(ExampleRecord):
     """The start page's: a photograph attacked twice, compared at equal success and at equal length."""
 
@@ -143,7 +146,7 @@ def comparison(folder: Path = FOLDER) -> CompareRecord:
     return _only(COMPARE.at(folder / "compare" / FILE))
 
 
-def _only(collection: Collection[Any]) -> Any:
+def _only(collection: Collection[E]) -> E:
     found = collection.read()
     if len(found) != 1:
         raise ValueError(f"{collection.path.name} must hold one example; make it with: python -m core examples")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 import torch
 
-from core.attacks import ATTACKS, Attack
+from core.attacks import Attack
 from core.models import Card
 from pages.parts.inputs import choose, forms
 from pages.parts.inputs.choose import Choice
@@ -22,11 +22,7 @@ slot: Slot[Snapshot, Finished, Wanted] = Slot(SCOPE, every=0.4)
 def attack_controls(card: Card) -> Attack | None:
     """The attack and its parameters, from the sidebar."""
     scope = f"{SCOPE}.{card.dataset}"
-    links.choice("attack", f"{SCOPE}.attack", "scw", ATTACKS)
-    name = st.selectbox(
-        "Attack", list(ATTACKS), key=f"{SCOPE}.attack", format_func=lambda n: ATTACKS[n].title, persist_state="session"
-    )
-    cls = ATTACKS[name]
+    cls = choose.attack("Attack", f"{SCOPE}.attack", "scw")
     defaults = attacking.start_values(cls, card)
     with st.container(key="parameters"):
         attack = forms.form(cls, scope, defaults, link="")

@@ -262,8 +262,8 @@ HARMLESS: dict[str, Damage] = {
 }
 """Odd, but the network works, and every page must."""
 
-NAMES = ["two words", "x" * 200, "$(date)", "é\u202etxt", os.fsdecode(b"\xff\xfe")]
-"""Names of folders that no checkpoint can have."""
+NAMES = ["two words", "x" * 200, "$(date)", os.fsdecode("é\u202etxt".encode()), os.fsdecode(b"\xff\xa0")]
+"""Names of folders that no checkpoint can have; as bytes, for not every locale has these letters."""
 
 
 def doubled() -> dict[str, torch.Tensor]:

@@ -1,8 +1,9 @@
 """Pictures from files: whatever a person uploads becomes a tensor in [0, 1], or one sentence says why not.
 
 Pictures are decoded by Pillow, from the formats in `FORMATS` only. Their size is checked in the header, before a pixel
-is decoded. The rotation of the camera (EXIF) is applied, transparency is laid on white, the first frame of an animation
-is taken, 16-bit greys are scaled to 8 bits; what comes out is exactly k/255.
+is decoded. The rotation of the camera (EXIF) is applied, colours are converted to sRGB by the picture's own profile,
+transparency is laid on white, the first frame of an animation is taken, 16-bit greys are scaled to 8 bits; what comes
+out is exactly k/255.
 """
 
 from __future__ import annotations
@@ -16,15 +17,22 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
+from PIL.TiffImagePlugin import BITSPERSAMPLE, SAMPLEFORMAT
 from torch import Tensor
 
 from core.data import imagenet
 from core.data.imageset import DataError, ImageSet, draw, from_levels
+from core.data.profiles import as_srgb
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 MAX_FILE_MB = 50
-MAX_MEGAPIXELS = 50
+MAX_MEGAPIXELS = 25
+"""Of the largest picture that is decoded. A file of a kilobyte may hold as many, and a decoder takes 10 to 16 bytes for
+each (25 megapixels of one colour: AVIF 1 kB and 0.25 GB, WebP 45 kB and 0.4 GB)."""
+TILE_WIDTH, TILE_LENGTH = 322, 323
+"""Tags of TIFF 6.0, section 15."""
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 MAX_ASPECT = 20.0
 """How much longer than the target's a picture's shape may be before cropping it would keep next to nothing."""
 
@@ -67,11 +75,37 @@ def _open(data: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"The picture has {_TOO_MANY}") from None
     except Exception:  # each decoder fails in its own way on a stranger's bytes
+        if _is_heic(data):
+            raise ImageError(
+                "The file is a HEIC picture, as iPhones take them, which cannot be read here; save it as JPEG first "
+                "(for new ones: Settings, Camera, Formats, Most Compatible)."
+            ) from None
         raise ImageError(f"The file is not a picture that can be read here ({', '.join(FORMATS)}).") from None
     width, height = image.size
     if width * height > MAX_MEGAPIXELS * 1_000_000:
         raise ImageError(f"The picture has {width} x {height} pixels, {_TOO_MANY}")
+    across, down = (_tag(image, tag) for tag in (TILE_WIDTH, TILE_LENGTH))
+    if across * down > MAX_MEGAPIXELS * 1_000_000:  # of ten pixels, perhaps, but a tile is decoded as a whole
+        raise ImageError(f"The picture is stored in tiles of {across} x {down} pixels, {_TOO_MANY}")
     return image
+
+
+def _is_heic(data: bytes) -> bool:
+    """Whether the first box of `data` says that it is HEIF with HEVC inside (ISO/IEC 23008-12, annex B)."""
+    return data[4:8] == b"ftyp" and data[8:12] in _HEIC
+
+
+def _tag(image: Image.Image, tag: int) -> int:
+    """The whole number that a TIFF says of itself under `tag`; 0 of other pictures, and where it says none."""
+    value = image.tag_v2.get(tag) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
+    if isinstance(value, tuple) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, int) else 0
+
+
+def _is_signed(image: Image.Image) -> bool:
+    """Whether a TIFF's 16-bit levels may be negative (SampleFormat 2)."""
+    return _tag(image, BITSPERSAMPLE) == 16 and _tag(image, SAMPLEFORMAT) == 2
 
 
 def _grey_of_16_bits(image: Image.Image) -> Image.Image:
@@ -81,14 +115,19 @@ def _grey_of_16_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(table[levels])
 
 
-def _decode(image: Image.Image, mode: str) -> Image.Image:
-    """The first frame, upright, opaque, in `mode` ("L" or "RGB")."""
+def _decode(image: Image.Image, mode: str, managed: bool) -> Image.Image:
+    """The first frame, upright, opaque, in `mode` ("L" or "RGB"); in sRGB if `managed`."""
+    if _is_signed(image):
+        raise ImageError("The picture has signed 16-bit levels; save it with 8 or 16 unsigned bits a channel first.")
     if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
         raise ImageError("The picture has 32-bit levels; save it with 8 or 16 bits a channel first.")
     image.load()
+    profile = image.info.get("icc_profile")
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I"):
         image = _grey_of_16_bits(image)
+    if managed:
+        image = as_srgb(image, profile)
     if image.has_transparency_data:
         image = image if image.mode == "RGBA" else image.convert("RGBA")
         white = Image.new("RGB", image.size, "white")
@@ -112,14 +151,15 @@ def fit(image: Image.Image, size: tuple[int, int], crop_fraction: float = 1.0) -
         raise ValueError(f"size must be (height, width), each at least 1; got {size}.")
     if not 0 < crop_fraction <= 1:
         raise ValueError(f"crop_fraction must be greater than 0 and at most 1; got {crop_fraction}.")
-    across, down = image.width / width, image.height / height
-    if max(across, down) > MAX_ASPECT * min(across, down):
+    # Products of whole numbers: quotients would refuse 1 x 20 pixels for a square by a rounding.
+    wide, tall = image.width * height, image.height * width
+    if max(wide, tall) > MAX_ASPECT * min(wide, tall):
         raise ImageError(
             f"The picture is {image.width} x {image.height} pixels, too long and thin: its middle, which is all that "
             "would be shown, is next to nothing; crop it first."
         )
     # 1e-6: a crop of exactly so many pixels must not lose one to rounding.
-    scale = min(across, down) * crop_fraction
+    scale = min(image.width / width, image.height / height) * crop_fraction
     crop_width = min(max(int(scale * width + 1e-6), 1), image.width)
     crop_height = min(max(int(scale * height + 1e-6), 1), image.height)
     left, top = (image.width - crop_width + 1) // 2, (image.height - crop_height + 1) // 2
@@ -133,18 +173,20 @@ def read_image(
     size: tuple[int, int] | None = None,
     channels: int = 3,
     crop_fraction: float = 1.0,
+    managed: bool = True,
 ) -> Tensor:
     """The picture in `file` as float32 (1, C, H, W), exactly k/255.
 
     file: the bytes, an open file (read from its start) or a path. size: (height, width) to crop and resize to with
-    `fit`; the picture's own size if None. channels: 3 (RGB) or 1 (grey, ITU-R 601 luma). ImageError, one sentence,
-    whenever it cannot be used: no picture, truncated, empty, more than MAX_FILE_MB or MAX_MEGAPIXELS, too thin.
+    `fit`; the picture's own size if None. channels: 3 (RGB) or 1 (grey, ITU-R 601 luma). managed: the colours are those
+    that its ICC profile means, in sRGB; else the numbers in the file. ImageError, one sentence, whenever it cannot be
+    used: no picture, truncated, empty, more than MAX_FILE_MB or MAX_MEGAPIXELS, too thin.
     """
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 or 3; got {channels}.")
     image = _open(_bytes(file))
     try:
-        image = _decode(image, "L" if channels == 1 else "RGB")
+        image = _decode(image, "L" if channels == 1 else "RGB", managed)
     except ImageError:
         raise
     except Exception:  # as above: whatever a decoder makes of damaged bytes
@@ -192,9 +234,10 @@ def load_folder(
 ) -> ImageSet:
     """The pictures of a folder as a data set: files `NNN_name.JPEG` (or .png ...), NNN the ImageNet class index.
 
-    size, crop_fraction: as in `fit`; by default ImageNet's own crop for that size. n, seed: as in `core.data.load`. The
-    set's name is "folder:" and the folder's last part, so that results do not carry the paths of one machine. DataError
-    if there is no such folder, no such file in it, or a class index beyond 999.
+    size, crop_fraction: as in `fit`; by default ImageNet's own crop for that size. n, seed: as in `core.data.load`.
+    Colour profiles are left alone, as in the preprocessing that networks are trained and measured with. The set's name
+    is "folder:" and the folder's last part, so that results do not carry the paths of one machine. DataError if there
+    is no such folder, no such file in it, or a class index beyond 999.
     """
     path = Path(path).expanduser()
     if not path.is_dir():
@@ -212,7 +255,7 @@ def load_folder(
     images = []
     for index in chosen:
         try:
-            images.append(read_image(files[index][0], size, 3, crop))
+            images.append(read_image(files[index][0], size, 3, crop, managed=False))
         except ImageError as error:
             raise ImageError(f"{files[index][0].name}: {error}") from None
     name = path.resolve().name

@@ -208,6 +208,7 @@ class Recipe(Parameters):
     n: int | None = parameter(
         None,
         ge=1,
+        le=10_000_000,
         slider=(100, 60_000),
         log=True,
         unit="images",
@@ -217,6 +218,7 @@ class Recipe(Parameters):
     test_n: int | None = parameter(
         None,
         ge=1,
+        le=10_000_000,
         slider=(100, 10_000),
         log=True,
         unit="images",

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, Route
 
 from pages.parts.components.packing import STEP, Parcel, pack, pack_steps, rounded
 from pages.parts.components.viewer import Panel, levels
-from pages.parts.shell.scripts import joined
+from pages.parts.shell.scripts import joined, packed
 
 pytestmark = pytest.mark.browser
 
@@ -191,7 +191,8 @@ def run(page: Page, script: str, use: str = "module => module.default()") -> Any
 @pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: path.stem)
 def test_a_component_is_one_script_that_a_browser_reads(page: Page, path: Path):
     script = joined(path)
-    assert run(page, script, "module => [Object.keys(module), typeof module.default]") == [["default"], "function"]
+    default = "module => [Object.keys(module), typeof module.default]"
+    assert run(page, script, default) == run(page, packed(script, "x.js"), default) == [["default"], "function"]
     assert len(script) < 0.9 * sum(len(text) for text in texts(path).values())  # comments stay behind
 
 
@@ -262,6 +263,8 @@ export function b() {
     apart.close()
     script = joined(entry)
     assert run(page, script) == expected
+    assert run(page, packed(script, "entry.js")) == expected
+    assert len(packed(10 * script, "entry.js")) < 10 * len(script) / 2
     assert expected[:3] == ["one", "two", "two 1"]
     assert expected[3] == "http://entry /* no comment */ // nor this"
     assert "@" not in script

@@ -14,7 +14,8 @@ from test_training import SMALL, labels, opened, press, until
 
 from core import models
 from core.losses import CrossEntropy
-from core.train import Training, runs
+from core.params import fields
+from core.train import Recipe, Training, runs
 from pages.parts.views.training import work as training
 from pages.parts.views.training.work import Plan, Trained
 from tests.hostile import GOOD, put, sparse
@@ -290,3 +291,20 @@ def test_the_command_line_refuses_the_name_of_a_shipped_network(home, capsys):
     assert "is the name of a network that comes with the project; choose another." in capsys.readouterr().err
     put(home, "own", lambda folder: None)
     assert not (home / "runs").exists()
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "-" + "9" * 400, "9" * 5000, "1e999", "nan", "10000001", "0"])
+@pytest.mark.parametrize("name", ["n", "test_n", "epochs", "learning_rate"])
+def test_a_number_that_cannot_be_is_left_out_of_the_link(name, text):
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
+    app.switch_page("pages/6_Training.py")
+    app.query_params[name] = text
+    app.run()
+    assert not app.exception, app.exception[0].stack_trace
+    assert [unescaped(warning.value).startswith(f"“{name}=") for warning in app.warning] == [True]
+
+
+def test_every_number_of_a_recipe_has_bounds():
+    numbers = [info for info in fields(Recipe) if info.kind in ("int", "float")]
+    assert len(numbers) > 10
+    assert [info.name for info in numbers if info.low is None or info.high is None] == []

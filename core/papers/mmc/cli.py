@@ -51,7 +51,7 @@ def add_verbs(verbs: Subparsers) -> None:
     parser.set_defaults(run=lambda arguments: print(uncertainty.make_sheet()) or 0)
 
 
-def _verb(verbs: Subparsers, collection: Collection, title: str) -> argparse.ArgumentParser:
+def _verb(verbs: Subparsers, collection: Collection[Any], title: str) -> argparse.ArgumentParser:
     parser = verbs.add_parser(collection.of.kind, help=f"MMC report, {title}")
     parser.add_argument("--out", type=Path, default=collection.path, help="(default: what is shipped)")
     return parser

@@ -308,6 +308,7 @@ def features_scenes(networks: Sequence[Around], chosen: Sequence[int], names: Se
 
 def _basis(points: Tensor) -> Tensor:
     """(L, d) -> (d, r), orthonormal: of the space that the points fill."""
+    directions: Tensor
     _, lengths, directions = torch.linalg.svd(points, full_matrices=False)
     return directions[: max(int((lengths > 1e-6 * lengths[0]).sum()), 1)].T
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 from torch import Tensor
 
 from core import models
-from core.data import DATASETS, ImageError, ImageSet, imagenet, read_image
+from core.attacks import ATTACKS, Attack
+from core.data import DATASETS, ImageError, ImageSet, imagenet
+from core.data.files import MAX_MEGAPIXELS
 from core.models import Card, Classifier, logits_of
 from pages.parts.components import picker
 from pages.parts.shell import cache, links, page
@@ -19,7 +23,8 @@ FIRST = "mnist-c4-ce"
 """The network that a page opens with."""
 MOST_TOLD = 50
 """Checkpoints that cannot be used of which a page says why not."""
-UPLOADS = ("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "ppm")
+UPLOADS = ("png", "jpg", "jpeg", "webp", "avif", "gif", "bmp", "tif", "tiff", "ppm")
+"""Not HEIC, which an iPhone turns into JPEG by itself for a page that does not ask for it."""
 
 
 @dataclass(frozen=True)
@@ -152,21 +157,61 @@ def _title(images: ImageSet, row: int) -> str:
     return f"test image {int(images.indices[row])}: {images.classes[int(images.labels[row])]}"
 
 
-def _upload(scope: str, card: Card) -> None:
-    """Take an own picture: a file or the camera. What is wrong with it is said in one sentence."""
+@dataclass(frozen=True)
+class Upload:
+    """A file that a person brought along."""
+
+    file_id: str
+    """Which upload it is."""
+    name: str
+    content: bytes
+    digest: str
+    """Of the content."""
+
+
+def upload(key: str) -> UploadedFile | None:
+    """The box for a picture from a person's computer."""
+    return st.file_uploader(
+        "A picture from this computer",
+        UPLOADS,
+        key=key,
+        help=f"At most {MAX_MEGAPIXELS} megapixels. HEIC, as iPhones take it, cannot be read: save it as JPEG first.",
+    )
+
+
+def taken(given: UploadedFile, before: Upload | None) -> Upload:
+    """`given` with its digest; `before`, if it is the same upload."""
+    if before is not None and before.file_id == given.file_id:
+        return before
+    content = given.getvalue()
+    return Upload(given.file_id, given.name, content, hashlib.sha256(content).hexdigest())
+
+
+def fitted(own: Upload, card: Card) -> Tensor | None:
+    """An own picture as a network takes it, (1, C, H, W); None after having said what is wrong with it."""
+    try:
+        return cache.picture(own.content, own.digest, card.input_shape, card.crop_fraction)
+    except ImageError as error:
+        st.error(page.plain(f"{own.name}: {error}"))
+        return None
+
+
+def _upload(scope: str) -> None:
+    """Take an own picture: a file or the camera."""
     with st.popover("Own picture", icon=":material/upload:", width="stretch"):
-        file = st.file_uploader("A picture from this computer", UPLOADS, key=f"{scope}.file")
+        file = upload(f"{scope}.file")
         shot = None
         if st.toggle("Use the camera", key=f"{scope}.camera"):
             shot = st.camera_input("Camera", key=f"{scope}.shot", label_visibility="collapsed")
     given = file or shot
-    seen = f"{scope}.seen"
+    seen: Upload | None = st.session_state.get(f"{scope}.seen")
     if given is None:
-        if st.session_state.pop(seen, None):
+        if st.session_state.pop(f"{scope}.seen", None):
             st.session_state.pop(_own_key(scope), None)
-    elif st.session_state.get(seen) != given.file_id:
-        st.session_state[seen] = given.file_id
-        st.session_state[_own_key(scope)] = (given.name, given.getvalue())
+        return
+    new = taken(given, seen)
+    if new is not seen:
+        st.session_state[f"{scope}.seen"] = st.session_state[_own_key(scope)] = new
 
 
 def picture(scope: str, card: Card, model: Classifier, first: str = "") -> Choice | None:
@@ -212,19 +257,13 @@ def picture(scope: str, card: Card, model: Classifier, first: str = "") -> Choic
         )
         if st.button("Gallery", icon=":material/grid_view:", key=f"{scope}.gallery", width="stretch"):
             _gallery(scope, card, images)
-    _upload(scope, card)
+    _upload(scope)
 
-    own = st.session_state.get(_own_key(scope))
-    if own is not None:
-        name, content = own
-        channels, height, width = card.input_shape
-        try:
-            image = read_image(content, (height, width), 1 if channels == 1 else 3, card.crop_fraction)
-            links.leave_out("Your own picture is not in the link: it opens with one of the gallery's.")
-            return _choice(card, model, image, -1, name)
-        except ImageError as error:
-            st.error(page.plain(str(error)))
-            st.session_state.pop(_own_key(scope))
+    own: Upload | None = st.session_state.get(_own_key(scope))
+    image = fitted(own, card) if own is not None else None
+    if own is not None and image is not None:
+        links.leave_out("Your own picture is not in the link: it opens with one of the gallery's.")
+        return _choice(card, model, image, -1, own.name)
     if images is None:
         st.info(page.plain(f"There are no pictures for this network here; run: python -m core data get {card.dataset}"))
         return None
@@ -235,6 +274,22 @@ def picture(scope: str, card: Card, model: Classifier, first: str = "") -> Choic
 
 def _choice(card: Card, model: Classifier, image: Tensor, label: int, title: str, index: int | None = None) -> Choice:
     return Choice(card, model, class_names(card), image, label, title, logits_of(model, image)[0], index)
+
+
+def dataset(label: str, key: str, first: str, names: Sequence[str]) -> str:
+    """A select box of data sets, `dataset` in the link."""
+    links.choice("dataset", key, first, names)
+    chosen: str = st.selectbox(label, names, key=key, format_func=lambda n: DATASETS[n].title, persist_state="session")
+    return chosen
+
+
+def attack(label: str, key: str, first: str, link: str = "attack") -> type[Attack]:
+    """A select box of all attacks. link: its name there."""
+    links.choice(link, key, first, ATTACKS)
+    chosen = st.selectbox(
+        label, list(ATTACKS), key=key, format_func=lambda n: ATTACKS[n].title, persist_state="session"
+    )
+    return ATTACKS[chosen]
 
 
 def seed(scope: str) -> int:

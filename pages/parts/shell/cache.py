@@ -11,7 +11,7 @@ import streamlit as st
 from torch import Tensor
 
 from core import data, magnify, metrics, models
-from core.data import ImageSet
+from core.data import ImageError, ImageSet, read_image
 from core.models import Classifier
 
 V = TypeVar("V")
@@ -50,6 +50,37 @@ def fingerprint(*parts: object) -> str:
             digest.update(repr(part).encode())
         digest.update(b"\0")
     return digest.hexdigest()
+
+
+_pictures: Bounded[Tensor | str] = Bounded(64)
+_decoding = threading.Lock()
+"""One picture at a time: a decoder takes up to half a gigabyte."""
+
+
+def picture(content: bytes, digest: str, shape: tuple[int, int, int], crop_fraction: float) -> Tensor:
+    """A picture from a file as a network takes it, (1, C, H, W); decoded once, also where that fails.
+
+    digest: a hash of `content`. shape: (C, H, W). ImageError in one sentence if it cannot be used, every time.
+    """
+    key = fingerprint(digest, shape, crop_fraction)
+    found = _pictures.get(key)
+    if found is None:
+        with _decoding:
+            found = _pictures.get(key)  # another session may have brought the same
+            if found is None:
+                found = _decoded(content, shape, crop_fraction)
+                _pictures.put(key, found)
+    if isinstance(found, str):
+        raise ImageError(found)
+    return found
+
+
+def _decoded(content: bytes, shape: tuple[int, int, int], crop_fraction: float) -> Tensor | str:
+    channels, height, width = shape
+    try:
+        return read_image(content, (height, width), 1 if channels == 1 else 3, crop_fraction)
+    except ImageError as error:
+        return str(error)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the network")

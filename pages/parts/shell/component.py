@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from pages.parts.shell import theme
-from pages.parts.shell.scripts import joined
+from pages.parts.shell.scripts import joined, packed
 
 CONTROLS = Path(__file__).with_name("controls.css")
 
@@ -27,5 +27,5 @@ def component(folder: Path) -> Callable[..., Any]:
         f"smoothscope.{name}",
         html=markup.read_text(encoding="utf-8") if markup.exists() else f'<div class="{name}"></div>',
         css=style,
-        js=joined(folder / f"{name}.js"),
+        js=packed(joined(folder / f"{name}.js"), f"{name}.js"),
     )

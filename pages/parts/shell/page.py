@@ -13,16 +13,21 @@ from pages.parts.shell import links, memory, share, theme
 
 ROOT = layout.root()
 
-PAGES: tuple[tuple[str, str, str], ...] = (
-    ("app.py", "Start", ":material/home:"),
-    ("pages/1_Attack_lab.py", "Attack lab", ":material/science:"),
-    ("pages/2_Compare.py", "Compare", ":material/compare:"),
-    ("pages/4_Embeddings.py", "Embeddings", ":material/scatter_plot:"),
-    ("pages/5_Graph_loss.py", "Graph loss", ":material/polyline:"),
-    ("pages/6_MMC_centres.py", "MMC centres", ":material/hub:"),
-    ("pages/8_Training.py", "Training", ":material/model_training:"),
-)
-"""File, label and icon, in the order of the navigation."""
+ICONS = {
+    "Attack_lab": ":material/science:",
+    "Compare": ":material/compare:",
+    "Embeddings": ":material/scatter_plot:",
+    "Graph_loss": ":material/polyline:",
+    "MMC_centres": ":material/hub:",
+    "Training": ":material/model_training:",
+}
+"""The pages by their names, which are their addresses too, in the order of the navigation, which numbers the files."""
+
+
+def file(name: str) -> str:
+    """The script of a page, as Streamlit wants it."""
+    return f"pages/{list(ICONS).index(name) + 1}_{name}.py"
+
 
 SIDEBAR = 264
 """Width of the controls, in CSS pixels: leaves room for three pictures and the numbers in a window of 1280."""
@@ -54,8 +59,9 @@ def setup(title: str, controls: bool = False) -> None:
         st.html(PRESENTATION)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="navigation"):
         if not present:
-            for file, label, icon in PAGES:
-                st.page_link(file, label=label, icon=icon)
+            st.page_link("app.py", label="Start", icon=":material/home:")
+            for name, icon in ICONS.items():
+                st.page_link(file(name), label=name.replace("_", " "), icon=icon)
         sharing = st.container(
             horizontal=True, width="content", gap="medium", vertical_alignment="center", key="sharing"
         )

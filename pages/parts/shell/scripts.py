@@ -10,12 +10,15 @@
                   export default mount(...)                      export default mount(...)
 
 JavaScript is not parsed for it. What could not be told apart by its lines is refused, in words that name file and line.
-Comments and indentation stay behind: a script is sent again with all new data of its component.
+A script is sent again with all new data of its component, so comments and indentation stay behind, and `packed` makes
+of it a short one that unpacks the other.
 """
 
 from __future__ import annotations
 
+import base64
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,6 +129,21 @@ def joined(entry: Path) -> str:
                 f"const {_scope(module.path)} = (() => {{\n{code}\nreturn {{ {', '.join(module.exports)} }};\n}})();"
             )
     return "\n".join(parts) + "\n"
+
+
+_UNPACK = """\
+const packed = Uint8Array.from(atob("{packed}"), (c) => c.charCodeAt(0));
+const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+const script = new Blob([await new Response(stream).text()], {{ type: "text/javascript" }});
+const {{ default: component }} = await import(URL.createObjectURL(script));
+export default component;
+"""
+
+
+def packed(script: str, name: str) -> str:
+    """A module with the default export of `script`, about a third as long; `name` is what a browser's tools call it."""
+    deflated = zlib.compress(f"{script}//# sourceURL={name}\n".encode(), 9)
+    return _UNPACK.format(packed=base64.b64encode(deflated).decode("ascii"))
 
 
 def _scope(path: Path) -> str:

@@ -1,6 +1,7 @@
 """What every attack shares: the checks at the door, the run, and the result that believes nobody."""
 
 import typing
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -109,6 +110,61 @@ def test_what_fools_in_float_only_is_said_to_do_so():
     assert result.success_8bit.tolist() == [False, True]
     assert result.predictions_8bit.tolist() == [0, 1]
     assert torch.equal(result.adversarial_8bit[:, 0, 0, 0] * 255, torch.tensor([100.0, 101.0]))
+
+
+class Levels(nn.Module):
+    """Names a class by the first pixel, in 8-bit levels: 0 up to 100.25, 1 beyond, and 2 here and there."""
+
+    bounds = torch.tensor([99.4, 99.48, 100.25, 101.3, 101.6, 102.9])
+    classes = torch.tensor([0, 2, 0, 1, 2, 1, 2])
+
+    def forward(self, x):
+        named = self.classes[torch.bucketize(255 * x[:, 0, 0, 0], self.bounds)]
+        return nn.functional.one_hot(named, 3).float()
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+def test_rounded_to_8_bits_a_targeted_success_must_still_be_the_target(targeted):
+    """Another class than the true one is not enough, and what fails in float is no success however it is rounded."""
+    cases = [  # the first pixel in levels, the classes in float and in 8 bits; the target
+        (103.2, 2, 2, 2),
+        (101.4, 2, 1, 2),
+        (99.44, 2, 0, 2),
+        (102.7, 1, 2, 2),
+        (101.2, 1, 1, 1),
+        (103.2, 2, 2, 1),
+        (100.4, 1, 0, 1),
+        (102.7, 1, 2, 1),
+        (101.4, 2, 1, 1),
+    ]
+    level, named, rounded, target = (torch.tensor(column) for column in zip(*cases, strict=True))
+
+    class Aimed(Fake):
+        def claim(self, images):
+            return images + (level.view(-1, 1, 1, 1) - 99) / 255
+
+        def steps(self, model, images, labels, generator=None):
+            for step in super().steps(model, images, labels):
+                yield replace(step, targets=target) if targeted else step
+
+    images, labels = torch.full((10, 1, 2, 2), 99 / 255), torch.zeros(10, dtype=torch.long)
+    labels[1] = 1  # which is wrong, so this one is not attacked
+    attacked = [i for i in range(10) if i != 1]
+    result = run(Aimed(), Levels(), images, labels)
+    assert result.predictions[attacked].tolist() == named.tolist()
+    assert result.predictions_8bit[attacked].tolist() == rounded.tolist()
+    if targeted:
+        assert result.targets.tolist() == [2, -1, 2, 2, 2, 1, 1, 1, 1, 1]
+        assert result.success.tolist() == [True, False, True, True, False, True, False, True, True, False]
+        assert result.success_8bit.tolist() == [True, False, False, False, False, True, False, False, False, False]
+    else:
+        assert result.targets is None
+        assert result.success.tolist() == [True, False] + [True] * 8
+        assert result.success_8bit.tolist() == [True, False, True, False, True, True, True, False, True, True]
+    assert result.status == tuple(
+        "already misclassified" if i == 1 else "fooled" if success else "failed"
+        for i, success in enumerate(result.success.tolist())
+    )
 
 
 def test_only_correct_images_are_attacked_and_each_gets_its_own_outcome(problem):

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from core.attacks import ATTACKS, run
+from core.attacks.base import Tracker
 from core.attacks.ddn import SmoothMetric
 from core.attacks.universal import Universal, fit_universal
 from core.graph import PixelGraph, Smoother
@@ -214,3 +215,9 @@ def test_a_universal_perturbation_is_that_of_the_images_that_are_in_the_search(f
     *_, last = attack.steps(model, images, labels)
     assert last.finite.tolist() == [how != "not finite" or i != ODD for i in range(4)]
     assert bool(last.found[ODD]) is (how == "fooled")
+
+
+def test_who_is_given_up_is_known_by_number_not_by_place():
+    tracker = Tracker(torch.zeros(4, 1, 1, 1), total=1)
+    tracker.give_up(torch.tensor([0, 2, 3]), torch.tensor([False, True, False]))
+    assert tracker.step(1).finite.tolist() == [True, True, False, True]

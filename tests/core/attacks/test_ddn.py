@@ -1,7 +1,11 @@
 """DDN and sDDN against closed forms on linear classifiers, Foolbox, and each other."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from core.attacks import run
 from core.attacks.ddn import DDN, SmoothDDN, SmoothMetric
@@ -9,7 +13,7 @@ from core.attacks.gradient import unit
 from core.graph import PixelGraph, Smoother
 from core.metrics import l2, roughness
 from tests.core.attacks.test_gradient import Small
-from tests.problems import linear, uniform
+from tests.problems import Linear, linear, uniform
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 6, 7)])
@@ -164,3 +168,131 @@ def test_unit_of_nothing_is_nothing():
     x = torch.zeros(2, 1, 2, 2)
     x[1] = 3
     assert unit(x).flatten(1).norm(dim=1).tolist() == [0, 1]
+
+
+def signs(count):
+    """(count, 1, 8, 8) orthonormal pictures of -1/8 and 1/8, so that a norm of 4 stays within black and white."""
+    rows = torch.ones(1, 1, dtype=torch.float64)
+    for _ in range(6):
+        rows = torch.cat([torch.cat([rows, rows], 1), torch.cat([rows, -rows], 1)])
+    return rows[:count].view(count, 1, 8, 8) / 8
+
+
+@pytest.mark.parametrize("gamma", [0.05, 0.2])
+def test_the_published_norm_starts_at_1_and_changes_by_gamma(gamma):
+    """Boundaries at known distances: the norm is a product of 1 - gamma and 1 + gamma, and nothing else."""
+    w, images = signs(2)[1:], torch.full((1, 1, 8, 8), 0.5, dtype=torch.float64)
+    less, more = 1 - gamma, 1 + gamma
+    expected = {  # by the boundary's distance: what the norm is changed by after the first, which is 1
+        1e-6: [less] * 6,
+        less**2 * 1.001: [less, less, more, less, more, less],
+        more**2 * 1.001: [more, more, more, less, more, less],
+        more**9: [more] * 6,
+    }
+    for distance, factors in expected.items():
+        model = Linear(torch.cat([torch.zeros_like(w), 3 * w]).flatten(1), torch.zeros(2, dtype=torch.float64))
+        model.bias[1] = -3 * ((w * images).sum() + distance)
+        norms = [0.0, *(math.prod(factors[:k]) for k in range(7))]
+        attack = DDN(schedule="original", gamma=gamma, passes=8)
+        for step, norm in zip(attack.steps(model, images, torch.tensor([0])), norms, strict=True):
+            successes = [n for n in norms[: step.index] if n > distance]
+            assert float(step.scalars["distortion"]) == pytest.approx(norm, rel=1e-6)
+            assert torch.allclose(step.images, images + norm * w, rtol=0, atol=1e-6)
+            assert step.found.tolist() == [bool(successes)]
+            if successes:
+                assert torch.allclose(step.best, images + min(successes) * w, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("start", "sign", "boundary", "norms"),
+    [
+        (0.5, 1, 0.7, [0.0, 0.5, 0.45, 0.405, 0.3645, 0.32805, 0.295245, 0.2657205]),
+        (0.8, -1, 0.7, [0.0, 0.8, 0.72, 0.648, 0.5832, 0.52488, 0.472392, 0.4251528]),
+        (0.5, 1, 1.1, [0.0] + [0.5] * 7),
+    ],
+    ids=["to white", "to black", "out of reach"],
+)
+def test_the_published_norm_is_never_more_than_there_is_room_for(start, sign, boundary, norms):
+    """A single pixel can move as far as to black or to white: norm 1 counts as that, and shrinks from there at once."""
+    model = Linear(torch.tensor([[0.0], [sign]]).double(), torch.tensor([0.0, -sign * boundary]).double())
+    images = torch.full((1, 1, 1, 1), start, dtype=torch.float64)
+    attack = DDN(schedule="original", gamma=0.1, passes=8)
+    walked = [float(step.scalars["distortion"]) for step in attack.steps(model, images, torch.tensor([0]))]
+    assert walked == pytest.approx(norms, rel=1e-6)
+
+
+def test_the_published_step_falls_along_a_cosine_from_1_to_a_hundredth():
+    """The slope turns by a right angle at every pass, so the coordinates tell how long each step was."""
+    directions = signs(6)[1:]
+
+    class Turning(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.calls = 0
+
+        def forward(self, x):
+            lead = 7 * (directions[self.calls] * x).sum((1, 2, 3)) - 1e3  # far from fooling: the norm grows
+            self.calls += 1
+            return torch.stack([torch.zeros_like(lead), lead], 1)
+
+    images = torch.full((1, 1, 8, 8), 0.5, dtype=torch.float64)
+    attack = DDN(schedule="original", gamma=0.05, passes=5)
+    shares = [1.0, 0.8550178567, 0.505, 0.1549821433]  # 0.01 + 0.99 (1 + cos(pi k/4))/2, k = 0 ... 3
+    place = np.zeros(5)
+    for k, step in enumerate(attack.steps(Turning(), images, torch.tensor([0]))):
+        r = (torch.tensor(place).view(5, 1, 1, 1) * directions).sum(0)
+        assert torch.allclose(step.images[0], 0.5 + r, rtol=0, atol=1e-6), k
+        if k < 4:
+            place[k] = shares[k]
+            place *= 1.05**k / np.linalg.norm(place)
+    assert step.index == 5
+
+
+def published(model, image, label, attack, target=None):
+    """Algorithm 1 of Rony et al. (2019) on one image, written down plainly: every iterate, and the shortest success.
+
+    What is ours: pixels that are black or white take no part in a step outwards, r is not longer than there is room
+    for, and only the network sees it rounded.
+    """
+    x, delta, norm = image.numpy(), np.zeros(image.shape), 1.0
+    walked, best, shortest = [], None, math.inf
+    wanted, sign = (label, 1) if target is None else (target, -1)
+    for k in range(attack.passes):
+        seen = (x + delta).clip(0, 1)
+        seen = torch.from_numpy(np.round(seen * 255) / 255 if attack.quantised else seen).requires_grad_(True)
+        logits = model(seen)[0]
+        odds = sign * (logits[wanted] - torch.cat([logits[:wanted], logits[wanted + 1 :]]).logsumexp(0))
+        away = -torch.autograd.grad(odds, seen)[0].numpy()
+        away[((x + delta <= 0) & (away < 0)) | ((x + delta >= 1) & (away > 0))] = 0
+        fools = int(logits.argmax()) != label if target is None else int(logits.argmax()) == target
+        walked.append(seen.detach())
+        length = np.linalg.norm(seen.detach().numpy() - x)
+        if fools and length < shortest:
+            best, shortest = seen.detach(), length
+        if k:
+            norm *= 1 - attack.gamma if fools else 1 + attack.gamma
+        norm = min(norm, np.linalg.norm(np.maximum(x, 1 - x)))
+        step = 0.01 + 0.99 * (1 + math.cos(math.pi * k / (attack.passes - 1))) / 2
+        delta = delta + step * away / np.linalg.norm(away)
+        delta = (x + delta * norm / np.linalg.norm(delta)).clip(0, 1) - x
+    return walked, best
+
+
+@pytest.mark.parametrize("values", [{}, {"quantised": True}, {"gamma": 0.15}, {"goal": "next"}], ids=str)
+@pytest.mark.parametrize("black", [False, True], ids=["grey", "black and white"])
+def test_the_published_schedule_is_the_plainly_written_one(black, values):
+    generator = torch.Generator().manual_seed(2)
+    images = torch.rand(4, 1, 8, 8, generator=generator, dtype=torch.float64)
+    images = (3 * images - 1).clamp(0, 1) if black else 0.3 + 0.4 * images
+    model = Small(64, 4, 0)
+    model.first, model.second = model.first.double(), model.second.double()
+    labels = model(images).argmax(1)
+    attack = DDN(schedule="original", passes=12, **values)
+    targets = [(int(y) + 1) % 4 if "goal" in values else None for y in labels]
+    expected = [published(model, images[i : i + 1], int(labels[i]), attack, targets[i]) for i in range(4)]
+    for k, step in enumerate(attack.steps(model, images, labels)):
+        assert torch.allclose(step.images, torch.cat([walked[k] for walked, _ in expected]), rtol=0, atol=1e-6), k
+    fooled = [i for i, (_, best) in enumerate(expected) if best is not None]
+    assert step.found.tolist() == [i in fooled for i in range(4)]
+    assert len(fooled) >= 2
+    assert torch.allclose(step.best[fooled], torch.cat([expected[i][1] for i in fooled]), rtol=0, atol=1e-6)

@@ -218,3 +218,114 @@ def test_presets_are_valid():
         SmoothFool.preset(name)
     with pytest.raises(ValueError, match=r"sigma_g must be at least 0\.1"):
         SmoothFool(sigma_g=0)
+
+
+@pytest.mark.parametrize("overshoot", [0.0, 0.1])
+@pytest.mark.parametrize(("boundary", "projection"), [(1.0, 0.5), (1.5, 0.5), (1.3, 0.6), (1.0, 1.4), (2.0, 1.1)])
+def test_stretches_lengthen_the_way_of_every_round(boundary, projection, overshoot):
+    """On a binary linear classifier a round goes boundary x projection of the way that DeepFool sees, (1 + overshoot)
+    times its 1e-4 behind the boundary, along g*w; so the gap that is left after each round is known."""
+    problem = linear(n=3, shape=(1, 12, 12), spread=0.05)
+    model, images, labels = problem.model.double(), problem.images.double(), problem.labels
+    w = (model.weights[1 - labels] - model.weights[labels]).view_as(images)
+    gap = (model(images)[:, 0] - model(images)[:, 1]).abs()
+    smooth = low_pass(w, kernel("gaussian", 1.2, dtype=torch.float64))
+    along = (w * smooth).sum((1, 2, 3))
+    attack = SmoothFool(
+        sigma_g=1.2, overshoot=overshoot, boundary_stretch=boundary, projection_stretch=projection, projections=2
+    )
+    total, rounds = torch.zeros_like(smooth), 0
+    for step in attack.steps(model, images, labels):
+        rounds += 1
+        way = boundary * (1 + overshoot) * (gap / l2(w) + 1e-4)  # along w/|w|
+        length = projection * way * l2(w) / along
+        total = total + length.view(-1, 1, 1, 1) * smooth
+        gap = gap - length * along
+        expected = {
+            "DeepFool's r": (way / l2(w)).view(-1, 1, 1, 1) * w,
+            "smooth projection": length.view(-1, 1, 1, 1) * smooth,
+            "clipped": length.view(-1, 1, 1, 1) * smooth,
+        }
+        for name, pictures in expected.items():
+            assert torch.allclose(step.detail[name], pictures, rtol=1e-9, atol=1e-12), name
+        for name, values in {"boundary": way, "distortion": l2(total), "margin": -gap}.items():
+            assert torch.allclose(step.scalars[name], values, rtol=1e-9, atol=1e-9), name
+        assert torch.allclose(step.images, images + total, rtol=0, atol=1e-10)
+        assert step.found.tolist() == (gap < 0).tolist()
+    once = (1 + overshoot) * boundary * projection > 1
+    assert step.found.tolist() == [once] * 3
+    assert rounds == (1 if once else 2)
+
+
+def test_the_normal_is_that_of_the_stretched_point():
+    """On a curved boundary it is another one than at DeepFool's own point."""
+    model = network()
+    model[1].weight.mul_(6)
+    images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    labels = model(images).argmax(1)
+    attack = SmoothFool(sigma_g=1.0, boundary_stretch=1.6, projection_stretch=1.2, smooth_clip="plain")
+    *_, deepfool = DeepFool(relaxation=1.0).steps(model, images, labels)
+    to_boundary = 1.6 * (deepfool.best - images)
+    normals = []
+    for at in (images + to_boundary, deepfool.best):
+        at = at.clone().requires_grad_(True)
+        logits = model(at)
+        rival = logits.scatter(1, labels[:, None], -torch.inf).argmax(1)
+        rows = torch.arange(4)
+        normals.append(torch.autograd.grad((logits[rows, rival] - logits[rows, labels]).sum(), at)[0])
+    w = normals[0]
+    assert bool((torch.cosine_similarity(w.flatten(1), normals[1].flatten(1)) < 0.999).any())
+    smooth = low_pass(w, kernel("gaussian", 1.0))
+    length = 1.2 * (w * to_boundary).sum((1, 2, 3)) / (w * smooth).sum((1, 2, 3))
+    expected = length.view(-1, 1, 1, 1) * smooth
+    first = next(attack.steps(model, images, labels))
+    assert torch.allclose(first.detail["DeepFool's r"], to_boundary, rtol=0, atol=1e-6)
+    assert torch.allclose(first.detail["smooth projection"], expected, rtol=0, atol=1e-5)
+    assert torch.allclose(first.images, (images + expected).clamp(0, 1), rtol=0, atol=1e-5)
+
+
+def _of_frequencies(g: Tensor, size: int, low: float, negative: float) -> Tensor:
+    """A picture (1, 1, size, size) of two eigenvectors of the filter: the lowest frequency with weight `low`, and with
+    weight `negative` the one that along one axis g answers most negatively."""
+    vectors = torch.linalg.eigh(low_pass_matrix(g, size)).eigenvectors
+    smoothest = torch.outer(vectors[:, -1], vectors[:, -1])
+    lobe = torch.outer(vectors[:, 0], vectors[:, -1])
+    return (low * smoothest + negative * lobe)[None, None]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.98, 1.02])
+@pytest.mark.parametrize("kind", ["gaussian", "uniform"])
+def test_a_normal_that_the_filter_hardly_sees_is_smoothed_twice(kind, share):
+    """0 < w.(g*w) < |g*w|^2: divided by so little, r would be far longer than it has to be. For weights a and b of the
+    lowest frequency, which g answers with mu along either axis, and of the lobe, with lambda < 0 along one of them,
+    w.(g*w) = a^2 mu^2 + b^2 lambda mu, |g*w|^2 = a^2 mu^4 + b^2 lambda^2 mu^2, and g*g*w has the weights a mu^4 and
+    b lambda^2 mu^2."""
+    size, g = 16, kernel(kind, 2.0, dtype=torch.float64)
+    values = torch.linalg.eigvalsh(low_pass_matrix(g, size))
+    mu, lobe = float(values[-1]), float(values[0])
+    assert lobe < 0 < mu
+    weight = ((1 - share * mu**2) / (share * lobe**2 - lobe / mu)) ** 0.5  # with which w.(g*w) is `share` of |g*w|^2
+    w = _of_frequencies(g, size, 1.0, weight)
+    along, energy = mu**2 + weight**2 * lobe * mu, mu**4 + weight**2 * lobe**2 * mu**2
+    assert along == pytest.approx(share * energy)
+    assert float((w * low_pass(w, g)).sum()) == pytest.approx(along, rel=1e-6)
+    assert float(low_pass(w, g).square().sum()) == pytest.approx(energy, rel=1e-6)
+
+    expected, divided = _of_frequencies(g, size, mu**4, weight * lobe**2 * mu**2), energy
+    if share > 1:  # as with a proper low-pass filter: eq. 7 as it stands
+        expected, divided = _of_frequencies(g, size, mu**2, weight * lobe * mu), along
+    ordinary = _of_frequencies(g, size, 1.0, 0.0)
+    against = _of_frequencies(g, size, 0.0, 1.0)  # w.(g*w) < 0
+    smooth, divisor = smooth_normal(torch.cat([ordinary, w, against]), g)
+    assert torch.allclose(smooth, torch.cat([mu**2 * ordinary, expected, lobe**2 * mu**2 * against]))
+    assert divisor.tolist() == pytest.approx([mu**2, divided, lobe**2 * mu**2])
+
+    gap = 0.02
+    model = Linear(torch.stack([torch.zeros(size**2), w.flatten().float()]), torch.tensor([0.0, 0.0]))
+    images = torch.full((1, 1, size, size), 0.5)
+    model.bias[1] = -float((w.float() * images).sum()) - gap
+    first = next(SmoothFool(sigma_g=2.0, smoothing_kernel=kind, overshoot=0.0).steps(model, images, torch.tensor([0])))
+    behind = gap + 1e-4 * float(w.norm())
+    assert torch.allclose(first.images.double() - images, behind / divided * expected, rtol=0, atol=1e-6)
+    assert first.found.tolist() == [True]
+    assert float((w * (first.images.double() - images)).sum()) == pytest.approx(behind, rel=1e-3)

@@ -89,3 +89,32 @@ def test_shapes_are_checked():
         apply_universal(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4))
     with pytest.raises(ValueError, match="labels must be 2 integers"):
         fit_universal(Universal(), Constant("NaN"), torch.zeros(2, 1, 4, 4), torch.zeros(3, dtype=torch.long))
+
+
+@pytest.mark.parametrize("together", [6, 2])
+@pytest.mark.parametrize(("ball", "share"), [(0.2, 0.1), (0.1, 0.25), (0.2, 1.0)])
+def test_gradient_steps_shrink_by_the_same_amount_from_pass_to_pass(ball, share, together):
+    """In pass k of n a batch moves r by a share (1 - (k - 1)/n) of the ball, in its largest value. On a binary linear
+    classifier all moves are along g*w, so r is known: their sum, and never beyond the ball."""
+    problem = one_sided(6, spread=0.02)
+    problem.model.weights *= 1e-3  # nobody is fooled with certainty, so all go on moving r
+    problem.model.bias *= 1e-3
+    images, labels = problem.images.double(), problem.labels
+    smooth = low_pass(problem.normal[:1].double(), kernel("gaussian", 1.5, dtype=torch.float64))
+    direction = smooth / linf(smooth)
+    attack = Universal(linf_ball=ball, ball_share=share, set_passes=4, sigma_g=1.5, together=together)
+    lengths, length = [], 0.0
+    for remaining in (1.0, 0.75, 0.5, 0.25):
+        for _ in range(6 // together):
+            length = min(length + share * remaining * ball, ball)
+        lengths.append(length)
+    if (ball, share, together) == (0.2, 0.1, 6):
+        assert lengths == pytest.approx([0.02, 0.035, 0.045, 0.05])
+    problem.model.double()
+    steps = attack.steps(problem.model, images, labels, torch.Generator().manual_seed(0))
+    for step, length in zip(steps, lengths, strict=True):
+        assert torch.allclose(step.images, (images + length * direction).clamp(0, 1), rtol=0, atol=1e-7)
+        assert torch.allclose(step.detail["universal r"], (length * direction).expand_as(images), rtol=0, atol=1e-7)
+        assert step.scalars["distortion"].tolist() == pytest.approx(
+            (step.images - images).flatten(1).norm(dim=1).tolist()
+        )

@@ -293,6 +293,7 @@ def test_fashion_mnist_is_read_from_debians_package(tmp_path, mnist):
     files = tree / "usr/share/datasets/fashion-mnist"
     files.mkdir(parents=True)
     (tree / "DEBIAN").mkdir()
+    (tree / "DEBIAN").chmod(0o755)  # what dpkg-deb insists on, whatever a person's umask
     (tree / "DEBIAN/control").write_text(
         "Package: dataset-fashion-mnist\nVersion: 1\nArchitecture: all\nMaintainer: test\nDescription: test\n"
     )

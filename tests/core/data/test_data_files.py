@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageFile
@@ -86,11 +86,11 @@ def test_a_flipped_byte_in_a_png_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("width", "height"), [(20_000, 20_000), (10_000, 10_000), (10_000, 5_001), (2**31 - 1, 2**31 - 1)]
+    ("width", "height"), [(20_000, 20_000), (10_000, 10_000), (5_000, 5_001), (2**31 - 1, 2**31 - 1)]
 )
 def test_too_many_pixels_are_refused_by_the_header(width, height, monkeypatch):
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("a pixel was decoded"))
-    refused(header_only(width, height), "more than the 50 megapixels that are read here")
+    refused(header_only(width, height), "more than the 25 megapixels that are read here")
 
 
 @pytest.mark.slow
@@ -104,13 +104,13 @@ def test_pillows_warning_of_too_many_pixels_does_not_leak(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "big.png"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.startswith("The picture has 10000 x 10000 pixels, more than the 50 megapixels")
+    assert done.stdout.startswith("The picture has 10000 x 10000 pixels, more than the 25 megapixels")
     assert done.stderr == ""
 
 
 def test_just_below_the_limit_is_decoded():
-    # 50 megapixels exactly: gets past the header, and is found to be cut short.
-    refused(header_only(10_000, 5_000), "damaged or cut short")
+    # 25 megapixels exactly: gets past the header, and is found to be cut short.
+    refused(header_only(5_000, 5_000), "damaged or cut short")
 
 
 def test_an_empty_file_is_refused(tmp_path):
@@ -156,6 +156,70 @@ def test_16_bit_grey_is_scaled_not_clipped(kind, channels):
 @pytest.mark.parametrize("mode", ["F", "I"])
 def test_32_bit_levels_are_refused(mode):
     refused(saved(Image.new(mode, (4, 4), 100_000), "TIFF"), "32-bit levels; save it with 8 or 16")
+
+
+def test_signed_16_bit_levels_are_called_so():
+    levels = Image.fromarray(np.array([[0, 5, 30_000]], dtype=np.uint16))
+    content = saved(levels, "TIFF", tiffinfo={339: 2})
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.mode == "I"
+        assert image.tag_v2[258] == (16,)
+    refused(content, "signed 16-bit levels; save it with 8 or 16 unsigned bits a channel first")
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1", b"hevc"])
+def test_heic_gets_a_hint(brand):
+    content = struct.pack(">I", 24) + b"ftyp" + brand + bytes(4) + brand + b"heic" + bytes(500)
+    refused(content, "HEIC picture, as iPhones take them, which cannot be read here; save it as JPEG first")
+
+
+def test_avif_is_no_heic_even_where_it_is_damaged():
+    content = saved(Image.new("RGB", (9, 9)), "AVIF")
+    assert content[4:8] == b"ftyp"
+    refused(content[:60], "not a picture that can be read here")
+
+
+def tiled(side):
+    """A TIFF of 10 x 10 pixels that lies in one tile of side x side, of which it holds next to nothing."""
+    content = zlib.compress(bytes(256))
+    entries = [(256, 10), (257, 10), (258, 8), (259, 8), (262, 1), (277, 1), (322, side), (323, side), (324, 8)]
+    entries.append((325, len(content)))
+    body = b"II*\0" + struct.pack("<I", 8 + len(content)) + content + struct.pack("<H", len(entries))
+    return body + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries) + bytes(4)
+
+
+def test_a_tile_of_too_many_pixels_is_refused_by_the_header(monkeypatch):
+    """Thirty kilobytes cost 0.86 GB."""
+    assert data.read_image(tiled(16), (28, 28)).shape == (1, 3, 28, 28)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("a pixel was decoded"))
+    refused(tiled(30_000), "stored in tiles of 30000 x 30000 pixels, more than the 25 megapixels")
+
+
+PEAK = """
+import resource, sys
+from core import data
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for path in sys.argv[1:]:
+    try:
+        data.read_image(open(path, "rb").read(), (224, 224))
+    except data.ImageError as error:
+        assert "more than the 25 megapixels" in str(error), error
+    else:
+        raise AssertionError(path)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_a_kilobyte_of_49_megapixels_costs_nothing(tmp_path):
+    """An AVIF of 1 kB cost half a gigabyte and a WebP of 89 kB three quarters; they are refused below 50 MB."""
+    image = Image.new("RGBA", (7000, 7000))
+    image.save(tmp_path / "one.webp")
+    image.convert("RGB").save(tmp_path / "one.avif", speed=10)
+    assert (tmp_path / "one.avif").stat().st_size < 3000
+    words = [sys.executable, "-W", "ignore", "-c", PEAK, *map(str, sorted(tmp_path.iterdir()))]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 50
 
 
 def test_one_bit_pictures_are_black_and_white():
@@ -254,6 +318,9 @@ def test_shrinking_does_not_alias():
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 40), st.integers(1, 40), st.floats(0.05, 1))
+@example(1, 20, 3, 3, 1.0)  # 20 times as long: the last shape that fits, whatever 20 / 3 and 1 / 3 are rounded to
+@example(60, 3, 7, 7, 1.0)
+@example(1, 21, 3, 3, 1.0)
 @settings(max_examples=200, deadline=None)
 def test_any_picture_fits_any_size_or_says_why_not(width, height, tall, wide, crop):
     try:

@@ -379,8 +379,8 @@ def test_ours_in_the_tables():
 
 def test_ours_of_certainty():
     found = CERTAINTIES.read()
-    assert claims.DISTANCE_RELIABLE.decide(found, SCE, MMC).outcome == "holds"
-    assert claims.DISTANCE_RELIABLE.decide(found, *CIFAR).outcome == "fails"
+    for names in ((SCE, MMC), CIFAR):  # which no test tells without the images' scores
+        assert claims.DISTANCE_RELIABLE.decide(found, *names).outcome == "undecided"
     by_name = {record.network.name: record for record in DEPENDENCIES.read()}
     for sce, mmc in ((SCE, MMC), CIFAR):
         assert claims.RUNNER_UP.decide(by_name[sce]).outcome == "holds"

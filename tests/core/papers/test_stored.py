@@ -3,8 +3,6 @@
 A wrong number, or a record of another network, fails the test that has the record's name.
 """
 
-import json
-import re
 import shlex
 
 import numpy as np
@@ -14,7 +12,7 @@ from core import data, models
 from core.__main__ import main
 from core.data import gallery
 from core.evaluate import records, statistics
-from core.evaluate.records import Entry, Rows
+from core.evaluate.records import Data, Entry, Record, Rows
 from core.models import logits_of
 from core.papers.mmc import attacks as mmc_attacks
 from core.papers.mmc import dependency, tables, uncertainty
@@ -37,7 +35,10 @@ def every_record():
             yield pytest.param(collection, entry, id=name_of(collection, place, entry))
 
 
-@pytest.mark.parametrize(("collection", "entry"), every_record())
+RECORDS = list(every_record())
+
+
+@pytest.mark.parametrize(("collection", "entry"), RECORDS)
 def test_a_record_is_what_was_measured(collection, entry):
     record = records.checked(collection.path, entry, collection.of)
     assert record.command.startswith("python -m core ")
@@ -46,7 +47,7 @@ def test_a_record_is_what_was_measured(collection, entry):
     assert record.rows is not None or record.lacks
 
 
-@pytest.mark.parametrize(("collection", "entry"), every_record())
+@pytest.mark.parametrize(("collection", "entry"), RECORDS)
 def test_a_record_is_of_a_network_that_is_here(collection, entry):
     record = records.checked(collection.path, entry, collection.of)
     assert records.complaint(record) is None
@@ -62,36 +63,44 @@ def test_every_file_is_listed():
     assert len({c.path for c in COLLECTIONS}) == len({c.of.kind for c in COLLECTIONS}) == len(COLLECTIONS)
 
 
-def planted(collection, change):
-    """The first entry of a collection's file, changed in its text."""
-    entry = records.entries_of(collection.path)[1][0]
-    text = json.dumps(entry.content)
-    changed = change(text)
-    assert changed != text
-    return Entry(json.loads(changed), entry.rows)
+def one_more(value):
+    """A number a little larger; of several the first."""
+    match value:
+        case bool() | str() | None:
+            return value
+        case int():
+            return value + 1
+        case float():
+            return value * 1.0001 + 1e-9
+        case list():
+            return [one_more(value[0]), *value[1:]]
+        case dict():
+            name = next((name for name, one in value.items() if one_more(one) != one), None)
+            return value if name is None else value | {name: one_more(value[name])}
 
 
-@pytest.mark.parametrize("collection", COLLECTIONS, ids=lambda c: c.of.kind)
+@pytest.mark.parametrize("collection", everything(), ids=lambda c: f"{c.of.kind}-{c.path.stem}")
 def test_a_planted_number_is_found(collection):
-    """The last number of a record's own, one more in its last digit."""
-    wrong = planted(
-        collection,
-        lambda text: re.sub(r'(\d)([\]}]*(?:, "loss": [^,]*)?(?:, "over_standard": null)?, "digest")', _more, text),
-    )
+    """Each of a record's own numbers, one after the other."""
+    entry = records.entries_of(collection.path)[1][0]
+    own = [name for name in collection.of.model_fields if name not in Record.model_fields]
+    numbers = [name for name in own if one_more(entry.content[name]) != entry.content[name]]
+    assert numbers or collection.of.kind == "map"
+    for name in numbers:
+        wrong = Entry({**entry.content, name: one_more(entry.content[name])}, entry.rows)
+        with pytest.raises(ValueError, match=r"is not what was measured|of a record is wrong"):
+            records.checked(collection.path, wrong, collection.of)
+    seed = {**entry.content["data"], "n": entry.content["data"]["n"] + 1}
     with pytest.raises(ValueError, match=r"is not what was measured|of a record is wrong"):
-        records.checked(collection.path, wrong, collection.of)
-
-
-def _more(match):
-    return f"{(int(match[1]) + 1) % 10}{match[2]}"
+        records.checked(collection.path, Entry({**entry.content, "data": seed}, entry.rows), collection.of)
 
 
 @pytest.mark.parametrize("collection", [ACCURACIES, CERTAINTIES, DEPENDENCIES], ids=lambda c: c.of.kind)
 def test_a_planted_network_is_found(collection):
     entry = records.entries_of(collection.path)[1][0]
-    wrong = planted(collection, lambda text: text.replace(entry.content["network"]["sha256"], "0" * 64))
+    network = {**entry.content["network"], "sha256": "0" * 64}
     with pytest.raises(ValueError, match="is not what was measured"):
-        records.checked(collection.path, wrong, collection.of)
+        records.checked(collection.path, Entry({**entry.content, "network": network}, entry.rows), collection.of)
     record = records.checked(collection.path, entry, collection.of)
     network = record.network.model_copy(update={"sha256": "0" * 64})
     assert "is of other weights" in records.complaint(record.model_copy(update={"network": network}))
@@ -99,10 +108,13 @@ def test_a_planted_network_is_found(collection):
     assert "is of other weights" in records.complaint(record.model_copy(update={"network": network}))
 
 
-@pytest.mark.parametrize("collection", [ACCURACIES, CERTAINTIES, DEPENDENCIES], ids=lambda c: c.of.kind)
+WITH_ROWS = [c for c in everything() if records.beside(c.path).exists()]
+
+
+@pytest.mark.parametrize("collection", WITH_ROWS, ids=lambda c: f"{c.of.kind}-{c.path.stem}")
 def test_a_planted_row_is_found(collection):
     entry = records.entries_of(collection.path)[1][0]
-    name, column = next((n, c) for n, c in entry.rows.columns.items() if n in ("l2", "score", "index"))
+    name, column = next((n, c) for n, c in entry.rows.columns.items() if n in ("l2", "score", "x", "index"))
     other = column.copy()
     other[0] += 1
     wrong = Entry(entry.content, Rows({**entry.rows.columns, name: other}))
@@ -170,7 +182,11 @@ def test_scores_and_areas_are_remade(record):
 
 
 def test_an_area_that_was_changed_with_its_digest_is_found():
-    record = SCORED[0]
+    model, shelf = models.load("mnist-c4-mmc", "cpu"), gallery.read("mnist")[:80]
+    noise = uncertainty.outside("noise", (1, 28, 28), 30)
+    told = Data(name="noise", split="made", source="made", n=30)
+    record, _ = uncertainty.measure(model, shelf, [uncertainty.Strangers(told, shelf.indices[:30], noise)], "")
+    remake_scores(record)
     area = record.areas[0].model_copy(update={"auroc": record.areas[0].auroc - 0.001})
     with pytest.raises(AssertionError):
         remake_scores(record.model_copy(update={"areas": (area, *record.areas[1:])}))
@@ -191,7 +207,8 @@ def test_dependencies_are_remade(record):
 
 
 def test_a_dependency_that_was_changed_with_its_digest_is_found():
-    record = COMPARABLE[0]
+    record = dependency.measure(models.load("mnist-c4-mmc", "cpu"), gallery.read("mnist")[:80], "")
+    remake_dependency(record)
     rows = Rows({**record.rows.columns, "comparable": ~record.rows["comparable"]})
     wrong = type(record)(**{**dict(record), "comparable": record.data.n - record.comparable, "rows": rows})
     with pytest.raises(AssertionError):

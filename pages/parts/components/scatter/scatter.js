@@ -46,7 +46,6 @@ const NARROWEST = 300; // of a panel, in CSS pixels; below that they stand above
 const HIGHEST = 460;
 const STEP = 420; // milliseconds from one epoch to the next
 const DAMPED = 0.28; // opacity of what is not selected
-const GREY = "#8a8f8d";
 /** @type {Content} */
 const NOTHING = {
   panels: [],
@@ -131,7 +130,7 @@ class Panel {
     const radius = n > 4000 ? 2.4 : n > 1500 ? 3.4 : 4.6;
     const lit = (/** @type {number} */ i) => !selected.size || selected.has(i);
     const { symbols } = plot.content;
-    const grey = symbols.map((_, kind) => plot.sprite(kind, radius, ratio, GREY));
+    const grey = symbols.map((_, kind) => plot.sprite(kind, radius, ratio, plot.unlit));
     const coloured = symbols.map((_, kind) => plot.sprite(kind, radius, ratio, plot.colour(kind)));
     const [ox, oy, scale] = [(ratio * plot.width) / 2, (ratio * plot.height) / 2, ratio * view.scale];
     const half = coloured[0].width / 2;
@@ -392,6 +391,7 @@ class Plot extends Drawing {
     this.height = 0;
     this.ink = "";
     this.paper = "";
+    this.unlit = "";
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(root);
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -571,10 +571,11 @@ class Plot extends Drawing {
   draw() {
     if (!this.panels.length || !this.width) return;
     const style = getComputedStyle(this.root);
-    const paper = style.getPropertyValue("--st-background-color").trim() || "#fff";
+    const paper = style.getPropertyValue("--st-background-color").trim();
     const changed = paper !== this.paper || !this.sprites.size;
-    this.ink = style.getPropertyValue("--st-text-color").trim() || "#222";
+    this.ink = style.getPropertyValue("--st-text-color").trim();
     this.paper = paper;
+    this.unlit = style.getPropertyValue("--ss-grey").trim();
     if (changed) {
       this.sprites.clear();
       this.swatches.forEach((swatch, c) => {

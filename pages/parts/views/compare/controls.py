@@ -6,10 +6,10 @@ import re
 
 import streamlit as st
 
-from core.attacks import ATTACKS, Attack
+from core.attacks import Attack
 from core.models import Card
 from core.params import ParameterInfo, fields
-from pages.parts.inputs import forms
+from pages.parts.inputs import choose, forms
 from pages.parts.shell import links
 from pages.parts.views import attacking
 from pages.parts.views.compare.comparison import MOST, SCOPE
@@ -19,22 +19,13 @@ FIRST = ("cw", "scw", "smoothfool", "sddn", "ddn", "deepfool")
 """What the columns open with."""
 
 
-def attack_choice(name: str, key: str, default: str, label: str) -> type[Attack]:
-    """A select box of all attacks."""
-    links.choice(name, key, default, ATTACKS)
-    chosen = st.selectbox(
-        label, list(ATTACKS), key=key, format_func=lambda n: ATTACKS[n].title, persist_state="session"
-    )
-    return ATTACKS[chosen]
-
-
 def several(card: Card) -> list[Attack]:
     """Controls of several attacks, each with its own parameters; those whose parameters are legal."""
     links.whole("columns", f"{SCOPE}.columns", len(EXAMPLE.attacks), 1, MOST)
     count = st.slider("Columns", 1, MOST, key=f"{SCOPE}.columns", persist_state="session")
     found = []
     for i in range(1, count + 1):
-        cls = attack_choice(f"{i}.attack", f"{SCOPE}.{i}.attack", FIRST[i - 1], f"Column {i}")
+        cls = choose.attack(f"Column {i}", f"{SCOPE}.{i}.attack", FIRST[i - 1], f"{i}.attack")
         with st.popover("Parameters", width="stretch", key=f"{SCOPE}.{i}.parameters"):
             values = attacking.start_values(cls, card)
             attack = forms.form(cls, f"{SCOPE}.{card.dataset}.{i}", values, link=f"{i}.")
@@ -47,7 +38,7 @@ def several(card: Card) -> list[Attack]:
 
 def along(card: Card) -> list[Attack]:
     """Controls of one attack along a parameter; empty after having said what is wrong."""
-    cls = attack_choice("attack", f"{SCOPE}.along.attack", "scw", "Attack")
+    cls = choose.attack("Attack", f"{SCOPE}.along.attack", "scw")
     infos = sweepable(cls)
     key = f"{SCOPE}.along.{cls.name}.parameter"
     links.choice("parameter", key, next(iter(infos)), infos)

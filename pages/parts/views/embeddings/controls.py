@@ -12,7 +12,7 @@ from core.features.projections import PROJECTIONS, Projection
 from core.losses import LOSSES
 from core.models import Card
 from core.train import ADVERSARIES
-from pages.parts.inputs import forms
+from pages.parts.inputs import choose, forms
 from pages.parts.shell import links
 from pages.parts.views.embeddings.session import SCOPE
 
@@ -42,10 +42,7 @@ def networks(offered: dict[str, list[Card]]) -> list[Card]:
     sets = list(offered)
     paired = [name for name in sets if ending(offered[name], "graph-2d") != NONE]
     opening = "mnist" if "mnist" in paired else (paired or sets)[0]
-    links.choice("dataset", f"{SCOPE}.dataset", opening, sets)
-    dataset = st.selectbox(
-        "Data", sets, key=f"{SCOPE}.dataset", format_func=lambda n: DATASETS[n].title, persist_state="session"
-    )
+    dataset = choose.dataset("Data", f"{SCOPE}.dataset", opening, sets)
     cards = {card.name: card for card in offered[dataset]}
     known = [ending(offered[dataset], end) for end in FIRST]
     if known[0] == NONE:

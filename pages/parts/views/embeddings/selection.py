@@ -136,7 +136,7 @@ def show(drawn: Sequence[Drawn], images: ImageSet, chosen: Sequence[int]) -> Non
         shelf = choose.shelf(names[name])
         if shelf is not None and index in shelf.indices:
             st.page_link(
-                "pages/1_Attack_lab.py",
+                page.file("Attack_lab"),
                 label="Attack this one in the lab",
                 icon=":material/science:",
                 query_params={"model": name, "image": str(index)},

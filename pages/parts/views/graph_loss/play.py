@@ -11,7 +11,7 @@ from core.data import DATASETS, ImageSet
 from core.losses import LOSSES, Loss, choose_references
 from core.losses.playground import Motion, Playground, play
 from pages.parts.charts import loss_plots, plots
-from pages.parts.inputs import forms
+from pages.parts.inputs import choose, forms
 from pages.parts.shell import cache, links, page
 from pages.parts.shell.cache import Bounded, fingerprint
 from pages.parts.views.graph_loss.batch import SCOPE
@@ -73,14 +73,7 @@ def draw() -> None:
     """The same images moved by several losses, and the controls of that."""
     with st.sidebar:
         sets = [name for name, dataset in DATASETS.items() if dataset.gallery]
-        links.choice("dataset", f"{SCOPE}.play.dataset", "mnist", sets)
-        dataset = st.selectbox(
-            "Images",
-            sets,
-            key=f"{SCOPE}.play.dataset",
-            persist_state="session",
-            format_func=lambda n: DATASETS[n].title,
-        )
+        dataset = choose.dataset("Images", f"{SCOPE}.play.dataset", "mnist", sets)
         key = f"{SCOPE}.play.losses"
         links.read("losses", key, list(FIRST_LOSSES), parse_losses, ",".join)
         names = st.multiselect(

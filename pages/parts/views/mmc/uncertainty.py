@@ -10,7 +10,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from core.data import DATASETS, ImageError, photos, read_image
+from core.data import DATASETS, photos
 from core.evaluate import statistics
 from core.models import Card, Classifier, logits_of
 from core.papers.mmc import claims
@@ -19,7 +19,6 @@ from core.papers.mmc.uncertainty import CERTAINTIES, KEEP, OUTSIDE, CertaintyRec
 from pages.parts.charts import evidence_plots, plots
 from pages.parts.components import picker
 from pages.parts.inputs import choose
-from pages.parts.inputs.choose import UPLOADS
 from pages.parts.shell import cache, links, page, pictures, theme
 from pages.parts.views import results, verdicts
 from pages.parts.views.mmc import shared
@@ -39,17 +38,15 @@ def _pick(key: str, row: int) -> None:
 
 def _own_picture(scope: str, card: Card) -> Tensor | None:
     """The picture that was uploaded, as the network takes it; None after having said why there is none."""
-    file = st.file_uploader("A picture from this computer", UPLOADS, key=f"{scope}.outside.file")
+    file = choose.upload(f"{scope}.outside.file")
     if file is None:
         st.info("Drop a picture here: a lion, a face, a drawing; anything but one of the classes.")
         return None
-    channels, height, width = card.input_shape
-    try:
-        image = read_image(file.getvalue(), (height, width), 1 if channels == 1 else 3, card.crop_fraction)
-    except ImageError as error:
-        st.error(page.plain(str(error)))
-        return None
-    links.leave_out("Your own picture is not in the link: it opens with one of the others.")
+    seen = f"{scope}.outside.seen"
+    own = st.session_state[seen] = choose.taken(file, st.session_state.get(seen))
+    image = choose.fitted(own, card)
+    if image is not None:
+        links.leave_out("Your own picture is not in the link: it opens with one of the others.")
     return image
 
 

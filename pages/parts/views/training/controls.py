@@ -80,10 +80,7 @@ def beginning(dataset: str, network: str, loss: Loss) -> str | None:
 def plan() -> Plan | None:
     """Everything that says what is to be trained; None after having said what is wrong."""
     names = [name for name, dataset in DATASETS.items() if "train" in dataset.splits]
-    links.choice("dataset", f"{SCOPE}.dataset", "mnist", names)
-    dataset = st.selectbox(
-        "Data", names, key=f"{SCOPE}.dataset", format_func=lambda n: DATASETS[n].title, persist_state="session"
-    )
+    dataset = choose.dataset("Data", f"{SCOPE}.dataset", "mnist", names)
     networks = cache.suited(DATASETS[dataset].shape)
     key = f"{SCOPE}.network.{dataset}"
     links.choice("network", key, "lenet" if "lenet" in networks else "preactresnet18", networks)

@@ -87,7 +87,7 @@ def keep(trained: Trained) -> None:
             )
         )
         st.page_link(
-            "pages/1_Attack_lab.py",
+            page.file("Attack_lab"),
             label="Attack it in the lab",
             icon=":material/science:",
             query_params={"model": card.name},

@@ -18,10 +18,15 @@ view = st.segmented_control(
     "View",
     list(VIEWS),
     key=f"{SCOPE}.view",
-    format_func=VIEWS.get,
+    format_func=VIEWS.__getitem__,
     required=True,
     label_visibility="collapsed",
     persist_state="session",
 )
-{SEES: sees.draw, PLAY: play.draw, FIGURES: lambda: graph_figures.draw(SCOPE)}[view]()
+if view == FIGURES:
+    graph_figures.draw(SCOPE)
+elif view == PLAY:
+    play.draw()
+else:
+    sees.draw()
 page.finish()
