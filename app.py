@@ -7,9 +7,9 @@ it.
 from __future__ import annotations
 
 import base64
-import contextlib
 import html
 import json
+import threading
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,6 @@ st.caption(
 
 page.finish()
 
-# The lab needs PyTorch; it is brought in while the visitor reads. Not by a thread of its own: of two that import parts
-# of core at once, each may come upon what the other has half done, and both fail.
-with contextlib.suppress(ImportError):  # the lab will say so
-    import_module("core.attacks")
+# The lab needs PyTorch; it is brought in while the visitor reads. Nothing of core with it: who clicks at once imports
+# core in another thread, and of two that do so each comes upon what the other has half done, so that both fail.
+threading.Thread(target=import_module, args=("torch",), daemon=True, name="warm-up").start()

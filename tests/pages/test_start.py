@@ -152,3 +152,22 @@ def test_it_is_drawn_without_pytorch():
         [sys.executable, "-c", WITHOUT_TORCH], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
     assert drawn.stdout == "6\n", drawn.stderr
+
+
+WARMED = """
+import sys, threading
+from streamlit.testing.v1 import AppTest
+AppTest.from_file("app.py", default_timeout=60).run()
+for thread in threading.enumerate():
+    if thread.name == "warm-up":
+        thread.join()
+print("torch" in sys.modules, sorted(name for name in sys.modules if name.startswith("core.")))
+"""
+
+
+def test_the_warm_up_leaves_core_alone():
+    """A visitor who clicks at once imports core in another thread, and two threads must not import it at once."""
+    done = subprocess.run(
+        [sys.executable, "-c", WARMED], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=True
+    )
+    assert done.stdout == "True ['core.layout']\n"
