@@ -382,7 +382,7 @@ def test_ours_of_certainty():
     for names in ((SCE, MMC), CIFAR):  # which no test tells without the images' scores
         assert claims.DISTANCE_RELIABLE.decide(found, *names).outcome == "undecided"
     by_name = {record.network.name: record for record in DEPENDENCIES.read()}
-    for sce, mmc in ((SCE, MMC), CIFAR):
+    for (sce, mmc), outcome in (((SCE, MMC), "holds"), (CIFAR, "undecided")):
         assert claims.RUNNER_UP.decide(by_name[sce]).outcome == "holds"
-        assert claims.WORSE_AT_CENTRES.decide(by_name[sce], by_name[mmc]).outcome == "holds"
+        assert claims.WORSE_AT_CENTRES.decide(by_name[sce], by_name[mmc]).outcome == outcome
     assert {name for name in by_name if name not in models.MODELS} == set()
