@@ -19,7 +19,7 @@ class Network(nn.Module):
     """Curved boundaries in double precision: images (N, 3, 6, 6), five classes.
 
     Around `odd` it behaves as told: "not finite" is NaN from a distance of 0.05 on, so at a step but not at the start
-    (unless `at_once`); "no gradient" does not depend on the image.
+    (unless `at_once`); "no gradient" does not depend on the image; "broken gradient" has a slope of NaN alone.
     """
 
     def __init__(self, odd=None, how=""):
@@ -35,6 +35,10 @@ class Network(nn.Module):
         if self.odd is None:
             return logits
         distance = (x - self.odd).flatten(1).norm(dim=1)[:, None]
+        if self.how == "broken gradient":
+            rows = (distance[:, 0] < NEAR).nonzero()[:, 0]
+            nothing = (x[rows] - x[rows].detach()).abs().flatten(1).sum(1).sqrt()  # 0, with an infinite slope times 0
+            return logits + torch.zeros_like(distance[:, 0]).index_put((rows,), nothing)[:, None]
         if self.how == "not finite":
             return torch.where((distance > (-1 if self.at_once else 0.05)) & (distance < NEAR), torch.nan, logits)
         return torch.where(distance < NEAR, self.logits(self.odd[None]), logits)
@@ -113,6 +117,7 @@ CASES = {
     "sddn, as published": ({"passes": 12, "schedule": "original"}, NO_STOP),
     "sddn, to the next class": ({"passes": 12, "goal": "next"}, NO_STOP),
     "deepfool": ({}, ALL),
+    "deepfool, one rival": ({"candidates": 2}, ALL),
     "smoothfool": ({"projections": 10, "projection_stretch": 0.8}, ALL),
     "iterative_smooth": ({"descent_rate": 0.0015, "descent_steps": 20}, ("fooled", "not finite")),
     "color_shift": ({"color_trials": 30}, ("fooled",)),
@@ -163,13 +168,13 @@ def test_a_batch_that_one_image_leaves_is_as_many_single_runs(case, how, monkeyp
 
 def test_what_a_colour_shift_draws_for_an_image_does_not_depend_on_who_has_left():
     """With another odd image, which leaves at another trial, the others go the same ways."""
-    results = []
+    results, odd = [], 3 - ODD  # backwards, so that one that goes on for long comes after the odd one
     for how in ("fooled", "not finite"):
         _, images, labels = batch(how, PALE)
-        results.append(run(ATTACKS["color_shift"](color_trials=30), Network(), images, labels, seed=3))
-    others = [i for i in range(4) if i != ODD]
+        results.append(run(ATTACKS["color_shift"](color_trials=30), Network(), images.flip(0), labels.flip(0), seed=3))
+    others = [i for i in range(4) if i != odd]
     turns = [result.trace["hue"].diff(dim=0).ne(0).sum(0) for result in results]
-    assert turns[0][ODD] != turns[1][ODD]
+    assert turns[0][odd] != turns[1][odd]
     assert turns[0][others].max() >= 10
     assert torch.equal(results[0].adversarial[others], results[1].adversarial[others])
     for key in ("hue", "saturation"):
@@ -215,6 +220,21 @@ def test_a_universal_perturbation_is_that_of_the_images_that_are_in_the_search(f
     *_, last = attack.steps(model, images, labels)
     assert last.finite.tolist() == [how != "not finite" or i != ODD for i in range(4)]
     assert bool(last.found[ODD]) is (how == "fooled")
+
+
+@pytest.mark.parametrize("together", [1, 8])
+@pytest.mark.parametrize("fit_by", ["gradient", "SmoothFool"])
+def test_nor_do_a_fooled_image_and_one_with_a_broken_gradient_move_it(fit_by, together, monkeypatch):
+    """The first is fooled from the start, the next is not finite: which of the two is given up is not mixed up."""
+    monkeypatch.setattr(torch, "randperm", lambda n, **options: torch.arange(n))
+    _, images, labels = batch("not finite")
+    model = Network(images[ODD].clone(), "broken gradient")
+    labels[0] = Network()(images[:1]).argsort(1)[0, 0]
+    attack = Universal(fit_by=fit_by, linf_ball=0.06, sigma_g=1.0, set_passes=5, together=together)
+    alone = fit_universal(attack, Network(), images[2:], labels[2:])
+    *_, last = attack.steps(model, images, labels)
+    assert torch.allclose(last.detail["universal r"][:1], alone, rtol=0, atol=1e-9)
+    assert last.finite.tolist() == [True, False, True, True]
 
 
 def test_who_is_given_up_is_known_by_number_not_by_place():
