@@ -210,6 +210,7 @@ def make_start(photo: str, claims: Sequence[Claim[...]], norm: float = NORM, fol
         files=_sha256(files),
         photo_title=photos.PHOTOS[photo].title,
         photo_credit=photos.PHOTOS[photo].credit,
+        lacks="It is of one picture: what lies beside it, instead of rows.",
         norm=norm,
         magnify=Setting.of(MAGNIFY),
         compared=compared,

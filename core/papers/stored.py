@@ -7,6 +7,7 @@ from typing import Any
 from core import examples
 from core.evaluate import maps
 from core.evaluate.records import Collection
+from core.evaluate.visibility import COSTS
 from core.papers.graph_smoothness.figures import FIGURES
 from core.papers.mmc.attacks import ACCURACIES
 from core.papers.mmc.dependency import DEPENDENCIES
@@ -21,6 +22,7 @@ COLLECTIONS: tuple[Collection[Any], ...] = (
     OPTIMISER_RECORDS,
     TIMES_RECORDS,
     FIGURES,
+    COSTS,
 )
 """Results of the papers' experiments, in assets/results."""
 

@@ -242,4 +242,4 @@ def test_the_stored_table_is_whole():
     for record in found:  # the same images everywhere, so that networks can be compared image by image
         index = tuple(record.rows["index"][:50].tolist())
         assert same.setdefault(record.data.name, index) == index
-        assert np.isfinite(record.moves).all()
+        assert np.isfinite(np.asarray(record.moves)).all()
