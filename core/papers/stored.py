@@ -14,7 +14,7 @@ from core.papers.mmc.dependency import DEPENDENCIES
 from core.papers.mmc.tables import NORM_RECORDS, OPTIMISER_RECORDS, TIMES_RECORDS
 from core.papers.mmc.uncertainty import CERTAINTIES
 
-COLLECTIONS: tuple[Collection[Any], ...] = (
+RESUMED: tuple[Collection[Any], ...] = (
     ACCURACIES,
     CERTAINTIES,
     DEPENDENCIES,
@@ -24,7 +24,9 @@ COLLECTIONS: tuple[Collection[Any], ...] = (
     FIGURES,
     COSTS,
 )
-"""Results of the papers' experiments, in assets/results."""
+"""Results of the papers' experiments whose commands go on where they stopped."""
+COLLECTIONS: tuple[Collection[Any], ...] = (*RESUMED, COSTS)
+"""All results in assets/results."""
 
 
 def everything() -> list[Collection[Any]]:
