@@ -55,6 +55,14 @@ class TrainingRecord(Record):
         return Trained.model_validate(self.protocol.parameters)
 
     @property
+    def title(self) -> str:
+        """What was trained, in a few words."""
+        training = self.training
+        return (
+            f"{training.network} on {training.dataset}, {training.loss.name} ({training.loss.said()}), seed {self.seed}"
+        )
+
+    @property
     def seed(self) -> int:
         """Of the training; it also draws the training images."""
         return int(self.training.recipe["seed"])
