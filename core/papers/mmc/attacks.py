@@ -1,36 +1,34 @@
 """Attacks on cross-entropy and on MMC: accuracy, and where the features go (sections 3.1 and 4.1 of the MMC report).
 
 PGD comes in the report's two forms: plain, up the cross-entropy of the logits, and adaptive, up the loss's own
-objective (`Loss.attack`: for MMC the squared distance to the centre of the true class). The other attacks are those of
-`core.attacks`; their margins and log odds of MMC's logits are differences of squared distances, so they do not suffer
-from the softmax's vanishing gradient.
+objective (`Loss.attack`: for MMC the squared distance to the centre of the true class). The other attacks raise log
+odds or margins, which of MMC's logits are differences of squared distances, so they do not suffer from the softmax's
+vanishing gradient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from core import data, models
-from core.attacks import SPSA, Attack, CarliniWagner, MomentumIterative, Noise, Rotation, run
-from core.attacks.fgsm import SignDescent
+from core.attacks import SPSA, Attack, CarliniWagner, IteratedFGSM, MomentumIterative, Noise, Rotation, run
+from core.attacks.gradient import Goal, Objective
 from core.data import ImageSet
 from core.evaluate import records, statistics
 from core.evaluate.records import Collection, Data, Network, Record, Rows, Setting
 from core.evaluate.statistics import Estimate
 from core.features.density import class_means, own_and_nearest
-from core.losses import LOSSES, trained_with
+from core.losses import LOSSES
 from core.metrics import l2
 from core.models import Classifier, features_of, logits_of
 from core.models.heads import CenterHead
-from core.params import Parameters, parameter
 
 EPSILONS: dict[str, tuple[float, float]] = {"mnist": (0.1, 0.3), "cifar10": (8 / 256, 16 / 256)}
 """Largest change of a value, by data set: CIFAR-10's are the report's. The report does not say what it takes for MNIST;
@@ -45,46 +43,21 @@ TRAIN_N = 2000
 """Training images whose mean features are the centres of a network that has none of its own."""
 
 
-class ReportPGD(Parameters):
-    """Projected gradient descent in the Linf ball (Madry et al. 2018), as the report has it.
+def pgd(epsilon: float, adaptive: bool, targeted: bool) -> IteratedFGSM:
+    """Projected gradient descent in the Linf ball (Madry et al. 2018): UPDATES steps of 2.5 epsilon / UPDATES.
 
-    From a random start, in steps of 2.5 epsilon / updates; the last iterate counts, also of images that were fooled on
-    the way. Where the gradient is exactly zero, as cross-entropy's on sure MMC logits is, an image stays.
+    From a random start; the last iterate counts, also of images that were fooled on the way. targeted: towards a
+    random other class. Where the gradient is exactly zero, as cross-entropy's on sure MMC logits is, an image stays.
     """
-
-    name: ClassVar[str] = "pgd"
-
-    epsilon: float = parameter(0.1, ge=0, le=1, symbol="ε", unit="colour, 0 to 1", help="No value changes by more.")
-    updates: int = parameter(UPDATES, ge=1, le=1000, help="Steps.")
-    objective: Literal["cross-entropy", "own loss"] = parameter(
-        "cross-entropy",
-        paper="section 4.1",
-        help="What it climbs: the cross-entropy of the logits, or what the network's loss calls its adaptive attack.",
+    return IteratedFGSM(
+        epsilon=epsilon,
+        step_size=2.5 * epsilon / UPDATES,
+        updates=UPDATES,
+        random_start=True,
+        objective="own loss" if adaptive else "cross-entropy",
+        keep="last",
+        goal="random" if targeted else "untargeted",
     )
-    targeted: bool = parameter(False, help="Towards a random other class, instead of away from the true one.")
-
-    def __call__(self, model: Classifier, images: Tensor, labels: Tensor, seed: int) -> Tensor:
-        """Adversarial images (N, C, H, W), on the network's device, for images with labels (N,)."""
-        images, labels = images.to(model.device), labels.to(model.device)
-        generator = torch.Generator(device=images.device).manual_seed(seed)
-        ball = SignDescent(self.epsilon, 2.5 * self.epsilon / self.updates, random_start=True)
-        wanted = labels
-        if self.targeted:
-            shift = torch.randint(1, model.card.classes, labels.shape, generator=generator, device=labels.device)
-            wanted = (labels + shift) % model.card.classes
-        x = ball.start(images, generator)
-        for _ in range(self.updates):
-            x = x.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(self.climbed(model, x, wanted).sum(), x)
-            x = ball.move(x.detach(), gradient if self.targeted else -gradient, images)
-        return x.detach()
-
-    def climbed(self, model: Classifier, x: Tensor, y: Tensor) -> Tensor:
-        """(N,) the objective."""
-        z = model.features(x)
-        if self.objective == "own loss":
-            return trained_with(model.card).attack(model.head, z, y)
-        return F.cross_entropy(model.head(z), y, reduction="none")
 
 
 @dataclass(frozen=True)
@@ -94,7 +67,7 @@ class Trial:
     key: str
     """Its name in a link."""
     title: str
-    attack: Attack | ReportPGD
+    attack: Attack
     n: int | None = None
     """At most so many images, where an attack is costly."""
 
@@ -106,27 +79,25 @@ class Trial:
     @property
     def epsilon(self) -> float | None:
         """Radius of the Linf ball of a gradient attack; None for the others."""
-        return self.attack.epsilon if isinstance(self.attack, ReportPGD | MomentumIterative) else None
+        return self.attack.epsilon if isinstance(self.attack, IteratedFGSM | MomentumIterative) else None
 
     @property
     def is_pgd(self) -> bool:
         """The report's PGD, in one of its forms."""
-        return isinstance(self.attack, ReportPGD)
+        return isinstance(self.attack, IteratedFGSM)
 
     @property
     def targeted(self) -> bool:
         """Towards a class, not only away from the true one."""
-        return isinstance(self.attack, ReportPGD) and self.attack.targeted
+        return isinstance(self.attack, Goal) and self.attack.goal != "untargeted"
 
     @property
     def adaptive(self) -> bool:
         """Up the loss's own objective."""
-        return isinstance(self.attack, ReportPGD) and self.attack.objective == "own loss"
+        return isinstance(self.attack, Objective) and self.attack.objective == "own loss"
 
     def make(self, model: Classifier, images: Tensor, labels: Tensor, seed: int) -> Tensor:
-        """Adversarial images (N, C, H, W) on the CPU."""
-        if isinstance(self.attack, ReportPGD):
-            return self.attack(model, images, labels, seed).cpu()
+        """Adversarial images (N, C, H, W) on the CPU; what the network names wrongly when clean is left as it is."""
         return run(self.attack, model, images, labels, seed).adversarial
 
 
@@ -145,10 +116,7 @@ def trials(dataset: str) -> tuple[Trial, ...]:
         for targeted in (False, True):
             for adaptive in (False, True):
                 kind = f"{'adaptive' if adaptive else 'plain'}{', targeted' if targeted else ''}"
-                pgd = ReportPGD(
-                    epsilon=epsilon, objective="own loss" if adaptive else "cross-entropy", targeted=targeted
-                )
-                found.append(Trial(f"pgd|{epsilon:g}|{kind}", f"PGD, {kind}, {size}", pgd))
+                found.append(Trial(f"pgd|{epsilon:g}|{kind}", f"PGD, {kind}, {size}", pgd(epsilon, adaptive, targeted)))
         mim = MomentumIterative(epsilon=epsilon, step_size=2.5 * epsilon / UPDATES, updates=UPDATES, keep="strongest")
         found.append(Trial(f"mim|{epsilon:g}", f"MIM, {size}", mim))
     # The size of the last, larger ball.
@@ -163,7 +131,7 @@ def trials(dataset: str) -> tuple[Trial, ...]:
 
 def plain(trial: Trial, dataset: str) -> Trial:
     """The plain form of an adaptive attack; any other attack is its own."""
-    if not isinstance(trial.attack, ReportPGD) or not trial.adaptive:
+    if not trial.adaptive:
         return trial
     wanted = trial.attack.replace(objective="cross-entropy")
     return next(other for other in trials(dataset) if other.attack == wanted)

@@ -2,61 +2,15 @@
 
 import pytest
 import torch
-from torch import nn
 
 from core import data, models
+from core.attacks import IteratedFGSM
 from core.data import gallery
 from core.evaluate import records
 from core.evaluate.records import Rows
 from core.features.density import own_and_nearest
-from core.models.heads import CenterHead
 from core.papers.mmc import attacks as mmc_attacks
-from core.papers.mmc.attacks import ACCURACIES, ReportPGD, Trial
-
-
-class Pixels(nn.Module):
-    """Its features are the pixels; three centres, far apart."""
-
-    device = torch.device("cpu")
-
-    def __init__(self, centers):
-        super().__init__()
-        self.card = models.card("mnist-c4-mmc").model_copy(update={"classes": 3, "loss_arguments": {}})
-        self.head = CenterHead(centers.shape[1], len(centers))
-        self.head.centers.copy_(centers)
-
-    def features(self, x):
-        return x.flatten(1)
-
-    def forward(self, x):
-        return self.head(self.features(x))
-
-
-CENTERS = torch.tensor([[0.0, 0, 0, 0], [100.0, 0, 0, 0], [0, 100.0, 0, 0]])
-
-
-def test_adaptive_pgd_goes_straight_away_from_the_own_centre():
-    """Up |x - mu|^2 every pixel moves away from mu's: with enough steps to the far corner of the ball."""
-    x = torch.tensor([0.5, 0.6, 0.3, 0.95]).view(1, 1, 2, 2)
-    made = ReportPGD(epsilon=0.1, objective="own loss")(Pixels(CENTERS), x, torch.tensor([0]), 0)
-    assert made.flatten().tolist() == pytest.approx([0.6, 0.7, 0.4, 1.0])
-
-
-def test_targeted_pgd_goes_to_the_wanted_centre():
-    x = torch.full((40, 1, 2, 2), 0.5)
-    made = ReportPGD(epsilon=0.1, objective="own loss", targeted=True)(
-        Pixels(CENTERS), x, torch.zeros(40, dtype=torch.long), 3
-    )
-    ends = {tuple(round(v, 4) for v in row) for row in made.flatten(1).tolist()}
-    assert ends == {(0.6, 0.4, 0.4, 0.4), (0.4, 0.6, 0.4, 0.4)}  # towards one or the other
-
-
-def test_plain_pgd_finds_no_slope_where_the_softmax_is_sure():
-    """Logits differ by ten thousand: cross-entropy's gradient is exactly zero, so an image stays where it started."""
-    x = torch.full((2, 1, 2, 2), 0.5)
-    made = ReportPGD(epsilon=0.1)(Pixels(CENTERS), x, torch.tensor([0, 0]), 0)
-    start = mmc_attacks.SignDescent(0.1, 0.1, True).start(x, torch.Generator().manual_seed(0))
-    assert torch.equal(made, start)
+from core.papers.mmc.attacks import ACCURACIES, Trial
 
 
 @pytest.mark.parametrize("key", ["pgd|0.1|adaptive", "pgd|0.1|plain, targeted", "mim|0.1"])
@@ -73,12 +27,14 @@ def test_adaptive_pgd_moves_features_farther_from_their_centres_than_plain():
     centers = mmc_attacks.centres(model, images.images, images.labels)
     assert torch.equal(centers, model.head.centers)
     ends = {}
-    for adaptive in ("cross-entropy", "own loss"):
-        made = ReportPGD(epsilon=0.1, objective=adaptive)(model, images.images, images.labels, 0)
+    for adaptive in (False, True):
+        made = mmc_attacks.Trial("", "", mmc_attacks.pgd(0.1, adaptive, False)).make(
+            model, images.images, images.labels, 0
+        )
         ends[adaptive] = mmc_attacks.moves(model, images.images, made, images.labels, centers)
-    assert torch.equal(ends["cross-entropy"][:, :2], ends["own loss"][:, :2])
-    assert ends["own loss"][:, 2].median() > 2 * ends["cross-entropy"][:, 2].median()
-    assert (ends["own loss"][:, 2] > ends["own loss"][:, 0]).all()
+    assert torch.equal(ends[False][:, :2], ends[True][:, :2])
+    assert ends[True][:, 2].median() > 2 * ends[False][:, 2].median()
+    assert (ends[True][:, 2] > ends[True][:, 0]).all()
 
 
 def test_cross_entropys_centres_are_class_means():
@@ -100,7 +56,7 @@ def trial(key, dataset="mnist"):
 
 def nothing(n=None):
     """An attack that changes nothing."""
-    return Trial("nothing", "nothing", ReportPGD(epsilon=0, updates=1), n)
+    return Trial("nothing", "nothing", IteratedFGSM(epsilon=0, updates=1), n)
 
 
 def test_an_attack_that_does_nothing_leaves_the_clean_accuracy():
@@ -189,7 +145,7 @@ def test_a_record_knows_its_attack():
         found = mmc_attacks.measure(trial(key), model, images, images, "")
         assert mmc_attacks.trial_of(found) == trial(key)
         assert found.title == f"mnist-c4-mmc, {trial(key).title}"
-    other = mmc_attacks.measure(Trial("x", "x", ReportPGD(epsilon=0.123)), model, images, images, "")
+    other = mmc_attacks.measure(Trial("x", "x", IteratedFGSM(epsilon=0.123)), model, images, images, "")
     assert mmc_attacks.trial_of(other) is None
     assert "epsilon 0.123" in other.title
 
