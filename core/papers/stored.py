@@ -22,7 +22,6 @@ RESUMED: tuple[Collection[Any], ...] = (
     OPTIMISER_RECORDS,
     TIMES_RECORDS,
     FIGURES,
-    COSTS,
 )
 """Results of the papers' experiments whose commands go on where they stopped."""
 COLLECTIONS: tuple[Collection[Any], ...] = (*RESUMED, COSTS)
