@@ -8,7 +8,6 @@ moment, can say what has been reached so far; `run` drains it.
 from __future__ import annotations
 
 import abc
-import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from core.data.files import quantize
 from core.metrics import l2, linf
+from core.models.batches import device_of
 from core.params import Parameters, parameter
 
 Status = Literal["fooled", "failed", "already misclassified", "not finite"]
@@ -214,11 +214,6 @@ def check_batch(model: nn.Module, images: Tensor, labels: Tensor) -> None:
         raise ValueError(
             f"{card.name} takes images of shape {tuple(card.input_shape)}; got {tuple(images.shape[1:])}: resize them."
         )
-
-
-def device_of(model: nn.Module, images: Tensor) -> torch.device:
-    """Where `model`, any module, computes; for one without parameters and buffers, where the images are."""
-    return next(itertools.chain(model.parameters(), model.buffers()), images).device
 
 
 @dataclass(frozen=True)

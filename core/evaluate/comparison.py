@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks import AttackResult, Status
-from core.attacks.base import device_of
 from core.data import quantize
 from core.metrics import l2
+from core.models import device_of
 
 _HALVINGS = 50
 
@@ -56,7 +56,7 @@ def asked(result: AttackResult, adversarial: Tensor, model: nn.Module) -> Attack
     Images that were not attacked, and those given up, stay as they are.
     """
     attacked = torch.tensor([s in ("fooled", "failed") for s in result.status])
-    adversarial = torch.where(attacked[:, None, None, None], adversarial, result.adversarial)
+    adversarial = torch.where(attacked[:, None, None, None], adversarial.cpu(), result.adversarial)
     device = device_of(model, adversarial)
     with torch.no_grad():
         logits, logits_8bit = (model(x.to(device)).cpu() for x in (adversarial, quantize(adversarial)))

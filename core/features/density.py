@@ -31,8 +31,11 @@ def log_shell_volume(dim: int, inner: Tensor, outer: Tensor) -> Tensor:
 
 
 def pointwise_loss(loss: Loss, head: nn.Module, points: Tensor, label: int) -> Tensor:
-    """(N,) the loss of each feature of points (N, d) alone, were its label `label`: for pictures of the loss."""
-    y = torch.tensor([label])
+    """(N,) the loss of each feature of points (N, d) alone, were its label `label`: for pictures of the loss.
+
+    points lie where the head does.
+    """
+    y = torch.tensor([label], device=points.device)
     values: Tensor = torch.func.vmap(lambda z: loss(head, z[None], y))(points)
     return values.detach()
 
@@ -40,7 +43,7 @@ def pointwise_loss(loss: Loss, head: nn.Module, points: Tensor, label: int) -> T
 def class_means(features: Tensor, labels: Tensor, classes: int) -> Tensor:
     """(K, d) the mean feature of every class: what serves as a centre where a network has none. NaN without samples."""
     check_features(features, labels, classes=classes)
-    sums = torch.zeros(classes, features.shape[1], dtype=features.dtype).index_add_(0, labels, features)
+    sums = features.new_zeros(classes, features.shape[1]).index_add_(0, labels, features)
     return sums / labels.bincount(minlength=classes)[:, None]
 
 
@@ -149,7 +152,7 @@ def sample_density(
         raise ValueError(f"shells and draws must be at least 1; got {shells} and {draws}.")
     head = copy.deepcopy(head).cpu().double()
     axes = deciding_axes(head)
-    z = features.double().cpu()
+    z, labels = features.double().cpu(), labels.cpu()
     correct = head(z).argmax(1) == labels
     deviations = z - z.mean(0)
     hidden = 1 - float((deviations @ axes).square().sum() / deviations.square().sum())

@@ -30,7 +30,7 @@ class Space:
     """The features of one network after some of the epochs of its training.
 
     features: (E, n, d), the last ones those of the finished network; labels: (n,); centers: (K, d) where the network
-    has some that its loss draws features to.
+    has some that its loss draws features to. All on the CPU, where maps are made. ValueError if they do not fit.
     """
 
     features: Tensor
@@ -40,6 +40,10 @@ class Space:
     def __post_init__(self) -> None:
         if self.features.ndim != 3 or not self.features.numel() or not bool(self.features.isfinite().all()):
             raise ValueError(f"features must be finite, (E, n, d), none empty; got {tuple(self.features.shape)}.")
+        if any(t is not None and t.device.type != "cpu" for t in (self.features, self.labels, self.centers)):
+            raise ValueError(
+                f"features, labels and centers must lie on the CPU; got features on {self.features.device}."
+            )
         if self.labels.shape != self.features.shape[1:2]:
             raise ValueError(f"labels must be {self.features.shape[1]}, one per row; got {tuple(self.labels.shape)}.")
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from core.losses.base import check_features
+from core.models.batches import device_of
 from core.models.heads import distances
 
 Classify = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
@@ -69,12 +70,14 @@ CLASSIFIERS: dict[str, Classify] = {
 def classify(name: str, head: nn.Module, train: Tensor, labels: Tensor, features: Tensor) -> Tensor:
     """(N,) the class that classifier `name` gives each of features (N, d).
 
-    head: of the network; train (M, d), labels (M,): training features, for those classifiers that look at them.
-    ValueError in one sentence for an unknown name or features that do not fit.
+    head: of the network; train (M, d), labels (M,): training features, for those classifiers that look at them. All on
+    any device; the classes lie where `features` do. ValueError in one sentence for an unknown name or features that do
+    not fit.
     """
     if name not in CLASSIFIERS:
         raise ValueError(f"there is no classifier {name!r}; there are {', '.join(CLASSIFIERS)}.")
     check_features(train, labels, "train")
     if features.ndim != 2 or features.shape[1] != train.shape[1]:
         raise ValueError(f"features must be (N, {train.shape[1]}) as those of training; got {tuple(features.shape)}.")
-    return CLASSIFIERS[name](head, train, labels, features)
+    device = device_of(head, features)
+    return CLASSIFIERS[name](head, train.to(device), labels.to(device), features.to(device)).to(features.device)

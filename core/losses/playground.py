@@ -103,8 +103,10 @@ def play(loss: Loss, playground: Playground, images: Tensor, labels: Tensor, cla
 
     The loss's own `dim` gives way to the playground's. Every step sees all n points as one batch. The head (a linear
     one, learned centres, ...) takes plain gradient steps of the same size. keep: how many of the steps are kept,
-    evenly, the first and the last always. ValueError in one sentence for labels outside 0 to classes - 1.
+    evenly, the first and the last always. The points are few: all is done on the CPU. ValueError in one sentence for
+    labels outside 0 to classes - 1.
     """
+    images, labels = images.cpu(), labels.cpu()
     check_features(images.flatten(1), labels, "images", classes=classes)
     loss = loss.replace(dim=playground.dim)
     generator = torch.Generator().manual_seed(playground.seed)

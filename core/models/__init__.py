@@ -27,7 +27,7 @@ from core.models.assembly import (
     outline,
     package,
 )
-from core.models.batches import BATCH, features_of, logits_of
+from core.models.batches import BATCH, device_of, features_of, logits_of
 from core.models.card import CARD, Accuracy, Card, check_name, is_name
 from core.models.classifier import Classifier
 from core.models.efficientnet import EfficientNetLite, package_state, weights_path
@@ -151,6 +151,11 @@ def check(model: Classifier) -> None:
         raise ValueError(f"{model.card.name}: its logits are not finite; get the checkpoint again or train it anew.")
 
 
+def default_device() -> torch.device:
+    """CUDA where present, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def load(name: str, device: str | torch.device | None = None) -> Classifier:
     """The frozen classifier `name` on `device` (default: CUDA where present, else CPU).
 
@@ -170,9 +175,7 @@ def load(name: str, device: str | torch.device | None = None) -> Classifier:
     if isinstance(model.network, EfficientNetLite):
         model.network.fold()
     check(model)
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    model.to(device)
+    model.to(device or default_device())
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # quicker on CPU and GPU
     return model
 
@@ -194,6 +197,8 @@ __all__ = [
     "cards",
     "check",
     "check_name",
+    "default_device",
+    "device_of",
     "features_of",
     "is_name",
     "is_shipped",

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.models.classifier import Classifier
 
 BATCH = 500
 """Images at a time."""
+
+
+def device_of(module: nn.Module, otherwise: Tensor) -> torch.device:
+    """Where `module`, a network or a part of one, computes; where `otherwise` lies if it has no numbers of its own."""
+    return next(itertools.chain(module.parameters(), module.buffers()), otherwise).device
 
 
 def features_of(

@@ -158,7 +158,7 @@ class Training:
             self.model.load_state_dict(began)
         check(self.model.eval())
         self._check_small()
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = models.default_device()
         self.model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.objective = ranks.parallel(Objective(self.model, self.loss, recipe))
         self.references = (

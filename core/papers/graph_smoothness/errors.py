@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
@@ -79,11 +78,10 @@ def measure(
     """
     known = features_of(model, train.images, on_batch=on_batch)
     asked = features_of(model, test.images, on_batch=lambda done: on_batch(len(train) + done))
-    head = copy.deepcopy(model.head).cpu()  # the network's own stays where it is
-    own = classify("argmax", head, known, train.labels, asked)
+    own = classify("argmax", model.head, known, train.labels, asked)
     data, trained_on = Data.of(test, seeds[1]), Data.of(train, seeds[0])
     for name in LOSSES[model.card.loss].classifiers:
-        named = classify(name, head, known, train.labels, asked)
+        named = classify(name, model.head, known, train.labels, asked)
         wrong = named != test.labels
         yield ErrorRecord(
             network=Network.of(model.card),
