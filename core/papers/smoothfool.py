@@ -1,4 +1,4 @@
-"""SmoothFool's Table 2: DeepFool, the iterative smooth attack, color shift and SmoothFool on the same images."""
+"""SmoothFool's Table 2: DeepFool, the iterative smooth attack, colour shift and SmoothFool on the same images."""
 
 from __future__ import annotations
 

@@ -36,6 +36,8 @@ from core.losses.playground import Playground, play
 from core.models import Card, Classifier, build, features_of, logits_of
 from core.models.heads import KernelHead
 from core.models.networks import initialise
+from core.papers.graph_smoothness import errors as graph_errors
+from core.papers.mmc import attacks as mmc_attacks
 from core.params import fields, quick
 from core.train import Recipe, Training, loop
 from tests import elsewhere
@@ -305,6 +307,21 @@ def _many(device: torch.device) -> Numbers:
     result = run(ATTACKS["ifgsm"](epsilon=0.3), model, right.images, right.labels)
     side_by_side = matched(result, model, 2.0)
     return [outcome.predictions_clean, side_by_side.logits_clean.argmax(1)]
+
+
+@case("papers, MMC's attacks")
+def _mmc_attacks(device: torch.device) -> Numbers:
+    model, shelf = network("mnist-c4-mmc", device), digits(4)
+    for trial in mmc_attacks.trials("mnist"):
+        if trial.is_pgd or trial.key == "noise":
+            record = mmc_attacks.measure(trial, model, shelf, shelf, "")
+    return [torch.tensor([record.right])]
+
+
+@case("papers, graph smoothness's errors")
+def _errors(device: torch.device) -> Numbers:
+    model, shelf = network("mnist-lenet-graph-2d", device), digits(60)
+    return [torch.tensor([record.wrong]) for record in graph_errors.measure(model, shelf[:40], shelf[40:], "")]
 
 
 def trained(device: torch.device, loss: str, **recipe: object) -> Numbers:

@@ -163,7 +163,7 @@ def test_dependency_is_cores(networks):
         assert f"{100 * record.share.low:.1f} to {100 * record.share.high:.1f} %, of 1,000" in metric.help
     assert app.metric[2].value == "9.16 %"
     assert said(app, claims.RUNNER_UP, live[0]).outcome == "holds"
-    assert said(app, claims.WORSE_AT_CENTRES, *live).outcome == "holds"
+    assert said(app, claims.WORSE_AT_CENTERS, *live).outcome == "holds"
     stored = next(record for record in DEPENDENCIES.read() if record.network.name == SCE)
     assert f"{SCE}: {verdicts.share(stored.share, 2)} of 10,000" in words(app)
 

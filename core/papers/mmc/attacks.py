@@ -194,7 +194,7 @@ def trial_of(record: AccuracyRecord) -> Trial | None:
     return next((trial for trial in trials(record.data.name) if record.protocol.is_of(trial.attack)), None)
 
 
-def centres(model: Classifier, images: Tensor, labels: Tensor) -> Tensor:
+def class_centers(model: Classifier, images: Tensor, labels: Tensor) -> Tensor:
     """(K, d) the head's own fixed centres; else the mean feature of each class among images (N, C, H, W), labels (N,).
 
     ValueError if a class has no image.
@@ -233,7 +233,7 @@ def measure(
     adversarial = torch.cat(made)
     clean = logits_of(model, images.images).argmax(1) == images.labels
     right = clean & (logits_of(model, adversarial).argmax(1) == images.labels)
-    went = moves(model, images.images, adversarial, images.labels, centres(model, train.images, train.labels))
+    went = moves(model, images.images, adversarial, images.labels, class_centers(model, train.images, train.labels))
     length = l2(adversarial - images.images)
     rows = {
         "index": images.indices.int(),

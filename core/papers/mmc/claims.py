@@ -354,7 +354,7 @@ RUNNER_UP = Claim(
 """decide(record): by the interval of the share, which must lie above SELDOM."""
 
 
-def _worse_at_centres(sce: DependencyRecord, mmc: DependencyRecord) -> Verdict:
+def _worse_at_centers(sce: DependencyRecord, mmc: DependencyRecord) -> Verdict:
     if sce.rows is None or mmc.rows is None or sce.data != mmc.data:
         found = statistics.fisher(mmc.comparable, mmc.data.n, sce.comparable, sce.data.n)
     else:
@@ -363,11 +363,11 @@ def _worse_at_centres(sce: DependencyRecord, mmc: DependencyRecord) -> Verdict:
     return every([Part("MMC minus cross-entropy", found)])
 
 
-WORSE_AT_CENTRES = Claim(
+WORSE_AT_CENTERS = Claim(
     "MMC's logits, at whose centres all wrong classes tie, have more such images than cross-entropy's",
     "ours",
     "from the definition of the centres",
-    _worse_at_centres,
+    _worse_at_centers,
 )
 """decide(record of cross-entropy, record of MMC): image by image where the same images are known, else by Fisher."""
 
@@ -463,7 +463,7 @@ CLAIMS: tuple[Claim[...], ...] = (
     SGD_QUICKEST,
     DISTANCE_RELIABLE,
     RUNNER_UP,
-    WORSE_AT_CENTRES,
+    WORSE_AT_CENTERS,
     TEN_IS_BEST,
     HUNDRED_IS_CHANCE,
     DENSER,

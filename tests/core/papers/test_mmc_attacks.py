@@ -24,7 +24,7 @@ def test_attacks_stay_in_their_ball(key):
 
 def test_adaptive_pgd_moves_features_farther_from_their_centres_than_plain():
     model, images = models.load("mnist-c4-mmc", "cpu"), gallery.read("mnist")[:10]
-    centers = mmc_attacks.centres(model, images.images, images.labels)
+    centers = mmc_attacks.class_centers(model, images.images, images.labels)
     assert torch.equal(centers, model.head.centers)
     ends = {}
     for adaptive in (False, True):
@@ -39,7 +39,7 @@ def test_adaptive_pgd_moves_features_farther_from_their_centres_than_plain():
 
 def test_cross_entropys_centres_are_class_means():
     model, images = models.load("mnist-c4-ce", "cpu"), gallery.read("mnist")[:40]
-    centers = mmc_attacks.centres(model, images.images, images.labels)
+    centers = mmc_attacks.class_centers(model, images.images, images.labels)
     with torch.no_grad():
         z = model.features(images.images)
     assert torch.allclose(centers[3], z[images.labels == 3].mean(0), atol=1e-4)

@@ -304,14 +304,14 @@ def test_runner_up():
     assert decide(dependency(SCE, 480)).outcome == "holds"
     assert decide(dependency(SCE, 1)).outcome == "fails"
     assert decide(dependency(SCE, 10)).outcome == "undecided"
-    assert claims.WORSE_AT_CENTRES.decide(dependency(SCE, 480), dependency(MMC, 710)).outcome == "holds"
-    assert claims.WORSE_AT_CENTRES.decide(dependency(SCE, 480), dependency(MMC, 400)).outcome == "fails"
-    assert claims.WORSE_AT_CENTRES.decide(dependency(SCE, 480), dependency(MMC, 484)).outcome == "undecided"
+    assert claims.WORSE_AT_CENTERS.decide(dependency(SCE, 480), dependency(MMC, 710)).outcome == "holds"
+    assert claims.WORSE_AT_CENTERS.decide(dependency(SCE, 480), dependency(MMC, 400)).outcome == "fails"
+    assert claims.WORSE_AT_CENTERS.decide(dependency(SCE, 480), dependency(MMC, 484)).outcome == "undecided"
     other = dependency(MMC, 490)  # ten more of the same images, all on one side; of other images that is nothing
-    assert claims.WORSE_AT_CENTRES.decide(dependency(SCE, 480), other).test == "McNemar, exact"
-    assert claims.WORSE_AT_CENTRES.decide(dependency(SCE, 480), other).outcome == "holds"
+    assert claims.WORSE_AT_CENTERS.decide(dependency(SCE, 480), other).test == "McNemar, exact"
+    assert claims.WORSE_AT_CENTERS.decide(dependency(SCE, 480), other).outcome == "holds"
     lost = DependencyRecord(**{**dict(other), "rows": None, "lacks": "Which images."})
-    verdict = claims.WORSE_AT_CENTRES.decide(dependency(SCE, 480), lost)
+    verdict = claims.WORSE_AT_CENTERS.decide(dependency(SCE, 480), lost)
     assert (verdict.test, verdict.outcome) == ("Fisher, exact", "undecided")
 
 
@@ -386,5 +386,5 @@ def test_ours_of_certainty():
     by_name = {record.network.name: record for record in DEPENDENCIES.read()}
     for (sce, mmc), outcome in (((SCE, MMC), "holds"), (CIFAR, "undecided")):
         assert claims.RUNNER_UP.decide(by_name[sce]).outcome == "holds"
-        assert claims.WORSE_AT_CENTRES.decide(by_name[sce], by_name[mmc]).outcome == outcome
+        assert claims.WORSE_AT_CENTERS.decide(by_name[sce], by_name[mmc]).outcome == outcome
     assert {name for name in by_name if name not in models.MODELS} == set()

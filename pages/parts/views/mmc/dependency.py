@@ -61,7 +61,7 @@ def draw(sce: Card, mmc: Card) -> None:
         f"top five, as the report advises, {most[-1]:.2g}. MMC's loss has no such sum; its logits are drawn for "
         "comparison: at a centre all others are equally far, so all wrong classes tie."
     )
-    verdicts.draw(claims.WORSE_AT_CENTRES, claims.WORSE_AT_CENTRES.decide(live["cross-entropy"], live["MMC"]))
+    verdicts.draw(claims.WORSE_AT_CENTERS, claims.WORSE_AT_CENTERS.decide(live["cross-entropy"], live["MMC"]))
     full = results.stored(DEPENDENCIES)
     if full:
         results.lacking(full, (sce, mmc), DependencyRecord.kind)
