@@ -87,7 +87,7 @@ def test_a_broken_upload_gets_one_sentence(open_page):
     page.locator("input[type=file]").set_input_files(broken)
     message = page.get_by_test_id("stAlertContainer")
     expect(message).to_have_count(1)
-    assert message.inner_text().strip().startswith("The file is not a picture that can be read here")
+    assert message.inner_text().strip().startswith("holiday.png: The file is not a picture that can be read here")
     page.keyboard.press("Escape")
     before = page.locator(".viewer .note").first.inner_text()
     page.get_by_test_id("stSidebar").get_by_role("button").filter(has_text="chevron_right").last.click()
