@@ -145,10 +145,13 @@ class ParameterInfo:
         return getattr(alone(**{self.name: self.parse(text)}), self.name)
 
 
-def _one_sentence(error: ValidationError) -> str:
-    """The first complaint of a pydantic error, as one sentence a person can act on."""
+def one_sentence(error: ValidationError, called: Callable[[str], str] = str) -> str:
+    """The first complaint of a pydantic error, as one sentence a person can act on.
+
+    called: from the name of a field to the name that the person knows it by.
+    """
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"]) or "the parameters"
+    name = called(".".join(str(part) for part in first["loc"])) or "the parameters"
     context = first.get("ctx", {})
     value = first.get("input")
     match first["type"]:
@@ -164,6 +167,12 @@ def _one_sentence(error: ValidationError) -> str:
             return f"{name} must be one of {context['expected']}; got {value!r}."
         case "extra_forbidden":
             return f"{name} is not a parameter here; leave it out."
+        case "int_parsing" | "int_from_float":
+            return f"{name} must be a whole number; got {value!r}."
+        case "float_parsing":
+            return f"{name} must be a number; got {value!r}."
+        case "bool_parsing":
+            return f"{name} must be true or false; got {value!r}."
         case "finite_number":
             return f"{name} must be a finite number; got {value}."
         case "value_error":
@@ -184,7 +193,7 @@ class Parameters(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise ValueError(_one_sentence(error)) from None
+            raise ValueError(one_sentence(error)) from None
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:

@@ -28,8 +28,8 @@ from core.data.profiles import as_srgb
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 MAX_FILE_MB = 50
 MAX_MEGAPIXELS = 25
-"""Of the largest picture that is decoded. A file of a kilobyte may hold as many, and a decoder takes 10 to 16 bytes for
-each (25 megapixels of one colour: AVIF 1 kB and 0.25 GB, WebP 45 kB and 0.4 GB)."""
+"""Of the largest picture that is decoded, unless told otherwise. A file of a kilobyte may hold as many, and a decoder
+takes 10 to 16 bytes for each (25 megapixels of one colour: AVIF 1 kB and 0.25 GB, WebP 45 kB and 0.4 GB)."""
 TILE_WIDTH, TILE_LENGTH = 322, 323
 """Tags of TIFF 6.0, section 15."""
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
@@ -66,14 +66,12 @@ def _bytes(file: bytes | BinaryIO | Path) -> bytes:
     return data
 
 
-_TOO_MANY = f"more than the {MAX_MEGAPIXELS} megapixels that are read here; make it smaller first."
-
-
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes, megapixels: int) -> Image.Image:
+    too_many = f"more than the {megapixels} megapixels that are read here; make it smaller first."
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageError(f"The picture has {_TOO_MANY}") from None
+        raise ImageError(f"The picture has {too_many}") from None
     except Exception:  # each decoder fails in its own way on a stranger's bytes
         if _is_heic(data):
             raise ImageError(
@@ -82,11 +80,11 @@ def _open(data: bytes) -> Image.Image:
             ) from None
         raise ImageError(f"The file is not a picture that can be read here ({', '.join(FORMATS)}).") from None
     width, height = image.size
-    if width * height > MAX_MEGAPIXELS * 1_000_000:
-        raise ImageError(f"The picture has {width} x {height} pixels, {_TOO_MANY}")
+    if width * height > megapixels * 1_000_000:
+        raise ImageError(f"The picture has {width} x {height} pixels, {too_many}")
     across, down = (_tag(image, tag) for tag in (TILE_WIDTH, TILE_LENGTH))
-    if across * down > MAX_MEGAPIXELS * 1_000_000:  # of ten pixels, perhaps, but a tile is decoded as a whole
-        raise ImageError(f"The picture is stored in tiles of {across} x {down} pixels, {_TOO_MANY}")
+    if across * down > megapixels * 1_000_000:  # of ten pixels, perhaps, but a tile is decoded as a whole
+        raise ImageError(f"The picture is stored in tiles of {across} x {down} pixels, {too_many}")
     return image
 
 
@@ -174,17 +172,19 @@ def read_image(
     channels: int = 3,
     crop_fraction: float = 1.0,
     managed: bool = True,
+    megapixels: int = MAX_MEGAPIXELS,
 ) -> Tensor:
     """The picture in `file` as float32 (1, C, H, W), exactly k/255.
 
     file: the bytes, an open file (read from its start) or a path. size: (height, width) to crop and resize to with
     `fit`; the picture's own size if None. channels: 3 (RGB) or 1 (grey, ITU-R 601 luma). managed: the colours are those
-    that its ICC profile means, in sRGB; else the numbers in the file. ImageError, one sentence, whenever it cannot be
-    used: no picture, truncated, empty, more than MAX_FILE_MB or MAX_MEGAPIXELS, too thin.
+    that its ICC profile means, in sRGB; else the numbers in the file. megapixels: of the largest picture that is
+    decoded. ImageError, one sentence, whenever it cannot be used: no picture, truncated, empty, more than MAX_FILE_MB
+    or `megapixels`, too thin.
     """
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 or 3; got {channels}.")
-    image = _open(_bytes(file))
+    image = _open(_bytes(file), megapixels)
     try:
         image = _decode(image, "L" if channels == 1 else "RGB", managed)
     except ImageError:

@@ -138,9 +138,9 @@ def decoded(monkeypatch) -> list[str]:
     asked: list[str] = []
     real = cache.read_image
 
-    def read(content: bytes, *arguments):
+    def read(content: bytes, *arguments, **named):
         asked.append(str(arguments))
-        return real(content, *arguments)
+        return real(content, *arguments, **named)
 
     monkeypatch.setattr(cache, "read_image", read)
     monkeypatch.setattr(cache, "_pictures", cache.Bounded(64))
@@ -171,7 +171,7 @@ def test_pictures_are_decoded_one_at_a_time(monkeypatch):
     under_way, most, asked = [0], [0], []
     gate = threading.Event()
 
-    def read(content, *arguments):
+    def read(content, *arguments, **named):
         under_way[0] += 1
         most[0] = max(most[0], under_way[0])
         asked.append(content)

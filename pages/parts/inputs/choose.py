@@ -14,10 +14,10 @@ from torch import Tensor
 from core import models
 from core.attacks import ATTACKS, Attack
 from core.data import DATASETS, ImageError, ImageSet, imagenet
-from core.data.files import MAX_MEGAPIXELS
 from core.models import Card, Classifier, logits_of
 from pages.parts.components import picker
 from pages.parts.shell import cache, links, page
+from pages.parts.shell.settings import settings
 
 FIRST = "mnist-c4-ce"
 """The network that a page opens with."""
@@ -175,7 +175,8 @@ def upload(key: str) -> UploadedFile | None:
         "A picture from this computer",
         UPLOADS,
         key=key,
-        help=f"At most {MAX_MEGAPIXELS} megapixels. HEIC, as iPhones take it, cannot be read: save it as JPEG first.",
+        help=f"At most {settings().largest_picture} megapixels. HEIC, as iPhones take it, cannot be read: save it as "
+        "JPEG first.",
     )
 
 

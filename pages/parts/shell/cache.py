@@ -13,6 +13,7 @@ from torch import Tensor
 from core import data, magnify, metrics, models
 from core.data import ImageError, ImageSet, read_image
 from core.models import Classifier
+from pages.parts.shell.settings import settings
 
 V = TypeVar("V")
 
@@ -52,7 +53,7 @@ def fingerprint(*parts: object) -> str:
     return digest.hexdigest()
 
 
-_pictures: Bounded[Tensor | str] = Bounded(64)
+_pictures: Bounded[Tensor | str] = Bounded(settings().pictures_kept)
 _decoding = threading.Lock()
 """One picture at a time: a decoder takes up to half a gigabyte."""
 
@@ -62,40 +63,41 @@ def picture(content: bytes, digest: str, shape: tuple[int, int, int], crop_fract
 
     digest: a hash of `content`. shape: (C, H, W). ImageError in one sentence if it cannot be used, every time.
     """
-    key = fingerprint(digest, shape, crop_fraction)
+    largest = settings().largest_picture
+    key = fingerprint(digest, shape, crop_fraction, largest)
     found = _pictures.get(key)
     if found is None:
         with _decoding:
             found = _pictures.get(key)  # another session may have brought the same
             if found is None:
-                found = _decoded(content, shape, crop_fraction)
+                found = _decoded(content, shape, crop_fraction, largest)
                 _pictures.put(key, found)
     if isinstance(found, str):
         raise ImageError(found)
     return found
 
 
-def _decoded(content: bytes, shape: tuple[int, int, int], crop_fraction: float) -> Tensor | str:
+def _decoded(content: bytes, shape: tuple[int, int, int], crop_fraction: float, largest: int) -> Tensor | str:
     channels, height, width = shape
     try:
-        return read_image(content, (height, width), 1 if channels == 1 else 3, crop_fraction)
+        return read_image(content, (height, width), 1 if channels == 1 else 3, crop_fraction, megapixels=largest)
     except ImageError as error:
         return str(error)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Loading the network")
+@st.cache_resource(max_entries=settings().networks_kept, show_spinner="Loading the network")
 def model(name: str, sha256: str) -> Classifier:
     """The frozen network `name`; a retrained one has another hash and is loaded anew."""
     return models.load(name)
 
 
-@st.cache_resource(max_entries=6, show_spinner="Loading the pictures")
+@st.cache_resource(max_entries=settings().image_sets_kept, show_spinner="Loading the pictures")
 def images(name: str, n: int | None = None) -> ImageSet:
     """`n` test images of a data set, the same for every session."""
     return data.load(name, "test", n)
 
 
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs={Tensor: fingerprint})
+@st.cache_data(max_entries=settings().statistics_kept, show_spinner=False, hash_funcs={Tensor: fingerprint})
 def statistics(pictures: Tensor, sigma_domain: float, sigma_range: float) -> magnify.LocalStatistics:
     """The part of magnification that does not depend on beta, so that beta can be moved freely."""
     return magnify.local_statistics(pictures, sigma_domain, sigma_range)

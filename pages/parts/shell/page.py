@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import layout
-from pages.parts.shell import links, memory, share, theme
+from pages.parts.shell import links, memory, settings, share, theme
 
 ROOT = layout.root()
 
@@ -52,6 +52,9 @@ def setup(title: str, controls: bool = False) -> None:
         layout="wide",
         initial_sidebar_state=SIDEBAR if controls else "collapsed",
     )
+    if (problem := settings.problem()) is not None:
+        st.error(plain(f"This server is not set up rightly, and serves nothing until it is: {problem}"))
+        st.stop()
     links.begin(title)
     present = links.flag("present", _PRESENT)
     st.html(f"<style>{theme.css()}{STYLE.read_text(encoding='utf-8')}</style>")

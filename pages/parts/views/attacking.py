@@ -16,6 +16,7 @@ from pages.parts.components.film import Film, Recorder
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell.cache import Bounded, fingerprint
 from pages.parts.shell.jobs import Progress, Stop
+from pages.parts.shell.settings import settings
 
 EVERY = 0.25
 """Seconds between two snapshots: making one copies the pictures and the whole trace."""
@@ -45,7 +46,7 @@ class Shown:
 IN_LAB = "lab.shown"
 """Where the session keeps the `Shown` of the Attack lab, with which other pages may go on."""
 
-results: Bounded[Finished] = Bounded(32)
+results: Bounded[Finished] = Bounded(settings().results_kept)
 """Finished runs, so that an identical run is there at once: 12 MB each at most for 224 pixels, film and all."""
 
 
