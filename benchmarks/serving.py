@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.conftest import find_chromium  # noqa: E402
+from tests.servers import free_port, healthy  # noqa: E402
 
 
 @contextmanager
@@ -26,9 +25,7 @@ def serving(script: Path) -> Iterator[tuple[str, Browser]]:
     chromium = find_chromium()
     if chromium is None:
         sys.exit("There is no Chromium here; `make test` installs one, or set CHROMIUM to its path.")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     server = subprocess.Popen(
         command,
@@ -39,11 +36,9 @@ def serving(script: Path) -> Iterator[tuple[str, Browser]]:
     )
     try:
         for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).close()
+            if healthy(f"http://127.0.0.1:{port}"):
                 break
-            except OSError:
-                time.sleep(0.2)
+            time.sleep(0.2)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
             yield f"http://127.0.0.1:{port}", browser

@@ -16,7 +16,6 @@ import json
 import statistics
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 from rich.console import Console
 from rich.table import Table
-from serving import ROOT, serving
+from serving import ROOT, healthy, serving
 
 PATIENCE = 300_000  # milliseconds
 
@@ -56,7 +55,8 @@ def listening(address: str) -> Iterator[list[float]]:
     def ask() -> None:
         while not stop.wait(0.05):
             begun = time.perf_counter()
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=300).close()
+            if not healthy(address, patience=300):
+                raise ConnectionError(f"{address} does not answer.")
             answers.append(time.perf_counter() - begun)
 
     thread = threading.Thread(target=ask, daemon=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from smoothscope import __main__ as smoothscope
-from tests.browser.conftest import free_port, healthy
+from tests.servers import free_port, healthy
 
 ROOT = Path(__file__).resolve().parents[1]
 
