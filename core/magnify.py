@@ -1,4 +1,4 @@
-"""Adversarial magnification: local normalisation that makes an invisible perturbation visible.
+"""Adversarial magnification: local normalisation, in which a change too faint for the eye can show on flat areas.
 
 Source: Smooth Adversarial Examples, Appendix A, eq. 22:
 mag(x) = (x - mu_x) / (beta sigma_x + (1 - beta) sigma_Omega).

@@ -5,8 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.parts.shell import links, page
-from pages.parts.views import graph_figures
-from pages.parts.views.graph_loss import play, sees
+from pages.parts.views.graph_loss import figures, play, sees
 from pages.parts.views.graph_loss.batch import SCOPE
 
 SEES, PLAY, FIGURES = "sees", "playground", "figures"
@@ -24,7 +23,7 @@ view = st.segmented_control(
     persist_state="session",
 )
 if view == FIGURES:
-    graph_figures.draw(SCOPE)
+    figures.draw(SCOPE)
 elif view == PLAY:
     play.draw()
 else:

@@ -43,7 +43,8 @@ class ColorShift(Attack):
         r"\delta_h \sim U(0,1),\; \delta_s \sim \tfrac{i}{n}\,U(-1,1)"
     )
     look_for: ClassVar[str] = (
-        "The shape stays sharp and the colours turn: perfectly smooth, often odd, such as a blue apple or a red lemon."
+        "The shape stays sharp and the colours turn: smooth but for the picture's own edges, long, and often odd, "
+        "such as a blue apple or a red lemon."
     )
     paper: ClassVar[str] = "SmoothFool, section 4.1, after Semantic Adversarial Examples (Hosseini, Poovendran 2018)"
     presets: ClassVar[dict[str, dict[str, Any]]] = {

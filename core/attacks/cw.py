@@ -277,7 +277,7 @@ class CarliniWagnerBase(Quantised, Attack):
         symbol="c",
         advanced=True,
         paper="Smooth Adversarial Examples, section 5.2",
-        help="First value of c = 1/λ: larger weighs success more, smaller weighs invisibility more. Automatic: from "
+        help="First value of c = 1/λ: larger weighs success more, smaller a short perturbation. Automatic: from "
         "the network's slope at the clean image. The paper: 15 on MNIST, 100 on ImageNet.",
     )
     abort_early: bool = parameter(
@@ -378,8 +378,8 @@ class CarliniWagner(CarliniWagnerBase):
         r"\min_{w}\; \lambda\,\lVert \sigma(w) - x_o\rVert^2 + \big[\,y_t - \max_{i\neq t} y_i + m\,\big]_+"
     )
     look_for: ClassVar[str] = (
-        "Every pixel is moved on its own. Converged it is mostly too short to be seen; the longer it has to be, the "
-        "more magnification shows of it, as noise on flat areas."
+        "Every pixel is moved on its own. Converged it is too short to be seen on most photographs, not on digits; the "
+        "longer it has to be, the more magnification shows of it, as noise on flat areas."
     )
     paper: ClassVar[str] = "Smooth Adversarial Examples, section 2.1, eqs. 3 and 4"
     presets: ClassVar[dict[str, dict[str, Any]]] = {

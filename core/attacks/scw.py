@@ -1,8 +1,9 @@
 r"""Smooth C&W: the attack of section 4.2 of Smooth Adversarial Examples (eqs. 13 to 19).
 
-The variable is a latent z; the perturbation r = s^_alpha(z) is its smoothing on the pixel graph of the clean image, so
-every iterate is smooth wherever the image is. The paper calls the backward pass "equivalent to smoothing" (eq. 19);
-exactly it is the transpose, L_alpha^-1 (g / s_alpha(1)), which `core.graph.Smoother` implements.
+The variable is a latent z; the perturbation r = s^_alpha(z) is its smoothing on the pixel graph of the clean image.
+That map is invertible and excludes no r: what keeps r smooth is that z starts at 0 and that the search is short. The
+paper calls the backward pass "equivalent to smoothing" (eq. 19); exactly it is the transpose,
+L_alpha^-1 (g / s_alpha(1)), which `core.graph.Smoother` implements.
 
 The paper's counter-example, a pairwise penalty on r itself (eq. 14), is there to be compared with.
 """
@@ -88,8 +89,8 @@ class SmoothCarliniWagner(CarliniWagnerBase, SmoothingParameters):
         "constraint",
         advanced=True,
         paper="Smooth Adversarial Examples, eqs. 14 and 17",
-        help="Smooth by construction, r = s^_alpha(z); or, for comparison, r with a penalty on differences between "
-        "neighbours, which the paper advises against.",
+        help="r = s^_alpha(z), smooth while the search is short; or, for comparison, r with a penalty on differences "
+        "between neighbours, which the paper advises against.",
     )
     mu: float = parameter(
         10.0,

@@ -1,4 +1,4 @@
-"""What is hardly an attack: random noise, and turning the picture. The report's general-purpose attacks."""
+"""Two attacks without a gradient: random noise, and turning the picture. The report's general-purpose attacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What smoothness costs, and what it hides: C&W and sC&W on photographs, at equal success and at equal length.
+"""What smoothness costs, and whether it hides: C&W and sC&W on photographs, at equal success and at equal length.
 
 At equal success the shortest perturbations are compared that fool after rounding to 8 bits; at equal length what the
 same search finds in float, brought to one L2 norm. Both attacks have their preset "photograph": one margin, and c

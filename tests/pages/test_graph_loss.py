@@ -239,6 +239,8 @@ def test_the_papers_figures_are_the_stored_trainings():
             )
         claim = claims.CLAIMS[name]
         assert verdicts.text(claim, claim.decide(found)) in [element.value for element in app.markdown]
+    assert verdicts.text(claims.CLOSE, claims.CLOSE.decide(found)) in [element.value for element in app.markdown]
+    assert any("reaches **85.7 %**" in element.value for element in app.markdown)
     assert any("CPU-sized run" in caption.value for caption in app.caption)
     assert [code.value for code in app.code] == [found[0].command]
     assert any(found[0].lacks in unescaped(caption.value) for caption in app.caption)

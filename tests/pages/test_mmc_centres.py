@@ -126,6 +126,32 @@ def test_random_centres_follow_their_seed():
     assert (first - other).abs().max() > 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [("optimal", "down to L/2 dimensions"), ("random", "come to 90°"), ("hierarchical", "as C₁ can put")],
+)
+def test_every_kind_of_centres_is_told_for_itself(kind, told):
+    app = opened(centers=kind)
+    assert told in words(app)
+    assert ("as far apart as can be" in words(app)) is (kind == "optimal")
+
+
+@pytest.mark.parametrize("classes", [4, 5, 10])
+def test_the_smallest_angle_falls_as_the_page_says(classes):
+    angles = {dim: float(_placed(classes, dim).angles.fill_diagonal_(torch.inf).min()) for dim in range(2, classes + 1)}
+    for dim, angle in angles.items():
+        if dim >= classes - 1:
+            assert angle == pytest.approx(math.degrees(math.acos(-1 / (classes - 1))), abs=1e-3)
+        elif dim >= classes / 2:
+            assert angle == pytest.approx(90, abs=1e-3)
+        else:
+            assert angle < angles[dim + 1] - 1
+
+
+def _placed(classes, dim):
+    return Centres(max_mahalanobis_centers(classes, dim), None)
+
+
 def test_the_construction_fills_its_matrix_centre_by_centre():
     app = opened(build="1", step="2", classes="5", dim="6")
     rows = simplex(5)

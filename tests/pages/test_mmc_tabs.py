@@ -3,6 +3,7 @@
 import html
 import re
 import statistics as averages
+from typing import get_args
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from core import data, models
 from core.data import photos
 from core.evaluate import records, statistics
-from core.evaluate.claims import Claim, Finding, Verdict
+from core.evaluate.claims import Claim, Finding, Unit, Verdict
 from core.models import logits_of
 from core.papers.mmc import attacks as mmc_attacks
 from core.papers.mmc import claims, dependency, uncertainty
@@ -316,19 +317,21 @@ def test_a_verdict_is_said_with_all_it_rests_on(outcome, p, start, end):
     assert text.endswith(end)
 
 
-@pytest.mark.parametrize(
-    ("unit", "told"),
-    [
-        ("share", "**12.3 %** (−10.0 to 40.0)"),
-        ("points", "**+12.3** points (−10.0 to +40.0)"),
-        ("area", "**+0.1234** (−0.1000 to +0.4000)"),
-        ("ratio", "**0.123** (−0.100 to 0.400)"),
-        ("powers of ten", "**+0.1** powers of ten (−0.1 to +0.4)"),
-    ],
-)
-def test_every_unit_has_its_way_to_be_written(unit, told):
+WRITTEN = {
+    "share": "**12.3 %** (−10.0 to 40.0)",
+    "points": "**+12.3** points (−10.0 to +40.0)",
+    "area": "**+0.1234** (−0.1000 to +0.4000)",
+    "ratio": "**0.123** (−0.100 to 0.400)",
+    "powers of ten": "**+0.1** powers of ten (−0.1 to +0.4)",
+    "plain": "**+0.123** (−0.1 to +0.4)",
+}
+"""By unit: 0.1234, between -0.1 and 0.4."""
+
+
+@pytest.mark.parametrize("unit", get_args(Unit))
+def test_every_unit_has_its_way_to_be_written(unit):
     estimate = statistics.Estimate(value=0.1234, low=-0.1, high=0.4, n=3, method="")
-    assert verdicts.number(Finding(of="", unit=unit, estimate=estimate)).replace("-", "−") == told
+    assert verdicts.number(Finding(of="", unit=unit, estimate=estimate)).replace("-", "−") == WRITTEN[unit]
 
 
 def test_moves_draw_every_image_once_before_and_after():

@@ -12,6 +12,8 @@ import numpy as np
 
 from core.evaluate import statistics
 from core.evaluate.claims import NOT_MEASURED, Claim, Finding, Part, Verdict, both, every, within
+from core.losses import CrossEntropy
+from core.papers.graph_smoothness.errors import PAPER as PUBLISHED
 from core.papers.graph_smoothness.figures import CLASSES, SWEEPS, FigureRecord, point, reached
 
 PAPER = "Introducing graph smoothness loss"
@@ -97,6 +99,29 @@ ALPHA = Claim(
     PAPER,
     "section 4.3, Figure 4",
     _alpha,
+)
+"""decide(records)."""
+
+
+def _close(records: Sequence[FigureRecord]) -> Verdict:
+    near, own = reached(records, point("k", None)), reached(records, CrossEntropy(), "argmax")
+    if len(near) < 2 or len(near) != len(own):
+        return NOT_MEASURED
+    of = "graph smoothness (k = all, d = 10, α = 2) less cross-entropy"
+    return within(
+        (-LITTLE, LITTLE), [Finding(of=of, unit="points", estimate=statistics.student(np.subtract(near, own)))]
+    )
+
+
+CLOSE = Claim(
+    "10-NN on the features of graph smoothness is about as accurate as cross-entropy",
+    PAPER,
+    "section 4.3, Table 1",
+    _close,
+    {
+        f"CIFAR-10, {loss}": 1 - PUBLISHED["cifar10", loss, classifier]
+        for loss, classifier in (("cross-entropy", "argmax"), ("graph-smoothness", "10-nn"))
+    },
 )
 """decide(records)."""
 

@@ -46,6 +46,8 @@ def number(finding: Finding) -> str:
             told = f"**{e.value:.3f}** ({e.low:.3f} to {e.high:.3f})"
         case "powers of ten":
             told = f"**{e.value:+.1f}** powers of ten ({e.low:+.1f} to {e.high:+.1f})"
+        case "plain":
+            told = f"**{e.value:+.3g}** ({e.low:+.3g} to {e.high:+.3g})"
     return told.replace("-", "−")
 
 

@@ -3,6 +3,7 @@
 import pytest
 from test_graph_smoothness_figures import record
 
+from core.losses import CrossEntropy
 from core.papers.graph_smoothness import claims
 from core.papers.graph_smoothness.figures import FIGURES, SWEEPS, point
 
@@ -62,10 +63,31 @@ def test_alpha(half, large, outcome):
     assert claims.ALPHA.decide(found).outcome == outcome
 
 
+@pytest.mark.parametrize(
+    ("near", "own", "outcome"),
+    [
+        (FLAT, UP, "holds"),
+        ((0.84, 0.85, 0.84), FLAT, "fails"),
+        ((0.96, 0.97, 0.96), FLAT, "fails"),  # better is not about as accurate either
+        ((0.85, 0.90, 0.93), FLAT, "undecided"),
+        ((0.84, 0.85), FLAT, "undecided"),  # not of the same seeds
+    ],
+)
+def test_close_to_cross_entropy(near, own, outcome):
+    found = trainings("k", all=near)
+    found += [record(CrossEntropy(), seed, 0.5, accuracy) for seed, accuracy in enumerate(own)]
+    assert claims.CLOSE.decide(found).outcome == outcome
+    assert claims.CLOSE.published == pytest.approx(
+        {"CIFAR-10, cross-entropy": 0.9494, "CIFAR-10, graph-smoothness": 0.9452}
+    )
+
+
 def test_one_seed_decides_nothing():
     found = [record(point("k", value), 0, 0.5, 0.5) for value in SWEEPS["k"]]
     assert claims.NEIGHBOURS.decide(found).outcome == "undecided"
-    for claim in claims.CLAIMS.values():
+    found.append(record(CrossEntropy(), 0, 0.5, 0.5))
+    assert claims.CLOSE.decide(found).outcome == "undecided"
+    for claim in [claims.CLOSE, *claims.CLAIMS.values()]:
         assert claim.decide([]).outcome == "undecided"
 
 
@@ -74,3 +96,7 @@ def test_ours():
     decided = {name: claim.decide(found).outcome for name, claim in claims.CLAIMS.items()}
     assert decided == {"k": "holds", "dim": "holds", "alpha": "undecided"}
     assert list(decided) == list(SWEEPS)
+    close = claims.CLOSE.decide(found)
+    assert close.outcome == "fails"
+    difference = close.findings[0].estimate
+    assert (difference.value, difference.low, difference.high) == pytest.approx((-0.0597, -0.0734, -0.0459), abs=1e-4)

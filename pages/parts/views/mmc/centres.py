@@ -22,6 +22,22 @@ from pages.parts.inputs import forms
 from pages.parts.shell import links, page
 from pages.parts.views.mmc.shared import SCOPE
 
+LOOK_FOR = {
+    "optimal": (
+        "all centres lie on one sphere, as far apart as can be. From L − 1 dimensions on, every angle is the same. "
+        "With one fewer the smallest angle of four or more is 90°; it stays so down to L/2 dimensions, and falls below."
+    ),
+    "random": (
+        "all centres lie on one sphere, some much closer together than others. The more dimensions there are, the "
+        "nearer all angles come to 90°, which is less than optimal centres have."
+    ),
+    "hierarchical": (
+        "classes of one superclass lie about its centre, as far out as C₂ says; superclasses are as far apart as C₁ "
+        "can put them."
+    ),
+}
+"""What to look for among centres of each kind."""
+
 
 def _widget(cls: type[Any], name: str, **changes: Any) -> Any:
     """The widget of one declared parameter, for the link too; changes: of its range."""
@@ -135,10 +151,7 @@ def draw(loss: MaxMahalanobis, arrangement: Arrangement) -> None:
     smallest = float(angles.min())
     simplex_angle = math.degrees(math.acos(-1 / (count - 1)))
     best = best_angle(count, dim)
-    st.markdown(
-        "**Look for:** MMC fixes a centre for every class before training, all on one sphere and as far apart as can "
-        "be. From L − 1 dimensions on, every angle is the same; take dimensions away and the smallest angle falls."
-    )
+    st.markdown(f"MMC fixes a centre for every class before training. **Look for:** {LOOK_FOR[loss.centers]}")
     with st.container(horizontal=True, gap="small"):
         for label, example in center_plots.EXAMPLES.items():
             st.button(label, key=f"{SCOPE}.example.{label}", on_click=_show_example, args=(example,), type="tertiary")

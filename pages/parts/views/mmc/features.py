@@ -62,7 +62,8 @@ def draw(mmc: Card, ce: Card) -> None:
     st.markdown(
         "**Look for:** with fixed centres each class is a tight ball about its own; with cross-entropy it spreads, "
         "above all outwards. The unit of length is the mean distance between two centres, in each network its own, so "
-        "that both pictures have one scale. Up to four classes are seen without any shadow."
+        "that both pictures have one scale. Of up to four classes the centres are seen where they are; features fill "
+        "more than three dimensions, and how much of them is in view stands below."
     )
     chosen = _classes_control(mmc)
     if len(chosen) < 2:

@@ -25,6 +25,12 @@ def draw(scope: str) -> None:
     lowest = min(min(series.low, default=1.0) for both in drawn.values() for series in both)
     highest = max([*base.high, *(max(series.high, default=0.0) for both in drawn.values() for series in both)])
     span = max(0.0, lowest - 0.03), min(1.0, highest + 0.03)
+    if base.mean:
+        st.markdown("##### Beside cross-entropy (section 4.3, Table 1)")
+        st.markdown(
+            f"On the same network and images cross-entropy reaches **{100 * base.mean[0]:.1f} %**, dotted below."
+        )
+        verdicts.draw(claims.CLOSE, claims.CLOSE.decide(found))
     st.markdown("##### Accuracy against the loss's three parameters, one moved at a time (section 4.3)")
     for column, (name, (near, own)) in zip(st.columns(3, gap="medium"), drawn.items(), strict=True):
         with column:
