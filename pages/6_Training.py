@@ -8,21 +8,28 @@ import streamlit as st
 
 from core.data import DATASETS
 from core.train import runs
-from pages.parts.shell import page
-from pages.parts.views.training import controls, result, work
+from pages.parts.shell import page, visitor
+from pages.parts.shell.settings import settings
+from pages.parts.views.training import controls, kept, result, work
 from pages.parts.views.training.work import SCOPE, Plan, Trained, slot
 
 
 def begin(plan: Plan | Path, classes: tuple[str, ...]) -> None:
     """Start a job, or say why not."""
-    slot.start(classes, work.work, plan)
+    try:
+        if isinstance(plan, Plan):
+            kept.check_room()
+        largest = None if visitor.key() is None else settings().training_size * 1e6
+        slot.start(classes, work.work, plan, kept.folder(), largest)
+    except ValueError as error:
+        slot.refuse(str(error))
     if slot.busy:
         st.session_state.pop(f"{SCOPE}.trained", None)
 
 
 def unfinished() -> None:
     """The runs that were stopped or killed: go on with one, or delete it."""
-    found = runs.listing()
+    found = kept.unfinished()
     if not found:
         return
     with st.popover("Unfinished runs", icon=":material/history:"):
@@ -40,7 +47,22 @@ def unfinished() -> None:
             st.rerun()
         if columns[1].button("Delete", icon=":material/delete:", key=f"{SCOPE}.delete", width="stretch"):
             try:
-                work.delete(found[name])
+                runs.delete(found[name])
+            except ValueError as error:
+                slot.refuse(str(error))
+            st.rerun()
+
+
+def networks() -> None:
+    """The networks that a visitor of a shared server kept, to delete."""
+    found = kept.networks()
+    if not found:
+        return
+    with st.popover("Kept networks", icon=":material/save:"):
+        name = st.selectbox("Network", found, key=f"{SCOPE}.network.kept")
+        if st.button("Delete", icon=":material/delete:", key=f"{SCOPE}.network.delete", width="stretch"):
+            try:
+                kept.delete_network(name)
             except ValueError as error:
                 slot.refuse(str(error))
             st.rerun()
@@ -65,9 +87,11 @@ with left, st.container(horizontal=True, vertical_alignment="center"):
             begin(plan, DATASETS[plan.dataset].classes)
             st.rerun()
         unfinished()
+        networks()
     else:
         st.button("Stop", type="primary", icon=":material/stop:", on_click=slot.stop)
-        st.markdown("After each epoch the run is saved; what is stopped can be gone on with.")
+        if not settings().public:
+            st.markdown("After each epoch the run is saved; what is stopped can be gone on with.")
 slot.complain()
 if slot.busy:
     slot.watch(result.underway, take)
@@ -80,4 +104,7 @@ elif plan is not None:
         result.draw(result.untrained(plan), DATASETS[plan.dataset].classes, finished=False)
     except ValueError as error:
         st.error(page.plain(str(error)))
+if visitor.several() and not settings().public:
+    visitor.remember()
+    kept.sweep(settings().runs_expire)
 page.finish()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +29,14 @@ def listing(folder: Path) -> list[Path]:
 def is_file(path: Path) -> bool:
     """Whether `path` is a plain file, as far as can be seen."""
     return os.path.isfile(path)  # pathlib's own raises what is wrong with some names and folders
+
+
+def age(path: Path) -> float:
+    """Seconds since `path` was last written; 0 where it cannot be seen."""
+    try:
+        return max(time.time() - os.stat(path).st_mtime, 0.0)
+    except (OSError, ValueError):
+        return 0.0
 
 
 def size(number: int) -> str:

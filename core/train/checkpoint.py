@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +17,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 import core
-from core.data.store import put
+from core.data.store import put, remedy
 from core.models import EMBEDDINGS, Accuracy, Card, Classifier, logits_of
 
 
@@ -41,11 +45,15 @@ def save(
     images: Tensor,
     labels: Tensor,
     embeddings: dict[str, Tensor] | None = None,
+    new: bool = False,
+    beside: Mapping[str, bytes] | None = None,
 ) -> Card:
     """Write `model` as a checkpoint `folder / card.name`; its accuracy on `images` is measured on what is stored.
 
-    Weights are kept in float16 where that costs no accuracy, else in float32. embeddings: see EMBEDDINGS. ValueError in
-    one sentence if the disk is full or the folder not writable; nothing half written stays behind.
+    Weights are kept in float16 where that costs no accuracy, else in float32. embeddings: see EMBEDDINGS. new: nothing
+    may have the name yet; of several that want it at once, one gets it. beside: further files of a new one, by name.
+    ValueError in one sentence if the disk is full, the folder not writable, or the name taken; nothing half written
+    stays behind.
     """
     exact, half = as_stored(model.state_dict(), False), as_stored(model.state_dict(), True)
     full = accuracy(model, images, labels)
@@ -70,10 +78,36 @@ def save(
     files = {target / "weights.safetensors": content, target / "card.json": card.encode()}
     if embeddings:
         files[target / EMBEDDINGS] = save_safetensors(embeddings)
+    if new:
+        contents = {path.name: content for path, content in files.items()} | dict(beside or {})
+        _put_new(contents, target)
+        return finished
     put(files, "the checkpoint", target)
     if not embeddings:
         _forget(target / EMBEDDINGS)  # those of another training under the same name
     return finished
+
+
+def _put_new(contents: Mapping[str, bytes], target: Path) -> None:
+    """Make the folder `target` of these files. They are written elsewhere: to rename a folder takes a free name."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=target.parent, prefix=".keeping-"))
+    except OSError as error:
+        raise _unwritten(target, error) from None
+    try:
+        put({made / target.name / name: content for name, content in contents.items()}, "the checkpoint", target)
+        os.rename(made / target.name, target)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise _unwritten(target, error) from None
+        raise ValueError(f"There is a checkpoint {target.name} already; choose another name.") from None
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _unwritten(target: Path, error: OSError) -> ValueError:
+    return ValueError(f"the checkpoint cannot be written to {target.name} ({error.strerror}); {remedy(error)}.")
 
 
 def _forget(path: Path) -> None:

@@ -247,14 +247,18 @@ class Training:
                 self._store(self.state)
             yield epoch
 
-    def save(self, folder: Path, name: str | None = None) -> Card:
+    def save(
+        self, folder: Path, name: str | None = None, new: bool = False, beside: Mapping[str, bytes] | None = None
+    ) -> Card:
         """Write weights, card and kept features into `folder / name`, whole or not at all.
 
-        name: that of the run if left out. The card holds the accuracy as stored; weights are kept in float16 where that
-        costs no test accuracy, else in float32.
+        name: that of the run if left out. new, beside: see `checkpoint.save`. The card holds the accuracy as stored;
+        weights are kept in float16 where that costs no test accuracy, else in float32.
         """
         described = self.card.model_copy(update={"name": models.check_name(name or self.card.name)})
-        return checkpoint.save(self.model, described, folder, self.test.images, self.test.labels, self.embeddings())
+        return checkpoint.save(
+            self.model, described, folder, self.test.images, self.test.labels, self.embeddings(), new, beside
+        )
 
     def embeddings(self) -> dict[str, Tensor]:
         """What `core.models.EMBEDDINGS` describes, of the epochs so far; empty if the recipe keeps none."""

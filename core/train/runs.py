@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_safetensors
@@ -84,18 +86,55 @@ class Run:
         return len(self.description.history)
 
 
-def listing() -> dict[str, Path]:
-    """Name -> file of every state there is; whether it is one, `read` finds out."""
+def listing(*parts: str) -> dict[str, Path]:
+    """Name -> file of every state there is; whether it is one, `read` finds out.
+
+    parts: of a folder within that of all runs, where one person's are kept apart.
+    """
     return {
         path.stem: path
-        for path in store.listing("runs")
+        for path in store.listing("runs", *parts)
         if path.suffix == SUFFIX and is_name(path.stem) and careful.is_file(path)
     }
 
 
-def names() -> set[str]:
-    """Names that a new run must not have: those of all that lies with the runs, also of locks."""
-    return {path.stem for path in store.listing("runs")}
+def names(folder: Path | None = None) -> set[str]:
+    """Names that a new run in `folder` must not have: those of all that lies there, also of locks.
+
+    folder: that of all runs if left out.
+    """
+    return {path.stem for path in (store.listing("runs") if folder is None else careful.listing(folder))}
+
+
+def delete(path: Path) -> None:
+    """Delete the state in `path`. ValueError in one sentence if its run is under way, or the disk does not let it."""
+    lock = FileLock(path.with_suffix(".lock"))
+    with contextlib.suppress(OSError):  # where it cannot be locked, nothing is trained
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ValueError(f"the run {path.stem} is under way; stop it first.") from None
+    try:
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.with_suffix(".lock").unlink()
+    except OSError as error:
+        raise ValueError(f"{path.name} cannot be deleted ({error.strerror}).") from None
+    finally:
+        lock.release()
+
+
+def expire(folder: Path, days: float) -> list[str]:
+    """Delete the states in `folder` that were last written more than `days` ago, unless under way; their names."""
+    gone = []
+    for path in careful.listing(folder):
+        # A lock that is left of a run whose state is gone; else it goes with the state.
+        left = path.suffix == ".lock" and not os.path.lexists(path.with_suffix(SUFFIX))
+        if (path.suffix == SUFFIX or left) and careful.is_file(path) and careful.age(path) > days * 86_400:
+            with contextlib.suppress(ValueError):
+                delete(path.with_suffix(SUFFIX))
+                gone.append(path.stem)
+    return gone
 
 
 def write(path: Path, tensors: dict[str, Tensor], description: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import torch
 from driver import ROOT, TIMEOUT, unescaped
 from streamlit.testing.v1 import AppTest
 
-from core import models
+from core import data, models
 from core.losses import CrossEntropy
 from core.models import MODELS
 from core.train import Recipe, Training, runs
@@ -101,6 +101,10 @@ def test_a_name_that_is_no_folder_is_said_in_one_sentence():
     assert "name must be letters, digits" in unescaped(app.error[0].value)
 
 
+def runs_folder():
+    return data.home() / "runs"
+
+
 def drained(generator):
     seen = []
     while True:
@@ -111,7 +115,7 @@ def drained(generator):
 
 
 def test_a_job_says_what_training_does(home):
-    seen, trained = drained(training.work(PLAN))
+    seen, trained = drained(training.work(PLAN, runs_folder()))
     plain = Training("fc2", "mnist", SMALL, "plain", PLAN.loss)
     epochs = list(plain)
     assert [e.loss for e in trained.snapshot.epochs] == [e.loss for e in epochs]
@@ -123,10 +127,10 @@ def test_a_job_says_what_training_does(home):
 
 
 def test_a_name_that_is_taken_gets_a_number(home):
-    first = training.work(PLAN)
+    first = training.work(PLAN, runs_folder())
     next(first)
     next(first)
-    second = training.work(PLAN)
+    second = training.work(PLAN, runs_folder())
     next(second)
     next(second)
     assert {path.stem for path in (home / "runs").glob("*")} == {"own", "own-2"}
@@ -134,7 +138,7 @@ def test_a_name_that_is_taken_gets_a_number(home):
 
 
 def test_stop_hands_over_what_there_is(home):
-    work = training.work(PLAN)
+    work = training.work(PLAN, runs_folder())
     progress = next(work)
     while not progress.snapshot.epochs:
         progress = next(work)
@@ -148,7 +152,7 @@ def test_stop_hands_over_what_there_is(home):
 
 def test_a_long_curve_is_thinned(home, monkeypatch):
     monkeypatch.setattr(training, "CURVE", 5)
-    _, trained = drained(training.work(PLAN))
+    _, trained = drained(training.work(PLAN, runs_folder()))
     steps = [x for x, _ in trained.snapshot.losses]
     assert len(steps) <= 10
     assert steps == sorted(steps)

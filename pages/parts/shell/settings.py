@@ -68,9 +68,12 @@ class Settings(BaseSettings):
         "limited. By default it is, unless it listens on this machine alone and no proxy is before it.",
     )
     trainings_kept: int = Field(5, ge=1, le=1000, description="Trainings that one visitor of a shared server may keep.")
+    trainings_of_all: int = Field(
+        100, ge=1, le=1_000_000, description="Trainings that a shared server keeps of all its visitors together."
+    )
     training_size: float = Field(200.0, ge=1, le=10_000, description="MB of one training kept on a shared server.")
     runs_expire: float = Field(
-        14.0, ge=0, le=3650, description="Days after which a shared server deletes unfinished trainings; 0: never."
+        14.0, ge=0, le=3650, description="Days after which a shared server deletes what a visitor kept; 0: never."
     )
     public: bool = Field(
         False,

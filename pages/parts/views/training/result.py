@@ -11,6 +11,8 @@ from core.train import Training
 from pages.parts.charts import plots
 from pages.parts.shell import cache, page
 from pages.parts.shell.jobs import Look
+from pages.parts.shell.settings import settings
+from pages.parts.views.training import kept
 from pages.parts.views.training.work import SCOPE, Plan, Snapshot, Trained
 
 
@@ -68,14 +70,18 @@ def underway(look: Look[Snapshot], classes: tuple[str, ...]) -> None:
 
 
 def keep(trained: Trained) -> None:
-    """Name the network and keep it, so that every page offers it."""
+    """Name the network and keep it, so that every page offers it; or say why nothing is kept here."""
+    if settings().public:
+        st.info("This server is public, and keeps nothing of a training: it can be looked at until the page is closed.")
+        return
     with st.form(f"{SCOPE}.keep", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Keep it as", trained.training.card.name, key=f"{SCOPE}.keep.name", width=280)
         pressed = st.form_submit_button("Keep", type="primary", icon=":material/save:")
     if pressed:
         try:
             with st.spinner("Measuring on all test images"):
-                card = trained.keep(name)
+                kept.check_room()
+                card = trained.keep(name, kept.owner())
         except ValueError as error:
             st.error(page.plain(str(error)))
             return

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from core import models
-from core.data import DATASETS, home
+from core.data import DATASETS, careful, home
 from core.data.store import listing
 from core.losses import Loss
 from core.models import MODELS, TITLES, Card
@@ -61,15 +61,18 @@ class Trained:
     training: Training
     snapshot: Snapshot
 
-    def keep(self, name: str) -> Card:
-        """Save it as the checkpoint `name` in the user's folder. ValueError in one sentence if that cannot be."""
+    def keep(self, name: str, beside: Mapping[str, bytes] | None = None) -> Card:
+        """Save it as the checkpoint `name` in the user's folder, with further files `beside` its card.
+
+        ValueError in one sentence if that cannot be.
+        """
         models.check_name(name)
         folder = home() / "checkpoints"
         if models.is_shipped(name):
             raise ValueError(f"{name} is the name of a network that comes with the project; {_free(name)} is free.")
         if os.path.lexists(folder / name):
             raise ValueError(f"There is a checkpoint {name} already; {_free(name)} is free.")
-        return self.training.save(folder, name)
+        return self.training.save(folder, name, new=True, beside=beside)  # again: another may come first
 
 
 slot: Slot[Snapshot, Trained, tuple[str, ...]] = Slot(SCOPE, every=0.5)
@@ -87,14 +90,6 @@ def _free(name: str) -> str:
     return f"{stem}-{number}"
 
 
-def delete(path: Path) -> None:
-    """Delete the state of a run. ValueError in one sentence if it cannot be."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise ValueError(f"{path.name} cannot be deleted ({error.strerror}).") from None
-
-
 def describe(path: Path) -> str:
     """One line on the run whose state lies in `path`."""
     run = runs.read(path)
@@ -107,30 +102,36 @@ def dataset(path: Path) -> str:
     return runs.read(path).card.dataset
 
 
-def work(plan: Plan | Path) -> Generator[Progress[Snapshot], None, Trained]:
+def work(
+    plan: Plan | Path, folder: Path | None = None, largest: float | None = None
+) -> Generator[Progress[Snapshot], None, Trained]:
     """Train by a plan, or go on with the run whose state lies at a path, as a job's generator.
 
-    A plan whose name is taken gets a number behind it.
+    A plan whose name is taken gets a number behind it. folder: gets the run's state after each epoch; None keeps none.
+    largest: bytes that the state may have; a run that needs more ends after its first epoch.
     """
     if isinstance(plan, Path):
-        return (yield from _train(resume(plan, plan.stem)))
-    name, taken = plan.name, training_names()
+        return (yield from _train(resume(plan, plan.stem), largest))
+    name, taken = plan.name, training_names(folder)
     for number in itertools.count(2):
         if name not in taken:
             break
         name = f"{plan.name}-{number}"
-    state = home() / "runs" / f"{name}.safetensors"
+    state = None if folder is None else folder / f"{name}{runs.SUFFIX}"
     training = Training(plan.network, plan.dataset, plan.recipe, name, plan.loss, plan.arguments, state, plan.start)
-    return (yield from _train(training))
+    return (yield from _train(training, largest))
 
 
-def training_names() -> set[str]:
-    """The names that a new run must not have: those of runs, also of runs under way, and of checkpoints."""
+def training_names(folder: Path | None = None) -> set[str]:
+    """The names that a new run must not have: those of runs, also of runs under way, and of checkpoints.
+
+    folder: of the runs; that of all if left out.
+    """
     kept = {path.name for path in listing("checkpoints")}
-    return runs.names() | kept | set(MODELS)
+    return runs.names(folder) | kept | set(MODELS)
 
 
-def _train(training: Training) -> Generator[Progress[Snapshot], None, Trained]:
+def _train(training: Training, largest: float | None) -> Generator[Progress[Snapshot], None, Trained]:
     total = training.batches * training.recipe.epochs
     done = training.batches * training.done
     losses = [(float(epoch.index), epoch.loss) for epoch in training.history]
@@ -160,9 +161,23 @@ def _train(training: Training) -> Generator[Progress[Snapshot], None, Trained]:
                 progress = Progress(done / total, progress.snapshot)
             else:
                 progress = Progress(done / total, snapshot())
+                _check_size(training.state, largest)
             yield progress
     except Stop:
         return Trained(training, snapshot())
     if training.state is not None:
         runs.forget(training.state)
     return Trained(training, snapshot())
+
+
+def _check_size(state: Path | None, largest: float | None) -> None:
+    """ValueError in one sentence, the state being deleted, if it has more bytes than `largest`."""
+    if state is None or largest is None:
+        return
+    size = os.stat(state).st_size
+    if size > largest:
+        runs.forget(state)
+        raise ValueError(
+            f"This training takes {careful.size(size)} on the disk, and may take {careful.size(int(largest))} here; "
+            "choose a smaller network, or a smaller sample."
+        )
