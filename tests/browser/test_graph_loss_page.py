@@ -17,7 +17,7 @@ def test_click_an_image_and_see_its_own_edges(open_page):
     page = open_page("/Graph_loss?model=mnist-lenet-graph-2d", height=1000)
     graph = page.locator(".graph")
     expect(graph).to_have_attribute("data-places", re.compile("]]"), timeout=3 * PATIENCE)
-    # Until then the page grows, and a scroll bar may narrow the board between pointing and clicking.
+    # Until then the page grows, and nothing must move between pointing and clicking.
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=3 * PATIENCE)
     every = graph.get_attribute("data-edges")
     assert every is not None

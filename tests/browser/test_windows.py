@@ -68,6 +68,19 @@ def test_on_a_phone(open_page, path: str, dark: bool):
     assert (sum(map(int, ground.removeprefix("rgb(").removesuffix(")").split(","))) < 200) == dark
 
 
+@pytest.mark.parametrize("width", [390, 640, 1280, 1600])
+def test_what_comes_last_pushes_nothing_down(open_page, width: int):
+    # The link's button is drawn when the script is done: on a slow machine a person points at something by then.
+    page = open_page("/Graph_loss?view=figures", width=width)
+    page.get_by_title("Copy link").wait_for()
+    high = "() => document.querySelector('.st-key-navigation').offsetHeight"
+    done = page.evaluate(high)
+    page.evaluate("document.querySelector('.st-key-sharing').lastElementChild.remove()")
+    assert page.get_by_title("Copy link").count() == 0
+    assert page.get_by_test_id("stButton").filter(has_text="Present").count() == 1
+    assert page.evaluate(high) == done
+
+
 def test_an_upload_is_shown_by_its_name(open_page):
     page = open_page("/Attack_lab")
     settled(page)

@@ -17,6 +17,7 @@ from core.evaluate.visibility import COSTS, compared
 from core.magnify import MagnifyParameters, display_scale, local_statistics, to_display
 from core.metrics import ciede2000, l2, mad, roughness
 from core.papers.smooth_adversarial_examples import CLAIMS
+from pages.parts.shell import page
 
 EXAMPLE = ROOT / "assets" / "examples" / "start"
 NAMES = ("original", "cw", "scw")
@@ -163,6 +164,13 @@ for thread in threading.enumerate():
         thread.join()
 print("torch" in sys.modules, sorted(name for name in sys.modules if name.startswith("core.")))
 """
+
+
+def test_the_navigation_has_its_height_before_anything_else_is_drawn(monkeypatch):
+    monkeypatch.setattr(page, "finish", lambda: None)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT).run()
+    assert not app.exception
+    assert next(button.label for button in app.button) == "Present"
 
 
 def test_the_warm_up_leaves_core_alone():

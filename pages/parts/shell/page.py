@@ -68,6 +68,16 @@ def setup(title: str, controls: bool = False) -> None:
         sharing = st.container(
             horizontal=True, width="content", gap="medium", vertical_alignment="center", key="sharing"
         )
+    # Here already: what comes to the line at the end must not make it higher, and push the page down under a pointer.
+    sharing.button(
+        "Leave presentation" if present else "Present",
+        key="page.toggle",
+        on_click=_turn,
+        args=(not present,),
+        type="tertiary",
+        icon=":material/close_fullscreen:" if present else ":material/slideshow:",
+        help="Show the controls again" if present else "Hide the controls and enlarge the type, for a projector",
+    )
     st.session_state[_FRAME] = sharing, st.container()
 
 
@@ -75,17 +85,7 @@ def finish() -> None:
     """Write the page's link, offer to copy it, and say what the link that was opened got wrong. Call last."""
     notices, absent = links.end()
     sharing, board = st.session_state[_FRAME]
-    present = st.session_state[_PRESENT]
     with sharing:
-        st.button(
-            "Leave presentation" if present else "Present",
-            key="page.toggle",
-            on_click=_turn,
-            args=(not present,),
-            type="tertiary",
-            icon=":material/close_fullscreen:" if present else ":material/slideshow:",
-            help="Show the controls again" if present else "Hide the controls and enlarge the type, for a projector",
-        )
         share.button(absent, key="page.share")
     for notice in notices:
         board.warning(plain(notice), icon=":material/link_off:")
