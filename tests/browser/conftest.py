@@ -30,14 +30,18 @@ expect.set_options(timeout=PATIENCE)
 
 
 @contextmanager
-def serving(script: str, folder: Path) -> Iterator[str]:
-    """The address of a server of `script` whose home is empty: nothing here needs a full data set."""
+def serving(script: str, folder: Path, **settings: str) -> Iterator[str]:
+    """The address of a server of `script` whose home is empty: nothing here needs a full data set.
+
+    settings: environment variables.
+    """
     port, log = free_port(), folder / "log"
     environment = os.environ | {
         "SMOOTHSCOPE_HOME": str(folder),
         "OMP_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",
         "PYTHONPATH": str(ROOT),
+        **settings,
     }
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
     with log.open("wb") as output:
