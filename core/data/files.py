@@ -1,9 +1,9 @@
 """Pictures from files: whatever a person uploads becomes a tensor in [0, 1], or one sentence says why not.
 
 Pictures are decoded by Pillow, from the formats in `FORMATS` only. Their size is checked in the header, before a pixel
-is decoded. The rotation of the camera (EXIF) is applied, colours are converted to sRGB by the picture's own profile,
-transparency is laid on white, the first frame of an animation is taken, 16-bit greys are scaled to 8 bits; what comes
-out is exactly k/255.
+is decoded; that of an AVIF in its streams, for its header may lie (`av1`). The rotation of the camera (EXIF) is
+applied, colours are converted to sRGB by the picture's own profile, transparency is laid on white, the first frame of
+an animation is taken, 16-bit greys are scaled to 8 bits; what comes out is exactly k/255.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from PIL import Image, ImageOps, TiffImagePlugin
 from PIL.TiffImagePlugin import BITSPERSAMPLE, SAMPLEFORMAT
 from torch import Tensor
 
-from core.data import imagenet
+from core.data import av1, imagenet
 from core.data.imageset import DataError, ImageSet, draw, from_levels
 from core.data.profiles import as_srgb
 
@@ -30,6 +30,9 @@ MAX_FILE_MB = 50
 MAX_MEGAPIXELS = 25
 """Of the largest picture that is decoded, unless told otherwise. A file of a kilobyte may hold as many, and a decoder
 takes 10 to 16 bytes for each (25 megapixels of one colour: AVIF 1 kB and 0.25 GB, WebP 45 kB and 0.4 GB)."""
+MAX_FRAMES = 4
+"""Times as many pixels may be decoded for one picture in all: colour and transparency, with layers below them."""
+_DAMAGED = "The picture is damaged or cut short and cannot be decoded; choose another copy."
 TILE_WIDTH, TILE_LENGTH = 322, 323
 """Tags of TIFF 6.0, section 15."""
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
@@ -85,6 +88,13 @@ def _open(data: bytes, megapixels: int) -> Image.Image:
     across, down = (_tag(image, tag) for tag in (TILE_WIDTH, TILE_LENGTH))
     if across * down > megapixels * 1_000_000:  # of ten pixels, perhaps, but a tile is decoded as a whole
         raise ImageError(f"The picture is stored in tiles of {across} x {down} pixels, {too_many}")
+    if image.format == "AVIF":  # whose box may say anything of its size
+        try:
+            frames = av1.frames(data)
+        except av1.Strange:
+            raise ImageError(_DAMAGED) from None
+        if max(frames, default=0) > megapixels * 1_000_000 or sum(frames) > MAX_FRAMES * megapixels * 1_000_000:
+            raise ImageError(f"The picture calls itself {width} x {height} pixels and holds {too_many}")
     return image
 
 
@@ -190,7 +200,7 @@ def read_image(
     except ImageError:
         raise
     except Exception:  # as above: whatever a decoder makes of damaged bytes
-        raise ImageError("The picture is damaged or cut short and cannot be decoded; choose another copy.") from None
+        raise ImageError(_DAMAGED) from None
     if size is not None:
         image = fit(image, size, crop_fraction)
     levels = np.asarray(image).reshape(image.height, image.width, channels)
