@@ -1,4 +1,4 @@
-"""The command `smoothscope`: the verbs of `python -m core`, and `smoothscope app`, which serves the app.
+"""The command `smoothscope`: the verbs of `python -m core`, `smoothscope app`, which serves the app, and `doctor`.
 
 It does not lie in core, because other packages are called core too: this is where it is said if Python finds one of
 those instead.
@@ -31,10 +31,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {sentence}", file=sys.stderr)
         return 2
     if arguments[:1] == ["app"]:  # at once: the server needs none of what the other verbs import
-        serve(arguments[1:])
+        try:
+            serve(arguments[1:])
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
     from core.__main__ import main as run
 
-    return run(arguments, prog="smoothscope", add_others=_add_app)
+    return run(arguments, prog="smoothscope", add_others=_add_others)
 
 
 def stranger(packages: Path = PACKAGES) -> str | None:
@@ -57,9 +61,16 @@ def stranger(packages: Path = PACKAGES) -> str | None:
     return None
 
 
+LOCAL = ("localhost", "127.0.0.1", "::1")
+"""Names by which a server that listens on this machine alone is reached."""
+
+
 def serve(arguments: Sequence[str]) -> NoReturn:
-    """Become a server of the app; `arguments` are Streamlit's."""
+    """Become a server of the app; `arguments` are Streamlit's. ValueError in one sentence if a setting is not legal."""
     from core.layout import root
+
+    _find_pages()
+    from pages.parts.shell.settings import Settings
 
     parser = argparse.ArgumentParser(
         prog="smoothscope app",
@@ -69,13 +80,45 @@ def serve(arguments: Sequence[str]) -> NoReturn:
     )
     _, rest = parser.parse_known_args(arguments)
     # -P: the folder that one happens to be in is not searched for packages; it may hold another core.
-    command = [sys.executable, "-P", "-m", "streamlit", "run", str(root() / "app.py"), *rest]
+    hosts = [f"--server.allowedHosts={host.strip('[]')}" for host in Settings().allowed_hosts or _local(rest)]
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(root() / "app.py"), *hosts, *rest]
     os.execve(sys.executable, command, SERVING | os.environ)
 
 
-def _add_app(commands: Subparsers) -> None:
+def _local(arguments: Sequence[str]) -> Sequence[str]:
+    """LOCAL if a server with Streamlit's `arguments` listens on this machine alone and no other names are allowed it.
+
+    Else a stranger's page could have its own name lead here, and the browser would take this server for that page's
+    own (DNS rebinding).
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--server.address", dest="address", default=os.environ.get("STREAMLIT_SERVER_ADDRESS"))
+    parser.add_argument("--server.allowedHosts", dest="hosts", default=os.environ.get("STREAMLIT_SERVER_ALLOWED_HOSTS"))
+    given, _ = parser.parse_known_args(arguments)
+    return LOCAL if given.hosts is None and (given.address or LOCAL[1]) in LOCAL else ()
+
+
+def _find_pages() -> None:
+    """Have `import pages` give the pages of this Smoothscope, which an installed one has in its own package."""
+    from core.layout import root
+
+    if str(root()) not in sys.path:
+        sys.path.insert(0, str(root()))
+
+
+def _examine() -> int:
+    _find_pages()
+    from smoothscope.doctor import main
+
+    return main()
+
+
+def _add_others(commands: Subparsers) -> None:
     parser = commands.add_parser("app", help="serve the app in the browser", add_help=False)
     parser.set_defaults(run=lambda _, rest: serve(rest), more=True)
+    text = "what there is to know of this machine, and what is slow here and why, on one page"
+    parser = commands.add_parser("doctor", help=text, description=f"Print {text}.")
+    parser.set_defaults(run=lambda _: _examine())
 
 
 if __name__ == "__main__":

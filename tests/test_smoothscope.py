@@ -65,10 +65,39 @@ def test_app_becomes_streamlit(executed, monkeypatch, arguments):
         smoothscope.main(arguments)
     ((program, command, environment),) = executed
     assert program == sys.executable == command[0]
-    assert command[1:] == ["-P", "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port=8600"]
+    local = [f"--server.allowedHosts={host}" for host in ("localhost", "127.0.0.1", "::1")]
+    assert command[1:] == ["-P", "-m", "streamlit", "run", str(ROOT / "app.py"), *local, "--server.port=8600"]
     assert environment["MALLOC_ARENA_MAX"] == "2"
     assert environment["OMP_WAIT_POLICY"] == "active"  # a person's own word counts
     assert environment["PATH"] == os.environ["PATH"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "setting", "hosts"),
+    [
+        (["--server.address", "127.0.0.1"], "", ["localhost", "127.0.0.1", "::1"]),
+        (["--server.address=0.0.0.0"], "", []),
+        (["--server.address=0.0.0.0"], "a.example.org, [::2]", ["a.example.org", "::2"]),
+        ([], "*.example.org", ["*.example.org"]),
+        (["--server.allowedHosts", "own.example.org"], "", []),  # Streamlit's own
+    ],
+)
+def test_browsers_reach_it_by_the_names_that_it_has(executed, monkeypatch, arguments, setting, hosts):
+    monkeypatch.setenv("SMOOTHSCOPE_ALLOWED_HOSTS", setting)
+    with pytest.raises(SystemExit):
+        smoothscope.main(["app", *arguments])
+    ((_, command, _),) = executed
+    flag = "--server.allowedHosts="
+    assert [word.removeprefix(flag) for word in command if word.startswith(flag)] == hosts
+    assert command[-len(arguments) :] == arguments or not arguments
+
+
+@pytest.mark.parametrize("arguments", [["app"], ["--server.port=8600", "app"]])
+def test_a_server_does_not_start_with_a_bad_setting(executed, monkeypatch, capsys, arguments):
+    monkeypatch.setenv("SMOOTHSCOPE_WORKERS", "many")
+    assert smoothscope.main(arguments) == 2
+    assert capsys.readouterr().err == "error: SMOOTHSCOPE_WORKERS must be a whole number; got 'many'.\n"
+    assert executed == []
 
 
 def test_app_explains_itself(executed, capsys):
