@@ -50,8 +50,9 @@ if seen is not None:
         pressed = row.button("Run", type="primary", icon=":material/play_arrow:", disabled=not attacks)
         if pressed and attacks and choice is not None:
             labels = torch.tensor([choice.attacked])
-            about = Wanted(tuple(attacks), choice)
-            slot.start(about, comparison.work, attacks, choice.model, choice.image, labels, seed)
+            to_run = comparison.searched(attacks, result.matching())
+            about = Wanted(tuple(to_run), choice)
+            slot.start(about, comparison.work, to_run, choice.model, choice.image, labels, seed)
             st.rerun()
     else:
         row.button("Stop", type="primary", icon=":material/stop:", on_click=slot.stop)
@@ -68,6 +69,6 @@ if seen is not None:
         fits = shown is not None and shown.choice.card == choice.card and shown.choice.image.equal(choice.image)
         if not fits:
             runs = example.runs(choice)
-            shown = Shown(runs, choice, example=True) if runs else None
+            shown = Shown(runs[0], choice, free=runs[1]) if runs is not None else None
         result.show(shown, choice, attacks)
 page.finish()

@@ -7,12 +7,21 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from core.attacks import AttackResult, Status
+from core.attacks import Attack, AttackResult, Status
+from core.attacks.base import Quantised
 from core.data import quantize
 from core.metrics import l2
 from core.models import device_of
 
 _HALVINGS = 50
+
+
+def unrounded(attack: Attack) -> Attack:
+    """`attack` as it has to search for perturbations that are then brought to one norm: in float.
+
+    One that was rounded in every iterate grows in jumps of whole levels, which break a smooth one into islands.
+    """
+    return attack.replace(quantised=False) if isinstance(attack, Quantised) and attack.quantised else attack
 
 
 def at_norm(images: Tensor, adversarial: Tensor, norm: float) -> Tensor:

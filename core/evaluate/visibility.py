@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from core.attacks import ATTACKS, AttackResult, run
 from core.data import ImageSet, quantize
 from core.evaluate import records, statistics
-from core.evaluate.comparison import asked, at_norm
+from core.evaluate.comparison import asked, at_norm, unrounded
 from core.evaluate.records import Collection, Data, Network, Record, Rows, Setting
 from core.evaluate.statistics import Estimate
 from core.metrics import ciede2000, l2, mad
@@ -45,13 +45,12 @@ def figures(clean: Tensor, pictures: Tensor, fools: Tensor) -> dict[str, Tensor]
 def pictures(name: str, model: nn.Module, clean: Tensor, answer: Tensor, norm: float) -> dict[str, AttackResult]:
     """What the attack `name` makes of `clean` (N, C, H, W), named `answer` (N,): as short as it fools, and at one norm.
 
-    The first rounds every iterate to 8 bits, so that it fools when saved. The second is the same search in float, for
-    a perturbation that was rounded grows in jumps of whole levels, which break a smooth one into islands; its norm is
-    corrected until it is `norm` to a thousandth after rounding.
+    The first rounds every iterate to 8 bits, so that it fools when saved. The second is the same search in float
+    (`unrounded`); its norm is corrected until it is `norm` to a thousandth after rounding.
     """
     attack = ATTACKS[name].preset(PRESET)
     shortest = run(attack, model, clean, answer)
-    free = run(attack.replace(quantised=False), model, clean, answer)
+    free = run(unrounded(attack), model, clean, answer)
     before, wanted = torch.full_like(free.l2, norm), torch.full_like(free.l2, norm)
     for _ in range(_CORRECTIONS):
         found = at_norms(free.images, free.adversarial, before)

@@ -69,9 +69,9 @@ def test_a_link_to_a_finished_comparison(open_page: Callable[..., Page]):
 
     page = open_page(f"/Compare?{START}")
     numbers = run(page)
-    assert len(numbers) == 2 * 6
-    page.get_by_text("success", exact=True).click()
-    expect(page).to_have_url(re.compile("view.match=success"))
+    assert len(numbers) == 2 * 7
+    page.get_by_text("norm", exact=True).click()
+    expect(page).to_have_url(re.compile("view.match=norm"))
     settled(page)
     fresh = open_page(page.url[page.url.index("/Compare") :])
     again = run(fresh)

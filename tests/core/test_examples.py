@@ -16,7 +16,8 @@ FOLDER = examples.FOLDER / "compare"
 
 
 def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(examples, "COMPARED", ("fgsm", "ifgsm"))
+    monkeypatch.setattr(examples, "COMPARED", ("fgsm", "ddn"))
+    monkeypatch.setitem(ATTACKS["ddn"].presets, "photograph", {"quantised": True, "passes": 8})
     folder = examples.make_comparison("camera", tmp_path)
     assert folder == tmp_path / "compare"
     record = examples.comparison(tmp_path)
@@ -25,8 +26,13 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     shelf = load("photos")
     row = shelf.names.index("camera")
     clean = shelf.images[row : row + 1]
-    for name, result in zip(("fgsm", "ifgsm"), examples.read_comparison(model, tmp_path), strict=True):
-        attack = ATTACKS[name](**record.attacks[name].attack.parameters)
+    results = examples.read_comparison(model, tmp_path)
+    assert list(record.attacks) == [f"{held}-{name}" for name in ("fgsm", "ddn") for held in ("success", "length")]
+    for name, made in record.attacks.items():
+        held, _, key = name.partition("-")
+        result = results[held][("fgsm", "ddn").index(key)]
+        assert made.attack.parameters.get("quantised") == {"fgsm": None, "ddn": held == "success"}[key]
+        attack = ATTACKS[key](**made.attack.parameters)
         again = run(attack, model, clean, model(clean).argmax(1))
         assert result.status == ("fooled",)
         assert torch.equal(result.images, clean)
@@ -37,12 +43,18 @@ def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_comparison_that_is_shipped():
     record = examples.comparison()
-    assert tuple(record.attacks) == examples.COMPARED
+    assert {made.attack.name for made in record.attacks.values()} == {*examples.COMPARED}
+    assert len(record.attacks) == 2 * len(examples.COMPARED)
     assert record.photo in load("photos").names
     results = examples.read_comparison(models.load(record.model))
-    assert [result.status for result in results] == [("fooled",)] * len(examples.COMPARED)
-    for result in results:
-        ATTACKS[result.attack](**result.parameters)
+    for found in results.values():
+        assert [result.attack for result in found] == list(examples.COMPARED)
+        assert [result.status for result in found] == [("fooled",)] * len(examples.COMPARED)
+        for result in found:
+            ATTACKS[result.attack](**result.parameters)
+    assert not any(result.parameters.get("quantised") for result in results["length"])
+    for result in results["success"]:
+        assert bool(result.success_8bit) or "quantised" not in result.parameters
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 1_000_000
     assert record.command == f"python -m core examples --compare {record.photo}"
 

@@ -13,9 +13,9 @@ from streamlit.testing.v1 import AppTest
 
 from core import data, examples, models
 from core.attacks import ATTACKS, AttackResult, run
-from core.evaluate.comparison import matched
+from core.evaluate.comparison import matched, unrounded
 from core.magnify import display_scale, magnify
-from core.metrics import l2, mad, psnr, roughness, ssim
+from core.metrics import ciede2000, l2, mad, psnr, roughness, ssim
 from core.params import fields, quick
 from pages.parts.shell.jobs import Stop
 from pages.parts.views import attacking, export
@@ -73,25 +73,31 @@ def computed(name: str, **values: Any) -> AttackResult:
     return run(ATTACKS[name](**values), models.load("mnist-c4-ce"), MNIST.images[:1], MNIST.labels[:1], 0)
 
 
-def test_opens_with_a_finished_example():
+@pytest.mark.parametrize(("match", "held"), [(None, "success"), ("norm", "length")])
+def test_opens_with_a_finished_example(match: str | None, held: str):
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    app.switch_page("pages/2_Compare.py").run()
+    app.switch_page("pages/2_Compare.py")
+    if match is not None:
+        app.query_params["view.match"] = match
+    app.run()
     assert not app.exception
+    assert not app.info
     (viewer,) = viewers(app)
     assert viewer["stack"] == 2
     kinds = [ATTACKS[name].title for name in examples.COMPARED]
     assert [panel["title"] for panel in viewer["panels"]][::2] == ["Original", *kinds]
     model = models.load(examples.MODEL)
     shown = panels(app)
-    for title, result in zip(kinds, examples.read_comparison(model), strict=True):
-        scaled = matched(result, model, 3.0)
-        assert scaled.status == ("fooled",)
-        np.testing.assert_array_equal(shown[title].levels, levels(scaled.adversarial[0]))
+    for title, result in zip(kinds, examples.read_comparison(model)[held], strict=True):
+        seen = result if match is None else matched(result, model, 3.0)
+        assert seen.status == ("fooled",)
+        np.testing.assert_array_equal(shown[title].levels, levels(seen.adversarial[0]))
     # What the page runs is what the example was made with: pressing Run makes it again.
     assert [type(attack).name for attack in _current(app)] == list(examples.COMPARED)
     record = examples.comparison()
     for attack in _current(app):
-        assert attack.values().keys() == record.attacks[attack.name].attack.parameters.keys()
+        assert attack.values() == record.attacks[f"success-{attack.name}"].attack.parameters
+        assert unrounded(attack).values() == record.attacks[f"length-{attack.name}"].attack.parameters
 
 
 def _current(app: AppTest) -> list:
@@ -140,15 +146,36 @@ def test_pictures_and_numbers_are_those_of_core(match: str):
         share = 1e3 * float(roughness(r, 1.0, normalised=True)[0])
         assert float(told.pop("Ω / L2² × 10³")) == pytest.approx(share, rel=6e-3)
         assert told.pop("MAD") == f"{mad(clean, result.adversarial)[0]:.3g}"
+        assert told.pop("CIEDE2000") == f"{ciede2000(clean, result.adversarial).max():.2f}"
         assert told.pop("SSIM") == f"{ssim(clean, result.adversarial)[0]:.4f}"
         assert told.pop("PSNR") == f"{psnr(clean, result.adversarial)[0]:.1f} dB"
         assert told.pop("Time").endswith(" s")
         assert not told, "a number that no test compares"
     assert ("asked again" in page.words) == (match == "norm")
+    assert ("as short as its attack found one" in page.words) == (match == "success")
+
+
+def test_what_is_brought_to_one_norm_was_not_rounded():
+    """A perturbation that was rounded in every iterate would grow in whole levels."""
+    rounded = {"1.quantised": "True", "2.quantised": "True"}
+    page = Compare(**START | rounded, **{"view.match": "norm"})
+    page.press("Run")
+    page.finish()
+    assert [run.result.parameters["quantised"] for run in page.shown.runs] == [False, False]
+    plain = matched(computed("cw", iterations=10, search_steps=2), models.load("mnist-c4-ce"), 3.0)
+    np.testing.assert_array_equal(panels(page.app)["Carlini & Wagner (C&W)"].levels, levels(plain.adversarial[0]))
+    assert "have changed" not in page.words
+    page.app.segmented_control(key="compare.Matching.match").set_value("success")
+    page.rerun()
+    assert "The settings have changed since this run" in page.words
+    page.press("Run")
+    page.finish()
+    assert [run.result.parameters["quantised"] for run in page.shown.runs] == [True, True]
+    assert "have changed" not in page.words
 
 
 def test_too_short_a_norm_is_not_called_a_success():
-    page = Compare(**START, **{"view.norm": "0.1"})
+    page = Compare(**START, **{"view.match": "norm", "view.norm": "0.1"})
     page.press("Run")
     page.finish()
     notes = [panel["note"] for panel in viewers(page.app)[0]["panels"]]
@@ -208,7 +235,7 @@ def test_every_number_of_every_attack_opens_with_legal_values(name: str):
 
 
 def test_the_page_is_its_link():
-    page = Compare(**START, seed="2", image=str(int(MNIST.indices[5])), **{"view.beta": "0.5", "view.match": "success"})
+    page = Compare(**START, seed="2", image=str(int(MNIST.indices[5])), **{"view.beta": "0.5", "view.match": "norm"})
     page.press("Run")
     page.finish()
     again = Compare(**page.address)
@@ -292,7 +319,7 @@ def test_what_was_run_before_is_there_at_once(monkeypatch: pytest.MonkeyPatch):
 def test_what_is_taken_home(monkeypatch: pytest.MonkeyPatch):
     given: list = []
     monkeypatch.setattr(export, "button", lambda *arguments: given.append(arguments))
-    page = Compare(**START, **{"view.norm": "2"})
+    page = Compare(**START, **{"view.match": "norm", "view.norm": "2"})
     assert given == []
     page.press("Run")
     page.finish()
@@ -323,6 +350,6 @@ def test_a_comparison_without_any_perturbation():
     """Nothing can be scaled where the network was wrong to begin with."""
     model = models.load("mnist-c4-ce")
     wrong = run(ATTACKS["fgsm"](**quick(ATTACKS["fgsm"])), model, MNIST.images[:1], (MNIST.labels[:1] + 1) % 10)
-    results, norm = comparison.on_one_norm([wrong], model, Matching())
+    results, norm = comparison.on_one_norm([wrong], model, Matching(match="norm"))
     assert norm is None
     assert results == [wrong]

@@ -6,7 +6,7 @@ import torch
 from core import data, models
 from core.attacks import ATTACKS, run
 from core.data import quantize
-from core.evaluate.comparison import at_norm, matched
+from core.evaluate.comparison import at_norm, matched, unrounded
 from core.metrics import l2
 
 MNIST = data.gallery.read("mnist")
@@ -25,6 +25,13 @@ def test_the_norm_is_met_after_clipping(norm: float):
     assert (scaled >= 0).all()
     assert (scaled <= 1).all()
     torch.testing.assert_close(l2(scaled, x), torch.full((4,), norm), rtol=1e-4, atol=0)
+
+
+def test_what_is_to_be_scaled_is_not_rounded():
+    rounded = ATTACKS["cw"](quantised=True, margin=2.0)
+    assert unrounded(rounded) == ATTACKS["cw"](quantised=False, margin=2.0)
+    for attack in (ATTACKS["cw"](), ATTACKS["smoothfool"]()):
+        assert unrounded(attack) is attack
 
 
 def test_it_is_scaling_then_clipping():

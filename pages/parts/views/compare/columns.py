@@ -12,7 +12,7 @@ from torch import Tensor
 
 from core.attacks import ADVICE, AttackResult
 from core.export.archive import Item, file_name
-from core.metrics import l2, psnr, roughness, ssim
+from core.metrics import ciede2000, l2, psnr, roughness, ssim
 from pages.parts.components.viewer import Panel
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import cache
@@ -103,9 +103,10 @@ def _distances(x: Tensor, adversarial: Tensor, sigma_h: float) -> list[tuple[str
     r = adversarial - x
     return [
         ("L2", f"{l2(r)[0]:.3f}"),
+        ("MAD", f"{cache.mad(x, adversarial)[0]:.3g}"),
+        ("CIEDE2000", f"{float(ciede2000(x, adversarial).max()):.2f}"),
         ("Ω × 10³", _number(1e3 * float(roughness(r, sigma_h)[0]))),
         ("Ω / L2² × 10³", _number(1e3 * float(roughness(r, sigma_h, normalised=True)[0]))),
-        ("MAD", f"{cache.mad(x, adversarial)[0]:.3g}"),
         ("SSIM", f"{ssim(x, adversarial)[0]:.4f}"),
         ("PSNR", f"{psnr(x, adversarial)[0]:.1f} dB"),
     ]

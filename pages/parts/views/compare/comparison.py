@@ -10,7 +10,7 @@ from typing import Literal
 from torch import Tensor
 
 from core.attacks import ATTACKS, Attack, AttackResult
-from core.evaluate.comparison import matched
+from core.evaluate.comparison import matched, unrounded
 from core.models import Classifier
 from core.params import Parameters, fields, parameter
 from pages.parts.shell.cache import Bounded, fingerprint
@@ -26,11 +26,12 @@ MOST = 6
 class Matching(Parameters):
     """How perturbations of different attacks are made comparable."""
 
-    match: Literal["norm", "success"] = parameter(
-        "norm",
-        title="Matched on",
+    match: Literal["success", "norm"] = parameter(
+        "success",
+        title="Equal",
         help="“success” shows each attack's least distorted success as it is. “norm” scales every perturbation to one "
-        "L2 norm, clips to black and white, and asks the network again.",
+        "L2 norm, clips to black and white, and asks the network again; attacks that round every iterate to 8 bits "
+        "run without rounding for it, because what was rounded grows in whole levels.",
     )
     norm: float | None = parameter(
         3.0,
@@ -42,6 +43,11 @@ class Matching(Parameters):
         symbol="L2",
         help="Left automatic, that of the longest perturbation, so that none becomes shorter than it is.",
     )
+
+
+def searched(attacks: Sequence[Attack], matching: Matching) -> list[Attack]:
+    """The attacks as they have to run for what `matching` then does with their perturbations."""
+    return [unrounded(attack) for attack in attacks] if matching.match == "norm" else list(attacks)
 
 
 @dataclass(frozen=True)

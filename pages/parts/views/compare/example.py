@@ -6,6 +6,7 @@ import streamlit as st
 
 from core import examples
 from core.attacks import AttackResult
+from core.evaluate.visibility import LENGTH, SUCCESS
 from core.models import Classifier
 from pages.parts.inputs.choose import Choice
 from pages.parts.views.attacking import Finished
@@ -15,14 +16,17 @@ EXAMPLE = examples.comparison()
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _results(_model: Classifier, sha256: str) -> list[AttackResult]:
+def _results(_model: Classifier, sha256: str) -> dict[str, list[AttackResult]]:
     """The example's results; sha256: of the weights, by which they are kept."""
     return examples.read_comparison(_model)
 
 
-def runs(choice: Choice) -> tuple[Finished, ...]:
-    """The example's runs; none unless its network and photograph are chosen."""
+def runs(choice: Choice) -> tuple[tuple[Finished, ...], tuple[Finished, ...]] | None:
+    """The example's runs, at equal success and for one norm; None unless its network and photograph are chosen."""
     if choice.card.name != EXAMPLE.model:
-        return ()
+        return None
     results = _results(choice.model, choice.card.sha256)
-    return tuple(Finished(result, None) for result in results) if results[0].images.equal(choice.image) else ()
+    if not results[SUCCESS][0].images.equal(choice.image):
+        return None
+    shortest, free = (tuple(Finished(result, None) for result in results[held]) for held in (SUCCESS, LENGTH))
+    return shortest, free

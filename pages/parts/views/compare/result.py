@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.attacks import Attack
 from core.metrics import radial_power_spectrum
+from core.params import fields
 from pages.parts.charts import plots
 from pages.parts.components.viewer import viewer
 from pages.parts.inputs import forms
@@ -28,11 +29,20 @@ class Shown:
 
     runs: tuple[Finished, ...]
     choice: Choice
-    example: bool = False
+    free: tuple[Finished, ...] = ()
+    """Of the example: the same attacks as they run for one norm (`comparison.searched`)."""
+
+    @property
+    def example(self) -> bool:
+        return bool(self.free)
 
     @property
     def attacks(self) -> list[Attack]:
         return [comparison.rebuilt(run.result) for run in self.runs]
+
+    def to_match(self, matching: Matching) -> tuple[Finished, ...]:
+        """The runs that are shown when perturbations are made comparable like this."""
+        return self.free if self.free and matching.match == "norm" else self.runs
 
 
 @dataclass(frozen=True)
@@ -64,14 +74,15 @@ def underway(look: Look[Underway], wanted: Wanted) -> None:
     draw(Shown(done, wanted.choice), names, best)
 
 
-def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, str] | None = None) -> None:
-    """The pictures and numbers, and below them how they are matched and displayed.
+def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, str] | None = None) -> Matching:
+    """The pictures and numbers, and below them how they are matched and displayed, which is returned.
 
     While a job runs there are more names than runs, and best is what the next of them has reached.
     """
     above = st.container()
-    matching, seen, perturbations = display_controls()
-    results, norm = comparison.on_one_norm([run.result for run in shown.runs], shown.choice.model, matching)
+    matched, seen, perturbations = display_controls()
+    runs = shown.to_match(matched)
+    results, norm = comparison.on_one_norm([run.result for run in runs], shown.choice.model, matched)
     panels, rows = columns.panels(names, results, shown.choice, seen, perturbations, norm, best)
     with above:
         viewer(panels, f"{SCOPE}.pictures", columns=comparison.MOST + 1, stack=rows, view=SCOPE)
@@ -88,28 +99,38 @@ def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, str] | None = N
     notes = [shown.choice.card.title, *(f"seed {result.seed}" for result in results[:1])]
     if shown.example:
         notes.append(f"a finished example; remake it with: {example.EXAMPLE.command}")
-    if norm is not None:
+    if norm is None:
+        notes.append("every perturbation as short as its attack found one that fools")
+    else:
         notes.append(f"every perturbation scaled to L2 = {norm:.3g}, clipped, and the network asked again")
-    if any(run.result.stopped for run in shown.runs):
+    if any(run.result.stopped for run in runs):
         notes.append("stopped before its end")
     left, right = st.columns([3, 1], vertical_alignment="center")
     left.caption(page.plain("; ".join(notes)) + ".")
-    if not shown.example and len(names) == len(shown.runs):
+    if not shown.example and len(names) == len(runs):
         with right:
-            items = columns.items(names, shown.runs, results, shown.choice.card.sha256, norm)
+            items = columns.items(names, runs, results, shown.choice.card.sha256, norm)
             export.button(items, shown.choice.classes, seen.magnify, seen.gain, f"{SCOPE}.take_home")
+    return matched
+
+
+def matching() -> Matching:
+    """What the widgets below the pictures say, which may not be drawn yet."""
+    forms.follow(Matching, SCOPE, "view.")
+    state = {info.name: st.session_state[forms.widget_key(info, SCOPE)] for info in fields(Matching)}
+    return Matching(**{name: None if value == forms.AUTOMATIC else value for name, value in state.items()})
 
 
 def display_controls() -> tuple[Matching, display.Display, bool]:
     """Widgets of what is only display; they never rerun an attack."""
     left, right = st.columns([1, 2.4], gap="medium")
     with left:
-        matching = forms.form(Matching, SCOPE, {}, link="view.") or Matching()
+        chosen = forms.form(Matching, SCOPE, {}, link="view.") or Matching()
         perturbations = links.flag("view.perturbations", f"{SCOPE}.perturbations")
         perturbations = st.toggle("Show the perturbations", key=f"{SCOPE}.perturbations", persist_state="session")
     with right:
         seen = display.controls(SCOPE)
-    return matching, seen, perturbations
+    return chosen, seen, perturbations
 
 
 @st.fragment
@@ -120,7 +141,9 @@ def show(shown: Shown | None, choice: Choice, current: Sequence[Attack]) -> None
         links.flag("view.perturbations", f"{SCOPE}.perturbations")
         display.clean(choice.image, choice.title, SCOPE)
     else:
-        if current and list(current) != shown.attacks and not shown.example:
-            st.info("The settings have changed since this run; press Run to see their effect.", icon=":material/info:")
-        draw(shown, comparison.titles(shown.attacks))
+        above = st.container()
+        matched = draw(shown, comparison.titles(shown.attacks))
+        if current and comparison.searched(current, matched) != shown.attacks and not shown.example:
+            text = "The settings have changed since this run; press Run to see their effect."
+            above.info(text, icon=":material/info:")
     links.write()
