@@ -10,11 +10,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.optimize
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def _check(classes: int, dim: int, norm: float) -> None:
@@ -111,7 +113,7 @@ def max_mahalanobis_centers(classes: int, dim: int, norm: float = 10.0) -> Tenso
 def random_centers(classes: int, dim: int, norm: float, generator: torch.Generator) -> Tensor:
     """(L, d) float32 centres of norm C_MM in independent random directions: "MMC-10 (rand)" of the MMC report."""
     _check(classes, dim, norm)
-    return norm * torch.nn.functional.normalize(torch.randn(classes, dim, generator=generator))
+    return norm * functional.normalize(torch.randn(classes, dim, generator=generator))
 
 
 def hierarchical_centers(groups: Sequence[int], dim: int, norm: float = 10.0, sub_norm: float = 1.0) -> Tensor:
@@ -173,6 +175,45 @@ def best_angle(classes: int, dim: int) -> tuple[float, str] | None:
     if dim == 3 and classes in TAMMES:
         return math.radians(TAMMES[classes]), "Tammes' problem"
     return None
+
+
+@dataclass(frozen=True)
+class CenterSet:
+    """Centres (L, d) with what can be measured of them."""
+
+    points: Tensor
+    groups: Sequence[int] | None
+    """The superclass of every class, where there are superclasses."""
+
+    @property
+    def cosines(self) -> Tensor:
+        """(L, L) float64."""
+        units = functional.normalize(self.points.double())
+        return (units @ units.T).clamp(-1, 1)
+
+    @property
+    def angles(self) -> Tensor:
+        """(L, L) in degrees, from the chord of the unit vectors: exact for small angles too."""
+        units = functional.normalize(self.points.double())
+        return torch.rad2deg(2 * torch.asin((torch.cdist(units, units) / 2).clamp(max=1)))
+
+    @property
+    def distances(self) -> Tensor:
+        """(L, L)."""
+        points = self.points.double()
+        return torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
+
+    def closest(self) -> tuple[int, int]:
+        """The two with the smallest angle between them; of several such pairs the first."""
+        angles = self.angles.fill_diagonal_(torch.inf)
+        near = angles <= angles.min() + 1e-4
+        first, second = near.nonzero()[0].tolist()
+        return first, second
+
+    def distance_range(self) -> tuple[float, float]:
+        """Smallest and largest distance of two."""
+        pairs = torch.pdist(self.points.double())
+        return float(pairs.min()), float(pairs.max())
 
 
 def shadow(points: Tensor, groups: Sequence[int] | None = None) -> tuple[Tensor, float]:

@@ -15,9 +15,9 @@ from core.losses import LOSSES, hierarchical_centers, max_mahalanobis_centers
 from core.losses.centers import shadow, simplex
 from core.models import features_of
 from core.papers.mmc import claims
-from pages.parts.charts import center_plots
-from pages.parts.charts.center_plots import Centres, power
 from pages.parts.views import verdicts
+from pages.parts.views.mmc.arrangement import EXAMPLES
+from pages.parts.views.mmc.density import power
 
 
 def opened(**address):
@@ -136,22 +136,6 @@ def test_every_kind_of_centres_is_told_for_itself(kind, told):
     assert ("as far apart as can be" in words(app)) is (kind == "optimal")
 
 
-@pytest.mark.parametrize("classes", [4, 5, 10])
-def test_the_smallest_angle_falls_as_the_page_says(classes):
-    angles = {dim: float(_placed(classes, dim).angles.fill_diagonal_(torch.inf).min()) for dim in range(2, classes + 1)}
-    for dim, angle in angles.items():
-        if dim >= classes - 1:
-            assert angle == pytest.approx(math.degrees(math.acos(-1 / (classes - 1))), abs=1e-3)
-        elif dim >= classes / 2:
-            assert angle == pytest.approx(90, abs=1e-3)
-        else:
-            assert angle < angles[dim + 1] - 1
-
-
-def _placed(classes, dim):
-    return Centres(max_mahalanobis_centers(classes, dim), None)
-
-
 def test_the_construction_fills_its_matrix_centre_by_centre():
     app = opened(build="1", step="2", classes="5", dim="6")
     rows = simplex(5)
@@ -178,7 +162,7 @@ def test_a_step_beyond_fewer_classes_is_the_last():
 
 def test_examples_are_one_press():
     app = opened(classes="30", dim="5", build="0")
-    for label, values in center_plots.EXAMPLES.items():
+    for label, values in EXAMPLES.items():
         app.button(key=f"mmc.example.{label}").click().run()
         sound(app)
         count = values.get("superclasses", 1) * values.get("subclasses", 1) if "superclasses" in values else 0
@@ -275,15 +259,6 @@ def test_the_band_of_mmc_has_its_closed_area_and_sces_none():
     assert quadratic[1] < 1.8 * quadratic[0]
 
 
-def test_cross_entropy_of_the_plane_is_the_formula():
-    sce, _, mmc = center_plots.surfaces(0, 4.0)
-    row, column = 100, 150
-    z = torch.stack([sce.at[column], sce.at[row]])
-    logits = sce.marks @ z
-    assert sce.values[row, column].item() == pytest.approx(float(logits.logsumexp(0) - logits[0]), abs=1e-9)
-    assert mmc.values[row, column].item() == pytest.approx(float((z - mmc.marks[0]).square().sum() / 2), abs=1e-9)
-
-
 def test_networks_that_fit_are_offered_and_others_not():
     app = opened(tab="Features")
     first, second = app.selectbox(key="mmc.fixed"), app.selectbox(key="mmc.linear.mnist")
@@ -300,12 +275,3 @@ def test_networks_that_fit_are_offered_and_others_not():
 )
 def test_powers_are_written_as_persons_write_them(exponent, text):
     assert power(exponent) == text
-
-
-def test_angles_of_near_and_opposite_centres_are_exact():
-    """The arc cosine of float32 dot products would be off by hundredths of a degree."""
-    tiny = math.radians(0.01)
-    centres = Centres(torch.tensor([[1.0, 0.0], [math.cos(tiny), math.sin(tiny)], [-1.0, 0.0]]), None)
-    assert centres.angles[0, 1].item() == pytest.approx(0.01, rel=1e-3)
-    assert centres.angles[0, 2].item() == pytest.approx(180)
-    assert centres.closest() == (0, 1)

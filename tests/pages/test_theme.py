@@ -79,7 +79,6 @@ def test_no_colour_is_written_down_elsewhere():
 
 def test_no_marker_and_no_dash_is_written_down_elsewhere():
     drawing = [p for p in SOURCES if p.suffix == ".py" and {"charts", "components"} & set(p.parts)]
-    drawing = [p for p in drawing if p.name != "evidence_plots.py"]
     assert len(drawing) > 8
     found = {path.relative_to(ROOT): shapes(path.read_text(encoding="utf-8")) for path in drawing}
     assert {path: written for path, written in found.items() if written} == {}
@@ -99,11 +98,13 @@ def test_variables_are_used_and_declared():
 
 def test_nothing_is_told_apart_by_its_colour_alone():
     assert len(set(theme.CLASSES)) == len(set(theme.SYMBOLS)) == 10
-    for one, other in combinations((theme.FIRST, theme.SECOND, theme.REFERENCE), 2):
+    sets = ((theme.FIRST, theme.SECOND, theme.REFERENCE), theme.NETWORKS, (theme.FIRST, theme.PAPER))
+    for one, other in (pair for looks in sets for pair in combinations(looks, 2)):
         assert one.colour != other.colour
         assert one.symbol != other.symbol
         assert one.dash != other.dash
     assert theme.FIRST.pattern != theme.SECOND.pattern  # bars
+    assert len({look.symbol for look in (theme.BEFORE, theme.FIRST, theme.POINTED)}) == 3  # an attack's points
 
 
 def test_faded():

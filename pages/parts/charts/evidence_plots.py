@@ -14,20 +14,15 @@ from plotly.colors import sample_colorscale
 from torch import Tensor
 
 from core.evaluate.statistics import Estimate
-from pages.parts.shell.theme import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PURPLE, RED, SHARES
+from pages.parts.charts import plots
+from pages.parts.shell import theme
 
 BINS = 40
 
 
 def _style(figure: go.Figure, height: int, key: str, **layout: Any) -> go.Figure:
-    figure.update_layout(
-        height=height,
-        font_size=15,
-        margin={"l": 8, "r": 12, "t": 36, "b": 8},
-        uirevision=key,
-        legend={"orientation": "h", "y": 1.02, "x": 0, "yanchor": "bottom", "title": "", "font": {"size": 15}},
-        **layout,
-    )
+    legend = plots.LEGEND_ABOVE | {"title": "", "font": {"size": 15}}
+    plots.style(figure, height, key, font_size=15, margin={"r": 12, "t": 36}, legend=legend, **layout)
     for axes in (figure.update_xaxes, figure.update_yaxes):
         axes(tickfont={"size": 14}, title_font={"size": 15})
     return figure
@@ -65,7 +60,7 @@ def histogram(
     edges = np.linspace(float(every.min()), float(every.max()) + 1e-9, BINS + 1)
     centres, width = (edges[1:] + edges[:-1]) / 2, edges[1] - edges[0]
     figure = go.Figure()
-    for values, title, colour, pattern in ((inside, titles[0], BLUE, ""), (outside, titles[1], ORANGE, "/")):
+    for values, title, look in ((inside, titles[0], theme.FIRST), (outside, titles[1], theme.SECOND)):
         counts, _ = np.histogram(values.numpy(), edges)
         figure.add_bar(
             x=centres,
@@ -73,10 +68,10 @@ def histogram(
             width=width,
             name=title,
             opacity=0.72,
-            marker={"color": colour, "line": {"width": 0}, "pattern": {"shape": pattern, "size": 6}},
+            marker={"color": look.colour, "line": {"width": 0}, "pattern": {"shape": look.pattern, "size": 6}},
             hovertemplate="%{y:.1f} % of the images<extra></extra>",
         )
-    figure.add_vline(x=chosen, line={"color": RED, "width": 4, "dash": "dot"})
+    figure.add_vline(x=chosen, line={"color": theme.POINTED.colour, "width": 4, "dash": theme.POINTED.dash})
     right = chosen > (edges[0] + edges[-1]) / 2
     figure.add_annotation(
         x=chosen,
@@ -84,7 +79,7 @@ def histogram(
         yref="paper",
         text=f"<b>{titles[2]}</b>",
         showarrow=False,
-        font={"color": RED, "size": 16},
+        font={"color": theme.POINTED.colour, "size": 16},
         xanchor="right" if right else "left",
         xshift=-6 if right else 6,
     )
@@ -103,17 +98,16 @@ def histogram(
 def areas(rows: Sequence[tuple[str, str, float, float]], key: str) -> go.Figure:
     """AUROC with its standard error: (set, score, area, error), one line a set, one marker a score."""
     figure = go.Figure()
-    looks = ((ORANGE, "circle"), (BLUE, "diamond"), (GREY, "x"))
     for index, name in enumerate(dict.fromkeys(row[1] for row in rows)):
         mine = [row for row in rows if row[1] == name]
-        colour, symbol = looks[index % len(looks)]
+        look = theme.NETWORKS[index % len(theme.NETWORKS)]
         figure.add_scatter(
             x=[row[2] for row in mine],
             y=[row[0] for row in mine],
             mode="markers",
             name=name,
-            marker={"color": colour, "symbol": symbol, "size": 14},
-            error_x={"array": [2 * row[3] for row in mine], "thickness": 2, "color": colour},
+            marker={"color": look.colour, "symbol": look.symbol, "size": 14},
+            error_x={"array": [2 * row[3] for row in mine], "thickness": 2, "color": look.colour},
             hovertemplate="%{y}: %{x:.4f}<extra>" + name + "</extra>",
         )
     figure.update_xaxes(
@@ -133,18 +127,17 @@ def ratios(found: Mapping[str, Tensor], factor: float, key: str) -> go.Figure:
     figure = go.Figure()
     logs = {name: values.clamp(max=1e8).log10() for name, values in found.items()}
     edges = np.linspace(0, max(float(v.max()) for v in logs.values()) + 1e-9, BINS + 1)
-    looks = ((ORANGE, "solid"), (BLUE, "dash"))
-    for (name, values), (colour, dash) in zip(logs.items(), looks, strict=False):
+    for (name, values), look in zip(logs.items(), theme.NETWORKS, strict=False):
         counts, _ = np.histogram(values.numpy(), edges)
         figure.add_scatter(
             x=(edges[1:] + edges[:-1]) / 2,
             y=100 * counts / len(values),
             mode="lines",
             name=name,
-            line={"color": colour, "width": 3, "dash": dash, "shape": "hvh"},
+            line={"color": look.colour, "width": 3, "dash": look.dash, "shape": "hvh"},
             hovertemplate="%{y:.1f} %<extra></extra>",
         )
-    figure.add_vrect(x0=0, x1=math.log10(factor), fillcolor=RED, opacity=0.15, line_width=0)
+    figure.add_vrect(x0=0, x1=math.log10(factor), fillcolor=theme.POINTED.colour, opacity=0.15, line_width=0)
     figure.add_annotation(
         x=math.log10(factor),
         y=0.97,
@@ -153,7 +146,7 @@ def ratios(found: Mapping[str, Tensor], factor: float, key: str) -> go.Figure:
         xshift=6,
         showarrow=False,
         text=f"left of here: less than {factor:g} times",
-        font={"color": RED, "size": 15},
+        font={"color": theme.POINTED.colour, "size": 15},
     )
     powers = range(int(edges[-1]) + 1)
     step = max(1, len(powers) // 6)
@@ -170,16 +163,16 @@ def ratios(found: Mapping[str, Tensor], factor: float, key: str) -> go.Figure:
 def missing(found: Mapping[str, Tensor], key: str) -> go.Figure:
     """What is left out of log sum exp when only the largest 1, 2, ... other logits are kept: (N, terms) by network."""
     figure = go.Figure()
-    for (name, values), colour in zip(found.items(), (ORANGE, BLUE), strict=False):
+    for (name, values), look in zip(found.items(), theme.NETWORKS, strict=False):
         terms = list(range(1, values.shape[1] + 1))
-        for share, dash, symbol in ((0.95, "solid", "circle"), (0.5, "dot", "diamond")):
+        for share, kind in ((0.95, 0), (0.5, 2)):
             figure.add_scatter(
                 x=terms,
                 y=values.quantile(share, 0).clamp_min(1e-6).tolist(),
                 mode="lines+markers",
                 name=f"{name}, {'95 % of images are below' if share > 0.5 else 'median'}",
-                line={"color": colour, "width": 3, "dash": dash},
-                marker={"symbol": symbol, "size": 9},
+                line={"color": look.colour, "width": 3, "dash": theme.dash(kind)},
+                marker={"symbol": theme.symbol(kind), "size": 9},
                 hovertemplate="%{x} terms: %{y:.3g}<extra></extra>",
             )
     figure.update_xaxes(title="logits kept in the sum", dtick=1)
@@ -197,8 +190,8 @@ def sweep(ours: Mapping[float, tuple[float, float]], paper: Mapping[float, float
         name="ours, MNIST",
         mode="lines+markers",
         error_y={"array": [deviation for _, deviation in ours.values()], "thickness": 2, "width": 6},
-        line={"color": BLUE, "width": 3},
-        marker={"size": 12},
+        line={"color": theme.FIRST.colour, "width": 3, "dash": theme.FIRST.dash},
+        marker={"size": 12, "symbol": theme.FIRST.symbol},
         hovertemplate="C_MM %{x}: %{y:.2f} %<extra></extra>",
     )
     figure.add_scatter(
@@ -206,8 +199,8 @@ def sweep(ours: Mapping[float, tuple[float, float]], paper: Mapping[float, float
         y=[100 * value for value in paper.values()],
         name="report, CIFAR-10",
         mode="lines+markers",
-        line={"color": ORANGE, "width": 2, "dash": "dot"},
-        marker={"size": 11, "symbol": "diamond-open"},
+        line={"color": theme.PAPER.colour, "width": 2, "dash": theme.PAPER.dash},
+        marker={"size": 11, "symbol": theme.PAPER.symbol},
         hovertemplate="C_MM %{x}: %{y:.2f} %<extra></extra>",
     )
     figure.update_xaxes(
@@ -231,8 +224,9 @@ def accuracies(titles: Sequence[str], columns: Sequence[str], cells: Mapping[tup
                 line += "<td></td>"
                 continue
             cell = cells[row, column]
+            ground = sample_colorscale(theme.SHARES, cell.value)[0]
             line += (
-                f'<td title="{cell.n} images" style="background:{sample_colorscale(SHARES, cell.value)[0]};color:{INK};'
+                f'<td title="{cell.n} images" style="background:{ground};color:{theme.INK};'
                 'text-align:center;white-space:nowrap;padding:0.2rem 0.6rem;font-variant-numeric:tabular-nums">'
                 f"{100 * cell.value:.0f} % <small>({100 * cell.low:.0f} to {100 * cell.high:.0f})</small></td>"
             )
@@ -255,7 +249,7 @@ def moved(rows: Tensor, right: Sequence[bool], title: str, reach: float, key: st
         mode="lines",
         name="equally far",
         hoverinfo="skip",
-        line={"color": GREY, "width": 2, "dash": "dash"},
+        line={"color": theme.REFERENCE.colour, "width": 2, "dash": theme.REFERENCE.dash},
     )
     lines_x: list[float | None] = []
     lines_y: list[float | None] = []
@@ -268,20 +262,20 @@ def moved(rows: Tensor, right: Sequence[bool], title: str, reach: float, key: st
         mode="lines",
         hoverinfo="skip",
         showlegend=False,
-        line={"color": FAINT, "width": 1.5},
+        line={"color": theme.FAINT, "width": 1.5},
     )
     figure.add_scatter(
         x=rows[:, 0].tolist(),
         y=rows[:, 1].tolist(),
         mode="markers",
         name="before",
-        marker={"color": GREEN, "symbol": "circle-open", "size": 9, "line": {"width": 2}},
+        marker={"color": theme.BEFORE.colour, "symbol": theme.BEFORE.symbol, "size": 9, "line": {"width": 2}},
         hovertemplate="own %{x:.2f}, other %{y:.2f}<extra>before</extra>",
     )
     kept = torch.tensor(right, dtype=torch.bool)
-    for mask, name, colour, symbol in (
-        (kept, "after, still right", BLUE, "circle"),
-        (~kept, "after, fooled", RED, "x"),
+    for mask, name, look in (
+        (kept, "after, still right", theme.FIRST),
+        (~kept, "after, fooled", theme.POINTED),
     ):
         mine = rows[mask]
         figure.add_scatter(
@@ -289,7 +283,7 @@ def moved(rows: Tensor, right: Sequence[bool], title: str, reach: float, key: st
             y=mine[:, 3].tolist(),
             mode="markers",
             name=name,
-            marker={"color": colour, "symbol": symbol, "size": 10, "opacity": 0.9},
+            marker={"color": look.colour, "symbol": look.symbol, "size": 10, "opacity": 0.9},
             hovertemplate="own %{x:.2f}, other %{y:.2f}<extra>" + name + "</extra>",
         )
     figure.update_xaxes(title="distance to the own centre", range=[0, reach], zeroline=False)
@@ -308,7 +302,7 @@ def costs(rows: Sequence[tuple[str, Sequence[float], float | None]], key: str) -
         y=names,
         mode="markers",
         name="ours: median, range",
-        marker={"color": BLUE, "size": 14, "symbol": "diamond"},
+        marker={"color": theme.FIRST.colour, "size": 14, "symbol": theme.FIRST.symbol},
         error_x={
             "type": "data",
             "symmetric": False,
@@ -323,10 +317,10 @@ def costs(rows: Sequence[tuple[str, Sequence[float], float | None]], key: str) -
         y=names,
         mode="markers",
         name="report",
-        marker={"color": PURPLE, "size": 13, "symbol": "circle-open", "line": {"width": 3}},
+        marker={"color": theme.PAPER.colour, "size": 13, "symbol": theme.PAPER.symbol, "line": {"width": 3}},
         hovertemplate="%{y}: %{x:.3f}<extra>report</extra>",
     )
-    figure.add_vline(x=1, line={"color": GREY, "width": 2, "dash": "dash"})
+    figure.add_vline(x=1, line={"color": theme.REFERENCE.colour, "width": 2, "dash": theme.REFERENCE.dash})
     figure.update_xaxes(title="time with MMC / with cross-entropy")
     figure.update_yaxes(autorange="reversed", title="")
     return _style(figure, 150 + 46 * len(rows), key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 import torch
@@ -12,6 +13,21 @@ from pages.parts.shell import theme
 
 CONFIG = {"displaylogo": False, "displayModeBar": False}
 """Plotly's own buttons are left out: on a projector they only get in the way."""
+
+
+LEGEND_ABOVE = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+
+
+def style(figure: go.Figure, height: int, key: str, **layout: Any) -> go.Figure:
+    """Give `figure` its height, type and margins. key: of what a person has zoomed, which stays as long as it does."""
+    margin = {"l": 8, "r": 8, "t": 8, "b": 8} | layout.pop("margin", {})
+    return figure.update_layout({"font_size": 14} | layout, height=height, uirevision=key, margin=margin)
+
+
+def of_class(index: int, **more: Any) -> dict[str, Any]:
+    """Colour, shape and outline of a class's marker; the darkest is seen on a dark page too. more: its size, ..."""
+    line = {"width": 0.8, "color": theme.OUTLINE}
+    return {"color": theme.colour(index), "symbol": theme.symbol(index), "line": line} | more
 
 
 def spectrum(frequencies: Tensor, power: Tensor, image: int = 0) -> go.Figure:
@@ -84,25 +100,13 @@ def embedding(frames: Sequence[Tensor], labels: Tensor, names: Sequence[str], ti
                     mode="markers",
                     name=str(name),
                     hoverinfo="name",
-                    marker={
-                        "size": 6,
-                        "color": theme.colour(index),
-                        "symbol": theme.symbol(index),
-                        "opacity": 0.8,
-                        "line": {"width": 0.8, "color": theme.OUTLINE},
-                    },  # the darkest is seen on a dark page too
+                    marker=of_class(index, size=6, opacity=0.8),
                 )
             )
         return found
 
     figure = go.Figure(traces(frames[-1]))
-    figure.update_layout(
-        height=470,
-        font_size=14,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        uirevision="embedding",
-        legend={"itemsizing": "constant", "title": ""},
-    )
+    style(figure, 470, "embedding", legend={"itemsizing": "constant", "title": ""})
     figure.update_xaxes(range=[float(low[0]) - pad, float(high[0]) + pad], zeroline=False, title="")
     figure.update_yaxes(
         range=[float(low[1]) - pad, float(high[1]) + pad], zeroline=False, title="", scaleanchor="x", scaleratio=1
@@ -163,11 +167,10 @@ def curves(losses: Sequence[tuple[float, float]], accuracies: Sequence[tuple[flo
         marker={"symbol": theme.symbol(1), "size": 8},
         hovertemplate="accuracy %{y:.2f} %<extra></extra>",
     )
-    figure.update_layout(
-        height=300,
-        font_size=14,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        uirevision="curves",
+    return style(
+        figure,
+        300,
+        "curves",
         legend={"orientation": "h", "y": 1.12, "x": 0},
         xaxis={"title": "epoch", "range": [0, epochs]},
         yaxis={"title": {"text": "loss", "font": {"color": theme.ORANGE}}, "rangemode": "tozero"},
@@ -181,4 +184,3 @@ def curves(losses: Sequence[tuple[float, float]], accuracies: Sequence[tuple[flo
             "showgrid": False,
         },
     )
-    return figure

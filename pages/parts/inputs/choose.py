@@ -229,33 +229,22 @@ def picture(scope: str, card: Card, model: Classifier, first: str = "") -> Choic
         moves = st.columns(3, gap="small")
         previous, following = (row - 1) % len(images), (row + 1) % len(images)
         other = random.randrange(len(images))
-        moves[0].button(
-            "",
-            icon=":material/chevron_left:",
-            help="Previous",
-            key=f"{scope}.previous",
-            on_click=_pick,
-            args=(scope, card, previous),
-            width="stretch",
-        )
-        moves[1].button(
-            "",
-            icon=":material/chevron_right:",
-            help="Next",
-            key=f"{scope}.next",
-            on_click=_pick,
-            args=(scope, card, following),
-            width="stretch",
-        )
-        moves[2].button(
-            "",
-            icon=":material/shuffle:",
-            help="Random",
-            key=f"{scope}.random",
-            on_click=_pick,
-            args=(scope, card, other),
-            width="stretch",
-        )
+        for column, name, icon, to in zip(
+            moves,
+            ("Previous", "Next", "Random"),
+            ("chevron_left", "chevron_right", "shuffle"),
+            (previous, following, other),
+            strict=True,
+        ):
+            column.button(
+                "",
+                icon=f":material/{icon}:",
+                help=name,
+                key=f"{scope}.{name.lower()}",
+                on_click=_pick,
+                args=(scope, card, to),
+                width="stretch",
+            )
         if st.button("Gallery", icon=":material/grid_view:", key=f"{scope}.gallery", width="stretch"):
             _gallery(scope, card, images)
     _upload(scope)

@@ -93,6 +93,14 @@ FIRST = Look(BLUE, "circle", "solid", "")
 SECOND = Look(ORANGE, "square", "dash", "/")
 REFERENCE = Look(GREY, "x", "dot")
 """What the others are compared with."""
+NETWORKS = (Look(ORANGE, "circle", "solid"), Look(BLUE, "diamond", "dash"), REFERENCE)
+"""Cross-entropy's, that with fixed centres, and what else is said of either."""
+PAPER = Look(PURPLE, "diamond-open", "dot")
+"""A paper's numbers beside ours."""
+POINTED = Look(RED, "x", "dot")
+"""What a chart is about: one image among many, those that were fooled, a bound."""
+BEFORE = Look(GREEN, "circle-open")
+"""Where something was before it was moved."""
 
 PAGE: dict[str, dict[str, str | dict[str, str]]] = {
     "light": {

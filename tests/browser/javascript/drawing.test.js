@@ -1,5 +1,15 @@
 // @ts-check
-import { brush, button, make, place, sized, trace, watch } from "../../../pages/parts/shell/drawing.js";
+import {
+  brush,
+  button,
+  classColour,
+  make,
+  ofClass,
+  place,
+  sized,
+  trace,
+  watch,
+} from "../../../pages/parts/shell/drawing.js";
 import { close, equal, test } from "./check.js";
 
 test("an element has attributes, handlers and children", () => {
@@ -16,6 +26,18 @@ test("an element has attributes, handlers and children", () => {
   equal(
     button("+", "Nearer", () => {}).outerHTML,
     '<button type="button" title="Nearer" aria-label="Nearer">+</button>',
+  );
+});
+
+test("colours and markers of classes come again, and the darkest is the text's", () => {
+  const colours = ["blue", "green", "black"];
+  equal(
+    [0, 1, 3, 7].map((c) => ofClass(colours, c)),
+    ["blue", "green", "blue", "green"],
+  );
+  equal(
+    [0, 2, 5, 6].map((c) => classColour(colours, c, "ink")),
+    ["blue", "ink", "ink", "blue"],
   );
 });
 

@@ -8,7 +8,7 @@ import torch
 
 from core.data import cifar100
 from core.losses import hierarchical_centers, max_mahalanobis_centers, random_centers
-from core.losses.centers import TAMMES, best_angle, shadow, simplex
+from core.losses.centers import TAMMES, CenterSet, best_angle, shadow, simplex
 
 
 def cosines(centers):
@@ -433,3 +433,28 @@ def test_the_shadow_of_hierarchical_centres_shows_both_levels():
 def test_a_shadow_needs_points(points):
     with pytest.raises(ValueError, match="points must be a finite float tensor"):
         shadow(points)
+
+
+@pytest.mark.parametrize("classes", [4, 5, 10])
+def test_where_the_smallest_angle_falls(classes):
+    angles = {dim: float(_placed(classes, dim).angles.fill_diagonal_(torch.inf).min()) for dim in range(2, classes + 1)}
+    for dim, angle in angles.items():
+        if dim >= classes - 1:
+            assert angle == pytest.approx(math.degrees(math.acos(-1 / (classes - 1))), abs=1e-3)
+        elif dim >= classes / 2:
+            assert angle == pytest.approx(90, abs=1e-3)
+        else:
+            assert angle < angles[dim + 1] - 1
+
+
+def _placed(classes, dim):
+    return CenterSet(max_mahalanobis_centers(classes, dim), None)
+
+
+def test_angles_of_near_and_opposite_centres_are_exact():
+    """The arc cosine of float32 dot products would be off by hundredths of a degree."""
+    tiny = math.radians(0.01)
+    centres = CenterSet(torch.tensor([[1.0, 0.0], [math.cos(tiny), math.sin(tiny)], [-1.0, 0.0]]), None)
+    assert centres.angles[0, 1].item() == pytest.approx(0.01, rel=1e-3)
+    assert centres.angles[0, 2].item() == pytest.approx(180)
+    assert centres.closest() == (0, 1)

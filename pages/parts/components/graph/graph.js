@@ -2,7 +2,18 @@
 // The graph of a batch on one canvas. Looking (hovering, moving, enlarging) stays in the browser; a click reports the
 // image.
 
-import { brush, button, enlargeByWheel, make, place, sized, trace, watch } from "../../shell/drawing.js";
+import {
+  brush,
+  button,
+  classColour,
+  enlargeByWheel,
+  make,
+  ofClass,
+  place,
+  sized,
+  trace,
+  watch,
+} from "../../shell/drawing.js";
 import { clamp } from "../../shell/geometry.js";
 import { mount } from "../../shell/mount.js";
 import { general } from "../../shell/numbers.js";
@@ -251,8 +262,7 @@ class Graph extends Drawing {
     const context = sized(canvas, width, height);
     const style = getComputedStyle(this.root);
     const [ink, paper] = [style.color, style.getPropertyValue("--st-background-color")];
-    // The last class's colour is nearly black: seen on no dark page.
-    const colour = (/** @type {number} */ c) => (c % 10 === 9 ? ink : data.colours[c % 10]);
+    const colour = (/** @type {number} */ c) => classColour(data.colours, c, ink);
     this.scale = fitted(data.extent, width, height);
     this.places = placed(this.points, data.extent, this.camera, width, height);
     const count = this.join(context, data.inks);
@@ -261,7 +271,7 @@ class Graph extends Drawing {
       const c = labels[row];
       if (faces) this.frame(context, u, v, row, colour(c));
       else {
-        trace(context, data.symbols[c % 10], u, v, 6.5);
+        trace(context, ofClass(data.symbols, c), u, v, 6.5);
         context.fillStyle = colour(c);
         context.fill();
         context.strokeStyle = paper;
@@ -281,7 +291,7 @@ class Graph extends Drawing {
       const small = brush(swatch);
       small.clearRect(0, 0, 32, 32);
       small.fillStyle = colour(c);
-      trace(small, data.symbols[c % 10], 16, 16, 11);
+      trace(small, ofClass(data.symbols, c), 16, 16, 11);
       small.fill();
     }
     this.root.dataset.edges = String(count);

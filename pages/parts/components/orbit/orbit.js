@@ -321,7 +321,7 @@ class Orbit extends Drawing {
   }
 
   /** How far two fingers are apart; 0 for one. */
-  spread() {
+  gap() {
     const [a, b] = this.pointers.values();
     return b ? Math.hypot(a[0] - b[0], a[1] - b[1]) : 0;
   }
@@ -332,9 +332,9 @@ class Orbit extends Drawing {
    */
   move(canvas, { pointerId, clientX, clientY }) {
     const [x, y] = this.pointers.get(pointerId) ?? [clientX, clientY];
-    const gap = this.spread();
+    const gap = this.gap();
     this.pointers.set(pointerId, [clientX, clientY]);
-    if (gap) this.zoom(this.spread() / gap);
+    if (gap) this.zoom(this.gap() / gap);
     else this.look(dragged(this.camera, clientX - x, clientY - y, canvas.clientWidth));
   }
 

@@ -1,7 +1,7 @@
 // @ts-check
 // Embeddings side by side: drawn, played, hovered over and selected.
 
-import { brush, make, place, trace } from "../../shell/drawing.js";
+import { brush, classColour, make, ofClass, place, trace } from "../../shell/drawing.js";
 import { box } from "../../shell/geometry.js";
 import { mount } from "../../shell/mount.js";
 import { ticks } from "../../shell/numbers.js";
@@ -142,7 +142,7 @@ class Panel {
         if (lit(i) !== bright || plot.hidden.has(labels[i])) continue;
         const x = Math.round(ox + scale * (where[2 * i] - view.x) - half);
         const y = Math.round(oy - scale * (where[2 * i + 1] - view.y) - half);
-        stamp(picture, sprites[labels[i] % 10], x, y, opacity);
+        stamp(picture, ofClass(sprites, labels[i]), x, y, opacity);
       }
     }
     context.putImageData(picture, 0, 0);
@@ -531,12 +531,9 @@ class Plot extends Drawing {
     this.draw();
   }
 
-  /**
-   * A class's colour; the one that is nearly black is the text's, which can be seen on a dark page too.
-   * @param {number} c
-   */
+  /** @param {number} c */
   colour(c) {
-    return c % 10 === 9 ? this.ink : this.content.colours[c % 10];
+    return classColour(this.content.colours, c, this.ink);
   }
 
   /** @param {number} row */
@@ -582,7 +579,7 @@ class Plot extends Drawing {
         const context = brush(swatch);
         context.clearRect(0, 0, 32, 32);
         context.fillStyle = this.colour(c);
-        trace(context, this.content.symbols[c % 10], 16, 16, 11);
+        trace(context, ofClass(this.content.symbols, c), 16, 16, 11);
         context.fill();
       });
     }

@@ -85,7 +85,7 @@ class Viewer extends Drawing {
     this.pictures = [];
     /** @type {Figure[]} */
     this.figures = [];
-    this.duel = new Figure(); // the one large picture of blink and swipe
+    this.comparison = new Figure(); // the one large picture of blink and swipe
     /** @type {Map<number, { canvas: HTMLCanvasElement, x: number, y: number }>} */
     this.pointers = new Map();
     /** @type {{ distance: number, center: Pixel, scale: number } | null} */
@@ -147,7 +147,7 @@ class Viewer extends Drawing {
       onpointerdown: slid,
       onpointermove: slid,
     });
-    this.duel.frame.append(this.divider);
+    this.comparison.frame.append(this.divider);
     this.status = make("span", { class: "status", role: "status" });
     this.scrubber = new Scrubber(this);
     this.body = make("div", { class: "body" });
@@ -247,7 +247,7 @@ class Viewer extends Drawing {
     this.auto.hidden = view.mode !== "blink";
     this.divider.hidden = view.mode !== "swipe";
     this.compose();
-    const shown = view.mode === "side" ? this.figures : [this.duel];
+    const shown = view.mode === "side" ? this.figures : [this.comparison];
     if (!shown.some((figure) => figure.canvas.tabIndex === 0)) shown[0].canvas.tabIndex = 0;
     this.blink(view.mode === "blink" && (view.blinks ?? !reducedMotion()));
     this.layout();
@@ -266,7 +266,7 @@ class Viewer extends Drawing {
         const stacked = this.figures.slice(i, i + data.stack).map((figure) => figure.root);
         cells.push(make("div", { class: "cell" }, ...stacked));
       }
-    } else cells.push(make("div", { class: "cell" }, this.duel.root));
+    } else cells.push(make("div", { class: "cell" }, this.comparison.root));
     if (this.scrubber.useful) cells.push(this.scrubber.root);
     this.body.replaceChildren(...cells);
   }
@@ -386,7 +386,7 @@ class Viewer extends Drawing {
     this.toolbar.style.maxWidth = side && !full && across > 640 ? `${taken}px` : "";
     root.classList.toggle("wide", size[0] / ratio >= WIDE);
     this.fitted = scale;
-    for (const figure of side ? this.figures : [this.duel]) figure.resize(...size, ratio);
+    for (const figure of side ? this.figures : [this.comparison]) figure.resize(...size, ratio);
     this.draw();
   }
 
@@ -453,7 +453,7 @@ class Viewer extends Drawing {
   }
 
   get canvas() {
-    return (this.view.mode === "side" ? this.figures[0] : this.duel).canvas;
+    return (this.view.mode === "side" ? this.figures[0] : this.comparison).canvas;
   }
 
   /** @returns {Pixel} */
@@ -480,7 +480,7 @@ class Viewer extends Drawing {
         this.paint(figure.canvas, this.pictures[i]);
         this.read(figure, [i]);
       }
-    } else this.drawDuel();
+    } else this.drawComparison();
     const { scale } = this;
     this.ratio.textContent = scale >= 1 ? `×${scale}` : `1 : ${Math.round(1 / scale)}`;
     this.ratio.title =
@@ -510,18 +510,18 @@ class Viewer extends Drawing {
     return panel.result ? `of the result (step ${steps[best]}), not of step ${step}` : panel.note;
   }
 
-  drawDuel() {
-    const { data, view, duel } = this;
+  drawComparison() {
+    const { data, view, comparison } = this;
     const pair = this.pairOf;
     const [a, b] = pair.map((i) => data.panels[i]);
     const swipe = view.mode === "swipe";
     const one = this.showing ? b : a;
     if (swipe) {
       const note = `left: ${a.title}, right: ${b.title}`;
-      duel.describe(`${a.title} | ${b.title}`, note, `Left: ${a.alt} Right: ${b.alt}`, []);
-    } else duel.describe(one.title, this.noteOf(pair[this.showing]), one.alt, []);
-    duel.root.classList.toggle("second", !swipe && this.showing === 1);
-    const { canvas } = duel;
+      comparison.describe(`${a.title} | ${b.title}`, note, `Left: ${a.alt} Right: ${b.alt}`, []);
+    } else comparison.describe(one.title, this.noteOf(pair[this.showing]), one.alt, []);
+    comparison.root.classList.toggle("second", !swipe && this.showing === 1);
+    const { canvas } = comparison;
     if (swipe) {
       const at = Math.round(view.split * canvas.width);
       this.paint(canvas, this.pictures[pair[0]], 0, at);
@@ -529,7 +529,7 @@ class Viewer extends Drawing {
       this.divider.style.left = `${100 * view.split}%`;
       this.divider.setAttribute("aria-valuenow", String(Math.round(100 * view.split)));
     } else this.paint(canvas, this.pictures[pair[this.showing]]);
-    this.read(duel, swipe ? pair : [pair[this.showing]]);
+    this.read(comparison, swipe ? pair : [pair[this.showing]]);
   }
 
   /**
@@ -632,15 +632,15 @@ class Viewer extends Drawing {
 
   /** From now on a pinch is measured. */
   grip() {
-    const spread = this.spread();
-    this.pinch = spread && { distance: spread.distance, center: spread.center, scale: this.scale };
+    const fingers = this.fingers();
+    this.pinch = fingers && { distance: fingers.distance, center: fingers.center, scale: this.scale };
   }
 
   /**
    * How far two fingers are apart, and the screen pixel of their canvas between them; null for fewer.
    * @returns {{ canvas: HTMLCanvasElement, distance: number, center: Pixel } | null}
    */
-  spread() {
+  fingers() {
     const [a, b] = this.pointers.values();
     if (!b) return null;
     const box = a.canvas.getBoundingClientRect();
@@ -664,13 +664,13 @@ class Viewer extends Drawing {
     const [dx, dy] = [event.clientX - held.x, event.clientY - held.y];
     held.x = event.clientX;
     held.y = event.clientY;
-    const spread = this.spread();
-    if (!spread || !this.pinch) {
+    const fingers = this.fingers();
+    if (!fingers || !this.pinch) {
       if (this.root.classList.contains("zoomed")) this.pan(dx * ratio, dy * ratio);
       if (found) this.point(this.pixelAt(found));
       return;
     }
-    const { canvas, distance, center } = spread;
+    const { canvas, distance, center } = fingers;
     const wanted = (this.pinch.scale * distance) / this.pinch.distance;
     const scale = nearest(wanted);
     this.pan(center[0] - this.pinch.center[0], center[1] - this.pinch.center[1]);
@@ -710,8 +710,8 @@ class Viewer extends Drawing {
   focused(event) {
     const figure = Figure.of(event.target);
     if (!figure || event.target !== figure.canvas) return;
-    for (const other of [...this.figures, this.duel]) other.canvas.tabIndex = other === figure ? 0 : -1;
-    if (this.view.mode === "side") this.duel.canvas.tabIndex = 0;
+    for (const other of [...this.figures, this.comparison]) other.canvas.tabIndex = other === figure ? 0 : -1;
+    if (this.view.mode === "side") this.comparison.canvas.tabIndex = 0;
     if (figure.canvas.matches(":focus-visible") && !this.pointers.size) {
       this.byKeys = true;
       this.at = this.middle();
@@ -745,7 +745,7 @@ class Viewer extends Drawing {
       this.flip();
     } else if (key === " ") {
       this.setMode("blink");
-      this.duel.canvas.focus({ preventScroll: true });
+      this.comparison.canvas.focus({ preventScroll: true });
     } else if (key === "Escape" && view.mode !== "side" && !this.full) {
       this.setMode("side");
       this.canvas.focus({ preventScroll: true });
@@ -798,7 +798,7 @@ class Viewer extends Drawing {
     if (!event.buttons) return;
     event.preventDefault();
     event.stopPropagation();
-    const box = this.duel.canvas.getBoundingClientRect();
+    const box = this.comparison.canvas.getBoundingClientRect();
     this.split((event.clientX - box.left) / box.width);
   }
 }

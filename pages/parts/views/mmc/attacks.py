@@ -87,7 +87,7 @@ def _moves(found: Sequence[AccuracyRecord], sce: Card, mmc: Card) -> None:
     trials = {trial.key: trial for trial in mmc_attacks.trials(sce.dataset)}
     st.markdown("##### Where does an attack push the features?")
     st.markdown(
-        "**Look for:** with MMC an image falls the moment its feature crosses the dashed line, where two centres are "
+        "**Look for:** with MMC an image falls the moment its feature crosses the dotted line, where two centres are "
         "equally near. Adaptive attacks push straight away from the own centre; the plain one often finds no slope "
         "and moves nothing."
     )
@@ -122,7 +122,7 @@ def _moves(found: Sequence[AccuracyRecord], sce: Card, mmc: Card) -> None:
             )
     st.caption(
         "The unit is the mean distance between two centres, in each network its own. Cross-entropy has no centres: the "
-        f"mean feature of each class over {mmc_attacks.TRAIN_N:,} training images stands for one, and the dashed line "
+        f"mean feature of each class over {mmc_attacks.TRAIN_N:,} training images stands for one, and the dotted line "
         "is not its boundary."
     )
 

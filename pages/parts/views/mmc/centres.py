@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from core.losses import MaxMahalanobis
-from core.losses.centers import best_angle, simplex
+from core.losses.centers import CenterSet, best_angle, simplex
 from core.models.heads import CenterHead
 from core.params import fields
 from pages.parts.charts import center_plots, plots
-from pages.parts.charts.center_plots import Arrangement, Centres
 from pages.parts.components.orbit import orbit
 from pages.parts.inputs import forms
 from pages.parts.shell import links, page
+from pages.parts.views.mmc.arrangement import EXAMPLES, Arrangement
 from pages.parts.views.mmc.shared import SCOPE
 
 LOOK_FOR = {
@@ -82,7 +82,7 @@ def controls() -> tuple[MaxMahalanobis, Arrangement] | None:
 
 
 @st.cache_data(max_entries=32, show_spinner="Spreading the centres")
-def _placed(loss_values: str, arrangement_values: str, _loss: MaxMahalanobis, _arrangement: Arrangement) -> Centres:
+def _placed(loss_values: str, arrangement_values: str, _loss: MaxMahalanobis, _arrangement: Arrangement) -> CenterSet:
     """The centres that a training with this loss would begin with."""
     groups, count = None, _arrangement.classes
     if _loss.centers == "hierarchical":
@@ -90,7 +90,7 @@ def _placed(loss_values: str, arrangement_values: str, _loss: MaxMahalanobis, _a
         groups = tuple(i // _arrangement.subclasses for i in range(count))
     head = CenterHead(_arrangement.dim, count)
     _loss.prepare(head, torch.Generator().manual_seed(_arrangement.seed), groups)
-    return Centres(head.centers, groups)
+    return CenterSet(head.centers, groups)
 
 
 def _how_made(loss: MaxMahalanobis, count: int, dim: int, groups: Sequence[int] | None) -> str:
@@ -117,7 +117,7 @@ def _how_made(loss: MaxMahalanobis, count: int, dim: int, groups: Sequence[int] 
     )
 
 
-def _what_is_hidden(centres: Centres, kept: float, radii: Tensor, dim: int) -> str:
+def _what_is_hidden(centres: CenterSet, kept: float, radii: Tensor, dim: int) -> str:
     """What the picture shows of the centres, and what it cannot."""
     count = len(centres.points)
     rank = int(torch.linalg.matrix_rank(centres.points.double(), rtol=1e-6))
@@ -153,7 +153,7 @@ def draw(loss: MaxMahalanobis, arrangement: Arrangement) -> None:
     best = best_angle(count, dim)
     st.markdown(f"MMC fixes a centre for every class before training. **Look for:** {LOOK_FOR[loss.centers]}")
     with st.container(horizontal=True, gap="small"):
-        for label, example in center_plots.EXAMPLES.items():
+        for label, example in EXAMPLES.items():
             st.button(label, key=f"{SCOPE}.example.{label}", on_click=_show_example, args=(example,), type="tertiary")
     with st.container(horizontal=True, gap="small"):
         st.metric("Smallest angle", f"{smallest:.4f}°", width=170)

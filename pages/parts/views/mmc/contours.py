@@ -6,7 +6,8 @@ import math
 
 import streamlit as st
 
-from pages.parts.charts import center_plots, plots
+from core.features.surfaces import WINDOW, Surface, surfaces
+from pages.parts.charts import plots, surface_plots
 from pages.parts.shell import links
 from pages.parts.views.mmc.shared import SCOPE
 
@@ -38,13 +39,12 @@ def draw() -> None:
         help="Report, section 2.2: with equal σ the contours are straight; otherwise circles.",
     )
     high = 1.5 * low
-    half = center_plots.WINDOW
     for place, (column, surface) in enumerate(zip(st.columns(3), _surfaces(label, ratio), strict=True)):
         with column:
             st.plotly_chart(
-                center_plots.contours(surface, label, low, high), key=f"{SCOPE}.contours.{place}", config=plots.CONFIG
+                surface_plots.contours(surface, label, low, high), key=f"{SCOPE}.contours.{place}", config=plots.CONFIG
             )
-            inner, outer = surface.area(low, high, half), surface.area(low, high, 2 * half)
+            inner, outer = (surface.area(low, high, half) for half in (WINDOW, 2 * WINDOW))
             note = f"Area of the band: {inner:.1f} in this window, {outer:.1f} in one twice as wide."
             if place == 2:
                 note += f" In closed form 2π ΔC = {2 * math.pi * (high - low):.2f}."
@@ -56,6 +56,6 @@ def draw() -> None:
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
-def _surfaces(label: int, ratio: float) -> list[center_plots.Surface]:
+def _surfaces(label: int, ratio: float) -> list[Surface]:
     """The three losses over the plane."""
-    return center_plots.surfaces(label, ratio)
+    return surfaces(label, ratio)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import math
+
 import streamlit as st
 
 from core.features.density import SampleDensity, sample_density
 from core.losses import trained_with
 from core.models import Card
 from core.papers.mmc import claims
-from pages.parts.charts import center_plots, plots
-from pages.parts.charts.center_plots import power
+from pages.parts.charts import plots, surface_plots
 from pages.parts.shell import cache, page
 from pages.parts.views import verdicts
 from pages.parts.views.mmc.features import around
 from pages.parts.views.mmc.shared import SCOPE
 
 SHELLS, NEIGHBOURS = 5, 10
+
+
+def power(exponent: float) -> str:
+    """10^exponent as a person writes it: "2.5 × 10¹⁴"."""
+    if math.isnan(exponent):
+        return "–"
+    whole = math.floor(exponent)
+    mantissa = f"{10 ** (exponent - whole):.1f}"
+    if mantissa == "10.0":
+        mantissa, whole = "1.0", whole + 1
+    return f"{mantissa} × 10{str(whole).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 
 
 @st.cache_resource(max_entries=12, show_spinner="Measuring the density")
@@ -64,8 +76,8 @@ def draw(mmc: Card, ce: Card) -> None:
     titles = [f"{card.loss} ({card.name})" for card in (mmc, ce)]
     found = list(zip(titles, (first, second), strict=True))
     left, right = st.columns(2, gap="medium")
-    left.plotly_chart(center_plots.densities(found), key=f"{SCOPE}.density", config=plots.CONFIG)
-    right.plotly_chart(center_plots.neighbour_densities(found), key=f"{SCOPE}.neighbours", config=plots.CONFIG)
+    left.plotly_chart(surface_plots.densities(found), key=f"{SCOPE}.density", config=plots.CONFIG)
+    right.plotly_chart(surface_plots.neighbour_densities(found), key=f"{SCOPE}.neighbours", config=plots.CONFIG)
     with st.expander("How this is estimated, and what was taken where the definition leaves it open"):
         st.markdown(
             f"- **Images:** the gallery's test images that each network classifies correctly ({first.n} and "

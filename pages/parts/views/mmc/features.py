@@ -6,11 +6,11 @@ import streamlit as st
 import torch
 
 from core.data import DATASETS
-from core.features.density import class_means, own_and_nearest
+from core.features.around import Around
+from core.features.density import class_means
 from core.models import Card, features_of
 from core.models.heads import CenterHead
-from pages.parts.charts import center_plots, plots
-from pages.parts.charts.center_plots import Around
+from pages.parts.charts import feature_plots, plots
 from pages.parts.components.orbit import orbit
 from pages.parts.inputs import choose
 from pages.parts.shell import cache, links
@@ -26,9 +26,7 @@ def around(name: str, sha256: str) -> Around:
     z = features_of(model, shelf.images)
     head = model.head
     centers = head.centers.cpu() if isinstance(head, CenterHead) else class_means(z, shelf.labels, model.card.classes)
-    unit = float(torch.pdist(centers.double()).mean())
-    own, other = own_and_nearest(z.double() / unit, shelf.labels, centers.double() / unit)
-    return Around(model.card.title, z, shelf.labels, centers, unit, own, other)
+    return Around.of(z, shelf.labels, centers)
 
 
 def _classes_control(card: Card) -> list[int]:
@@ -69,7 +67,12 @@ def draw(mmc: Card, ce: Card) -> None:
     if len(chosen) < 2:
         st.info("Choose at least two classes.")
         return
-    orbit(center_plots.features_scenes(both, chosen, names), f"{SCOPE}.features", height=430)
+    titles = [card.title for card in (mmc, ce)]
+    orbit(
+        feature_plots.features_scenes(list(zip(titles, both, strict=True)), chosen, names),
+        f"{SCOPE}.features",
+        height=430,
+    )
     st.caption(
         f"{int(torch.isin(both[0].labels, torch.tensor(chosen)).sum())} test images of the gallery. Cross-entropy has "
         "no centres of its own: the mean feature of each class, of all these test images, stands for one."
@@ -81,12 +84,12 @@ def draw(mmc: Card, ce: Card) -> None:
     for place, (column, one) in enumerate(zip(columns, both, strict=True)):
         with column:
             st.plotly_chart(
-                center_plots.own_against_other(one, chosen, names, reach),
+                feature_plots.own_against_other(titles[place], one, chosen, names, reach),
                 key=f"{SCOPE}.own.{place}",
                 config=plots.CONFIG,
             )
             st.plotly_chart(
-                center_plots.distance_histogram(one, chosen, reach),
+                feature_plots.distance_histogram(one, chosen, reach),
                 key=f"{SCOPE}.histogram.{place}",
                 config=plots.CONFIG,
             )
