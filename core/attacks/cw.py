@@ -11,8 +11,8 @@ and keep the least distorted iterate that reaches the margin m. Two ways to come
   over c is there to damp the swings. Correcting c as one goes, with ever shorter steps, does it in one run. Measured by
   `benchmarks/attacks.py`.
 
-sC&W, where v is smoothed into r, is smooth because it stops early: s^_alpha is invertible, so no r is excluded, and the
-more steps, the shorter and the rougher r becomes.
+sC&W, where v is smoothed into r, is as published smooth because it stops early: s^_alpha is invertible, so no r is
+excluded, and the more steps, the shorter and the rougher r becomes. `core.attacks.scw` gives it a smooth optimum.
 
 Neither c nor Adam's step size can be one number for all networks and pictures: the shortest perturbation of a digit is
 some 30 times the one of a photograph per pixel. Where they are not given they are taken from the network linearised at
@@ -195,21 +195,24 @@ class Bisection(Multiplier):
 
 
 class Correction(Multiplier):
-    """Ours: one run that corrects c after every iterate, while the step size falls along a cosine."""
+    """Ours: one run that corrects c after every iterate, while the step size falls along a cosine.
+
+    fading: the corrections fall along with the step size.
+    """
 
     runs = 1
 
-    def __init__(self, c: Tensor, iterations: int) -> None:
+    def __init__(self, c: Tensor, iterations: int, fading: bool = False) -> None:
         super().__init__(c)
-        self.iterations = iterations
+        self.iterations, self.fading = iterations, fading
 
     def share(self, iteration: int) -> float:
         return _LAST + (1 - _LAST) * (1 + math.cos(math.pi * iteration / self.iterations)) / 2
 
     def after(self, rows: Tensor, iteration: int, loss: Tensor, confident: Tensor, found: Tensor, adam: Adam) -> Tensor:
-        now = self.c[rows]
-        upwards = torch.where(found, (1 + _CORRECTION) * now, (1 + _GROWTH) * now)
-        self.c[rows] = torch.where(confident, (1 - _CORRECTION) * now, upwards)
+        now, correction = self.c[rows], _CORRECTION * (self.share(iteration) if self.fading else 1)
+        upwards = torch.where(found, (1 + correction) * now, (1 + _GROWTH) * now)
+        self.c[rows] = torch.where(confident, (1 - correction) * now, upwards)
         adam.rate = torch.where(found.view(-1, 1, 1, 1), adam.rate, (1 + _GROWTH) * adam.rate)
         return torch.ones_like(confident)
 
@@ -244,7 +247,7 @@ class CarliniWagnerBase(Quantised, Attack):
         unit="steps",
         quick=10,
         help="Optimiser steps of a run. Each costs one forward and one backward pass. More of them make the "
-        "perturbation shorter and, in the smooth attack, rougher.",
+        "perturbation shorter and, in the smooth attack as published, rougher.",
     )
     search_steps: int | None = parameter(
         None,
@@ -294,6 +297,10 @@ class CarliniWagnerBase(Quantised, Attack):
         """(N,) the distortion term, quadratic in the perturbation: |r|^2."""
         return perturbation.flatten(1).square().sum(1)
 
+    def cost(self, penalty: Tensor) -> Tensor | None:
+        """(N,) what the iterate to be kept has least of among those that fool; None for the L2 distortion."""
+        return None
+
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
@@ -322,7 +329,7 @@ class CarliniWagnerBase(Quantised, Attack):
                 loss, slope = look.objective(at, multiplier.c[active])
                 confident = look.fools & (look.lead >= self.margin)
                 rank = look.fools.to(torch.int8) + confident.to(torch.int8)
-                tracker.record(active, look.seen, look.lead, rank, loss=loss)
+                tracker.record(active, look.seen, look.lead, rank, self.cost(look.penalty.detach()), loss=loss)
                 tracker.give_up(active, ~(look.sound & loss.isfinite() & slope.flatten(1).isfinite().all(1)))
                 index = run * self.iterations + iteration + 1
                 yield tracker.step(index)
@@ -341,8 +348,13 @@ class CarliniWagnerBase(Quantised, Attack):
     def _multiplier(self, images: Tensor) -> Multiplier:
         c = images.new_full((len(images),), self.initial_c or torch.nan)
         if self.search_steps is None:
-            return Correction(c, self.iterations)
+            return Correction(c, self.iterations, self.fading)
         return Bisection(c, self.search_steps, max(self.iterations // 10, 1) if self.abort_early else None)
+
+    @property
+    def fading(self) -> bool:
+        """Whether the corrections of c fall along with the step size."""
+        return False
 
     @torch.enable_grad()
     def _look(self, model: nn.Module, variable: Variable, v: Tensor, images: Tensor, labels: Tensor) -> _Look:

@@ -139,11 +139,11 @@ class Search:
         """How far the attack leads (count * n,), for the logits of `count` copies of the batch, one after the other."""
         return self._sign * margin(logits, self._class[self.rows].repeat(count))
 
-    def probe(self, x: Tensor, backward: bool = True, sharp: bool = False) -> Probe:
+    def probe(self, x: Tensor, backward: bool = True, sharp: bool = False, cost: Tensor | None = None) -> Probe:
         """Ask the network about the iterates `x` (n, C, H, W) and record them.
 
         backward: the gradient is needed. sharp: of minus the lead, which is normal to the boundary of the one class
-        that is nearest to being named, instead of the objective, to which all classes contribute.
+        that is nearest to being named, instead of the objective, to which all classes contribute. cost: as of `record`.
         """
         classes = self._class[self.rows]
         x = x.detach().requires_grad_(backward)
@@ -152,7 +152,7 @@ class Search:
             loss = -self._sign * (margin(logits, classes) if sharp else j)
         slope = gradient(loss, x) if backward else torch.zeros_like(x)
         sound = slope.flatten(1).isfinite().all(1)
-        lead, fools, sound = self.record(x.detach(), logits.detach(), sound=sound, loss=-self._sign * j.detach())
+        lead, fools, sound = self.record(x.detach(), logits.detach(), cost, sound, loss=-self._sign * j.detach())
         return Probe(slope, lead, fools, sound)
 
     def record(
@@ -191,9 +191,9 @@ def norms(x: Tensor) -> Tensor:
     return l2(x).view(-1, 1, 1, 1)
 
 
-def unit(x: Tensor) -> Tensor:
-    """x (N, C, H, W) at norm 1 per image; what is zero stays zero."""
-    length = norms(x)
+def unit(x: Tensor, length: Tensor | None = None) -> Tensor:
+    """x (N, C, H, W) at norm 1 per image; what is zero stays zero. length: (N, 1, 1, 1) its norm, if not the L2."""
+    length = norms(x) if length is None else length
     return x / torch.where(length > 0, length, 1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from core.graph import GraphParameters, Smoother
+from core.graph import GraphEnergy, GraphParameters, Smoother
 from core.params import parameter
 
 
@@ -29,3 +29,28 @@ class SmoothingParameters(GraphParameters):
     def smoother(self, images: Tensor) -> Smoother:
         """s^_alpha guided by `images` (N, C, H, W)."""
         return Smoother(self.graph(images), self.alpha)
+
+
+class EnergyParameters(SmoothingParameters):
+    """Smoothing with a smooth optimum: what is minimised is |r|_K, K = I + rho (D - W), in place of |r|."""
+
+    rho: float = parameter(
+        0.0,
+        ge=0,
+        le=1e5,
+        step=0.5,
+        slider=(0, 100),
+        symbol="ρ",
+        unit="pixels²",
+        title="Smooth optimum",
+        paper="ours; departs from Smooth Adversarial Examples, eq. 18",
+        first=True,
+        telling=(0.0, 3.0, 30.0, 300.0),
+        help="Weight of the perturbation's own changes between similar neighbours beside its length. 0 minimises the "
+        "length alone, as published. Above, the shortest perturbation is itself smooth, over some √ρ pixels, however "
+        "many passes are made; α is then without effect.",
+    )
+
+    def energy(self, images: Tensor) -> GraphEnergy:
+        """|.|_K^2 on the graphs of `images` (N, C, H, W)."""
+        return GraphEnergy(self.graph(images), self.rho)

@@ -10,8 +10,9 @@ torch.Size([2, 3, 16, 16])
 True
 """
 
+from core.graph.energy import GraphEnergy
 from core.graph.pixel_graph import GraphParameters, PixelGraph
 from core.graph.smoothing import Smoother
 from core.graph.solvers import ConvergenceWarning, SolveReport
 
-__all__ = ["ConvergenceWarning", "GraphParameters", "PixelGraph", "Smoother", "SolveReport"]
+__all__ = ["ConvergenceWarning", "GraphEnergy", "GraphParameters", "PixelGraph", "Smoother", "SolveReport"]

@@ -96,16 +96,32 @@ class PixelGraph:
 
     def _set_weights(self, weights: Tensor) -> None:
         self.weights = weights
-        degrees = weights.new_zeros(*weights.shape[:2], self.height, self.width)
-        for weight, first, second in self._by_direction(weights):
-            degrees[:, :, *first] += weight
-            degrees[:, :, *second] += weight
+        degrees = self.sums(weights)
         self.degrees = degrees.flatten(2)
         # Only an image of one pixel has a vertex without edges; S is zero there and s^ the identity.
-        scale = torch.where(degrees > 0, degrees, 1).rsqrt()
-        self.normalised_weights = torch.cat(
-            [(w * scale[:, :, *a] * scale[:, :, *b]).flatten(2) for w, a, b in self._by_direction(weights)], dim=2
-        )
+        self.normalised_weights = self._between(torch.where(degrees > 0, degrees, 1).rsqrt())
+
+    def sums(self, weights: Tensor) -> Tensor:
+        """(N, G, H, W) for every pixel the sum of its edges' `weights` (N, G, E)."""
+        out = weights.new_zeros(*weights.shape[:2], self.height, self.width)
+        for weight, first, second in self._by_direction(weights):
+            out[:, :, *first] += weight
+            out[:, :, *second] += weight
+        return out
+
+    def _between(self, scale: Tensor) -> Tensor:
+        """scale_i w_ij scale_j of every edge (N, G, E), for scale (N, G, H, W), in the finer of their precisions."""
+        parts = self._by_direction(self.weights)
+        return torch.cat([(w * scale[:, :, *a] * scale[:, :, *b]).flatten(2) for w, a, b in parts], dim=2)
+
+    def rescaled(self, scale: Tensor) -> Self:
+        """The same edges, with scale_i w_ij scale_j in place of the normalised weights; scale: (N, G, H, W).
+
+        Solvers compute in this graph's precision, but make their factors in double: `scale` may be double for them.
+        """
+        other = self[:]
+        other.normalised_weights = self._between(scale)
+        return other
 
     def _windows(self) -> list[tuple[tuple[slice, slice], tuple[slice, slice]]]:
         return [_ends(offset, self.height, self.width) for offset in _OFFSETS[self.neighbourhood]]
@@ -159,6 +175,16 @@ class PixelGraph:
             out[:, :, *second] += weight * z[:, :, *first]
         return out
 
+    def laplacian(self, z: Tensor) -> Tensor:
+        """(D - W) z for z (N, C, H, W), not normalised; the same shape, type and device as z. Of a constant it is 0."""
+        self.check_signal(z)
+        out = torch.zeros_like(z)
+        for weight, first, second in self._by_direction(self.weights.to(z)):
+            flow = weight * (z[:, :, *first] - z[:, :, *second])
+            out[:, :, *first] += flow
+            out[:, :, *second] -= flow
+        return out
+
     def sparse(self, image: int, graph: int = 0) -> scipy.sparse.csc_array:
         """S of one image (and channel, where each has its graph) as a SciPy matrix (n, n)."""
         first, second = edge_list(self.height, self.width, self.neighbourhood)
@@ -171,7 +197,7 @@ class PixelGraph:
         """S of one image (and channel, where each has its graph) as a matrix (n, n)."""
         first, second = self.edges
         n = self.height * self.width
-        matrix = self.weights.new_zeros(n, n)
+        matrix = self.normalised_weights.new_zeros(n, n)
         matrix[first, second] = matrix[second, first] = self.normalised_weights[image, graph]
         return matrix
 

@@ -75,7 +75,7 @@ def smooth() -> None:
 def test_what_is_declared_to_be_first_is_drawn_first():
     app = AppTest.from_function(smooth, default_timeout=60).run()
     keys = [widget.key for widget in app.main if widget.key]
-    first = ["test.SmoothingParameters.alpha", "test.CarliniWagnerBase.margin"]
+    first = ["test.SmoothingParameters.alpha", "test.EnergyParameters.rho", "test.CarliniWagnerBase.margin"]
     assert keys[: len(first)] == first
     assert "test.CarliniWagnerBase.iterations" in keys[len(first) :]
 
