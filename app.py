@@ -21,6 +21,10 @@ from pages.parts.shell import links, page
 EXAMPLE = page.ROOT / "assets" / "examples" / "start"
 COLUMNS = {"original": "Original", "cw": "Carlini & Wagner", "scw": "Smooth C&W"}
 HELD = {"success": "Equal success", "length": "Equal length"}
+HEADLINES = {
+    "success": "To you, three times the same picture. To the network, two of them are something else.",
+    "length": "Much longer than they need to be, both attacks begin to show, each in its own way.",
+}
 WORDS = {"holds": "holds here", "fails": "does not hold here", "undecided": "undecided here"}
 KEY = "start.held"
 
@@ -70,8 +74,8 @@ def told(held: str) -> str:
     plain, smooth = pictures["cw"], pictures["scw"]
     if held == "success":
         return (
-            "Each attack is as short as it can be and still fool the network once the picture is saved. The smooth one "
-            f"has to be **{smooth['l2'] / plain['l2']:.1f} times longer**; look whether you see either."
+            "Each attack is shown where it was shortest and still fooled the network once the picture is saved. The "
+            f"smooth one is **{smooth['l2'] / plain['l2']:.1f} times longer** here; look whether you see either."
         )
     needed = facts["compared"]["success"]["pictures"]
     times = [f"{found['l2'] / needed[name]['l2']:.0f}" for name, found in (("cw", plain), ("scw", smooth))]
@@ -111,8 +115,8 @@ with shown:
 with words:
     st.title("Smoothscope", anchor=False)
     st.markdown(
-        "#### To you, three times the same picture. To the network, two of them are something else.\n"
-        "A small change of the pixels was enough. The plain attack moves every pixel on its own; the **smooth** one "
+        f"#### {HEADLINES[held]}\n"
+        "A small change of the pixels is enough. The plain attack moves every pixel on its own; the **smooth** one "
         "moves neighbours together unless an edge lies between them. **Magnification** brings out what is too faint to "
         f"be seen.\n\n{told(held)}"
     )

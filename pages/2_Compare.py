@@ -57,8 +57,8 @@ if seen is not None:
     else:
         row.button("Stop", type="primary", icon=":material/stop:", on_click=slot.stop)
     right.markdown(
-        "**One picture, several ways to fool the network.** Above as one sees it, below magnified, where it shows what "
-        "each attack did to the flat parts."
+        "**One picture, several ways to fool the network.** Above as one sees it, below magnified: what an attack does "
+        "to flat parts shows there first. At equal success each is as short as it came; at one norm, equally long."
     )
     slot.complain()
     if wanted is not None:

@@ -92,6 +92,7 @@ def test_opens_with_a_finished_example(match: str | None, held: str):
         seen = result if match is None else matched(result, model, 3.0)
         assert seen.status == ("fooled",)
         np.testing.assert_array_equal(shown[title].levels, levels(seen.adversarial[0]))
+    assert app.slider(key="compare.columns").value == len(examples.COMPARED)
     # What the page runs is what the example was made with: pressing Run makes it again.
     assert [type(attack).name for attack in _current(app)] == list(examples.COMPARED)
     record = examples.comparison()

@@ -59,6 +59,7 @@ def test_two_comparisons_and_what_each_holds_equal():
     check(app, "length")
     assert app.query_params["held"] == "length"
     times = " and ".join(f"{RECORD.compared['length'].pictures[n].l2 / needed[n]:.0f}" for n in ("cw", "scw"))
+    assert "three times the same picture" not in app.markdown[-1].value  # for they can be told apart there
     assert f"L2 = {RECORD.norm:g}: {times} times what they need" in app.markdown[-1].value
 
 

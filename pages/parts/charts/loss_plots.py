@@ -120,8 +120,8 @@ def short(title: str) -> str:
 def motions(found: Mapping[str, Motion], labels: Tensor, classes: Sequence[str]) -> go.Figure:
     """Points moved by one or several losses, side by side, played in the browser: title -> motion of n points.
 
-    All motions have the same steps. In the plane each panel has one range, which holds every moment of the last two
-    thirds.
+    All motions have the same steps. In the plane each panel has one range, which holds points and centres at every
+    moment of the last two thirds.
     """
     flat = next(iter(found.values())).positions.shape[-1] == 2
     kind = "xy" if flat else "scene"
@@ -133,6 +133,8 @@ def motions(found: Mapping[str, Motion], labels: Tensor, classes: Sequence[str])
     for column, motion in enumerate(found.values(), 1):
         figure.add_traces(_panel(motion, len(steps) - 1, labels, classes, column == 1), rows=1, cols=column)
         every = motion.positions[len(steps) // 3 :].flatten(0, 1)
+        if motion.centers is not None:
+            every = torch.cat([every, motion.centers[len(steps) // 3 :].flatten(0, 1)])
         reach = 1.08 * float(every.abs().amax())
         if flat:
             figure.update_xaxes(range=[-reach, reach], showgrid=False, showticklabels=False, col=column, **ORIGIN)

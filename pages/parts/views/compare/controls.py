@@ -7,13 +7,13 @@ import re
 import streamlit as st
 
 from core.attacks import Attack
+from core.examples import COMPARED
 from core.models import Card
 from core.params import ParameterInfo, fields
 from pages.parts.inputs import choose, forms
 from pages.parts.shell import links
 from pages.parts.views import attacking
 from pages.parts.views.compare.comparison import MOST, SCOPE
-from pages.parts.views.compare.example import EXAMPLE
 
 FIRST = ("cw", "scw", "smoothfool", "sddn", "ddn", "deepfool")
 """What the columns open with."""
@@ -21,7 +21,7 @@ FIRST = ("cw", "scw", "smoothfool", "sddn", "ddn", "deepfool")
 
 def several(card: Card) -> list[Attack]:
     """Controls of several attacks, each with its own parameters; those whose parameters are legal."""
-    links.whole("columns", f"{SCOPE}.columns", len(EXAMPLE.attacks), 1, MOST)
+    links.whole("columns", f"{SCOPE}.columns", len(COMPARED), 1, MOST)
     count = st.slider("Columns", 1, MOST, key=f"{SCOPE}.columns", persist_state="session")
     found = []
     for i in range(1, count + 1):

@@ -107,6 +107,6 @@ def _times() -> None:
     results.origin(
         found,
         f"CPU-sized run: {largest.rounds} rounds of {largest.images} images (a fifth under attack), batches of 50, "
-        "PGD of 10 steps; both losses in turns within one run; the diamond is the median of the rounds, the bar their "
-        "range. CIFAR-100 was not run.",
+        "PGD of 10 steps; both losses in turns within one run; the full marker is the median of the rounds, the bar "
+        "their range. CIFAR-100 was not run.",
     )
