@@ -125,7 +125,7 @@ with words:
         st.switch_page(page.file("Attack_lab"))
     if ways.button("Compare attacks", icon=":material/compare:"):
         st.switch_page(page.file("Compare"))
-    st.caption(verdicts())
+st.caption(verdicts())
 alpha = facts["attacks"]["success-scw"]["attack"]["parameters"]["alpha"]
 st.caption(
     f"{facts['photo_title']} ({facts['photo_credit']}), EfficientNet-Lite0 trained on ImageNet; α = {alpha:g}. "

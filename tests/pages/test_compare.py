@@ -325,13 +325,13 @@ def test_what_is_taken_home(monkeypatch: pytest.MonkeyPatch):
     page.press("Run")
     page.finish()
     items, classes, *_ = given[-1]
-    assert [item.name for item in items] == ["1-carlini-wagner-c-w", "2-" + take_home_name("ddn")]
+    assert [item.name for item in items] == ["1-carlini-wagner-c-w", "2-" + exported_name("ddn")]
     assert {item.norm for item in items} == {2.0}
     assert classes == MNIST.classes
     torch.testing.assert_close(items[0].result.l2, torch.tensor([2.0]))
 
 
-def take_home_name(name: str) -> str:
+def exported_name(name: str) -> str:
     from core.export.archive import file_name
 
     return file_name(ATTACKS[name].title)

@@ -43,7 +43,7 @@ def features_scenes(networks: Sequence[tuple[str, Around]], chosen: Sequence[int
     return scenes
 
 
-def own_against_other(title: str, one: Around, chosen: Sequence[int], names: Sequence[str], reach: float) -> go.Figure:
+def own_against_other(one: Around, chosen: Sequence[int], names: Sequence[str], reach: float) -> go.Figure:
     """Distance to the own centre against distance to the nearest other, one trace a class; below the line is wrong."""
     figure = go.Figure()
     figure.add_scatter(
@@ -67,14 +67,7 @@ def own_against_other(title: str, one: Around, chosen: Sequence[int], names: Seq
     figure.add_annotation(x=reach, y=reach, text="equally near", showarrow=False, xanchor="right", yanchor="bottom")
     figure.update_xaxes(title="to the own centre", range=[-0.02 * reach, reach * 1.02], zeroline=False)
     figure.update_yaxes(title="to the nearest other", range=[-0.02 * reach, reach * 1.08], zeroline=False)
-    return plots.style(
-        figure,
-        380,
-        "own",
-        title={"text": title, "font": {"size": 16}},
-        margin={"t": 40},
-        legend={"itemsizing": "constant"},
-    )
+    return plots.style(figure, 350, "own", legend={"itemsizing": "constant"})
 
 
 def distance_histogram(one: Around, chosen: Sequence[int], reach: float) -> go.Figure:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from core.losses.playground import Motion
 from core.papers.graph_smoothness.figures import Series
+from pages.parts.charts import plots
 from pages.parts.shell import theme
 from pages.parts.shell.pictures import data_url
 
@@ -262,7 +263,7 @@ def falling(found: Mapping[str, Motion]) -> go.Figure:
     figure.update_xaxes(title="step", zeroline=False)
     figure.update_yaxes(title="loss, % of its start", rangemode="tozero")
     figure.update_layout(
-        height=260, uirevision="falling", showlegend=True, legend={"orientation": "h", "y": 1.2, "title": ""}, **_FONT
+        height=260, uirevision="falling", showlegend=True, legend=plots.LEGEND_ABOVE | {"title": ""}, **_FONT
     )
     return figure
 

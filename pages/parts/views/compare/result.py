@@ -110,7 +110,7 @@ def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, str] | None = N
     if not shown.example and len(names) == len(runs):
         with right:
             items = columns.items(names, runs, results, shown.choice.card.sha256, norm)
-            export.button(items, shown.choice.classes, seen.magnify, seen.gain, f"{SCOPE}.take_home")
+            export.button(items, shown.choice.classes, seen.magnify, seen.gain, f"{SCOPE}.export")
     return matched
 
 

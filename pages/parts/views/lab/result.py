@@ -101,7 +101,7 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
     left.caption(page.plain(", ".join(notes)) + ".")
     item = Item(shown.attack.name, result, shown.choice.card.sha256, shown.run.threads)
     with right:
-        export.button([item], shown.choice.classes, seen.magnify, seen.gain, f"{SCOPE}.take_home")
+        export.button([item], shown.choice.classes, seen.magnify, seen.gain, f"{SCOPE}.export")
     links.write()
 
 

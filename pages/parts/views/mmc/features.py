@@ -13,7 +13,7 @@ from core.models.heads import CenterHead
 from pages.parts.charts import feature_plots, plots
 from pages.parts.components.orbit import orbit
 from pages.parts.inputs import choose
-from pages.parts.shell import cache, links
+from pages.parts.shell import cache, links, page
 from pages.parts.views.mmc.shared import SCOPE
 
 
@@ -83,8 +83,9 @@ def draw(mmc: Card, ce: Card) -> None:
     columns = st.columns(2, gap="medium")
     for place, (column, one) in enumerate(zip(columns, both, strict=True)):
         with column:
+            st.markdown(f"**{page.plain(titles[place])}**")
             st.plotly_chart(
-                feature_plots.own_against_other(titles[place], one, chosen, names, reach),
+                feature_plots.own_against_other(one, chosen, names, reach),
                 key=f"{SCOPE}.own.{place}",
                 config=plots.CONFIG,
             )
