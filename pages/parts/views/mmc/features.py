@@ -73,6 +73,7 @@ def draw(mmc: Card, ce: Card) -> None:
         f"{SCOPE}.features",
         height=430,
     )
+    page.let_draw()
     st.caption(
         f"{int(torch.isin(both[0].labels, torch.tensor(chosen)).sum())} test images of the gallery. Cross-entropy has "
         "no centres of its own: the mean feature of each class, of all these test images, stands for one."
