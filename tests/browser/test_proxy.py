@@ -104,6 +104,7 @@ def test_every_answer_says_what_a_browser_may_do(proxy):
         assert "frame-ancestors 'none'" in policy
         assert "default-src 'self'" in policy
         assert "http" not in policy  # nowhere else
+        assert "unsafe-eval" not in policy
         assert headers["X-Frame-Options"] == "DENY"
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert "Server" not in headers
