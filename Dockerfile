@@ -21,15 +21,14 @@ RUN pip install --no-cache-dir --disable-pip-version-check $PIP_ARGS --no-deps .
 
 FROM python:3.11-slim
 COPY --from=build /opt/smoothscope /opt/smoothscope
-# Its number is that with which hosting services run containers.
-RUN useradd --uid 1000 --create-home smoothscope && mkdir /data && chown smoothscope /data
+# The number is that with which hosting services run containers. In /cache numba, below UMAP, keeps what it compiles.
+RUN useradd --uid 1000 --create-home smoothscope && mkdir /data /cache && chown smoothscope /data /cache
 USER smoothscope
-WORKDIR /home/smoothscope
-# numba, below UMAP, compiles into a folder that can be written also where the container's own cannot.
+WORKDIR /data
 ENV PATH=/opt/smoothscope/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     SMOOTHSCOPE_HOME=/data \
-    NUMBA_CACHE_DIR=/tmp/numba \
+    NUMBA_CACHE_DIR=/cache \
     STREAMLIT_SERVER_ADDRESS=0.0.0.0
 VOLUME /data
 EXPOSE 8501
