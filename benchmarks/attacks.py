@@ -79,7 +79,7 @@ def photograph(size: int) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
 
 
-def spread(values: list[float]) -> dict[str, float]:
+def summary(values: list[float]) -> dict[str, float]:
     """Median, range, and how many values."""
     return {"median": statistics.median(values), "low": min(values), "high": max(values), "n": len(values)}
 
@@ -125,16 +125,16 @@ def measure_steps(rounds: int) -> dict[str, Any]:
         ratios.append(medians["sC&W"] / medians["C&W"])
     table = Table("attack", "first step, ms", "a step, ms", "n", title=f"{NETWORK}, {x.shape[-1]} pixels, alpha 0.997")
     for name in attacks:
-        table.add_row(name, said(spread(setup[name]), 0), said(spread(times[name]), 1), str(len(times[name])))
+        table.add_row(name, said(summary(setup[name]), 0), said(summary(times[name]), 1), str(len(times[name])))
     console.print(table)
     memory = {n: peak_memory(n) for n in (1, 4)}
-    ratio = spread(ratios)
+    ratio = summary(ratios)
     console.print(f"sC&W / C&W a step: {said(ratio)} in {rounds} rounds (required 1.5, aim 1.25; the paper's 4.36)")
     for n, megabytes in memory.items():
         console.print(f"peak memory, sC&W on {n} photograph{'s' if n > 1 else ''}: {megabytes:.0f} MB (below 1500)")
     return {
-        "setup_ms": {name: spread(v) for name, v in setup.items()},
-        "step_ms": {name: spread(v) for name, v in times.items()},
+        "setup_ms": {name: summary(v) for name, v in setup.items()},
+        "step_ms": {name: summary(v) for name, v in times.items()},
         "ratio": ratio,
         "peak_memory_mb": memory,
     }
@@ -387,8 +387,8 @@ def measure_peers(model: models.Classifier, images: ImageSet, rounds: int) -> di
             table.add_row(row["attack"], row["method"], "absent", "", "", "", "", "")
             continue
         own = "ours" + row["attack"]
-        row["ratio"] = spread([t / o for t, o in zip(row["seconds"], rows[own]["seconds"], strict=True)])
-        row["units"] = spread(row["units"])
+        row["ratio"] = summary([t / o for t, o in zip(row["seconds"], rows[own]["seconds"], strict=True)])
+        row["units"] = summary(row["units"])
         both = lengths[key].isfinite() & lengths[own].isfinite()
         row["l2_ratio"] = float(lengths[key][both].mean() / lengths[own][both].mean())
         table.add_row(
@@ -402,8 +402,8 @@ def measure_peers(model: models.Classifier, images: ImageSet, rounds: int) -> di
             said(row["ratio"]),
         )
     console.print(table)
-    console.print(f"SmoothFool over its DeepFool calls: {said(spread(around))} in {rounds} rounds (aim 1.5)")
-    return {"methods": list(rows.values()), "smoothfool_over_deepfool": spread(around)}
+    console.print(f"SmoothFool over its DeepFool calls: {said(summary(around))} in {rounds} rounds (aim 1.5)")
+    return {"methods": list(rows.values()), "smoothfool_over_deepfool": summary(around)}
 
 
 # --- optimum

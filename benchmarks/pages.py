@@ -68,13 +68,13 @@ def main() -> None:
             for click in (True, False):
                 visits = [visit(browser, address, name, click) for _ in range(arguments.n)]
                 seconds, received = [took for took, _ in visits], [sent for _, sent in visits]
-                way, spread = "navigation" if click else "address", f"{min(seconds):.2f} to {max(seconds):.2f}"
+                way, extremes = "navigation" if click else "address", f"{min(seconds):.2f} to {max(seconds):.2f}"
                 table.add_row(
                     name,
                     way,
                     str(arguments.n),
                     f"{statistics.median(seconds):.2f}",
-                    spread,
+                    extremes,
                     f"{statistics.median(received) / 1000:.0f}",
                 )
                 found.append({"page": name, "click": click, "seconds": seconds, "received": received})

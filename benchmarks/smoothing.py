@@ -111,7 +111,7 @@ def methods(size: int) -> dict[str, Callable[[PixelGraph, float], Call]]:
     return made | {"SciPy sparse LU": sparse_lu, SPARSE: sparse_cg, STENCIL: stencil_cg}
 
 
-def spread(values: list[float]) -> dict[str, float]:
+def quartiles(values: list[float]) -> dict[str, float]:
     """Median and quartiles in milliseconds, and how many values."""
     low, median, high = statistics.quantiles([v * 1e3 for v in values], n=4)
     return {"median": median, "q1": low, "q3": high, "n": len(values)}
@@ -148,8 +148,8 @@ def measure(size: int, alpha: float, repeats: int) -> list[dict[str, Any]]:
             "size": size,
             "alpha": alpha,
             "method": name,
-            "setup_ms": spread(setups[name]),
-            "solve_ms": spread(solves[name]),
+            "setup_ms": quartiles(setups[name]),
+            "solve_ms": quartiles(solves[name]),
             "error": errors[name],
             "times_faster_than_50_steps": medians[SPARSE] / medians[name],
             "times_faster_than_50_steps_of_our_product": medians[STENCIL] / medians[name],

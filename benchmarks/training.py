@@ -72,8 +72,8 @@ def main() -> None:
             statistics.median(a / b for a, b in zip(mine, others, strict=True))
             for mine, others in zip(rounds, turns["cross-entropy"], strict=True)
         ]
-        spread = f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
-        table.add_row(name, f"{statistics.median(map(sum, rounds)):.1f}", spread)
+        ratio = f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+        table.add_row(name, f"{statistics.median(map(sum, rounds)):.1f}", ratio)
     Console(width=100).print(table)
 
 

@@ -53,16 +53,16 @@ def linear(
     shape: tuple[int, int, int] = (1, 8, 8),
     seed: int = 0,
     shift: float = 0.0,
-    spread: float = 0.1,
+    deviation: float = 0.1,
     offset: float = 0.0,
 ) -> LinearProblem:
-    """A random linear problem in float32. shift is added to every logit, offset to class 1's weights; spread is the
+    """A random linear problem in float32. shift is added to every logit, offset to class 1's weights; deviation is the
     pixels' standard deviation about grey."""
     generator = torch.Generator().manual_seed(seed)
     size = shape[0] * shape[1] * shape[2]
     weights = torch.randn(classes, size, generator=generator)
     weights[1] += offset
-    images = 0.5 + spread * torch.randn(n, *shape, generator=generator).clamp(-2, 2)
+    images = 0.5 + deviation * torch.randn(n, *shape, generator=generator).clamp(-2, 2)
     model = Linear(weights, shift - weights.sum(1) / 2)  # all classes tie at middle grey
     logits = model(images)
     labels = logits.argmax(1)

@@ -241,7 +241,7 @@ def test_the_least_distorted_success_is_kept(curved, attack):
 @pytest.mark.parametrize("cls", [CarliniWagner, SmoothCarliniWagner])
 def test_rounded_it_finds_what_survives_being_saved(cls, values):
     """The boundary is a third of a level away, per pixel; rounding undoes what plainly fools."""
-    problem = linear(n=6, shape=(1, 12, 12), spread=0.02)
+    problem = linear(n=6, shape=(1, 12, 12), deviation=0.02)
     images = quantize(problem.images)
     labels = problem.model(images).argmax(1)
     plain, rounded = (run(cls(margin=0, quantised=q, **values), problem.model, images, labels) for q in (False, True))

@@ -30,7 +30,7 @@ def test_a_network_that_names_one_class_for_everything_is_not_fooled(name):
 
 @EVERY
 def test_what_is_wrong_already_is_left_alone_and_the_rest_is_attacked(name):
-    problem = linear(n=4, classes=4, shape=(3, 8, 8), spread=0.02)
+    problem = linear(n=4, classes=4, shape=(3, 8, 8), deviation=0.02)
     labels = problem.labels.clone()
     labels[1] = (labels[1] + 1) % 4
     result = run(short(name), problem.model, problem.images, labels)
@@ -42,7 +42,7 @@ def test_what_is_wrong_already_is_left_alone_and_the_rest_is_attacked(name):
 
 @EVERY
 def test_logits_that_are_all_negative_are_attacked_as_their_shifted_twin(name):
-    ordinary, negative = (linear(classes=4, shape=(3, 10, 10), spread=0.02, shift=s) for s in (0.0, -500.0))
+    ordinary, negative = (linear(classes=4, shape=(3, 10, 10), deviation=0.02, shift=s) for s in (0.0, -500.0))
     assert (negative.model(negative.images) < 0).all()
     a, b = (run(short(name), p.model, p.images, p.labels) for p in (ordinary, negative))
     assert a.status == b.status

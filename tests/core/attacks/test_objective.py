@@ -84,14 +84,14 @@ def test_objectives_are_what_they_say(pixels):
         logits, j = raised(objective, pixels, x, y)
         torch.testing.assert_close(logits, pixels(x))
         torch.testing.assert_close(j, expected)
-    problem = linear(n=4, classes=3, spread=0.01)
+    problem = linear(n=4, classes=3, deviation=0.01)
     p = problem.model(problem.images).double().softmax(1).gather(1, problem.labels[:, None])[:, 0]
     _, j = raised("log odds", problem.model, problem.images, problem.labels)
     torch.testing.assert_close(j.double(), ((1 - p) / p).log(), rtol=1e-3, atol=1e-4)
 
 
 def test_the_steps_of_cross_entropy_are_those_of_the_log_odds_where_it_has_a_slope():
-    problem = linear(n=4, classes=3, shape=(1, 6, 6), spread=0.02)
+    problem = linear(n=4, classes=3, shape=(1, 6, 6), deviation=0.02)
     a, b = (
         run(IteratedFGSM(step_size=0.005, objective=o), problem.model, problem.images, problem.labels)
         for o in ("log odds", "cross-entropy")
@@ -129,7 +129,7 @@ def test_the_last_iterate_is_kept_whatever_came_before():
 
 
 def test_all_steps_are_made_for_the_last_iterate():
-    problem = linear(n=3, classes=3, shape=(1, 6, 6), spread=0.02)
+    problem = linear(n=3, classes=3, shape=(1, 6, 6), deviation=0.02)
     attack = IteratedFGSM(epsilon=0.05, step_size=0.01, updates=12, keep="last")
     *_, last = attack.steps(problem.model, problem.images, problem.labels)
     assert last.index == last.total == 12

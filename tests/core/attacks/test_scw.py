@@ -59,7 +59,7 @@ def test_on_a_smooth_linear_classifier_it_reaches_the_closed_form(alpha):
 @pytest.mark.parametrize("classes", [2, 5])
 def test_on_any_linear_classifier_it_approaches_the_closed_form_from_smooth_to_rough(classes):
     """Adam walks in z, from z = 0: what is smooth comes first. The longer it walks, the shorter and the rougher."""
-    problem = linear(n=4, classes=classes, spread=0.02)
+    problem = linear(n=4, classes=classes, deviation=0.02)
     results = [
         run(SmoothCarliniWagner(alpha=0.95, margin=0, iterations=n), problem.model, problem.images, problem.labels)
         for n in (15, 60, 600)
@@ -130,5 +130,5 @@ def test_on_a_flat_image_the_perturbation_is_flat():
     smooth = run(SmoothCarliniWagner(alpha=0.9999, margin=0), model, images, torch.tensor([0]))
     plain = run(CarliniWagner(margin=0), model, images, torch.tensor([0]))
     assert smooth.status == plain.status == ("fooled",)
-    spread = [float(r.perturbation.std() / r.perturbation.mean()) for r in (smooth, plain)]
-    assert spread[0] < 0.1 < 0.3 < spread[1]
+    variation = [float(r.perturbation.std() / r.perturbation.mean()) for r in (smooth, plain)]
+    assert variation[0] < 0.1 < 0.3 < variation[1]

@@ -31,7 +31,7 @@ def smoothest(problem, attack):
 @pytest.mark.parametrize("rho", [0.5, 5.0, 100.0])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 6, 7)])
 def test_on_a_linear_classifier_it_is_the_closed_form(attack, shape, rho):
-    problem, attack = linear(n=6, shape=shape, spread=0.03), attack.replace(rho=rho)
+    problem, attack = linear(n=6, shape=shape, deviation=0.03), attack.replace(rho=rho)
     if attack.name == "scw":
         attack = attack.replace(iterations=200)
     expected = smoothest(problem, attack)
@@ -75,7 +75,7 @@ def test_the_number_of_passes_does_not_change_it(attack):
 
 @BOTH
 def test_the_larger_rho_the_smoother_and_the_longer(attack):
-    problem = linear(n=4, shape=(1, 10, 10), spread=0.03)
+    problem = linear(n=4, shape=(1, 10, 10), deviation=0.03)
     results = [run(attack.replace(rho=rho), problem.model, problem.images, problem.labels) for rho in (0.5, 5.0, 50.0)]
     energies = [attack.replace(rho=1e5).energy(problem.images)(r.perturbation) / r.l2**2 for r in results]
     for a, b in itertools.pairwise(results):

@@ -51,7 +51,7 @@ def test_a_narrow_filter_makes_it_deepfool():
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
 def test_the_widest_filter_adds_a_constant(shape):
-    problem = linear(n=3, shape=shape, spread=0.01, offset=0.3)  # normals with a mean: a constant can fool
+    problem = linear(n=3, shape=shape, deviation=0.01, offset=0.3)  # normals with a mean: a constant can fool
     result = run(SmoothFool(sigma_g=200), problem.model, problem.images, problem.labels)
     assert result.status == ("fooled",) * 3
     deviation = result.perturbation.std((2, 3))
@@ -180,7 +180,7 @@ def test_where_the_smooth_clip_takes_everything_the_round_is_clipped_plainly():
 
 
 def test_steps_show_how_they_came_about():
-    problem = linear(n=2, shape=(1, 12, 12), spread=0.03)
+    problem = linear(n=2, shape=(1, 12, 12), deviation=0.03)
     *_, last = SmoothFool().steps(problem.model, problem.images, problem.labels)
     assert list(last.detail) == ["DeepFool's r", "smooth projection", "clipped"]
     to_boundary, projection, clipped = last.detail.values()
@@ -192,7 +192,7 @@ def test_steps_show_how_they_came_about():
 
 
 def test_logits_that_are_all_negative_are_attacked_as_their_shifted_twin():
-    ordinary, negative = (linear(classes=5, shape=(1, 12, 12), spread=0.03, shift=s) for s in (0.0, -100.0))
+    ordinary, negative = (linear(classes=5, shape=(1, 12, 12), deviation=0.03, shift=s) for s in (0.0, -100.0))
     assert (negative.model(negative.images) < 0).all()
     a, b = (run(SmoothFool(), p.model, p.images, p.labels) for p in (ordinary, negative))
     assert a.status == b.status == ("fooled",) * 4
@@ -225,7 +225,7 @@ def test_presets_are_valid():
 def test_stretches_lengthen_the_way_of_every_round(boundary, projection, overshoot):
     """On a binary linear classifier a round goes boundary x projection of the way that DeepFool sees, (1 + overshoot)
     times its 1e-4 behind the boundary, along g*w; so the gap that is left after each round is known."""
-    problem = linear(n=3, shape=(1, 12, 12), spread=0.05)
+    problem = linear(n=3, shape=(1, 12, 12), deviation=0.05)
     model, images, labels = problem.model.double(), problem.images.double(), problem.labels
     w = (model.weights[1 - labels] - model.weights[labels]).view_as(images)
     gap = (model(images)[:, 0] - model(images)[:, 1]).abs()

@@ -77,8 +77,8 @@ def test_no_room_to_turn_fails():
     assert torch.allclose(result.adversarial, result.images)
 
 
-@pytest.mark.parametrize(("distribution", "spread"), [("gaussian", 0.1), ("uniform", 0.1 / 3**0.5)])
-def test_noise_has_the_strength_it_says(distribution, spread):
+@pytest.mark.parametrize(("distribution", "deviation"), [("gaussian", 0.1), ("uniform", 0.1 / 3**0.5)])
+def test_noise_has_the_strength_it_says(distribution, deviation):
     images = torch.full((1, 1, 100, 100), 0.5)
     model = linear(n=1, shape=(1, 100, 100)).model
     attack = Noise(distribution=distribution, noise_bound=0.2, levels=4, trials=3)
@@ -87,7 +87,7 @@ def test_noise_has_the_strength_it_says(distribution, spread):
         levels.append(float(step.scalars["level"]))
         if step.index == 5:  # the second level
             r = step.images - images
-            assert float(r.std()) == pytest.approx(spread, rel=0.05)
+            assert float(r.std()) == pytest.approx(deviation, rel=0.05)
             assert distribution == "gaussian" or r.abs().max() <= 0.1
     assert levels == pytest.approx([0.05] * 3 + [0.1] * 3 + [0.15] * 3 + [0.2] * 3)
 

@@ -96,7 +96,7 @@ def test_shapes_are_checked():
 def test_gradient_steps_shrink_by_the_same_amount_from_pass_to_pass(ball, share, together):
     """In pass k of n a batch moves r by a share (1 - (k - 1)/n) of the ball, in its largest value. On a binary linear
     classifier all moves are along g*w, so r is known: their sum, and never beyond the ball."""
-    problem = one_sided(6, spread=0.02)
+    problem = one_sided(6, deviation=0.02)
     problem.model.weights *= 1e-3  # nobody is fooled with certainty, so all go on moving r
     problem.model.bias *= 1e-3
     images, labels = problem.images.double(), problem.labels

@@ -12,10 +12,10 @@ from core.models.heads import CenterHead, Embedding, KernelHead
 from core.models.networks import initialise
 
 
-def clouds(n=90, dim=3, classes=3, spread=1.0, seed=0):
+def clouds(n=90, dim=3, classes=3, deviation=1.0, seed=0):
     generator = torch.Generator().manual_seed(seed)
     y = torch.arange(n) % classes
-    return 2 * torch.eye(dim)[y] + spread * torch.randn(n, dim, generator=generator), y
+    return 2 * torch.eye(dim)[y] + deviation * torch.randn(n, dim, generator=generator), y
 
 
 def kernel_head(train, labels, alpha=2.0, classes=3):

@@ -63,7 +63,7 @@ def test_every_loss_falls(name, mover):
 
 
 def test_cross_entropy_draws_lines_and_mmc_spots():
-    """Of a network's points, the spread along the class's direction to that across it."""
+    """Of a network's points, how far they lie along the class's direction to how far across it."""
     images, labels = pictures(80)
     setting = Playground(points=80, steps=150)
     shares = {}
