@@ -30,6 +30,10 @@ class Adam:
         denominator = (self.second / (1 - b2**self.count)).sqrt_().add_(self.eps)
         variable.sub_(self.rate * (share / (1 - b1**self.count)) * (self.first / denominator))
 
+    def forget(self, rows: Tensor) -> None:
+        """Start anew with the moments of these rows (a mask)."""
+        self.first[rows], self.second[rows] = 0, 0
+
     def keep(self, rows: Tensor) -> None:
         """Go on with these rows only (a mask or indices)."""
         self.first, self.second = self.first[rows], self.second[rows]

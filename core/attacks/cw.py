@@ -14,6 +14,17 @@ and keep the least distorted iterate that reaches the margin m. Two ways to come
 sC&W, where v is smoothed into r, is as published smooth because it stops early: s^_alpha is invertible, so no r is
 excluded, and the more steps, the shorter and the rougher r becomes. `core.attacks.scw` gives it a smooth optimum.
 
+Where the boundary is a cliff
+-----------------------------
+The network linearised at the clean image may say nothing of where its boundary lies. Features that were trained onto
+a class's centre sit on it there, with hardly a slope, and fall off it close by: on CIFAR-10 (MMC, one image) the margin
+has slope 86 at the clean image and 5900 at the boundary, which looks 2.6 away and is 0.12 away. Steps and c are then
+too large by factors of 30 and 1000, and slopes that differ so much are lost on Adam, whose memory of the steep ones
+makes the others' steps vanish. The single run notices where an iterate fools by more than half of what the clean image
+lacked: where the linearisation holds, that is far beyond the goal. It halves the way back until it fools no more,
+takes step size and c from the slope that it finds there, gives every later slope that length, and has c follow quicker
+where outcomes repeat. (12 images, 50 steps: mean L2 1.22, now 0.14; sC&W 2.89, now 0.26.)
+
 Neither c nor Adam's step size can be one number for all networks and pictures: the shortest perturbation of a digit is
 some 30 times the one of a photograph per pixel. Where they are not given they are taken from the network linearised at
 the clean image (`Variable.reach`).
@@ -23,8 +34,9 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -33,11 +45,14 @@ from torch import Tensor, nn
 from core.attacks.adam import Adam
 from core.attacks.base import Attack, Quantised, Step, Tracker, margin
 from core.attacks.deepfool import crosses, gradient
+from core.attacks.gradient import norms
 from core.params import parameter
 
 _CORRECTION = 0.05  # of c after every iterate of a single run
 _GROWTH = 0.1  # of c and of the step size instead, as long as nothing fooled the network
 _LAST = 0.05  # the share of the step size that a single run ends with
+_DEEP = 0.5  # a success by more than this share of what the clean image lacked is beyond a cliff
+_QUICKER, _FASTEST = 1.3, 0.5  # beyond a cliff: the correction's growth by outcomes in a row, and its largest
 
 PAPER_SEARCH: dict[str, Any] = {"iterations": 100, "search_steps": 5, "learning_rate": 0.1}
 """The published search, in presets. The paper gives the step size, but not how many runs it makes, nor how long."""
@@ -141,6 +156,10 @@ class _Look:
         return weighed.detach() + self.hinge, slope
 
 
+Scales = Callable[[_Look], tuple[Tensor, Tensor]]
+"""Step size (n, 1, 1, 1) and c (n,) that suit a boundary where the iterates are."""
+
+
 class Multiplier(abc.ABC):
     """c = 1/lambda (N,) of every image, and how it is searched. `runs` begin at the clean image, `begin` and `end`."""
 
@@ -152,6 +171,14 @@ class Multiplier(abc.ABC):
     def share(self, iteration: int) -> float:
         """Of the step size, that iterate number `iteration` is moved by."""
         return 1.0
+
+    def survey(self, rows: Tensor, look: _Look, goal: float, adam: Adam, scales: Scales) -> Tensor:
+        """The slopes (n, C, H, W) to follow from the iterates of the images `rows`, which are to lead by `goal`."""
+        return look.pull
+
+    def returning(self, rows: Tensor) -> Tensor:
+        """(n,) bool: of the images `rows` those that go half the way back to the clean image instead of a step."""
+        return torch.zeros_like(rows, dtype=torch.bool)
 
     def begin(self) -> None:  # noqa: B027  # nothing to do where there is one run
         """A run begins."""
@@ -205,6 +232,9 @@ class Correction(Multiplier):
     def __init__(self, c: Tensor, iterations: int, fading: bool = False) -> None:
         super().__init__(c)
         self.iterations, self.fading = iterations, fading
+        self._gap, self._slope = torch.full_like(c, torch.nan), torch.full_like(c, torch.nan)  # _slope: at a cliff
+        self._back = self._before = torch.zeros_like(c, dtype=torch.bool)
+        self._pace = torch.full_like(c, _CORRECTION)
 
     def share(self, iteration: int) -> float:
         return _LAST + (1 - _LAST) * (1 + math.cos(math.pi * iteration / self.iterations)) / 2
@@ -212,9 +242,34 @@ class Correction(Multiplier):
     def after(self, rows: Tensor, iteration: int, loss: Tensor, confident: Tensor, found: Tensor, adam: Adam) -> Tensor:
         now, correction = self.c[rows], _CORRECTION * (self.share(iteration) if self.fading else 1)
         upwards = torch.where(found, (1 + correction) * now, (1 + _GROWTH) * now)
-        self.c[rows] = torch.where(confident, (1 - correction) * now, upwards)
+        corrected = torch.where(confident, (1 - correction) * now, upwards)
+        repeats, pace = confident == self._before[rows], self._pace[rows]
+        pace = torch.where(repeats, (_QUICKER * pace).clamp_max(_FASTEST), pace / 2).clamp_min(correction)
+        self._before, self._pace = self._before.clone(), self._pace.clone()
+        self._before[rows], self._pace[rows] = confident, pace
+        quicker = torch.where(confident, now / (1 + pace), now * (1 + pace))
+        self.c[rows] = torch.where(self._slope[rows].isnan(), corrected, quicker)
         adam.rate = torch.where(found.view(-1, 1, 1, 1), adam.rate, (1 + _GROWTH) * adam.rate)
         return torch.ones_like(confident)
+
+    def survey(self, rows: Tensor, look: _Look, goal: float, adam: Adam, scales: Scales) -> Tensor:
+        gap = self._gap[rows] = torch.where(self._gap[rows].isnan(), look.hinge, self._gap[rows])
+        known, back = ~self._slope[rows].isnan(), self._back[rows]
+        back |= ~known & look.fools & (look.lead - goal > _DEEP * gap)
+        lengths = norms(look.pull)
+        arrived = back & (lengths > 0).flatten()
+        if bool(arrived.any()):
+            rate, c = scales(look)
+            adam.rate = torch.where(arrived.view(-1, 1, 1, 1), rate, adam.rate)
+            adam.forget(arrived)
+            self.c[rows] = torch.where(arrived, c, self.c[rows])
+            self._slope[rows] = torch.where(arrived, lengths.flatten(), self._slope[rows])
+        self._back[rows] = back & ~arrived
+        wanted = torch.where(known | arrived, self._slope[rows], lengths.flatten()).view(-1, 1, 1, 1)
+        return look.pull * torch.where(lengths > 0, wanted / lengths, 1)
+
+    def returning(self, rows: Tensor) -> Tensor:
+        return self._back[rows]
 
 
 class CarliniWagnerBase(Quantised, Attack):
@@ -326,7 +381,9 @@ class CarliniWagnerBase(Quantised, Attack):
                     estimates = self._linearised(-look.pull, look.hinge, variable)
                     adam.rate = rate = torch.where(rate.isnan(), estimates[0], rate)
                     multiplier.c = torch.where(multiplier.c.isnan(), estimates[1], multiplier.c)
-                loss, slope = look.objective(at, multiplier.c[active])
+                scales = partial(self._scales, variable=variable, images=x)
+                pull = multiplier.survey(active, look, self.margin, adam, scales)
+                loss, slope = replace(look, pull=pull).objective(at, multiplier.c[active])
                 confident = look.fools & (look.lead >= self.margin)
                 rank = look.fools.to(torch.int8) + confident.to(torch.int8)
                 tracker.record(active, look.seen, look.lead, rank, self.cost(look.penalty.detach()), loss=loss)
@@ -336,7 +393,9 @@ class CarliniWagnerBase(Quantised, Attack):
 
                 going = tracker.finite[active] & hopeful[active]
                 going &= multiplier.after(active, iteration, loss, confident, tracker.found[active], adam)
+                back, halfway = multiplier.returning(active), (variable.start(x) + v) / 2
                 adam.step(v, slope, multiplier.share(iteration))
+                v = torch.where(back.view(-1, 1, 1, 1), halfway, v)
                 if not bool(going.all()):
                     active, v, x, y = active[going], v[going], x[going], y[going]
                     adam.keep(going)
@@ -369,6 +428,15 @@ class CarliniWagnerBase(Quantised, Attack):
         logits = logits.detach()
         lead, fools, sound = margin(logits, labels), crosses(logits, labels), logits.isfinite().all(1)
         return _Look(image, penalty, seen.detach(), hinge.detach(), pull, lead, fools, sound)
+
+    def _scales(self, look: _Look, variable: Variable, images: Tensor) -> tuple[Tensor, Tensor]:
+        """As `_linearised`, from iterates that are near the boundary: what suits a boundary as far away as they are."""
+        gap = norms(look.pull) * norms(look.seen - images)
+        rate, perturbation = variable.reach(-look.pull, gap)
+        penalty = look.penalty.detach()
+        stretch = (penalty / self.penalty(perturbation, variable).clamp_min(1e-30)).sqrt()
+        c = 2 * penalty / (stretch * gap.flatten()).clamp_min(1e-30)
+        return stretch.view(-1, 1, 1, 1) * rate, torch.where(c > 0, c, 1)
 
     def _linearised(self, slope: Tensor, gap: Tensor, variable: Variable) -> tuple[Tensor, Tensor]:
         """Step size (N, 1, 1, 1) and c (N,) that suit the network linearised at the clean images.

@@ -47,11 +47,18 @@ The norm
 The original starts at norm 1, changes it by a factor 1 +- gamma, and lets the steps shrink from 1 to 0.01: constants
 for small pictures. `schedule = "estimated"` (ours, the default) takes the first norm from the linearised boundary,
 stretches to it again until the first success, shrinks gamma along with the steps, and measures steps in units of the
-norm. After a third of the passes it follows the lead over the one nearest class instead of the log odds, since in the
-end only that class's boundary matters (on EfficientNet-Lite0 3 % shorter, on C4 no different; among five linear classes
-it then is within 2 % of the boundary that it reaches, which for some 4 % of images is not the nearest, but one up to
-11 % farther). Also ours: pixels that a step could only push out of [0, 1] take no part in it (most of MNIST is exactly
-black).
+norm. Outcomes in a row quicken the norm's change, by 1.3 each up to a factor of 1.7, and a change of outcome halves it,
+but to no less than gamma: nothing then rests on where the first norm was. Networks with fixed centres need that. Their
+features sit on the class's centre at the clean image, where the slope is nearly zero, and fall off it at a cliff close
+by: on CIFAR-10 (MMC, one image) the margin has slope 86 at the clean image and 5900 at its boundary, which is 0.12 away
+and looks 2.6 away. A norm that starts 40 times too large needs 75 successes to come down by twentieths (12 images, 50
+passes: mean L2 0.90, now 0.14; with cross-entropy nothing changes).
+
+After a third of the passes the search follows the lead over the one nearest class instead of the log odds, since in
+the end only that class's boundary matters (on EfficientNet-Lite0 3 % shorter, on C4 no different; among five linear
+classes it then is within 2 % of the boundary that it reaches, which for some 4 % of images is not the nearest, but one
+up to 11 % farther). Also ours: pixels that a step could only push out of [0, 1] take no part in it (most of MNIST is
+exactly black).
 """
 
 from __future__ import annotations
@@ -69,6 +76,7 @@ from core.attacks.smoothing import EnergyParameters
 from core.graph import GraphEnergy, Smoother
 from core.params import parameter
 
+_QUICKER, _FASTEST = 1.3, 0.7  # the norm's change: its growth by outcomes in a row, and its largest
 _BEHIND = 1.02, 1e-4  # a first norm ends this far behind the linearised boundary: relative, absolute
 _LAST = 0.01  # share of the first step that is left at the last
 
@@ -150,8 +158,7 @@ class DecoupledBase(Quantised, Attack, Goal):
         unit="passes",
         paper="Rony et al. (2019), section 4",
         quick=10,
-        help="Forward and backward passes through the network in all. 50 are enough where logits are linear "
-        "in the features; on networks with fixed centres 200 still find much shorter perturbations.",
+        help="Forward and backward passes through the network in all.",
     )
     gamma: float = parameter(
         0.05,
@@ -161,7 +168,8 @@ class DecoupledBase(Quantised, Attack, Goal):
         slider=(0.01, 0.3),
         symbol="γ",
         paper="Rony et al. (2019), Algorithm 1",
-        help="The norm shrinks by this share after a success and grows by it after a failure.",
+        help="The norm shrinks by this share after a success and grows by it after a failure; where that repeats "
+        "itself, by more and more.",
     )
     schedule: Literal["estimated", "original"] = parameter(
         "estimated",
@@ -182,6 +190,7 @@ class DecoupledBase(Quantised, Attack, Goal):
         r = torch.zeros_like(images)
         norm = images.new_zeros(len(images), 1, 1, 1)
         ever = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+        before, pace = ever, torch.full_like(norm, self.gamma)
         ours = self.schedule == "estimated"
         for index in range(1, self.passes + 1):
             last = index == self.passes
@@ -194,7 +203,7 @@ class DecoupledBase(Quantised, Attack, Goal):
             if not last and not bool(going.all()):
                 search.stay(going)
                 metric.stay(going)
-                r, norm, ever, g = r[going], norm[going], ever[going], g[going]
+                r, norm, ever, g, before, pace = (part[going] for part in (r, norm, ever, g, before, pace))
             yield search.step(index)
             if last or not len(search.rows):
                 return
@@ -203,8 +212,14 @@ class DecoupledBase(Quantised, Attack, Goal):
             cosine = (1 + math.cos(math.pi * (index - 1) / (self.passes - 1))) / 2
             share = _LAST + (1 - _LAST) * cosine
             direction = metric(g)
-            factor = torch.where(fools, 1 - self.gamma * share, 1 + self.gamma * share)
             if ours:
+                # Quicker while outcomes repeat, at half the pace when they change.
+                repeats = (fools == before.view(-1, 1, 1, 1)) & ever.view(-1, 1, 1, 1)
+                pace = torch.where(repeats, (_QUICKER * pace).clamp_max(_FASTEST), pace / 2).clamp_min(
+                    self.gamma * share
+                )
+                before = fools.flatten()
+                factor = torch.where(fools, 1 / (1 + pace), 1 + pace)
                 slope = (g * direction).sum((1, 2, 3), keepdim=True)
                 way = _BEHIND[0] * -lead.clamp_max(0) * metric.norms(direction) / slope.clamp_min(1e-30) + _BEHIND[1]
                 stretched = torch.maximum(metric.norms(r) + way, norm * factor)
