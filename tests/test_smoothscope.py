@@ -1,5 +1,6 @@
 """The command smoothscope: core's verbs and one more, and a word when another package called core is in the way."""
 
+import http.client
 import os
 import signal
 import subprocess
@@ -107,7 +108,18 @@ def test_app_explains_itself(executed, capsys):
     assert "127.0.0.1:8501" in capsys.readouterr().out
 
 
-def test_the_app_is_served_from_any_folder(tmp_path):
+def shaken(port, host):
+    """The status with which a server answers a browser that wants a websocket and calls it `host`, as its page does."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    words = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    words |= {"Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==", "Host": host, "Origin": f"http://{host}"}
+    connection.request("GET", "/_stcore/stream", headers=words)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_the_app_is_served_from_any_folder_and_by_its_own_names(tmp_path):
     (tmp_path / "streamlit.py").touch()  # what lies in the folder one happens to be in is not imported
     port, log = free_port(), tmp_path / "log"
     with log.open("wb") as output:
@@ -124,6 +136,9 @@ def test_the_app_is_served_from_any_folder(tmp_path):
             assert server.poll() is None, log.read_text()
             assert time.monotonic() < give_up, log.read_text()
             time.sleep(0.1)
+        assert [shaken(port, f"{host}:{port}") for host in ("127.0.0.1", "localhost", "[::1]")] == [101] * 3
+        # A stranger's page whose name leads here (DNS rebinding): the browser calls both by that name.
+        assert shaken(port, f"stranger.example.org:{port}") == 403
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(30)
