@@ -25,11 +25,13 @@ COPY --from=build /opt/smoothscope /opt/smoothscope
 RUN useradd --uid 1000 --create-home smoothscope && mkdir /data /cache && chown smoothscope /data /cache
 USER smoothscope
 WORKDIR /data
+# The last: else Streamlit asks a service on the internet by which address this machine is seen from there.
 ENV PATH=/opt/smoothscope/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     SMOOTHSCOPE_HOME=/data \
     NUMBA_CACHE_DIR=/cache \
-    STREAMLIT_SERVER_ADDRESS=0.0.0.0
+    STREAMLIT_SERVER_ADDRESS=0.0.0.0 \
+    STREAMLIT_BROWSER_SERVER_ADDRESS=localhost
 VOLUME /data
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["python", "-m", "smoothscope.health"]
