@@ -6,6 +6,9 @@ it.
 
 from __future__ import annotations
 
+import pages.parts.engine  # noqa: F401  first: PyTorch reads the environment that it sets
+
+# isort: split
 import base64
 import html
 import json

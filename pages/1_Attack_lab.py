@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import pages.parts.engine  # noqa: F401  first: PyTorch reads the environment that it sets
+
+# isort: split
 import streamlit as st
 import torch
 
 from core.attacks import Attack
 from core.models import Card
+from pages.parts.engine.networks import Network
 from pages.parts.inputs import choose, forms
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Slot
 from pages.parts.views import attacking
-from pages.parts.views.attacking import Finished, Shown, Snapshot
+from pages.parts.views.attacking import Shown
 from pages.parts.views.lab import result
 from pages.parts.views.lab.result import SCOPE, Wanted
+from pages.parts.work import attacks
+from pages.parts.work.attacks import Finished, Snapshot
 
 slot: Slot[Snapshot, Finished, Wanted] = Slot(SCOPE, every=0.4)
 
@@ -38,11 +44,13 @@ def start(attack: Attack, choice: Choice, seed: int) -> None:
     if known is not None:
         st.session_state[attacking.IN_LAB] = Shown(known, attack, choice, cached=True)
         return
-    slot.start(Wanted(attack, choice), attacking.work, attack, choice.model, choice.image, labels, seed)
+    network = Network.of(choice.card)
+    slot.start(Wanted(attack, choice, key), attacks.attack, attack, network, choice.image, labels, seed)
 
 
 def take(run: Finished, wanted: Wanted) -> None:
     """Keep what a job has given."""
+    attacking.keep(wanted.key, run)
     st.session_state[attacking.IN_LAB] = Shown(run, wanted.attack, wanted.choice, cached=False)
 
 

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import pages.parts.engine  # noqa: F401  first: PyTorch reads the environment that it sets
+
+# isort: split
 import streamlit as st
 import torch
 
+from core.attacks import Attack
+from pages.parts.engine.networks import Network
 from pages.parts.inputs import choose
+from pages.parts.inputs.choose import Choice
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Slot
-from pages.parts.views.attacking import Finished
 from pages.parts.views.compare import comparison, controls, example, result
-from pages.parts.views.compare.comparison import SCOPE, Underway
+from pages.parts.views.compare.comparison import SCOPE, Wanted
 from pages.parts.views.compare.example import EXAMPLE
-from pages.parts.views.compare.result import Shown, Wanted
+from pages.parts.views.compare.result import Shown
+from pages.parts.work.attacks import Finished, Snapshot
+from pages.parts.work.attacks import several as attack_in_turn
 
 SEVERAL, ALONG = "several", "along"
 MODES = {SEVERAL: "Attacks", ALONG: "Filmstrip"}
 
-slot: Slot[Underway, tuple[Finished, ...], Wanted] = Slot(SCOPE, every=1.0)
+slot: Slot[Snapshot | None, tuple[Finished, ...], Wanted] = Slot(SCOPE, every=1.0)
 
 
-def take(runs: tuple[Finished, ...], wanted: Wanted) -> None:
+def take(made: tuple[Finished, ...], wanted: Wanted) -> None:
     """Keep what a job has given."""
-    st.session_state[f"{SCOPE}.shown"] = Shown(runs, wanted.choice)
+    wanted.keep(made)
+    if runs := wanted.runs(made):
+        st.session_state[f"{SCOPE}.shown"] = Shown(runs, wanted.choice)
+
+
+def start(attacks: list[Attack], choice: Choice, seed: int) -> None:
+    """Begin what is not known yet; show at once what is known altogether."""
+    labels = torch.tensor([choice.attacked])
+    about = comparison.wanted(attacks, choice, labels, seed)
+    missing = tuple(about.missing.values())
+    if missing:
+        slot.start(about, attack_in_turn, missing, Network.of(choice.card), choice.image, labels, seed)
+    else:
+        take((), about)
 
 
 page.setup("Compare", controls=True)
@@ -49,10 +69,7 @@ if seen is not None:
     if wanted is None:
         pressed = row.button("Run", type="primary", icon=":material/play_arrow:", disabled=not attacks)
         if pressed and attacks and choice is not None:
-            labels = torch.tensor([choice.attacked])
-            to_run = comparison.searched(attacks, result.matching())
-            about = Wanted(tuple(to_run), choice)
-            slot.start(about, comparison.work, to_run, choice.model, choice.image, labels, seed)
+            start(comparison.searched(attacks, result.matching()), choice, seed)
             st.rerun()
     else:
         row.button("Stop", type="primary", icon=":material/stop:", on_click=slot.stop)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pages.parts.engine  # noqa: F401  first: PyTorch reads the environment that it sets
+
+# isort: split
 import streamlit as st
 
 from pages.parts.shell import links, page

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pages.parts.engine  # noqa: F401  first: PyTorch reads the environment that it sets
+
+# isort: split
 from pathlib import Path
 
 import streamlit as st
@@ -10,8 +13,9 @@ from core.data import DATASETS
 from core.train import runs
 from pages.parts.shell import page, visitor
 from pages.parts.shell.settings import settings
-from pages.parts.views.training import controls, kept, result, work
-from pages.parts.views.training.work import SCOPE, Plan, Trained, slot
+from pages.parts.views.training import controls, kept, result, session
+from pages.parts.views.training.session import SCOPE, slot
+from pages.parts.work.trainings import Plan, Trained, train
 
 
 def begin(plan: Plan | Path, classes: tuple[str, ...]) -> None:
@@ -20,7 +24,7 @@ def begin(plan: Plan | Path, classes: tuple[str, ...]) -> None:
         if isinstance(plan, Plan):
             kept.check_room()
         largest = None if visitor.key() is None else settings().training_size * 1e6
-        slot.start(classes, work.work, plan, kept.folder(), largest)
+        slot.start(classes, train, plan, kept.folder(), largest)
     except ValueError as error:
         slot.refuse(str(error))
     if slot.busy:
@@ -35,13 +39,13 @@ def unfinished() -> None:
     with st.popover("Unfinished runs", icon=":material/history:"):
         name = st.selectbox("Run", list(found), key=f"{SCOPE}.unfinished")
         try:
-            st.caption(page.plain(work.describe(found[name])))
+            st.caption(page.plain(session.describe(found[name])))
         except ValueError as error:
             st.error(page.plain(str(error)))
         columns = st.columns(2)
         if columns[0].button("Go on", icon=":material/play_arrow:", key=f"{SCOPE}.resume", width="stretch"):
             try:
-                begin(found[name], DATASETS[work.dataset(found[name])].classes)
+                begin(found[name], DATASETS[session.dataset(found[name])].classes)
             except ValueError as error:
                 slot.refuse(str(error))
             st.rerun()

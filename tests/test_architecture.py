@@ -24,7 +24,7 @@ TIERS = [
 ]
 """The parts of core, lowest first: a part imports from lower tiers, and within its tier in no circle."""
 
-WINGS = [{"shell"}, {"charts", "components", "inputs"}, {"views"}]
+WINGS = [{"engine"}, {"shell"}, {"charts", "components", "inputs"}, {"work"}, {"views"}]
 """The wings of pages/parts, lowest first, with the same rule; the pages' own scripts lie above them all.
 
 A folder of views belongs to one page: what two pages show is a module beside the folders.

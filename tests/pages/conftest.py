@@ -1,4 +1,4 @@
-"""Pages are driven without a browser, in a home that holds nothing but what the project ships."""
+"""Pages are driven without a browser, in a home that holds nothing but what the project ships; jobs are threads."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from driver import Lab
 
 from core import models
-from pages.parts.shell import page
+from pages.parts.shell import jobs, page, settings
 from pages.parts.views import attacking
 
 
@@ -17,8 +17,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("SMOOTHSCOPE_HOME", str(tmp_path))
     monkeypatch.setattr(attacking, "results", type(attacking.results)(attacking.results.size))
     monkeypatch.setattr(page, "PAUSE", 0.0)  # there is no browser to wait for
+    with settings.overridden(workers=0):  # what a test has put in a function's place, another process would not see
+        pool = jobs.make_pool()
+    monkeypatch.setattr(jobs, "_pool", pool)
     models.refresh()
     yield tmp_path
+    pool.close()
     monkeypatch.undo()
     models.refresh()
 

@@ -11,9 +11,11 @@ from core import data, models
 from core.attacks import ATTACKS, AttackResult, Run, run
 from core.magnify import display_scale, magnify, to_display
 from core.metrics import l2, linf, mad, psnr, roughness, ssim
+from pages.parts.engine.performing import Request
+from pages.parts.engine.pool import Busy, Pool
+from pages.parts.engine.progress import Progress
 from pages.parts.shell import jobs
-from pages.parts.shell.jobs import AT_ONCE, Busy, Job, Progress
-from pages.parts.views import attacking
+from pages.parts.work import attacks
 
 MNIST = data.gallery.read("mnist")
 SHORT = {"iterations": 10, "search_steps": 2}
@@ -245,7 +247,7 @@ class Breaks(torch.nn.Module):
 
 
 def test_a_network_that_breaks_on_the_way_is_not_called_a_success(lab: Lab, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(attacking, "Run", lambda attack, model, x, *rest: Run(attack, Breaks(model, x), x, *rest))
+    monkeypatch.setattr(attacks, "Run", lambda attack, model, x, *rest: Run(attack, Breaks(model, x), x, *rest))
     lab.run(**SHORT)
     assert lab.result.status == ("not finite",)
     assert "The network returned NaN or infinity" in lab.words
@@ -303,13 +305,14 @@ def test_waiting_for_a_free_place(lab: Lab):
         while not go.wait(0.01):
             yield Progress(0.5, None)
 
-    others: list[Job[None, None]] = [Job(busy) for _ in range(AT_ONCE)]
+    pool = jobs.pool()
+    others = [pool.submit(Request(busy), f"other {i}", lambda: True, 600) for i in range(jobs.IN_THREADS)]
     try:
         while any(job.progress is None for job in others):
             others[0].wait(0.01)
         lab.set(**SHORT)
         lab.press("Run")
-        assert [bar.text for bar in lab.app.get("progress")] == ["Waiting for a free place"]
+        assert [bar.text for bar in lab.app.get("progress")] == ["Waiting for a free place, next in turn"]
         lab.press("Stop")
         lab.finish()
         assert list(lab.pictures) == ["Original", "Magnified original"]
@@ -330,13 +333,13 @@ def test_what_goes_wrong_is_said_once(lab: Lab, monkeypatch: pytest.MonkeyPatch)
 
     lab.set(**SHORT)
     with monkeypatch.context() as patch:
-        patch.setattr(jobs, "Job", crowded)
+        patch.setattr(Pool, "submit", crowded)
         lab.press("Run")
     assert lab.errors == ["Too many people."]
     lab.rerun()
     assert lab.errors == []
     with monkeypatch.context() as patch:
-        patch.setattr(attacking, "Run", broken)
+        patch.setattr(attacks, "Run", broken)
         lab.press("Run")
         lab.finish()
     assert lab.errors == ["logits must be finite; got nan."]

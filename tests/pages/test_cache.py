@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pages.parts.shell.cache import Bounded, fingerprint
+from pages.parts.engine.bounded import Bounded, fingerprint
 from tests.problems import uniform
 
 

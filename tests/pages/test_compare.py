@@ -1,6 +1,7 @@
 """The Compare page: every picture and number is core's, columns appear as they are done, and all of it is a link."""
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,13 @@ from core.evaluate.comparison import matched, unrounded
 from core.magnify import display_scale, magnify
 from core.metrics import ciede2000, l2, mad, psnr, roughness, ssim
 from core.params import fields, quick
-from pages.parts.shell.jobs import Stop
-from pages.parts.views import attacking, export
+from pages.parts.engine.networks import Network
+from pages.parts.engine.progress import Stop
+from pages.parts.views import export
 from pages.parts.views.compare import comparison, controls
-from pages.parts.views.compare.comparison import Matching, titles
+from pages.parts.views.compare.comparison import Matching, Wanted, titles
+from pages.parts.work import attacks
+from pages.parts.work.attacks import Finished
 
 MNIST = data.gallery.read("mnist")
 START = {"columns": "2", "2.attack": "ddn", "1.iterations": "10", "1.search_steps": "2", "2.passes": "10"}
@@ -250,14 +254,13 @@ def test_the_page_is_its_link():
 
 
 def test_columns_appear_when_they_are_done_and_stop_keeps_them(monkeypatch: pytest.MonkeyPatch):
-    reached, go = threading.Event(), threading.Event()
-    work = attacking.work
+    go = threading.Event()
+    work = attacks.attack
 
     def held(attack, *rest):
         steps = work(attack, *rest)
         if attack.name == "ddn":
             progress = next(steps)
-            reached.set()
             try:
                 while not go.wait(0.01):
                     yield progress
@@ -268,14 +271,13 @@ def test_columns_appear_when_they_are_done_and_stop_keeps_them(monkeypatch: pyte
                     return end.value
         return (yield from steps)
 
-    monkeypatch.setattr(attacking, "work", held)
+    monkeypatch.setattr(attacks, "attack", held)
     page = Compare(**START)
     page.press("Run")
     try:
-        assert reached.wait(TIMEOUT)
         running = page.app.session_state["compare.running"].job
-        while len(running.progress.snapshot.done) < 1:
-            running.wait(0.01)
+        while not running.parts or running.progress.snapshot is None:
+            assert not running.wait(0.01)
         page.rerun()
         assert [bar.text.partition(":")[0] for bar in page.app.get("progress")] == ["Column 2 of 2"]
         assert list(page.facts) == ["C&W, magnified"]  # done
@@ -293,14 +295,15 @@ def test_columns_appear_when_they_are_done_and_stop_keeps_them(monkeypatch: pyte
 
 
 def test_columns_that_are_done_outlive_a_stop_between_two():
-    model, images, labels = models.load("mnist-c4-ce"), MNIST.images[:1], MNIST.labels[:1]
-    attacks = [ATTACKS["fgsm"](), ATTACKS["ddn"](passes=10)]
-    work = comparison.work(attacks, model, images, labels, 0)
-    while len(next(work).snapshot.done) < 1:
-        pass
+    images, labels = MNIST.images[:1], MNIST.labels[:1]
+    chosen = [ATTACKS["fgsm"](), ATTACKS["ddn"](passes=10)]
+    work = attacks.several(chosen, Network.of(models.card("mnist-c4-ce")), images, labels, 0)
+    parts = []
+    while not parts:
+        parts += filter(None, [next(work).part])
     with pytest.raises(StopIteration) as end:
         work.throw(Stop())
-    assert [run.result.attack for run in end.value.value] == ["fgsm"]
+    assert [run.result.attack for run in (*parts, *end.value.value)] == ["fgsm"]
 
 
 def test_what_was_run_before_is_there_at_once(monkeypatch: pytest.MonkeyPatch):
@@ -308,13 +311,38 @@ def test_what_was_run_before_is_there_at_once(monkeypatch: pytest.MonkeyPatch):
     page.press("Run")
     page.finish()
     started: list[str] = []
-    work = attacking.work
-    monkeypatch.setattr(attacking, "work", lambda attack, *rest: started.append(attack.name) or work(attack, *rest))
+    work = attacks.attack
+    monkeypatch.setattr(attacks, "attack", lambda attack, *rest: started.append(attack.name) or work(attack, *rest))
     other = Compare(**START | {"2.passes": "12"})
     other.press("Run")
     other.finish()
     assert started == ["ddn"]
     assert other.facts["C&W, magnified"] == page.facts["C&W, magnified"]
+    again = Compare(**START)
+    again.press("Run")
+    assert again.app.session_state.get("compare.running") is None  # nothing is left to be computed
+    assert started == ["ddn"]
+    assert again.facts == page.facts
+
+
+def test_columns_are_in_their_order_whatever_is_known():
+    """Of one, two, one again, three: two is known, one is made once, and there is no column behind a gap."""
+    attack = ATTACKS["fgsm"]()
+
+    def finished(name: str, stopped: bool = False) -> Finished:
+        return Finished(SimpleNamespace(name=name, stopped=stopped), None)  # type: ignore[arg-type]
+
+    known = {"two": finished("two")}
+    wanted = Wanted((attack,) * 4, None, ("one", "two", "one", "three"), known)  # type: ignore[arg-type]
+    assert list(wanted.missing) == ["one", "three"]
+
+    def shown(*made: Finished) -> list[str]:
+        return [run.result.name for run in wanted.runs(made)]  # type: ignore[attr-defined]
+
+    assert shown() == []
+    assert shown(finished("one")) == ["one", "two", "one"]
+    assert shown(finished("one", stopped=True)) == ["one"]
+    assert shown(finished("one"), finished("three", stopped=True)) == ["one", "two", "one", "three"]
 
 
 def test_what_is_taken_home(monkeypatch: pytest.MonkeyPatch):

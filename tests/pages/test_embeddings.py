@@ -16,12 +16,15 @@ from streamlit.testing.v1 import AppTest
 from core import models
 from core.attacks import ATTACKS
 from core.data import gallery
-from core.evaluate import maps
+from core.evaluate import maps as shipped_maps
 from core.features import projections
 from core.features.projections import Circle, Linear, Space, Umap
+from core.models import BATCH
 from core.params import quick
-from pages.parts.shell import jobs
+from pages.parts.engine.bounded import Bounded
+from pages.parts.engine.networks import Network
 from pages.parts.views.embeddings import spaces
+from pages.parts.work import maps
 
 PAIR = ("mnist-lenet-graph-2d", "mnist-lenet-ce-2d")
 
@@ -131,7 +134,7 @@ def test_shipped_maps_are_there_at_once_and_others_are_a_job():
     app = opened({"1": "mnist-c4-graph", "2": "none", "projection": "umap"})
     (panel,) = plot(app)[1]["panels"]
     card = models.card("mnist-c4-graph")
-    shipped = maps.read(card, Umap(), maps.space_of(card))
+    shipped = shipped_maps.read(card, Umap(), shipped_maps.space_of(card))
     assert [card.recipe["epochs"]] == panel["epochs"][-1:]
     kept = models.kept_features(card.name)
     place = {index: row for row, index in enumerate(kept.indices.tolist())}
@@ -278,10 +281,18 @@ def test_all_test_images_at_once_are_a_job(monkeypatch):
     """Ten thousand points; the set itself is not here, so that of the gallery stands in for it."""
     images = gallery.read("mnist")
     monkeypatch.setattr(spaces.cache, "images", lambda name: images)
+    monkeypatch.setattr(maps.data, "load", lambda name, split: images)
+    monkeypatch.setattr(maps, "_images", Bounded(1))
     cards = [models.card(PAIR[0])]
-    job = jobs.Job(lambda: spaces.look_at_all(cards))
-    assert job.wait(TIMEOUT)
-    assert job.state == "done", job.error
+    told = []
+    work = maps.features("mnist", [(Network.of(cards[0]), "the graph")])
+    try:
+        while True:
+            told.append(next(work))
+    except StopIteration as end:
+        spaces.keep_all(cards, end.value)
+    words = [f"the graph: {n:,} of 1,000 images" for n in range(0, 1000, BATCH)]
+    assert [progress.snapshot for progress in told] == words
     view = spaces.all_at_once(cards)
     assert len(view.images) == 1000
     (drawn,) = spaces.drawn_of(view, Linear())

@@ -8,19 +8,26 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import works
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.shell import jobs
-from pages.parts.shell.jobs import AT_ONCE, Busy, Job, Progress, Stop
+from pages.parts.engine import pool as pools
+from pages.parts.engine.performing import Request
+from pages.parts.engine.pool import Busy, Job, Limits, Pool
+from pages.parts.engine.progress import Progress, Stop
+from pages.parts.engine.workers import InThread
+from pages.parts.shell import jobs, settings
 
 ROOT = Path(__file__).parents[2]
 LONG = 60  # seconds until a test gives up
+AT_ONCE = 2
 
 
 class Gate:
-    """Work that yields its progress, and goes on only when it is let."""
+    """Work that yields its progress, and goes on only when it is let; every job of another visitor."""
 
-    def __init__(self) -> None:
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
         self.inside = threading.Semaphore(0)
         self.go = threading.Event()
         self.computing = 0
@@ -44,21 +51,47 @@ class Gate:
             with self.lock:
                 self.computing -= 1
 
-    def start(self) -> Job[int, str]:
-        self.jobs.append(Job(self.work))
+    def start(self, visitor: str = "", present: Callable[[], bool] = lambda: True, longest: float = LONG) -> Job:
+        self.jobs.append(submit(self.pool, self.work, visitor or f"visitor {len(self.jobs)}", present, longest))
         return self.jobs[-1]
+
+    def enter(self) -> None:
+        """One more has begun to compute."""
+        assert self.inside.acquire(timeout=LONG)
 
     def fill(self) -> list[Job[int, str]]:
         """All places taken by jobs that compute."""
         started = [self.start() for _ in range(AT_ONCE)]
         for _ in started:
-            assert self.inside.acquire(timeout=LONG)
+            self.enter()
         return started
 
 
+def submit(
+    pool: Pool, work: Callable, visitor: str = "", present: Callable[[], bool] = lambda: True, longest: float = LONG
+) -> Job:
+    return pool.submit(Request(work), visitor, present, longest)
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for what another thread does."""
+    for _ in range(100 * LONG):
+        if condition():
+            return
+        threading.Event().wait(0.01)
+    pytest.fail("it never came")
+
+
 @pytest.fixture
-def gate() -> Iterator[Gate]:
-    gate = Gate()
+def pool() -> Iterator[Pool]:
+    made = Pool([InThread] * AT_ONCE, Limits(waiting=24, each=2, grace=0), cores=torch.get_num_threads())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def gate(pool: Pool) -> Iterator[Gate]:
+    gate = Gate(pool)
     yield gate
     gate.go.set()
     for job in gate.jobs:
@@ -70,6 +103,7 @@ def test_few_compute_and_the_rest_wait_for_their_turn(gate: Gate):
     rest = [gate.start() for _ in range(3)]
     assert not gate.inside.acquire(timeout=0.3)  # nobody else comes in
     assert [job.state for job in first + rest] == ["running"] * AT_ONCE + ["waiting"] * 3
+    assert [job.place for job in first + rest] == [0] * AT_ONCE + [1, 2, 3]
     assert [job.progress for job in rest] == [None] * 3
     gate.go.set()
     for job in first + rest:
@@ -78,10 +112,34 @@ def test_few_compute_and_the_rest_wait_for_their_turn(gate: Gate):
     assert gate.most == AT_ONCE
 
 
+def test_a_second_job_waits_behind_the_first_of_everybody_else(gate: Gate):
+    busy = [gate.start("one"), gate.start("other")]
+    for _ in busy:
+        gate.enter()
+    second = gate.start("one")
+    third, fourth = gate.start("new"), gate.start("newest")
+    assert [job.place for job in (second, third, fourth)] == [3, 1, 2]
+    busy[0].stop()  # now "one" has nothing under way: their waiting job is a first one too, and the earliest
+    gate.enter()
+    until(lambda: (second.state, third.place, fourth.place) == ("running", 1, 2))
+
+
+def test_nobody_has_more_than_their_share(gate: Gate):
+    gate.start("one")
+    gate.start("one")
+    with pytest.raises(Busy, match=r"You have 2 jobs under way already; stop one, or wait until it has ended\."):
+        gate.start("one")
+    other = gate.start("other")
+    gate.jobs[0].stop()
+    assert gate.jobs[0].wait(LONG)
+    gate.start("one")
+    assert not other.finished
+
+
 def test_stopped_while_waiting_never_begins(gate: Gate):
     gate.fill()
     begun = []
-    job: Job[int, None] = Job(lambda: begun.append(1))  # type: ignore[arg-type, func-returns-value]
+    job = submit(gate.pool, lambda: begun.append(1))
     job.stop()
     assert job.wait(LONG)
     assert (job.state, job.result, job.error, job.elapsed) == ("stopped", None, "", 0.0)
@@ -90,23 +148,45 @@ def test_stopped_while_waiting_never_begins(gate: Gate):
 
 def test_stopped_while_running_returns_what_it_has(gate: Gate):
     job = gate.start()
-    assert gate.inside.acquire(timeout=LONG)
+    gate.enter()
     job.stop()
     assert job.wait(LONG)
     assert (job.state, job.result, job.error) == ("stopped", "half", "")
     assert job.finished
 
 
-def endless():
-    while True:
-        yield Progress(0.1, None)
-
-
-def test_stopped_work_that_keeps_nothing_has_no_result():
-    job: Job[None, None] = Job(endless)
+@pytest.mark.parametrize("work", [works.heedless, lambda: (Progress(0.1, None) for _ in iter(int, 1))])
+def test_stopped_work_that_keeps_nothing_has_no_result(pool: Pool, work):
+    job = submit(pool, work)
     job.stop()
     assert job.wait(LONG)
     assert (job.state, job.result, job.error) == ("stopped", None, "")
+
+
+def test_a_step_that_does_not_end_is_given_up(pool: Pool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pools, "PATIENCE", 0.1)
+    held, go = threading.Event(), threading.Event()
+
+    def work():
+        held.set()
+        assert go.wait(LONG)
+        yield Progress(0.5, None)
+
+    job = submit(pool, work)
+    assert held.wait(LONG)
+    job.stop()
+    assert job.wait(LONG)
+    assert (job.state, job.result, job.error) == ("stopped", None, "")
+    other = submit(pool, lambda: works.count(3))
+    assert other.wait(LONG)  # whoever had the deaf one can be asked again
+    assert (other.state, other.result) == ("done", 3)
+    go.set()
+
+
+def test_what_takes_too_long_is_stopped_and_keeps_what_it_has(gate: Gate):
+    job = gate.start(longest=0.05)
+    assert job.wait(LONG)
+    assert (job.state, job.result, job.overdue) == ("stopped", "half", True)
 
 
 def failing(error: BaseException) -> Callable:
@@ -128,15 +208,44 @@ def failing(error: BaseException) -> Callable:
 )
 def test_what_goes_wrong_is_one_sentence(gate: Gate, caplog, error, sentence: str, logged: bool):
     for _ in range(AT_ONCE + 1):  # and the places are free again, or the last would wait for ever
-        job: Job[None, None] = Job(failing(error))
+        job = submit(gate.pool, failing(error))
         assert job.wait(LONG)
         assert (job.state, job.result, job.error) == ("failed", None, sentence)
     assert ("secret" in caplog.text) == logged
     gate.fill()
 
 
-def test_a_crowd_is_refused(gate: Gate, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(jobs, "WAITING", 2)
+def test_parts_of_a_result_come_at_once_and_are_its_beginning(pool: Pool):
+    reached, go = threading.Event(), threading.Event()
+
+    def work():
+        for i in range(3):  # faster than progress is told
+            yield Progress(0.1 * i, None, part=i)
+        reached.set()
+        assert go.wait(LONG)
+        yield Progress(0.5, None)
+        return ("the", "rest")
+
+    job = submit(pool, work)
+    assert reached.wait(LONG)
+    until(lambda: job.parts == (0, 1, 2))
+    go.set()
+    assert job.wait(LONG)
+    assert job.result == (0, 1, 2, "the", "rest")
+
+
+def test_parts_outlive_a_failure(pool: Pool):
+    def work():
+        yield Progress(0.1, None, part="found")
+        raise ValueError("but then this.")
+
+    job = submit(pool, work)
+    assert job.wait(LONG)
+    assert (job.state, job.result, job.error) == ("failed", ("found",), "but then this.")
+
+
+def test_a_crowd_is_refused(pool: Pool, gate: Gate):
+    pool.limits = Limits(waiting=2, each=2, grace=0)
     gate.fill()
     waiting = [gate.start(), gate.start()]
     with pytest.raises(Busy, match="try again in a minute"):
@@ -146,57 +255,93 @@ def test_a_crowd_is_refused(gate: Gate, monkeypatch: pytest.MonkeyPatch):
     gate.start()  # a place in the queue is free again
 
 
-def test_elapsed_and_remaining_time(monkeypatch: pytest.MonkeyPatch):
+def test_elapsed_remaining_and_waiting_time(monkeypatch: pytest.MonkeyPatch):
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(jobs, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(pools, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    pool = Pool([InThread], Limits(24, 2, 0), cores=1)
     reached, go = threading.Semaphore(0), threading.Semaphore(0)
 
     def work():
         for fraction in (0.0, 0.25, 1.0):
-            yield Progress(fraction, None)
-            reached.release()  # the one before this has been taken note of
+            yield Progress(fraction, None, part=fraction)  # so that none is skipped
+            reached.release()  # the one before this has been told
             assert go.acquire(timeout=LONG)
 
-    job: Job[None, None] = Job(work)
+    job, other, third = (submit(pool, work, visitor, longest=1e9) for visitor in ("one", "other", "third"))
     assert reached.acquire(timeout=LONG)
+    until(lambda: len(job.parts) == 1)
     assert job.elapsed == 0
     assert job.remaining is None  # nothing to estimate from
+    assert other.wait_for is None
     clock.now += 10
     go.release()
     assert reached.acquire(timeout=LONG)
+    until(lambda: len(job.parts) == 2)
     assert job.progress == Progress(0.25, None)
     assert job.elapsed == 10
     assert job.remaining == pytest.approx(30)
+    until(lambda: third.wait_for is not None)
+    assert (other.wait_for, third.wait_for) == (pytest.approx(30), pytest.approx(60))
     go.release()
     assert reached.acquire(timeout=LONG)
+    until(lambda: len(job.parts) == 3)
     assert job.remaining == 0
     clock.now += 5
+    for waiting in (other, third):
+        waiting.stop()
+        assert waiting.wait(LONG)
     go.release()
     assert job.wait(LONG)
     clock.now += 1000
     assert job.elapsed == 15
+    pool.close()
 
 
-def test_a_job_whose_visitor_has_left_stops(gate: Gate, monkeypatch: pytest.MonkeyPatch):
-    here = {"one": True, "other": True}
+def test_a_job_whose_visitor_has_left_stops_when_the_grace_is_over(monkeypatch: pytest.MonkeyPatch):
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(pools, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    pool = Pool([InThread] * AT_ONCE, Limits(24, 2, grace=60), cores=1)
+    gate, here = Gate(pool), {"one": True, "other": True}
+    left = gate.start("one", lambda: here["one"], 1e9)
+    stays = gate.start("other", lambda: here["other"], 1e9)
+    waits = gate.start("one", lambda: here["one"], 1e9)
+    for _ in range(2):
+        gate.enter()
+    here["one"] = False
+    until(lambda: left.left == waits.left == 100)
+    clock.now += 59
+    assert not left.wait(0.2)
+    here["one"] = True  # the connection was only broken
+    until(lambda: left.left is None)
+    here["one"] = False
+    until(lambda: left.left == 159)
+    clock.now += 59
+    assert not left.wait(0.2)
+    clock.now += 2
+    assert left.wait(LONG)
+    assert waits.wait(LONG)
+    assert (left.state, left.result, waits.state, waits.result) == ("stopped", "half", "stopped", None)
+    assert stays.state == "running"
+    gate.go.set()
+    assert stays.wait(LONG)
+    pool.close()
+
+
+def test_a_visitor_is_a_connected_session(monkeypatch: pytest.MonkeyPatch):
+    here = {"one": True}
     runtime = SimpleNamespace(is_active_session=here.__getitem__)
-    visitor = SimpleNamespace(session_id="one")
-    monkeypatch.setattr(jobs, "get_script_run_ctx", lambda suppress_warning: visitor)
+    monkeypatch.setattr(jobs, "get_script_run_ctx", lambda suppress_warning: SimpleNamespace(session_id="one"))
     monkeypatch.setattr(jobs, "exists", lambda: True)
     monkeypatch.setattr(jobs, "get_instance", lambda: runtime)
-    left = gate.start()
-    visitor.session_id = "other"
-    stays = gate.start()
-    for _ in range(2):
-        assert gate.inside.acquire(timeout=LONG)
+    visitor, present = jobs._visitor()
+    assert (visitor, present()) == ("one", True)
     here["one"] = False
-    assert left.wait(LONG)
-    assert (left.state, left.result) == ("stopped", "half")
-    assert stays.state == "running"
+    assert not present()
 
 
-def test_jobs_share_the_cores(gate: Gate, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(jobs, "_CORES", 4)
+def test_jobs_share_the_cores():
+    pool = Pool([InThread] * AT_ONCE, Limits(24, 2, 0), cores=4)
+    gate = Gate(pool)
     before = torch.get_num_threads()
     seen: list[int] = []
     both, go = threading.Event(), threading.Event()
@@ -206,17 +351,21 @@ def test_jobs_share_the_cores(gate: Gate, monkeypatch: pytest.MonkeyPatch):
         seen.append(torch.get_num_threads())
         both.set()
         assert go.wait(LONG)
-        yield Progress(0.2, None)
-        seen.append(torch.get_num_threads())
+        while torch.get_num_threads() != 2:  # orders come between two steps
+            yield Progress(0.2, None)
+        seen.append(2)
 
-    job: Job[None, None] = Job(work)
+    job = submit(pool, work)
     assert both.wait(LONG)
     gate.start()
-    assert gate.inside.acquire(timeout=LONG)
+    gate.enter()
     go.set()
     assert job.wait(LONG)
     assert seen == [4, 2]
     assert torch.get_num_threads() == before
+    gate.go.set()
+    assert gate.jobs[0].wait(LONG)
+    pool.close()
 
 
 def page_with_a_slot() -> None:
@@ -227,7 +376,7 @@ def page_with_a_slot() -> None:
     slot = Slot("test", every=60.0)
 
     def draw(look, about):
-        st.progress(look.fraction, look.standing if look.snapshot is None else f"{about}: {look.snapshot}")
+        st.progress(look.fraction, f"{about}: {look.snapshot}" if look.begun else look.standing)
 
     def take(result, about):
         st.session_state["taken"] = result, about
@@ -251,6 +400,10 @@ class Opened:
     def press(self, key: str) -> None:
         self.app.button(key=key).click().run()
 
+    @property
+    def job(self) -> Job:
+        return self.app.session_state["test.running"].job
+
     def end(self) -> None:
         """Wait for the job, and for the page's next look at it, unless it has seen the end already."""
         if running := self.app.session_state.get("test.running"):
@@ -269,72 +422,108 @@ class Opened:
         return self.app.session_state.get("taken")
 
 
-def test_a_slot_starts_watches_and_takes(gate: Gate):
-    opened = Opened(gate.work)
+@pytest.fixture
+def on_page(pool: Pool, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """The gate, its pool being that of the pages."""
+    monkeypatch.setattr(jobs, "_pool", pool)
+    return gate
+
+
+def test_a_slot_starts_watches_and_takes(on_page: Gate):
+    opened = Opened(on_page.work)
     assert (opened.words, opened.taken) == (["False None"], None)
     opened.press("start")
-    assert gate.inside.acquire(timeout=LONG)
-    while opened.app.session_state["test.running"].job.progress is None:
-        opened.app.session_state["test.running"].job.wait(0.01)
+    on_page.enter()
+    until(lambda: opened.job.progress)
     opened.app.run()
     assert (opened.words, opened.taken) == (["True for me", "for me: 1"], None)
-    gate.go.set()
+    on_page.go.set()
     opened.end()
     assert (opened.words, opened.taken) == (["False None"], ("all", "for me"))
 
 
-def test_a_slot_stops_and_keeps_what_was_reached(gate: Gate):
-    opened = Opened(gate.work)
+def test_a_slot_stops_and_keeps_what_was_reached(on_page: Gate):
+    opened = Opened(on_page.work)
     opened.press("start")
-    assert gate.inside.acquire(timeout=LONG)
+    on_page.enter()
     opened.press("stop")
     opened.end()
     assert (opened.words, opened.taken) == (["False None"], ("half", "for me"))
 
 
-def test_a_slot_waits_for_a_free_place(gate: Gate):
-    gate.fill()
-    opened = Opened(gate.work)
+def test_a_slot_waits_for_a_free_place_and_says_which(on_page: Gate):
+    on_page.fill()
+    opened = Opened(on_page.work)
     opened.press("start")
-    assert opened.words == ["True for me", "Waiting for a free place"]
+    standing, waiting = opened.words
+    assert (standing, waiting.partition(", about")[0]) == ("True for me", "Waiting for a free place, next in turn")
     opened.press("stop")  # before it began: there is nothing to take, and nothing to complain of
     opened.end()
     assert (opened.words, opened.taken) == (["False None"], None)
 
 
-def test_a_slot_says_once_why_not(gate: Gate, monkeypatch: pytest.MonkeyPatch):
-    gate.fill()
-    monkeypatch.setattr(jobs, "WAITING", 0)
-    opened = Opened(gate.work)
+@pytest.mark.parametrize(
+    ("place", "seconds", "words"),
+    [
+        (1, None, "Waiting for a free place, next in turn"),
+        (4, None, "Waiting for a free place, 3 before you"),
+        (1, 0.2, "Waiting for a free place, next in turn, about 1 s"),
+        (2, 89.4, "Waiting for a free place, 1 before you, about 89 s"),
+        (2, 200.0, "Waiting for a free place, 1 before you, about 3 min"),
+    ],
+)
+def test_what_those_who_wait_are_told(place, seconds, words):
+    job: Job = Job(Request(works.deaf), "", lambda: True, 1.0)
+    job.place, job.wait_for = place, seconds
+    assert jobs.standing(job) == words
+    job.state = "running"
+    assert jobs.standing(job) == "Preparing"
+
+
+def test_a_slot_says_once_why_not(on_page: Gate):
+    on_page.fill()
+    on_page.pool.limits = Limits(waiting=0, each=2, grace=0)
+    opened = Opened(on_page.work)
     opened.press("start")
     assert opened.words == ["False None", "Too many people are computing at the moment\\; try again in a minute\\."]
     opened.app.run()
     assert opened.words == ["False None"]
 
 
-def test_a_slot_says_once_what_went_wrong(gate: Gate):
+def test_a_slot_says_once_what_went_wrong(on_page: Gate):
     def work():
-        yield from gate.work()
+        yield from on_page.work()
         raise ValueError("alpha must be at most 1")
 
     opened = Opened(work)
     opened.press("start")
-    gate.go.set()
+    on_page.go.set()
     opened.end()
     assert (opened.words, opened.taken) == (["False None", "alpha must be at most 1"], None)
     opened.app.run()
     assert opened.words == ["False None"]
 
 
+def test_a_slot_says_that_it_took_too_long_and_keeps_what_there_is(on_page: Gate):
+    opened = Opened(on_page.work)
+    with settings.overridden(longest_job=1):
+        opened.press("start")
+    opened.end()
+    assert opened.taken == ("half", "for me")
+    assert opened.words == ["False None", "It was stopped after 1 s\\, which is the most that a job may take here\\."]
+
+
 def test_a_slot_is_the_only_door():
-    """Pages know of a job what its work is made of, and the slot that it runs in."""
+    """Pages know of a job the slot that it runs in; who computes it, and how, they need not."""
     sources = [*ROOT.glob("pages/*.py"), *ROOT.glob("pages/parts/**/*.py"), ROOT / "app.py"]
-    known = {
-        alias.name
-        for path in sources
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ImportFrom) and node.module == "pages.parts.shell.jobs"
-        for alias in node.names
-    }
-    assert known == {"Look", "Progress", "Slot", "Stop"}
-    assert not [path for path in sources if "import jobs" in path.read_text(encoding="utf-8")]
+    known: dict[str, set[str]] = {}
+    for path in sources:
+        if path.parent.name not in {"engine", "shell"}:
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and node.module is not None:
+                    known.setdefault(node.module, set()).update(alias.name for alias in node.names)
+    assert known["pages.parts.shell.jobs"] == {"Look", "Slot"}
+    assert known["pages.parts.engine.progress"] == {"Progress", "Stop"}
+    engine = {name for name in known if name.startswith("pages.parts.engine")}
+    assert engine == {f"pages.parts.engine{name}" for name in ("", ".progress", ".networks", ".bounded")}
+    assert known["pages.parts.engine"] == {"networks"}

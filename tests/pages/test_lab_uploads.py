@@ -14,6 +14,7 @@ from driver import Lab, levels
 from PIL import Image
 
 from core import data, models
+from pages.parts.engine.bounded import Bounded
 from pages.parts.inputs import choose
 from pages.parts.shell import cache, page
 
@@ -143,7 +144,7 @@ def decoded(monkeypatch) -> list[str]:
         return real(content, *arguments, **named)
 
     monkeypatch.setattr(cache, "read_image", read)
-    monkeypatch.setattr(cache, "_pictures", cache.Bounded(64))
+    monkeypatch.setattr(cache, "_pictures", Bounded(64))
     return asked
 
 
@@ -180,7 +181,7 @@ def test_pictures_are_decoded_one_at_a_time(monkeypatch):
         return torch.zeros(1, 1, 28, 28)
 
     monkeypatch.setattr(cache, "read_image", read)
-    monkeypatch.setattr(cache, "_pictures", cache.Bounded(64))
+    monkeypatch.setattr(cache, "_pictures", Bounded(64))
     contents = [b"a", b"a", b"b", b"a", b"b"]
     threads = [threading.Thread(target=cache.picture, args=(c, repr(c), (1, 28, 28), 1.0)) for c in contents]
     for thread in threads:

@@ -9,8 +9,11 @@ from types import ModuleType
 
 import pytest
 
+from pages.parts.engine.performing import Request
+from pages.parts.engine.pool import Limits, Pool
+from pages.parts.engine.progress import Progress
+from pages.parts.engine.workers import InThread
 from pages.parts.shell import memory
-from pages.parts.shell.jobs import Job, Progress
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,7 +77,9 @@ def test_a_job_leaves_nothing_behind(by_hand):
         yield Progress(0.5, None)
         return "done"
 
-    job = Job(work)
+    pool = Pool([InThread], Limits(24, 2, 0), cores=1)
+    job = pool.submit(Request(work), "", lambda: True, 60)
     assert job.wait(60)
     assert job.result == "done"
+    pool.close()
     assert [made() for made in garbage] == [None]

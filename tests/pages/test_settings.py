@@ -74,7 +74,7 @@ def test_the_environment_sets_them(monkeypatch):
 @pytest.mark.parametrize(
     ("field", "value", "sentence"),
     [
-        ("workers", "0", "SMOOTHSCOPE_WORKERS must be at least 1; got 0."),
+        ("workers", "-1", "SMOOTHSCOPE_WORKERS must be at least 0; got -1."),
         ("workers", "65", "SMOOTHSCOPE_WORKERS must be at most 64; got 65."),
         ("workers", "two", "SMOOTHSCOPE_WORKERS must be a whole number; got 'two'."),
         ("jobs_per_session", "1.5", "SMOOTHSCOPE_JOBS_PER_SESSION must be a whole number; got '1.5'."),
@@ -128,7 +128,7 @@ def test_tests_may_override_them():
             assert (settings.settings().workers, settings.settings().public) == (2, True)
         assert settings.settings().workers == 5
     assert settings.settings() == Settings()
-    with pytest.raises(ValueError, match="SMOOTHSCOPE_WORKERS"), settings.overridden(workers=0):
+    with pytest.raises(ValueError, match="SMOOTHSCOPE_WORKERS"), settings.overridden(workers=-1):
         pass
 
 

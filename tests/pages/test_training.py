@@ -12,9 +12,10 @@ from core.losses import CrossEntropy
 from core.models import MODELS
 from core.train import Recipe, Training, runs
 from pages.parts.charts import plots
-from pages.parts.shell import jobs
-from pages.parts.views.training import work as training
-from pages.parts.views.training.work import Plan
+from pages.parts.engine.progress import Stop
+from pages.parts.views.training import session
+from pages.parts.work import trainings as training
+from pages.parts.work.trainings import Plan
 
 SMALL = Recipe(epochs=3, n=100, batch_size=25, sample=30, test_n=50)
 PLAN = Plan("own", "fc2", "mnist", CrossEntropy(dim=2), SMALL, {})
@@ -115,7 +116,7 @@ def drained(generator):
 
 
 def test_a_job_says_what_training_does(home):
-    seen, trained = drained(training.work(PLAN, runs_folder()))
+    seen, trained = drained(training.train(PLAN, runs_folder()))
     plain = Training("fc2", "mnist", SMALL, "plain", PLAN.loss)
     epochs = list(plain)
     assert [e.loss for e in trained.snapshot.epochs] == [e.loss for e in epochs]
@@ -127,10 +128,10 @@ def test_a_job_says_what_training_does(home):
 
 
 def test_a_name_that_is_taken_gets_a_number(home):
-    first = training.work(PLAN, runs_folder())
+    first = training.train(PLAN, runs_folder())
     next(first)
     next(first)
-    second = training.work(PLAN, runs_folder())
+    second = training.train(PLAN, runs_folder())
     next(second)
     next(second)
     assert {path.stem for path in (home / "runs").glob("*")} == {"own", "own-2"}
@@ -138,21 +139,21 @@ def test_a_name_that_is_taken_gets_a_number(home):
 
 
 def test_stop_hands_over_what_there_is(home):
-    work = training.work(PLAN, runs_folder())
+    work = training.train(PLAN, runs_folder())
     progress = next(work)
     while not progress.snapshot.epochs:
         progress = next(work)
     with pytest.raises(StopIteration) as end:
-        work.throw(jobs.Stop())
+        work.throw(Stop())
     assert len(end.value.value.snapshot.epochs) == 1
-    assert "1 of 3 epochs" in training.describe(runs.listing()["own"])
-    _, trained = drained(training.work(runs.listing()["own"]))
+    assert "1 of 3 epochs" in session.describe(runs.listing()["own"])
+    _, trained = drained(training.train(runs.listing()["own"]))
     assert [epoch.index for epoch in trained.snapshot.epochs] == [1, 2, 3]
 
 
 def test_a_long_curve_is_thinned(home, monkeypatch):
     monkeypatch.setattr(training, "CURVE", 5)
-    _, trained = drained(training.work(PLAN, runs_folder()))
+    _, trained = drained(training.train(PLAN, runs_folder()))
     steps = [x for x, _ in trained.snapshot.losses]
     assert len(steps) <= 10
     assert steps == sorted(steps)

@@ -16,8 +16,8 @@ from core import models
 from core.losses import CrossEntropy
 from core.params import fields
 from core.train import Recipe, Training, runs
-from pages.parts.views.training import work as training
-from pages.parts.views.training.work import Plan, Trained
+from pages.parts.work import trainings as training
+from pages.parts.work.trainings import Plan, Trained
 from tests.hostile import GOOD, put, sparse
 
 PAGES = ["app.py", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").glob("[0-9]*.py"))]
@@ -99,7 +99,9 @@ def test_a_run_that_cannot_be_deleted_is_said(home, monkeypatch):
 def finished(tmp_path_factory):
     run = Training("fc2", "mnist", SMALL.replace(epochs=1), "mine", CrossEntropy())
     list(run)
-    return Trained(run, None)
+    return Trained.of(
+        run, training.Snapshot(tuple(run.history), (), dict(run.kept), run.sample.labels, run.train.note, 1, 1)
+    )
 
 
 def test_the_name_of_a_shipped_network_is_not_kept_under(home, finished):
@@ -139,7 +141,7 @@ def test_a_name_that_cannot_be_is_one_sentence(home, finished, name):
 
 
 def test_the_page_says_which_name_is_free(home, finished):
-    app = opened(train__trained=(Trained(finished.training, snapshot_of(finished)), tuple("0123456789")))
+    app = opened(train__trained=(finished, tuple("0123456789")))
     for name, words in {
         "mnist-c4-ce": "mnist-c4-ce-2 is free.",
         "a b": "name must be letters, digits, '_', '-' and '.', a letter or digit first; got 'a b'.",
@@ -149,11 +151,6 @@ def test_the_page_says_which_name_is_free(home, finished):
         (error,) = errors(app)
         assert error.endswith(words)
         assert not app.success
-
-
-def snapshot_of(finished):
-    run = finished.training
-    return training.Snapshot(tuple(run.history), (), dict(run.kept), run.sample.labels, run.train.note, 1, 1)
 
 
 # --- Homes ---

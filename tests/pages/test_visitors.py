@@ -14,8 +14,8 @@ from core.losses import CrossEntropy
 from core.train import Training, checkpoint, runs
 from pages.parts.shell import settings, visitor
 from pages.parts.views.training import kept
-from pages.parts.views.training import work as training
-from pages.parts.views.training.work import Trained
+from pages.parts.work import trainings as training
+from pages.parts.work.trainings import Trained
 
 DAY = 86_400
 
@@ -31,7 +31,7 @@ def browser(monkeypatch):
 def finished(tmp_path_factory):
     run = Training("fc2", "mnist", SMALL.replace(epochs=1), "mine", CrossEntropy())
     list(run)
-    return Trained(run, training.Snapshot(tuple(run.history), (), dict(run.kept), run.sample.labels, "", 1, 1))
+    return Trained.of(run, training.Snapshot(tuple(run.history), (), dict(run.kept), run.sample.labels, "", 1, 1))
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ def test_so_many_of_all_visitors(home, finished):
 def test_a_training_that_is_too_large_ends_with_a_sentence(home):
     folder = home / "runs" / "0123456789abcdef"
     with pytest.raises(ValueError, match=r"^This training takes .* MB on the disk, and may take 1 kB here; ") as told:
-        list(training.work(PLAN, folder, 1000))
+        list(training.train(PLAN, folder, 1000))
     assert "\n" not in str(told.value)
     assert not list(folder.iterdir())
 

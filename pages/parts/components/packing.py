@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pages.parts.shell.cache import Bounded, fingerprint
+from pages.parts.engine.bounded import Bounded, fingerprint
 
 STEP = 1 / (128 * 255)
 """What the images of a film are rounded to: a 128th of an 8-bit level, the finest that 16 bits hold from -1 to 1."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from core.data.files import quantize
 from pages.parts.components.packing import Parcel, pack
 from pages.parts.components.transport import Arrays
-from pages.parts.shell.cache import fingerprint
+from pages.parts.engine.bounded import fingerprint
 
 COLUMNS = 20
 THUMBNAIL = 112

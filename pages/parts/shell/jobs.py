@@ -1,172 +1,85 @@
-"""Long work beside the page: a generator on a worker thread, with progress, stop, and a cap for the whole server.
+"""Long work beside the page: a generator that a worker computes, with progress, stop, and fair shares of the server.
 
-A worker never calls Streamlit. A page has a `Slot`: it starts a job there, watches it and takes its result, and knows
-nothing else of it but what the work is made of, `Progress` and `Stop`.
+A page has a `Slot`: it starts a job there, watches it and takes its result. What is computed lies in
+`pages.parts.work`, who computes it in `pages.parts.engine`.
 """
 
 from __future__ import annotations
 
-import gc
-import logging
+import atexit
 import threading
-import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Generic, Literal, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import streamlit as st
 import torch
 from streamlit.runtime import exists, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from pages.parts.engine import process
+from pages.parts.engine.performing import Request
+from pages.parts.engine.pool import Busy, Job, Limits, Pool
+from pages.parts.engine.progress import Progress
+from pages.parts.engine.workers import InProcess, InThread, OnCluster, Worker
 from pages.parts.shell import page
+from pages.parts.shell.settings import settings
 
-AT_ONCE = 2
-"""Jobs that compute at the same time; more only slow each other down and fill the memory."""
-WAITING = 24
-"""Jobs that may wait for their turn."""
-
-_turns = threading.BoundedSemaphore(AT_ONCE)
-_lock = threading.Lock()
-_running = 0
-_waiting = 0
-_CORES = torch.get_num_threads()
-"""Threads for one job that is alone: the machine's cores, or fewer where OMP_NUM_THREADS says so."""
+WORK = (
+    "pages.parts.work.attacks",
+    "pages.parts.work.maps",
+    "pages.parts.work.trainings",
+)
+"""What worker processes import at once."""
 
 S = TypeVar("S")
 R = TypeVar("R")
 A = TypeVar("A")
 P = ParamSpec("P")
 
-State = Literal["waiting", "running", "done", "stopped", "failed"]
+_lock = threading.Lock()
+_pool: Pool | None = None
 
 
-class Stop(Exception):  # noqa: N818
-    """Thrown into a job's generator when its person presses stop; the generator returns what it has."""
+def pool() -> Pool:
+    """The server's workers and jobs."""
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = make_pool()
+            atexit.register(_pool.close)
+        return _pool
 
 
-class Busy(Exception):  # noqa: N818
-    """So many jobs wait already that another would not be served in reasonable time."""
+page.at_end.append(lambda: pool().prepare())  # workers start while the first page is read
 
 
-@dataclass(frozen=True)
-class Progress(Generic[S]):
-    """What a job's generator yields: how far it is (0 to 1) and something to show."""
+def make_pool() -> Pool:
+    """Workers as the settings say."""
+    own = settings()
 
-    fraction: float
-    snapshot: S
+    def worker() -> Worker:
+        if own.cluster is not None:
+            return OnCluster(own.cluster)
+        if own.workers == 0:
+            return InThread()
+        return InProcess(WORK, own.networks_kept, process.missing())
 
-
-class Job(Generic[S, R]):
-    """A generator of `Progress[S]` that returns R, run on a worker thread."""
-
-    def __init__(self, work: Callable[[], Generator[Progress[S], None, R]]) -> None:
-        self.state: State = "waiting"
-        self.progress: Progress[S] | None = None
-        self.result: R | None = None
-        self.error = ""
-        self._stop = threading.Event()
-        self._began: float | None = None
-        self._ended: float | None = None
-        self._alive = _session_alive()
-        global _waiting
-        with _lock:
-            if _waiting >= WAITING:
-                raise Busy("Too many people are computing at the moment; try again in a minute.")
-            _waiting += 1
-        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True, name="job")
-        self._thread.start()
-
-    @property
-    def finished(self) -> bool:
-        return self.state in ("done", "stopped", "failed")
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds of computing so far, waiting not counted."""
-        if self._began is None:
-            return 0.0
-        return (self._ended or time.monotonic()) - self._began
-
-    @property
-    def remaining(self) -> float | None:
-        """Estimated seconds to go; None while there is nothing to estimate from."""
-        if self.progress is None or self.progress.fraction <= 0.02:
-            return None
-        return self.elapsed * (1 - self.progress.fraction) / self.progress.fraction
-
-    def stop(self) -> None:
-        """Ask the job to end after its current step; what it reached becomes its result."""
-        self._stop.set()
-
-    def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the job has ended; False if it has not within `seconds`."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def _run(self, work: Callable[[], Generator[Progress[S], None, R]]) -> None:
-        global _running, _waiting
-        got = False
-        while not (got or self._stopping()):
-            got = _turns.acquire(timeout=0.1)
-        with _lock:
-            _waiting -= 1
-            _running += got
-        try:
-            if not got:
-                self.state = "stopped"
-                return
-            self._began = time.monotonic()
-            self.state = "running"
-            self.state = self._drive(work)
-        except ValueError as error:  # core's own sentences
-            self.error, self.state = str(error), "failed"
-        except MemoryError:
-            self.error, self.state = "There was not enough memory; choose a smaller picture or fewer images.", "failed"
-        except Exception:
-            logging.getLogger(__name__).exception("a job failed")
-            self.error, self.state = "Something unexpected went wrong; the server's log has the details.", "failed"
-        finally:
-            self._ended = time.monotonic()
-            if got:
-                gc.collect()  # generators and their tensors hang in circles; quick once `memory.settle` was called
-                with _lock:
-                    _running -= 1
-                _turns.release()
-
-    def _drive(self, work: Callable[[], Generator[Progress[S], None, R]]) -> State:
-        generator = work()
-        threads = 0
-        try:
-            while True:
-                share = max(_CORES // max(_running, 1), 1)
-                if share != threads:  # holds for this thread alone
-                    torch.set_num_threads(share)
-                    threads = share
-                if self._stopping():
-                    try:
-                        generator.throw(Stop())
-                    except StopIteration as end:
-                        self.result = end.value
-                    except Stop:
-                        pass
-                    return "stopped"
-                self.progress = next(generator)
-        except StopIteration as end:
-            self.result = end.value
-            return "done"
-
-    def _stopping(self) -> bool:
-        return self._stop.is_set() or not self._alive()
+    limits = Limits(own.jobs_waiting, own.jobs_per_session, own.grace)
+    return Pool([worker] * (own.workers or IN_THREADS), limits, torch.get_num_threads())
 
 
-def _session_alive() -> Callable[[], bool]:
-    """A function that says whether the browser tab that is being served now is still connected."""
+IN_THREADS = 2
+"""Jobs at the same time where the server computes them itself."""
+
+
+def _visitor() -> tuple[str, Callable[[], bool]]:
+    """Who is served now, and a function that says whether their browser tab is still connected."""
     context = get_script_run_ctx(suppress_warning=True)
     if context is None or not exists():
-        return lambda: True
+        return "", lambda: True
     runtime, session = get_instance(), context.session_id
-    return lambda: runtime.is_active_session(session)
+    return session, lambda: runtime.is_active_session(session)
 
 
 @dataclass(frozen=True)
@@ -181,10 +94,14 @@ class Running(Generic[S, R, A]):
 class Look(Generic[S]):
     """What is seen of a job under way."""
 
+    begun: bool
+    """There is something to say of how far it is."""
     fraction: float
     """Of the work that is done, 0 to 1."""
     snapshot: S | None
     """None before there is anything to show."""
+    parts: tuple[Any, ...]
+    """What is finished of a result that is a tuple."""
     elapsed: float
     """Seconds of computing so far."""
     remaining: float | None
@@ -200,11 +117,15 @@ class Slot(Generic[S, R, A]):
     and to keep the other, and the work does not. A slot is only a name; all it holds is in the session that is served.
     """
 
-    def __init__(self, scope: str, every: float) -> None:
-        """scope: of the page's keys in the session. every: seconds from look to look."""
+    def __init__(self, scope: str, every: float, longest: Callable[[], float] | None = None) -> None:
+        """scope: of the page's keys in the session. every: seconds from look to look.
+
+        longest: seconds after which a job is stopped; `settings().longest_job` if left out.
+        """
         self._key = f"{scope}.running"
         self._problem = f"{scope}.problem"
         self._every = every
+        self._longest = longest or (lambda: settings().longest_job)
 
     @property
     def _running(self) -> Running[S, R, A] | None:
@@ -224,9 +145,14 @@ class Slot(Generic[S, R, A]):
     def start(
         self, about: A, work: Callable[P, Generator[Progress[S], None, R]], *args: P.args, **kwargs: P.kwargs
     ) -> None:
-        """Begin `work(*args, **kwargs)` as a job; where the server takes no more, `complain` will say so."""
+        """Begin `work(*args, **kwargs)` as a job; where the server takes no more, `complain` will say so.
+
+        work: importable by its name; it gets copies of plain values, and so does who takes its result.
+        """
+        visitor, present = _visitor()
         try:
-            st.session_state[self._key] = Running(Job(lambda: work(*args, **kwargs)), about)
+            job: Job[S, R] = pool().submit(Request(work, args, kwargs), visitor, present, self._longest())
+            st.session_state[self._key] = Running(job, about)
         except Busy as error:
             self.refuse(str(error))
 
@@ -260,13 +186,32 @@ class Slot(Generic[S, R, A]):
             st.session_state.pop(self._key, None)
             if job.result is not None:
                 take(job.result, running.about)
-            elif job.error:
+            if job.error:
                 self.refuse(job.error)
+            elif job.overdue:
+                self.refuse(f"It was stopped after {job.longest:g} s, which is the most that a job may take here.")
             st.rerun()
         progress = job.progress
-        standing = "Waiting for a free place" if job.state == "waiting" else "Preparing"
-        if progress is None:
-            look: Look[S] = Look(0.0, None, job.elapsed, None, standing)
-        else:
-            look = Look(min(progress.fraction, 1.0), progress.snapshot, job.elapsed, job.remaining, standing)
+        look: Look[S] = Look(
+            begun=progress is not None,
+            fraction=0.0 if progress is None else min(progress.fraction, 1.0),
+            snapshot=None if progress is None else progress.snapshot,
+            parts=job.parts,
+            elapsed=job.elapsed,
+            remaining=job.remaining,
+            standing=standing(job),
+        )
         draw(look, running.about)
+
+
+def standing(job: Job[S, R]) -> str:
+    """What is said of a job that has nothing to show yet."""
+    if job.state != "waiting":
+        return "Preparing"
+    before = job.place - 1
+    words = f"Waiting for a free place, {before} before you" if before > 0 else "Waiting for a free place, next in turn"
+    return words if job.wait_for is None else f"{words}, about {_rounded(job.wait_for)}"
+
+
+def _rounded(seconds: float) -> str:
+    return f"{max(seconds, 1):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

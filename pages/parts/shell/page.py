@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -36,6 +37,8 @@ PRESENTATION = Path(__file__).with_name("presentation.css")
 """On top of the style where a page is shown to an audience: no controls, large type."""
 PAUSE = 0.5
 """Seconds that a browser is given for the first picture."""
+at_end: list[Callable[[], None]] = []
+"""What is done when a page has been drawn, by those who come above this module."""
 _DRAWN = "page.drawn"
 _PRESENT = "page.present"
 _FRAME = "page.frame"
@@ -90,6 +93,8 @@ def finish() -> None:
     for notice in notices:
         board.warning(plain(notice), icon=":material/link_off:")
     memory.settle()
+    for each in at_end:
+        each()
 
 
 def let_draw() -> None:

@@ -41,7 +41,11 @@ class Settings(BaseSettings):
     )
 
     workers: int = Field(
-        2, ge=1, le=64, description="Jobs that compute at the same time, each in a process of its own."
+        2,
+        ge=0,
+        le=64,
+        description="Jobs that compute at the same time, each in a process of its own (0.4 GB). 0: two in the server "
+        "itself, which takes less memory and answers more slowly.",
     )
     jobs_per_session: int = Field(2, ge=1, le=64, description="Jobs of one visitor, under way and waiting together.")
     jobs_waiting: int = Field(24, ge=0, le=10_000, description="Jobs that may wait for their turn, of all visitors.")

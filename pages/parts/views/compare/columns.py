@@ -14,12 +14,12 @@ from core.attacks import ADVICE, AttackResult
 from core.export.archive import Item, file_name
 from core.metrics import ciede2000, l2, psnr, roughness, ssim
 from pages.parts.components.viewer import Panel
+from pages.parts.engine.bounded import fingerprint
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import cache
-from pages.parts.shell.cache import fingerprint
 from pages.parts.views import display
-from pages.parts.views.attacking import Finished
 from pages.parts.views.display import Display
+from pages.parts.work.attacks import Finished
 
 
 def panels(

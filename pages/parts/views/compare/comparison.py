@@ -1,9 +1,9 @@
-"""Attacks side by side on one image: as one job, by name, and on one norm."""
+"""Attacks side by side on one image: which are known already, by name, and on one norm."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,10 +13,10 @@ from core.attacks import ATTACKS, Attack, AttackResult
 from core.evaluate.comparison import matched, unrounded
 from core.models import Classifier
 from core.params import Parameters, fields, parameter
-from pages.parts.shell.cache import Bounded, fingerprint
-from pages.parts.shell.jobs import Progress, Stop
+from pages.parts.engine.bounded import Bounded, fingerprint
+from pages.parts.inputs.choose import Choice
 from pages.parts.views import attacking
-from pages.parts.views.attacking import Finished, Snapshot
+from pages.parts.work.attacks import Finished
 
 SCOPE = "compare"
 MOST = 6
@@ -51,40 +51,41 @@ def searched(attacks: Sequence[Attack], matching: Matching) -> list[Attack]:
 
 
 @dataclass(frozen=True)
-class Underway:
-    """A comparison that is being computed: the columns that are done, and the attack that runs."""
+class Wanted:
+    """What a job is for: attacks on one image, of which some may be known from before."""
 
-    done: tuple[Finished, ...]
-    snapshot: Snapshot | None
+    attacks: tuple[Attack, ...]
+    choice: Choice
+    keys: tuple[str, ...]
+    """Of what each gives (`attacking.key`)."""
+    known: Mapping[str, Finished]
+
+    @property
+    def missing(self) -> dict[str, Attack]:
+        """Those that are to be made, each once, in their order."""
+        return {key: each for key, each in zip(self.keys, self.attacks, strict=True) if key not in self.known}
+
+    def runs(self, made: Sequence[Finished]) -> tuple[Finished, ...]:
+        """What there is for the first columns without a gap; made: of the `missing` ones, as far as they have come."""
+        there = {**self.known, **dict(zip(self.missing, made, strict=False))}
+        found: list[Finished] = []
+        for key in self.keys:
+            if key not in there or (found and found[-1].result.stopped):
+                break
+            found.append(there[key])
+        return tuple(found)
+
+    def keep(self, made: Sequence[Finished]) -> None:
+        """Keep those that have reached their end."""
+        for key, finished in zip(self.missing, made, strict=False):
+            attacking.keep(key, finished)
 
 
-def work(
-    attacks: Sequence[Attack], model: Classifier, images: Tensor, labels: Tensor, seed: int
-) -> Generator[Progress[Underway], None, tuple[Finished, ...]]:
-    """`attacks` on one image, one after the other; those that have been run before are there at once."""
-    done: list[Finished] = []
-    for i, attack in enumerate(attacks):
-        known = attacking.results.get(attacking.key(attack, model, images, labels, seed))
-        if known is None:
-            running = attacking.work(attack, model, images, labels, seed)
-            try:
-                while True:
-                    inner = next(running)
-                    try:
-                        yield Progress((i + inner.fraction) / len(attacks), Underway(tuple(done), inner.snapshot))
-                    except Stop as stop:
-                        running.throw(stop)
-            except StopIteration as end:
-                known = end.value
-            if known is not None and known.result.stopped:
-                return (*done, known)
-        assert known is not None
-        done.append(known)
-        try:
-            yield Progress((i + 1) / len(attacks), Underway(tuple(done), None))
-        except Stop:
-            break
-    return tuple(done)
+def wanted(attacks: Sequence[Attack], choice: Choice, labels: Tensor, seed: int) -> Wanted:
+    """`attacks` on a picture, with what is known of them."""
+    keys = tuple(attacking.key(each, choice.model, choice.image, labels, seed) for each in attacks)
+    found = {key: attacking.results.get(key) for key in keys}
+    return Wanted(tuple(attacks), choice, keys, {key: run for key, run in found.items() if run is not None})
 
 
 def titles(attacks: Sequence[Attack]) -> list[str]:

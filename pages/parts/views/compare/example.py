@@ -9,7 +9,7 @@ from core.attacks import AttackResult
 from core.evaluate.visibility import LENGTH, SUCCESS
 from core.models import Classifier
 from pages.parts.inputs.choose import Choice
-from pages.parts.views.attacking import Finished
+from pages.parts.work.attacks import Finished
 
 EXAMPLE = examples.comparison()
 """What it is of: network, photograph, attacks, how it was made."""

@@ -18,9 +18,9 @@ from pages.parts.inputs.choose import Choice
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Look
 from pages.parts.views import display, export
-from pages.parts.views.attacking import Finished
 from pages.parts.views.compare import columns, comparison, example
-from pages.parts.views.compare.comparison import SCOPE, Matching, Underway
+from pages.parts.views.compare.comparison import SCOPE, Matching, Wanted
+from pages.parts.work.attacks import Finished, Snapshot
 
 
 @dataclass(frozen=True)
@@ -45,27 +45,17 @@ class Shown:
         return self.free if self.free and matching.match == "norm" else self.runs
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a job is for."""
-
-    attacks: tuple[Attack, ...]
-    choice: Choice
-
-
-def underway(look: Look[Underway], wanted: Wanted) -> None:
+def underway(look: Look[Snapshot | None], wanted: Wanted) -> None:
     """Progress of a running comparison: each column is there when it is done."""
-    done: tuple[Finished, ...] = ()
+    done = wanted.runs(look.parts)
     best = None
     names = comparison.titles(wanted.attacks)
-    snapshot = look.snapshot
-    if snapshot is None:
+    if not look.begun:
         st.progress(0.0, look.standing)
     else:
-        done = snapshot.done
         number = min(len(done) + 1, len(names))
         text = f"Column {number} of {len(names)}: {page.plain(names[number - 1])}"
-        if (running := snapshot.snapshot) is not None:
+        if (running := look.snapshot) is not None:
             step = f"step {running.step} of {running.total}"
             text += f", {step}"
             reached = "best so far" if running.found else "nearest attempt so far"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -10,6 +11,7 @@ from core.data import ImageSet
 from core.features.projections import Projection
 from core.models import Card
 from pages.parts.components.scatter import Panel, scatter
+from pages.parts.engine.networks import Network
 from pages.parts.shell import links
 from pages.parts.views.embeddings import selection, spaces
 from pages.parts.views.embeddings import trail as trails
@@ -17,6 +19,7 @@ from pages.parts.views.embeddings.controls import GALLERY, title
 from pages.parts.views.embeddings.session import SCOPE, select, selected, slot
 from pages.parts.views.embeddings.spaces import Drawn, View
 from pages.parts.views.embeddings.trail import TRAIL, Trail
+from pages.parts.work import maps
 
 
 def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[list[Drawn] | None, View | None]:
@@ -29,7 +32,8 @@ def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[
             icon=":material/play_arrow:",
             disabled=slot.busy,
         ):
-            slot.start("", spaces.fit, cards, projection)
+            shown = [network.space for network in spaces.view(cards).networks]
+            slot.start(partial(spaces.keep, cards, projection), maps.fit, shown, projection)
             st.rerun()
         if drawn is None:
             st.info(f"{projection.title} with these parameters has not been fitted to these networks yet.")
@@ -45,7 +49,8 @@ def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[
             icon=":material/play_arrow:",
             disabled=slot.busy,
         ):
-            slot.start("", spaces.look_at_all, cards)
+            seen_by = [(Network.of(card), card.title) for card in cards]
+            slot.start(partial(spaces.keep_all, cards), maps.features, cards[0].dataset, seen_by)
             st.rerun()
         return None, None
     return spaces.drawn_of(known, projection), known

@@ -121,17 +121,8 @@ def show(drawn: Sequence[Drawn], images: ImageSet, chosen: Sequence[int]) -> Non
         ):
             cards = [each.network.card for each in drawn]
             values = attacking.start_values(attack, names[name])
-            slot.start(
-                trail.TRAIL,
-                trail.follow,
-                attack(**values),
-                cards,
-                names[name],
-                images.images[row : row + 1],
-                label,
-                index,
-                0,
-            )
+            image = images.images[row : row + 1]
+            trail.start(attack(**values), cards, names[name], image, label, index, 0)
             st.rerun()
         shelf = choose.shelf(names[name])
         if shelf is not None and index in shelf.indices:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -12,17 +13,16 @@ from pages.parts.shell.jobs import Look, Slot
 
 SCOPE = "embed"
 
-slot: Slot[str, object, str] = Slot(SCOPE, every=0.5)
-"""A job's result goes into the session under the name that it is for; nowhere if it is empty: the server keeps it."""
+slot: Slot[str, Any, Callable[[Any], object]] = Slot(SCOPE, every=0.5)
+"""What a job is for is what is done with its result."""
 
 
-def take(result: object, into: str) -> None:
+def take(result: Any, keep: Callable[[Any], object]) -> None:
     """Keep what a job has given."""
-    if into:
-        st.session_state[into] = result
+    keep(result)
 
 
-def underway(look: Look[str], into: str) -> None:
+def underway(look: Look[str], keep: Callable[[Any], object]) -> None:
     """Progress of a job."""
     left, right = st.columns([6, 1], vertical_alignment="center")
     left.progress(look.fraction, f"{page.plain(look.snapshot or look.standing)}, {look.elapsed:.0f} s")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import threading
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,17 +12,14 @@ from torch import Tensor
 
 from core import models
 from core.data import DATASETS, ImageSet
-from core.evaluate import maps
+from core.evaluate import maps as shipped_maps
 from core.features import projections
 from core.features.projections import Distortion, Map, Projection, Space
-from core.models import BATCH, Card, Classifier, features_of
+from core.models import Card, Classifier, features_of
 from core.models.heads import CenterHead
+from pages.parts.engine.bounded import Bounded, fingerprint
 from pages.parts.shell import cache
-from pages.parts.shell.cache import Bounded, fingerprint
-from pages.parts.shell.jobs import Progress
-
-_one_at_a_time = threading.Lock()
-"""UMAP may abort the process when two run at once."""
+from pages.parts.work import maps
 
 
 @dataclass(frozen=True)
@@ -154,11 +150,11 @@ def at_once(cards: Sequence[Card], projection: Projection) -> list[Drawn] | None
     else:
         found = []
         for network in shown.networks:
-            shipped = None if network.own is None else maps.read(network.card, projection, network.own)
+            shipped = None if network.own is None else shipped_maps.read(network.card, projection, network.own)
             if shipped is None:
                 return None
             found.append(_restricted(shipped, network))
-    return _keep(cards, projection, shown, found)
+    return keep(cards, projection, _with_distortion(found, shown.networks))
 
 
 def _restricted(whole: Map, network: Network) -> Map:
@@ -170,58 +166,38 @@ def _key(cards: Sequence[Card], projection: Projection) -> str:
     return fingerprint(*[(c.name, c.sha256) for c in cards], projection.name, projection.values())
 
 
-def _keep(cards: Sequence[Card], projection: Projection, shown: View, found: Sequence[Map]) -> list[Drawn]:
-    drawn = [
-        Drawn(network, made, projections.distortion(made.points[-1], network.space.features[made.epoch_rows[-1]]))
-        for network, made in zip(shown.networks, found, strict=True)
-    ]
+def keep(cards: Sequence[Card], projection: Projection, made: Sequence[tuple[Map, Distortion]]) -> list[Drawn]:
+    """Keep the maps of a view, which are those of a finished `maps.fit` too: `at_once` has them then."""
+    shown = view(cards)
+    drawn = [Drawn(network, *each) for network, each in zip(shown.networks, made, strict=True)]
     _drawn.put(_key(cards, projection), drawn)
     return drawn
-
-
-def fit(cards: Sequence[Card], projection: Projection) -> Generator[Progress[str], None, list[Drawn]]:
-    """Fit a projection that takes its time, as a job's generator; `at_once` has the maps afterwards."""
-    shown = view(cards)
-    fitting = projection.fit([network.space for network in shown.networks])
-    while True:
-        try:
-            with _one_at_a_time:
-                share = next(fitting)
-        except StopIteration as end:
-            return _keep(cards, projection, shown, end.value)
-        yield Progress(share, "Fitting")
 
 
 _everything: Bounded[View] = Bounded(4)
 
 
 def all_at_once(cards: Sequence[Card]) -> View | None:
-    """The view of the whole test split, if it has been made (`look_at_all`)."""
+    """The view of the whole test split, if it has been made (`keep_all`)."""
     return _everything.get(fingerprint(*[(card.name, card.sha256) for card in cards]))
 
 
-def look_at_all(cards: Sequence[Card]) -> Generator[Progress[str], None, View]:
-    """The whole installed test split through every network, as a job's generator; `all_at_once` has it afterwards."""
+def keep_all(cards: Sequence[Card], features: Sequence[Tensor]) -> None:
+    """Keep the view of the whole test split, of a finished `maps.features`: `all_at_once` has it then."""
     images = cache.images(cards[0].dataset)
-    networks = []
-    for i, card in enumerate(cards):
-        model, found = cache.model(card.name, card.sha256), []
-        for at in range(0, len(images), BATCH):
-            yield Progress((i + at / len(images)) / len(cards), f"{card.title}: {at:,} of {len(images):,} images")
-            found.append(features_of(model, images.images[at : at + BATCH]))
-        networks.append(_now(card, images, torch.cat(found)))
-    made = View(images, tuple(networks))
+    made = View(images, tuple(_now(card, images, z) for card, z in zip(cards, features, strict=True)))
     _everything.put(fingerprint(*[(card.name, card.sha256) for card in cards]), made)
-    return made
 
 
 def drawn_of(shown: View, projection: Projection) -> list[Drawn]:
     """A view mapped linearly."""
     found = projections.fitted(projection, [network.space for network in shown.networks])
-    return [
-        Drawn(network, made, projections.distortion(made.points[-1], network.space.features[-1]))
-        for network, made in zip(shown.networks, found, strict=True)
-    ]
+    made = _with_distortion(found, shown.networks)
+    return [Drawn(network, *each) for network, each in zip(shown.networks, made, strict=True)]
+
+
+def _with_distortion(found: Sequence[Map], networks: Sequence[Network]) -> list[tuple[Map, Distortion]]:
+    return [(made, maps.distortion(made, network.space)) for made, network in zip(found, networks, strict=True)]
 
 
 def table(drawn: Sequence[Drawn], images: ImageSet) -> bytes:

@@ -1,8 +1,8 @@
-"""An attack's way through the feature spaces: the job that follows it, and what is said of it."""
+"""An attack's way through the feature spaces: followed by a job, drawn, and put into words."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -10,16 +10,16 @@ from torch import Tensor
 
 from core.attacks import Attack
 from core.data import ImageSet
-from core.features import trails
 from core.features.trails import AttackTrail, FeatureTrail
 from core.models import Card
-from pages.parts.shell import cache, page
-from pages.parts.shell.jobs import Progress, Stop
+from pages.parts.engine.networks import Network
+from pages.parts.shell import page
 from pages.parts.views import attacking
 from pages.parts.views.attacking import Shown
 from pages.parts.views.embeddings.controls import title
 from pages.parts.views.embeddings.session import SCOPE, slot
 from pages.parts.views.embeddings.spaces import Drawn
+from pages.parts.work import attacks
 
 TRAIL = f"{SCOPE}.trail"
 """Where the session keeps the `Trail` that is drawn."""
@@ -37,27 +37,16 @@ class Trail:
     """By the networks' names."""
 
 
-class _Enough(trails.StopFollowing):
-    """The person has pressed stop."""
-
-
-def follow(
+def start(
     attack: Attack, cards: Sequence[Card], attacked: Card, image: Tensor, label: int, index: int, seed: int
-) -> Generator[Progress[str], None, Trail]:
-    """Attack `attacked` on image (1, C, H, W), as a job's generator, and send the path through all of `cards`."""
-    going = trails.follow(attack, cache.model(attacked.name, attacked.sha256), image, label, seed)
-    try:
-        share = next(going)
-        while True:
-            try:
-                yield Progress(share, "Attacking")
-            except Stop:
-                going.throw(_Enough())
-            share = next(going)
-    except StopIteration as end:
-        path: AttackTrail = end.value
-    seen = {c.name: trails.seen_by(cache.model(c.name, c.sha256), path.images) for c in cards}
-    return Trail(attack, attacked.name, index, path, seen)
+) -> None:
+    """Attack `attacked` on image (1, C, H, W), and have the path drawn in the spaces of all of `cards`."""
+
+    def keep(found: tuple[AttackTrail, dict[str, FeatureTrail]]) -> None:
+        st.session_state[TRAIL] = Trail(attack, attacked.name, index, *found)
+
+    viewers = [Network.of(card) for card in cards]
+    slot.start(keep, attacks.trail, attack, Network.of(attacked), viewers, image, label, seed)
 
 
 def say(trail: Trail, cards: Sequence[Card], images: ImageSet) -> None:
@@ -86,9 +75,7 @@ def offer_lab(drawn: Sequence[Drawn]) -> None:
         key=f"{SCOPE}.lab",
         help=f"{shown.attack.title} on {shown.choice.title}",
     ):
-        slot.start(
-            TRAIL,
-            follow,
+        start(
             shown.attack,
             cards,
             shown.choice.card,

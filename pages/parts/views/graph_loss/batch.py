@@ -16,8 +16,8 @@ from core.losses import choose_references, label_smoothness, similarity_graph
 from core.losses.playground import normalised
 from core.models import Card, features_of
 from core.params import Parameters, parameter
+from pages.parts.engine.bounded import Bounded, fingerprint
 from pages.parts.shell import cache
-from pages.parts.shell.cache import Bounded, fingerprint
 
 SCOPE = "graph"
 SIZE = 100

@@ -11,9 +11,9 @@ from core.data import DATASETS, ImageSet
 from core.losses import LOSSES, Loss, choose_references
 from core.losses.playground import Motion, Playground, play
 from pages.parts.charts import loss_plots, plots
+from pages.parts.engine.bounded import Bounded, fingerprint
 from pages.parts.inputs import choose, forms
 from pages.parts.shell import cache, links, page
-from pages.parts.shell.cache import Bounded, fingerprint
 from pages.parts.views.graph_loss.batch import SCOPE
 
 FIRST_LOSSES = ("graph-smoothness", "cross-entropy", "max-mahalanobis")
@@ -103,7 +103,7 @@ def draw() -> None:
     chosen = chosen_images(settings, images)
     st.html(WIDE)
     with st.container(key="graph_wide"):
-        key = cache.fingerprint([(name, loss.values()) for name, loss in losses.items()], settings.values(), dataset)
+        key = fingerprint([(name, loss.values()) for name, loss in losses.items()], settings.values(), dataset)
         st.plotly_chart(moving(key, found, chosen.labels, images.classes), key=f"{SCOPE}.motions", config=plots.CONFIG)
     st.caption(how(settings, len(chosen)))
     st.plotly_chart(loss_plots.falling(found), key=f"{SCOPE}.falling", config=plots.CONFIG)

@@ -22,7 +22,8 @@ from pages.parts.inputs.choose import Choice
 from pages.parts.shell import cache, links, page, pictures
 from pages.parts.shell.jobs import Look
 from pages.parts.views import display, export
-from pages.parts.views.attacking import Finished, Shown, Snapshot
+from pages.parts.views.attacking import Shown
+from pages.parts.work.attacks import Finished, Snapshot
 
 SCOPE = "lab"
 TRACES = {"loss": "loss", "margin": "margin", "distortion": "distortion L2", "roughness": "roughness Ω"}
@@ -35,6 +36,8 @@ class Wanted:
 
     attack: Attack
     choice: Choice
+    key: str
+    """Of what it gives (`attacking.key`)."""
 
 
 def traces(trace: Mapping[str, Tensor], film: Film | None = None) -> list[Trace]:

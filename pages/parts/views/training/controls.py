@@ -10,7 +10,8 @@ from core.losses import LOSSES, Loss, trained_with
 from core.train import Recipe
 from pages.parts.inputs import choose, forms
 from pages.parts.shell import cache, links
-from pages.parts.views.training.work import SCOPE, Plan, slot
+from pages.parts.views.training.session import SCOPE, slot
+from pages.parts.work.trainings import Plan
 
 FIRST_LOSS = {"graph-smoothness": {"dim": 2, "references": 200}}
 """What a loss opens with, where it differs from its declaration: two dimensions, which can be drawn."""

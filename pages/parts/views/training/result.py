@@ -9,11 +9,13 @@ from core.data import DATASETS
 from core.features import projections
 from core.train import Training
 from pages.parts.charts import plots
-from pages.parts.shell import cache, page
+from pages.parts.engine.bounded import fingerprint
+from pages.parts.shell import page
 from pages.parts.shell.jobs import Look
 from pages.parts.shell.settings import settings
 from pages.parts.views.training import kept
-from pages.parts.views.training.work import SCOPE, Plan, Snapshot, Trained
+from pages.parts.views.training.session import SCOPE
+from pages.parts.work.trainings import Plan, Snapshot, Trained
 
 
 def draw(snapshot: Snapshot, classes: tuple[str, ...], finished: bool) -> None:
@@ -75,7 +77,7 @@ def keep(trained: Trained) -> None:
         st.info("This server is public, and keeps nothing of a training: it can be looked at until the page is closed.")
         return
     with st.form(f"{SCOPE}.keep", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.text_input("Keep it as", trained.training.card.name, key=f"{SCOPE}.keep.name", width=280)
+        name = st.text_input("Keep it as", trained.card.name, key=f"{SCOPE}.keep.name", width=280)
         pressed = st.form_submit_button("Keep", type="primary", icon=":material/save:")
     if pressed:
         try:
@@ -103,9 +105,7 @@ def keep(trained: Trained) -> None:
 def untrained(plan: Plan) -> Snapshot:
     """The network before its first step, so that there is a picture before anything is pressed."""
     loss, recipe = plan.loss, plan.recipe
-    key = cache.fingerprint(
-        plan.network, plan.dataset, loss.name, loss.values(), plan.arguments, recipe.values(), plan.start
-    )
+    key = fingerprint(plan.network, plan.dataset, loss.name, loss.values(), plan.arguments, recipe.values(), plan.start)
     return _untrained(key, plan)
 
 

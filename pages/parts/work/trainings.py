@@ -1,4 +1,4 @@
-"""A training as a job, and what a page may see of it meanwhile."""
+"""Trainings, as jobs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from typing import Any
 from torch import Tensor
 
 from core import models
-from core.data import DATASETS, careful, home
+from core.data import careful, home
 from core.data.store import listing
 from core.losses import Loss
-from core.models import MODELS, TITLES, Card
-from core.train import Batch, Epoch, Recipe, Training, resume, runs
-from pages.parts.shell.jobs import Progress, Slot, Stop
+from core.models import MODELS, Card, build
+from core.train import Batch, Epoch, Recipe, Training, image_sets, resume, runs, save
+from pages.parts.engine.progress import Progress, Stop
 
-SCOPE = "train"
 CURVE = 400
 """Points of the loss's curve that are kept; a long run is thinned."""
 
@@ -58,8 +57,18 @@ class Snapshot:
 class Trained:
     """A training that ended or was stopped; it can be kept as a checkpoint, and resumed if it was stopped."""
 
-    training: Training
+    card: Card
+    """Its title stands for what it is; weights and accuracy are not in it yet."""
+    weights: Mapping[str, Tensor]
+    embeddings: Mapping[str, Tensor]
+    """As `core.models.EMBEDDINGS` describes; empty if its recipe keeps none."""
     snapshot: Snapshot
+
+    @classmethod
+    def of(cls, training: Training, snapshot: Snapshot) -> Trained:
+        """What is left of a training, on the CPU."""
+        weights = {name: value.detach().cpu().clone() for name, value in training.model.state_dict().items()}
+        return cls(training.card, weights, training.embeddings(), snapshot)
 
     def keep(self, name: str, beside: Mapping[str, bytes] | None = None) -> Card:
         """Save it as the checkpoint `name` in the user's folder, with further files `beside` its card.
@@ -72,11 +81,13 @@ class Trained:
             raise ValueError(f"{name} is the name of a network that comes with the project; {_free(name)} is free.")
         if os.path.lexists(folder / name):
             raise ValueError(f"There is a checkpoint {name} already; {_free(name)} is free.")
-        return self.training.save(folder, name, new=True, beside=beside)  # again: another may come first
-
-
-slot: Slot[Snapshot, Trained, tuple[str, ...]] = Slot(SCOPE, every=0.5)
-"""What a training is for are the classes of its data."""
+        model = build(self.card)
+        model.load_state_dict(dict(self.weights))
+        images = image_sets(self.card.dataset, Recipe(**self.card.recipe))[1]
+        described = self.card.model_copy(update={"name": name})
+        embeddings = dict(self.embeddings)
+        # new: another may have come first meanwhile
+        return save(model.eval(), described, folder, images.images, images.labels, embeddings, True, beside)
 
 
 def _free(name: str) -> str:
@@ -90,19 +101,7 @@ def _free(name: str) -> str:
     return f"{stem}-{number}"
 
 
-def describe(path: Path) -> str:
-    """One line on the run whose state lies in `path`."""
-    run = runs.read(path)
-    network, images = TITLES[run.card.network], DATASETS[run.card.dataset].title
-    return f"{network} on {images}, {run.loss.title}: {run.done} of {run.recipe.epochs} epochs"
-
-
-def dataset(path: Path) -> str:
-    """Key of the data set of the run whose state lies in `path`. ValueError if it is none."""
-    return runs.read(path).card.dataset
-
-
-def work(
+def train(
     plan: Plan | Path, folder: Path | None = None, largest: float | None = None
 ) -> Generator[Progress[Snapshot], None, Trained]:
     """Train by a plan, or go on with the run whose state lies at a path, as a job's generator.
@@ -164,10 +163,10 @@ def _train(training: Training, largest: float | None) -> Generator[Progress[Snap
                 _check_size(training.state, largest)
             yield progress
     except Stop:
-        return Trained(training, snapshot())
+        return Trained.of(training, snapshot())
     if training.state is not None:
         runs.forget(training.state)
-    return Trained(training, snapshot())
+    return Trained.of(training, snapshot())
 
 
 def _check_size(state: Path | None, largest: float | None) -> None:

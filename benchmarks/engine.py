@@ -1,0 +1,171 @@
+"""A job on a page against the same work in a process of its own: a training, a map, an attack.
+
+    python benchmarks/engine.py [--rounds 3] [--before 0] [--only training map digit photograph] [--json FILE]
+
+A page's time is from the click, in Chromium without a GPU, to the finished result on the page, drawing and polling
+included. The other is that of the same work alone, in a process that has loaded everything and done it once. Both take
+turns in every round, so that whatever else the machine does hits both alike; the ratio is within one round. `--before`
+has the server make as many short trainings first, one after another, as a server that is some hours old has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect
+from rich.console import Console
+from rich.table import Table
+from serving import ROOT, serving
+
+PATIENCE = 600_000  # milliseconds
+
+BARE = """
+import sys, tempfile, time
+from pathlib import Path
+import torch
+from core import data, models
+from core.attacks import ATTACKS, run
+SmoothCW = ATTACKS["scw"]
+from core.features.projections import Space, Umap
+from core.losses import GraphSmoothness
+from core.train import Recipe, Training
+
+def training(seed):
+    recipe = Recipe(**{**Recipe.presets["ten seconds"], "seed": seed})
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder) / "engine.safetensors"
+        made = Training("lenet", "mnist", recipe, "engine", GraphSmoothness(dim=2, references=200), {}, state)
+        for _ in made.steps():
+            pass
+
+def map(seed):
+    spaces = []
+    for name in ("mnist-lenet-graph-2d", "mnist-lenet-ce-2d"):
+        kept = models.kept_features(name)
+        spaces.append(Space(kept.features, kept.labels))
+    for _ in Umap(seed=seed).fit(spaces):
+        pass
+
+def attack(name, dataset, values, seed):
+    images = data.gallery.read(dataset)[[0]]
+    run(SmoothCW(**values), models.load(name), images.images, images.labels, seed)
+
+def digit(seed):
+    attack("mnist-c4-ce", "mnist", {}, seed)
+
+def photograph(seed):
+    attack("imagenet-efficientnet-lite0", "photos", SmoothCW.presets["photograph"], seed)
+
+work = globals()[sys.argv[1]]
+work(0)
+print("ready", flush=True)
+for line in sys.stdin:
+    begun = time.perf_counter()
+    work(int(line))
+    print(time.perf_counter() - begun, flush=True)
+"""
+
+
+def fresh(browser: Browser, address: str, path: str) -> Page:
+    """A tab of its own that shows a page and has come to rest."""
+    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{address}/{path}")
+    page.locator(".ss-ready, canvas, .js-plotly-plot, p").first.wait_for()
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    page.wait_for_timeout(1000)
+    return page
+
+
+def training(page: Page) -> None:
+    page.get_by_role("button", name="Start").last.click()
+    expect(page.get_by_role("button", name="Keep")).to_be_visible(timeout=PATIENCE)
+
+
+def map_(page: Page) -> None:
+    page.get_by_role("button", name="Fit UMAP").click()
+    expect(page.locator(".panels canvas")).to_have_count(2, timeout=PATIENCE)
+
+
+def attack(page: Page) -> None:
+    page.get_by_role("button", name="Run", exact=False).first.click()
+    page.locator("p.ss-verdict").first.wait_for()
+
+
+WORK: dict[str, tuple[str, Callable[[Page], None]]] = {
+    "training": ("Training?seed={}&start=fresh", training),
+    "map": ("Embeddings?dataset=mnist&projection=umap&seed={}", map_),
+    "digit": ("Attack_lab?seed={}&attack=scw&model=mnist-c4-ce", attack),
+    "photograph": ("Attack_lab?seed={}&attack=scw&model=imagenet-efficientnet-lite0", attack),
+}
+"""What is done -> the page's address, and what is pressed and awaited there."""
+
+
+@contextmanager
+def bare(name: str) -> Iterator[Callable[[int], float]]:
+    """A function that does the work `name` with a seed in a process without pages, and says the seconds it took."""
+    command = [sys.executable, "-c", BARE, name]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        if process.stdout.readline().strip() != "ready":
+            sys.exit(f"{name} cannot be done without pages; the message above says why.")
+
+        def once(seed: int) -> float:
+            print(seed, file=process.stdin, flush=True)
+            return float(process.stdout.readline())  # type: ignore[union-attr]
+
+        yield once
+        process.stdin.close()
+
+
+def on_page(browser: Browser, address: str, name: str, seed: int) -> float:
+    """Seconds from the click to the result."""
+    path, work = WORK[name]
+    page = fresh(browser, address, path.format(seed))
+    begun = time.perf_counter()
+    work(page)
+    seconds = time.perf_counter() - begun
+    page.context.close()
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="(default %(default)s)")
+    parser.add_argument("--before", type=int, default=0, help="short trainings beforehand (default %(default)s)")
+    parser.add_argument("--only", nargs="+", default=list(WORK), choices=list(WORK))
+    parser.add_argument("--json", type=Path, help="also write the numbers there")
+    arguments = parser.parse_args()
+    found: dict[str, list[tuple[float, float]]] = {}
+    with serving(ROOT / "app.py") as (address, browser):
+        for _ in range(arguments.before):
+            page = fresh(browser, address, "Training?epochs=1&n=500")
+            training(page)
+            page.context.close()
+        for name in arguments.only:
+            with bare(name) as alone:
+                on_page(browser, address, name, 1000)
+                found[name] = [
+                    (on_page(browser, address, name, seed), alone(seed)) for seed in range(1, arguments.rounds + 1)
+                ]
+    table = Table("", "rounds", "on the page, s", "alone, s", "ratio", title=f"After {arguments.before} trainings")
+    for name, rows in found.items():
+        columns = [[row[0] for row in rows], [row[1] for row in rows], [row[0] / row[1] for row in rows]]
+        cells = [f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})" for values in columns]
+        table.add_row(name, str(len(rows)), *cells)
+    Console().print(table)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What jobs compute: generator functions of plain values, which know core and nothing of Streamlit."""

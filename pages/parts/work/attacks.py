@@ -1,0 +1,109 @@
+"""Attacks on one image, as jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from core.attacks import Attack, AttackResult, Run
+from core.features import trails
+from core.features.trails import AttackTrail, FeatureTrail
+from pages.parts.components.film import Film, Recorder
+from pages.parts.engine import networks
+from pages.parts.engine.networks import Network
+from pages.parts.engine.progress import Progress, Stop
+
+EVERY = 0.25
+"""Seconds between two snapshots: making one copies the pictures and the whole trace."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An attack that has ended, and the steps of it that can be looked at (None if it made none)."""
+
+    result: AttackResult
+    film: Film | None
+    threads: int = field(default_factory=torch.get_num_threads)
+    """Of the worker that made it: sums in another order end in other last digits."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An attack on one image, under way."""
+
+    best: Tensor
+    """(C, H, W)."""
+    found: bool
+    trace: dict[str, Tensor]
+    step: int
+    total: int
+
+
+def attack(
+    attack: Attack, network: Network, images: Tensor, labels: Tensor, seed: int
+) -> Generator[Progress[Snapshot], None, Finished]:
+    """`attack` on one image (1, C, H, W)."""
+    run = Run(attack, networks.load(network), images, labels, seed)
+    progress: Progress[Snapshot] | None = None
+    shown = 0.0
+    recorder = Recorder(images[0])
+    try:
+        for step in run:
+            recorder.see(step)
+            if progress is None or time.monotonic() - shown > EVERY:
+                snapshot = Snapshot(run.best()[0], bool(step.found[0]), run.trace(), step.index, step.total)
+                progress, shown = Progress(step.index / step.total, snapshot), time.monotonic()
+            yield progress
+    except Stop:
+        pass
+    return Finished(run.result(), recorder.film())
+
+
+def several(
+    attacks: Sequence[Attack], network: Network, images: Tensor, labels: Tensor, seed: int
+) -> Generator[Progress[Snapshot | None], None, tuple[Finished, ...]]:
+    """`attacks` on one image, one after the other; each that has come to its end is a part of the result."""
+    for i, each in enumerate(attacks):
+        running = attack(each, network, images, labels, seed)
+        try:
+            while True:
+                inner = next(running)
+                try:
+                    yield Progress((i + inner.fraction) / len(attacks), inner.snapshot)
+                except Stop as stop:
+                    running.throw(stop)
+        except StopIteration as end:
+            finished: Finished = end.value
+        if finished.result.stopped:
+            return (finished,)
+        try:
+            yield Progress((i + 1) / len(attacks), None, part=finished)
+        except Stop:
+            break
+    return ()
+
+
+class _Enough(trails.StopFollowing):
+    """The person has pressed stop."""
+
+
+def trail(
+    attack: Attack, network: Network, viewers: Sequence[Network], image: Tensor, label: int, seed: int
+) -> Generator[Progress[str], None, tuple[AttackTrail, dict[str, FeatureTrail]]]:
+    """Attack `network` on image (1, C, H, W), and send the attack's path through all of `viewers`, by their names."""
+    going = trails.follow(attack, networks.load(network), image, label, seed)
+    try:
+        share = next(going)
+        while True:
+            try:
+                yield Progress(share, "Attacking")
+            except Stop:
+                going.throw(_Enough())
+            share = next(going)
+    except StopIteration as end:
+        path: AttackTrail = end.value
+    return path, {viewer.name: trails.seen_by(networks.load(viewer), path.images) for viewer in viewers}
