@@ -1,0 +1,291 @@
+"""Many visitors at once who attack, stop and change pages: how long each waits, and what the server needs.
+
+    python benchmarks/load.py [--visitors 20] [--of photographs] [--waves 1] [--stops 0.1] [--workers 2] [--json FILE]
+
+Visitors are websocket sessions that speak Streamlit's protocol (tests/visitors.py), so that no browser takes the cores
+away from the server. Each opens the lab, presses Run on an attack that nobody has made before, and looks again as often
+as a tab does, until the verdict is there; who is refused, or told that something went wrong, is counted with the
+sentence; a share of them presses Stop. One more visitor changes the page every second, and the health address is asked
+twenty times a second. The same attacks are then made without a server, by as many processes as there were workers, one
+thread each: the ratio says what the server costs. Memory is what the server and its workers need together (the
+proportional set size), before, at its peak, and half a minute after all have left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.servers import free_port, healthy  # noqa: E402
+from tests.visitors import Visitor  # noqa: E402
+
+DIGITS, PHOTOGRAPHS = "mnist-c4-ce", "imagenet-efficientnet-lite0"
+PAGES = ("", "Compare", "Graph_loss", "MMC_centres", "Embeddings")
+
+BARE = """
+import sys, time
+import torch
+from core import data, models
+from core.attacks import ATTACKS, run
+torch.set_num_threads(1)
+jobs = [line.split() for line in sys.argv[1:]]
+def attack(name, seed):
+    photo = name == "imagenet-efficientnet-lite0"
+    images = data.load("photos", n=None)[:1] if photo else data.gallery.read("mnist")[:1]
+    values = ATTACKS["scw"].presets["photograph"] if photo else {}
+    run(ATTACKS["scw"](**values), loaded[name], images.images, images.labels, int(seed))
+loaded = {name: models.load(name) for name, _ in jobs}
+for name in loaded:
+    attack(name, 0)
+print("ready", flush=True)
+sys.stdin.readline()
+for name, seed in jobs:
+    attack(name, seed)
+print("done", flush=True)
+"""
+
+
+@contextmanager
+def serving(workers: int) -> Iterator[tuple[str, int]]:
+    """The address of a server, and its process."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port)]
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "SMOOTHSCOPE_WORKERS": str(workers),
+        "SMOOTHSCOPE_JOBS_WAITING": "100",
+    }
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        while not healthy(address):
+            time.sleep(0.2)
+        yield address, server.pid
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it has started."""
+    found = [pid]
+    for child in Path(f"/proc/{pid}/task").glob("*/children"):
+        for each in child.read_text().split():
+            found += family(int(each))
+    return found
+
+
+def memory(pid: int) -> float:
+    """MB of a process and all that it has started, what they share counted once."""
+    total = 0
+    for each in family(pid):
+        try:
+            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+        except OSError:  # it has ended
+            continue
+        total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total / 1000
+
+
+@contextmanager
+def meanwhile(every: float, ask: Callable[[], float]) -> Iterator[list[float]]:
+    """What `ask` gives, again and again, as long as the block goes on."""
+    found: list[float] = []
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            found.append(ask())
+            stop.wait(every)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    yield found
+    stop.set()
+    thread.join()
+
+
+def timed(ask: Callable[[], object]) -> Callable[[], float]:
+    """Seconds that something takes."""
+
+    def asked() -> float:
+        begun = time.perf_counter()
+        ask()
+        return time.perf_counter() - begun
+
+    return asked
+
+
+class Attacker:
+    """A visitor who attacks, and what became of it."""
+
+    def __init__(self, address: str, model: str, seed: int, stops: bool) -> None:
+        self.model, self.seed, self.stops = model, seed, stops
+        self.words: list[str] = []
+        """What was said at the progress bar, each once."""
+        self.seconds = self.opened = 0.0
+        self.outcome = ""
+        self._tab = Visitor(address)
+
+    def open(self) -> None:
+        """Look at the lab."""
+        self.opened = self._tab.open("Attack_lab", model=self.model, attack="scw", seed=self.seed)
+
+    def attack(self) -> None:
+        """Run, and wait for what comes of it."""
+        begun = time.perf_counter()
+        self._tab.press("Run")
+        stopped = False
+        while not self._tab.until(self._ended, 0.2):
+            if (words := self._tab.progress) and words not in self.words:
+                self.words.append(words)
+            if self.stops and not stopped and words.startswith("Step"):
+                self._tab.press("Stop")
+                stopped = True
+            if self._tab.closed or time.perf_counter() - begun > 1800:
+                self.outcome = "the connection broke" if self._tab.closed else "half an hour was not enough"
+                return
+        self.seconds = time.perf_counter() - begun
+        self.outcome = self._tab.errors[0] if self._tab.errors else "stopped" if stopped else "done"
+
+    def leave(self) -> None:
+        """Close the tab."""
+        self._tab.close()
+
+    def _ended(self) -> bool:
+        over = any(found.button.label == "Run" for found in self._tab.of("button"))
+        return over and ('<p class="ss-verdict' in self._tab.markup or bool(self._tab.errors) or self.stops)
+
+
+def together(attackers: list[Attacker], do: Callable[[Attacker], None]) -> float:
+    """Have all do something at once; seconds until the last is done."""
+    begun = time.perf_counter()
+    threads = [threading.Thread(target=do, args=(each,)) for each in attackers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return time.perf_counter() - begun
+
+
+def alone(jobs: list[tuple[str, int]], processes: int) -> float:
+    """Seconds in which so many processes make the same attacks, one thread each, everything loaded before."""
+    shares = [[f"{model} {seed}" for model, seed in jobs[i::processes]] for i in range(processes)]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", BARE, *share], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for share in shares
+        if share
+    ]
+    for process in started:
+        assert process.stdout is not None
+        if process.stdout.readline() != "ready\n":
+            sys.exit("the attacks cannot be made without a server; the message above says why.")
+    begun = time.perf_counter()
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in started:
+        process.wait()
+    return time.perf_counter() - begun
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that a share of the values does not exceed."""
+    return sorted(values)[min(int(share * len(values)), len(values) - 1)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--visitors", type=int, default=20, help="(default %(default)s)")
+    parser.add_argument("--of", choices=["photographs", "digits", "both"], default="photographs")
+    parser.add_argument("--waves", type=int, default=1, help="attacks of each, one after the other")
+    parser.add_argument("--stops", type=float, default=0.0, help="share of the visitors who stop (default %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="of the server (default %(default)s)")
+    parser.add_argument("--json", type=Path, help="also write the numbers there")
+    arguments = parser.parse_args()
+    kinds = {"photographs": [PHOTOGRAPHS], "digits": [DIGITS], "both": [DIGITS, PHOTOGRAPHS]}[arguments.of]
+    seeds, pages = itertools.count(1), itertools.cycle(PAGES)
+    attackers: list[Attacker] = []
+    waves: list[float] = []
+    with serving(arguments.workers) as (address, pid):
+        for kind in [*kinds, *kinds]:  # networks are loaded, by both workers
+            first = [Attacker(address, kind, next(seeds), False) for _ in range(arguments.workers)]
+            together(first, Attacker.open)
+            together(first, Attacker.attack)
+            together(first, Attacker.leave)
+        other = Visitor(address)
+        for page in PAGES:
+            other.open(page)
+        time.sleep(5)
+        before = memory(pid)
+        with (
+            meanwhile(0.05, timed(lambda: healthy(address, 300))) as health,
+            meanwhile(1.0, timed(lambda: other.open(next(pages)))) as changes,
+            meanwhile(0.5, lambda: memory(pid)) as sizes,
+        ):
+            for _ in range(arguments.waves):
+                wave = [
+                    Attacker(address, kinds[i % len(kinds)], next(seeds), i < arguments.stops * arguments.visitors)
+                    for i in range(arguments.visitors)
+                ]
+                together(wave, Attacker.open)
+                waves.append(together(wave, Attacker.attack))
+                together(wave, Attacker.leave)
+                attackers += wave
+        other.close()
+        time.sleep(30)
+        after = memory(pid)
+    jobs = [(each.model, each.seed) for each in attackers[-arguments.visitors :] if not each.stops]
+    bare = alone(jobs, arguments.workers)
+    seconds = [each.seconds for each in attackers if each.outcome == "done"]
+    table = Table("", "", title=f"{arguments.visitors} visitors, {arguments.of}, {arguments.workers} workers")
+    rows = {
+        "all done after, s": ", ".join(f"{wave:.1f}" for wave in waves),
+        f"the same without a server, {arguments.workers} processes, s": f"{bare:.1f}",
+        "ratio (last wave)": f"{waves[-1] / bare:.2f}",
+        "a visitor waits, s": f"median {statistics.median(seconds):.1f}, longest {max(seconds):.1f}",
+        "outcomes": "; ".join(f"{n} {what}" for what, n in Counter(each.outcome for each in attackers).items()),
+        "told their place while they waited": f"{sum(any('Waiting' in w for w in each.words) for each in attackers)}",
+        "health, s": f"95 % within {percentile(health, 0.95):.3f}, slowest {max(health):.3f} (n = {len(health)})",
+        "a change of page, s": f"95 % within {percentile(changes, 0.95):.2f}, slowest {max(changes):.2f} "
+        f"(n = {len(changes)})",
+        "memory, MB": f"before {before:.0f}, peak {max(sizes):.0f}, after {after:.0f} ({after / before - 1:+.0%})",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    Console().print(table)
+    if arguments.json:
+        found = {
+            "waves": waves,
+            "alone": bare,
+            "seconds": seconds,
+            "health": health,
+            "changes": changes,
+            "memory": [before, max(sizes), after],
+            "outcomes": [each.outcome for each in attackers],
+        }
+        arguments.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Visitors of a real server without a browser: they speak Streamlit's protocol over a websocket, as a tab does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Element_pb2 import Element
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+PATIENCE = 600.0  # seconds
+
+
+class Visitor:
+    """One tab: opens pages, presses buttons, looks again when a page asks for it, and sees what is drawn."""
+
+    def __init__(self, address: str) -> None:
+        """address: of the server, http://..."""
+        self._socket = connect(
+            address.replace("http://", "ws://") + "/_stcore/stream", max_size=None, proxy=None, open_timeout=PATIENCE
+        )
+        self._changed = threading.Condition()
+        self._elements: dict[tuple[int, ...], tuple[int, Element]] = {}
+        self._run = self._finished = 0
+        """Runs of a page's script that were begun, and the last that came to its end; those of fragments left out."""
+        self._page = {"page_name": "", "query_string": "", "page_script_hash": ""}
+        self._again: dict[str, float] = {}
+        self._due: dict[str, float] = {}
+        self.closed = False
+        for work in (self._listen, self._look_again):
+            threading.Thread(target=work, daemon=True).start()
+
+    def __enter__(self) -> Visitor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """The tab is closed."""
+        self.closed = True
+        self._socket.close()
+
+    def open(self, page: str, **query: object) -> float:
+        """Go to a page, "" being the first one; seconds until its script has come to its end."""
+        self._page = {"page_name": page, "query_string": urlencode(query), "page_script_hash": ""}
+        return self._rerun({})
+
+    def press(self, label: str) -> float:
+        """Press a button; seconds until the page's script has come to its end."""
+        with self._changed:
+            button = next(found.button for found in self.of("button") if found.button.label == label)
+        return self._rerun({"widget_states": {"widgets": [{"id": button.id, "trigger_value": True}]}})
+
+    def of(self, kind: str) -> list[Element]:
+        """What the page shows of a kind, in its order."""
+        with self._changed:
+            return [element for _, (_, element) in sorted(self._elements.items()) if element.WhichOneof("type") == kind]
+
+    @property
+    def errors(self) -> list[str]:
+        """Sentences in red."""
+        return [found.alert.body for found in self.of("alert") if found.alert.format == found.alert.ERROR]
+
+    @property
+    def progress(self) -> str:
+        """The words at the progress bar; empty where there is none."""
+        return next((found.progress.text for found in self.of("progress")), "")
+
+    @property
+    def markup(self) -> str:
+        """All HTML of the page."""
+        return "\n".join(found.html.body for found in self.of("html"))
+
+    def until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> bool:
+        """Wait until something is seen; False if it is not within `seconds`, or the connection breaks."""
+        give_up = time.monotonic() + seconds
+        with self._changed:
+            while not condition():
+                if self.closed or not self._changed.wait(max(give_up - time.monotonic(), 0)):
+                    return bool(condition())
+        return True
+
+    def _rerun(self, state: dict[str, Any]) -> float:
+        with self._changed:
+            before = self._finished
+            self._again.clear()
+            self._due.clear()
+        begun = time.perf_counter()
+        self._send(state)
+        if not self.until(lambda: self._finished > before):
+            raise TimeoutError("the page's script has not come to its end")
+        return time.perf_counter() - begun
+
+    def _send(self, state: dict[str, Any]) -> None:
+        message = BackMsg(rerun_script={**self._page, **state})
+        self._socket.send(message.SerializeToString())
+
+    def _listen(self) -> None:
+        try:
+            for content in self._socket:
+                message = ForwardMsg.FromString(content)
+                with self._changed:
+                    self._take(message)
+                    self._changed.notify_all()
+        except ConnectionClosed:
+            pass
+        finally:
+            with self._changed:
+                self.closed = True
+                self._changed.notify_all()
+
+    def _take(self, message: ForwardMsg) -> None:
+        kind, whole = message.WhichOneof("type"), not message.metadata.run.fragment_ids
+        if kind == "new_session" and whole:
+            self._run += 1
+            self._page["page_script_hash"] = message.new_session.page_script_hash
+        elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
+            self._elements[tuple(message.metadata.delta_path)] = self._run, message.delta.new_element
+        elif kind == "auto_rerun":
+            name = message.auto_rerun.fragment_id
+            self._again[name] = message.auto_rerun.interval
+            self._due.setdefault(name, time.monotonic() + message.auto_rerun.interval)
+        elif kind == "script_finished" and whole and message.script_finished == message.FINISHED_SUCCESSFULLY:
+            self._elements = {path: found for path, found in self._elements.items() if found[0] == self._run}
+            self._finished = self._run
+
+    def _look_again(self) -> None:
+        """What a tab does for fragments that are drawn every so often."""
+        while not self.closed:
+            time.sleep(0.05)
+            with self._changed:
+                now = time.monotonic()
+                due = [name for name, when in self._due.items() if when <= now]
+                for name in due:
+                    self._due[name] = now + self._again.get(name, 1.0)
+            for name in due:
+                try:
+                    self._send({"fragment_id": name, "is_auto_rerun": True})
+                except ConnectionClosed:
+                    return
