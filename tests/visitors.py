@@ -29,7 +29,7 @@ class Visitor:
         self._elements: dict[tuple[int, ...], tuple[int, Element]] = {}
         self._run = self._finished = 0
         """Runs of a page's script that were begun, and the last that came to its end; those of fragments left out."""
-        self._page = {"page_name": "", "query_string": "", "page_script_hash": ""}
+        self._page = {"page_name": "", "query_string": ""}
         self._again: dict[str, float] = {}
         self._due: dict[str, float] = {}
         self.closed = False
@@ -49,7 +49,7 @@ class Visitor:
 
     def open(self, page: str, **query: object) -> float:
         """Go to a page, "" being the first one; seconds until its script has come to its end."""
-        self._page = {"page_name": page, "query_string": urlencode(query), "page_script_hash": ""}
+        self._page = {"page_name": page, "query_string": urlencode(query)}
         return self._rerun({})
 
     def press(self, label: str) -> float:
@@ -120,7 +120,8 @@ class Visitor:
         kind, whole = message.WhichOneof("type"), not message.metadata.run.fragment_ids
         if kind == "new_session" and whole:
             self._run += 1
-            self._page["page_script_hash"] = message.new_session.page_script_hash
+        elif kind == "navigation":
+            self._page["page_script_hash"] = message.navigation.page_script_hash
         elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
             self._elements[tuple(message.metadata.delta_path)] = self._run, message.delta.new_element
         elif kind == "auto_rerun":

@@ -249,9 +249,14 @@ def test_keeping_on_a_bad_disk_is_one_sentence_and_leaves_nothing(disk, finished
     assert not models.survey()[1]
 
 
-def failing(number):
-    def fail(*arguments, **options):
-        raise OSError(number, os.strerror(number))
+def failing(number, call, home):
+    """`Path.call` that fails in the home, which is on the bad disk."""
+    works = getattr(Path, call)
+
+    def fail(path, *arguments, **options):
+        if path.is_relative_to(home):
+            raise OSError(number, os.strerror(number))
+        return works(path, *arguments, **options)
 
     return fail
 
@@ -261,7 +266,7 @@ def failing(number):
 def test_whatever_the_disk_says_is_one_sentence(home, monkeypatch, finished, call, number):
     """As on the disks above, also where none can be mounted."""
     run = Training("fc2", "mnist", SMALL, "x", state=home / "runs" / "x.safetensors")
-    monkeypatch.setattr(Path, call, failing(number))
+    monkeypatch.setattr(Path, call, failing(number, call, home))
     with pytest.raises(ValueError, match=os.strerror(number)) as kept:
         finished.keep("mine")
     with pytest.raises(ValueError, match=os.strerror(number)) as trained:

@@ -33,10 +33,10 @@ def keep(most: int) -> None:
 
 def load(network: Network) -> Classifier:
     """The frozen network. ValueError in one sentence if it is not there any more, or another has its name now."""
-    known = _loaded.get(network.sha256)
+    known = _loaded.get(f"{network.name} {network.sha256}")
     if known is None:
         known = models.load(network.name)
         if known.card.sha256 != network.sha256:
             raise ValueError(f"{network.name} is another network now; choose it again.")
-        _loaded.put(network.sha256, known)
+        _loaded.put(f"{network.name} {network.sha256}", known)
     return known
