@@ -101,8 +101,9 @@ def test_opens_with_a_finished_example(match: str | None, held: str):
     assert [type(attack).name for attack in _current(app)] == list(examples.COMPARED)
     record = examples.comparison()
     for attack in _current(app):
-        assert attack.values() == record.attacks[f"success-{attack.name}"].attack.parameters
-        assert unrounded(attack).values() == record.attacks[f"length-{attack.name}"].attack.parameters
+        made = {held: record.attacks[f"{held}-{attack.name}"].attack.parameters for held in ("success", "length")}
+        assert attack == type(attack)(**made["success"])  # what was declared since has its default
+        assert unrounded(attack) == type(attack)(**made["length"])
 
 
 def _current(app: AppTest) -> list:
