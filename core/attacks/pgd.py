@@ -75,7 +75,8 @@ class ProjectedGradient(ProjectedGradientBase):
         r"\Big(x - a\,\frac{g}{\lVert g\rVert}\Big),\qquad g = \nabla_x \ell(f(x), t)"
     )
     look_for: ClassVar[str] = (
-        "Strong where the network looks, and noise there; shorten the step and it nearly vanishes."
+        "Noise, strongest where the network looks. The paper's step of 3 overshoots: with one of 0.1 the perturbation "
+        "comes out half as long on digits, a tenth as long on photographs."
     )
     paper: ClassVar[str] = "Smooth Adversarial Examples, section 4.1, eqs. 10 and 11"
     presets: ClassVar[dict[str, dict[str, Any]]] = _PRESETS

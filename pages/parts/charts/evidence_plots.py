@@ -210,10 +210,15 @@ def sweep(ours: Mapping[float, tuple[float, float]], paper: Mapping[float, float
     return _style(figure, 330, key)
 
 
-def accuracies(titles: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[int, int], Estimate]) -> str:
+def accuracies(
+    titles: Sequence[str],
+    columns: Sequence[str],
+    cells: Mapping[tuple[int, int], Estimate],
+    words: Mapping[tuple[int, int], str],
+) -> str:
     """Accuracy under attack as an HTML table, attacks down and networks across, which scrolls in a narrow window.
 
-    cells: (row, column) -> accuracy, a share with its interval.
+    cells: (row, column) -> accuracy, a share with its interval; words: what stands in cells that have none.
     """
     head = "".join(f'<th style="padding:0.2rem 0.6rem;text-align:center">{html.escape(name)}</th>' for name in columns)
     rows = []
@@ -221,7 +226,8 @@ def accuracies(titles: Sequence[str], columns: Sequence[str], cells: Mapping[tup
         line = f'<td style="padding:0.2rem 0.8rem 0.2rem 0;white-space:nowrap">{html.escape(title)}</td>'
         for column in range(len(columns)):
             if (row, column) not in cells:
-                line += "<td></td>"
+                text = html.escape(words.get((row, column), ""))
+                line += f'<td style="text-align:center;opacity:0.75"><small>{text}</small></td>'
                 continue
             cell = cells[row, column]
             ground = sample_colorscale(theme.SHARES, cell.value)[0]

@@ -46,8 +46,7 @@ def draw(sce: Card, mmc: Card) -> None:
     results.origin(
         found,
         f"CPU-sized run: {sizes[0]} to {sizes[-1]} test images an attack, in brackets Wilson's 95 % interval; an image "
-        "that is named wrongly when clean counts as wrong. An empty cell is an adaptive attack on cross-entropy, which "
-        "is the plain one.",
+        "that is named wrongly when clean counts as wrong. On cross-entropy an adaptive attack is the plain one.",
     )
 
 
@@ -130,16 +129,18 @@ def _moves(found: Sequence[AccuracyRecord], sce: Card, mmc: Card) -> None:
 def _table(found: Sequence[AccuracyRecord], cards: Sequence[Card]) -> None:
     """Accuracy under every attack, a column a network."""
     trials = mmc_attacks.trials(cards[0].dataset)
-    cells = {}
+    cells, words = {}, {}
     for row, trial in enumerate(trials):
         for column, card in enumerate(cards):
+            if trial.adaptive and not LOSSES[card.loss].adaptive:
+                words[row, column] = "as plain"
             for record in results.of(found, card):
                 if record.protocol.is_of(trial.attack):
                     cells[row, column] = record.accuracy
     headings = [_column(card) for card in cards]
     if len(set(headings)) < len(cards):
         headings = [f"{heading}: {card.name}" for heading, card in zip(headings, cards, strict=True)]
-    st.html(evidence_plots.accuracies([trial.title for trial in trials], headings, cells))
+    st.html(evidence_plots.accuracies([trial.title for trial in trials], headings, cells, words))
 
 
 def _hardened(found: Sequence[AccuracyRecord], cards: Sequence[Card]) -> None:
