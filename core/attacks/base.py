@@ -23,6 +23,8 @@ from core.params import Parameters, parameter
 
 Status = Literal["fooled", "failed", "already misclassified", "not finite"]
 
+_SHORTENED = 0.01  # in the last third of the budget; more is a search that has not converged
+
 ADVICE: dict[Status, str] = {
     "fooled": "The network now names another class.",
     "failed": "No adversarial image was found within the budget; allow more iterations or search steps.",
@@ -57,6 +59,11 @@ class Step:
     """(N, C, H, W) each: the perturbations that this step went through, by name, for attacks that can be watched."""
     targets: Tensor | None = None
     """(N,) the class that each image is to be taken for, of a targeted attack."""
+    converged: Tensor | None = None
+    """(N,) bool, of the last step: `best` fools, and the last third of the steps shortened it by 1 % at most."""
+
+
+Seeks = Literal["success", "first success", "shortest"]
 
 
 class Attack(Parameters, abc.ABC):
@@ -70,6 +77,9 @@ class Attack(Parameters, abc.ABC):
     look_for: ClassVar[str]
     """One line: what a person should look for."""
     paper: ClassVar[str]
+    seeks: ClassVar[Seeks] = "success"
+    """What its budget is for: a success within bounds; the first success on a short way, where it ends; the shortest
+    perturbation, or the least of what it minimises instead of the length."""
 
     @abc.abstractmethod
     def steps(
@@ -97,6 +107,7 @@ class Tracker:
         self.rank = torch.zeros(n, dtype=torch.int8, device=images.device)
         self.finite = torch.ones(n, dtype=torch.bool, device=images.device)
         self._cost = images.new_full((n,), torch.inf)
+        self._earlier = self.rank, self._cost  # of the best when two thirds of the steps were made
         self._scalars = {name: torch.full_like(self._cost, torch.nan) for name in scalars}
         self._pictures = {name: torch.zeros_like(images) for name in pictures}
 
@@ -152,6 +163,12 @@ class Tracker:
 
     def step(self, index: int, last: bool = False, targets: Tensor | None = None) -> Step:
         """The Step to yield: number `index`, or the last one."""
+        if 3 * index <= 2 * self.total:
+            self._earlier = self.rank.clone(), self._cost.clone()
+        converged = None
+        if last or index == self.total:
+            rank, cost = self._earlier
+            converged = self.found & (self.rank == rank) & (self._cost >= (1 - _SHORTENED) * cost)
         return Step(
             self.total if last else index,
             self.total,
@@ -162,6 +179,7 @@ class Tracker:
             self.finite,
             dict(self._pictures),
             targets,
+            converged,
         )
 
 
@@ -243,6 +261,10 @@ class AttackResult:
     """(T, N) each scalar at every step; "step" (T,) the steps' numbers."""
     targets: Tensor | None = None
     """(N,) the classes of a targeted attack, which "fooled" then requires; -1 for an image that was not attacked."""
+    converged: Tensor | None = None
+    """(N,) bool: it fools, and the last third of the budget shortened it (or lessened what the attack minimises) by 1 %
+    at most. False where the attack was stopped, and of attacks that end at their first success; None of those that
+    seek no shortest perturbation."""
 
     @property
     def adversarial_8bit(self) -> Tensor:
@@ -369,6 +391,11 @@ class Run:
         attacked = torch.zeros(len(self._x), dtype=torch.bool)
         attacked[self._attacked.cpu()] = True
         fooled = _named(logits.argmax(1), self._y, targets) & logits.isfinite().all(1) & valid.flatten(1).all(1)
+        converged = None if self.attack.seeks == "success" else torch.zeros_like(fooled)
+        if self.attack.seeks == "shortest" and self.done and self.step is not None:
+            assert converged is not None
+            assert self.step.converged is not None
+            converged[self._attacked] = self.step.converged & fooled[self._attacked]
         status: list[Status] = []
         for i in range(len(self._x)):
             if attacked[i]:
@@ -392,6 +419,7 @@ class Run:
             logits_8bit=logits_8bit.cpu(),
             trace=self.trace(),
             targets=None if targets is None else targets.cpu(),
+            converged=None if converged is None else converged.cpu(),
         )
 
 

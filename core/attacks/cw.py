@@ -43,7 +43,7 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks.adam import Adam
-from core.attacks.base import Attack, Quantised, Step, Tracker, margin
+from core.attacks.base import Attack, Quantised, Seeks, Step, Tracker, margin
 from core.attacks.deepfool import crosses, gradient
 from core.attacks.gradient import norms
 from core.params import parameter
@@ -278,6 +278,8 @@ class CarliniWagnerBase(Quantised, Attack):
     Quantised, the network sees rounded iterates, and its gradient there counts as that of the iterate itself; the
     penalty is on the perturbation before rounding.
     """
+
+    seeks: ClassVar[Seeks] = "shortest"
 
     margin: float = parameter(
         1.0,

@@ -70,7 +70,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Quantised, Step
+from core.attacks.base import Attack, Quantised, Seeks, Step
 from core.attacks.gradient import Goal, Search, clipped, norms, unit
 from core.attacks.smoothing import EnergyParameters
 from core.graph import GraphEnergy, Smoother
@@ -134,7 +134,7 @@ class SobolevMetric(Metric):
         return self.energy(r).sqrt().view(-1, 1, 1, 1)
 
     def cost(self, r: Tensor) -> Tensor:
-        return self.energy(r)
+        return self.norms(r).flatten()
 
     def farthest(self, images: Tensor) -> Tensor:
         return self.energy.largest.sqrt().view(-1, 1, 1, 1) * super().farthest(images)
@@ -148,6 +148,8 @@ class SobolevMetric(Metric):
 
 class DecoupledBase(Quantised, Attack, Goal):
     """The search that DDN and sDDN share: only the direction of a step differs."""
+
+    seeks: ClassVar[Seeks] = "shortest"
 
     passes: int = parameter(
         50,

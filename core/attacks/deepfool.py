@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Step, Tracker, margin
+from core.attacks.base import Attack, Seeks, Step, Tracker, margin
 from core.metrics import l2
 from core.params import Parameters, parameter
 
@@ -92,6 +92,7 @@ class DeepFool(DeepFoolParameters, Attack):
         "About the shortest way out of the class, found in a few steps; it is noise, rough at every pixel."
     )
     paper: ClassVar[str] = "SmoothFool, section 3.2, after Moosavi-Dezfooli et al. (2016), Algorithm 2"
+    seeks: ClassVar[Seeks] = "first success"
     presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {"candidates": 10, "overshoot": 0.02, "relaxation": 1.0}}
 
     relaxation: float = parameter(

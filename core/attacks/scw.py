@@ -176,4 +176,4 @@ class SmoothCarliniWagner(CarliniWagnerBase, EnergyParameters):
         return distortion + self.mu * pairwise(perturbation, variable.graph)
 
     def cost(self, penalty: Tensor) -> Tensor | None:
-        return penalty if self.sobolev else None
+        return penalty.sqrt() if self.sobolev else None

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Step, Tracker, margin
+from core.attacks.base import Attack, Seeks, Step, Tracker, margin
 from core.attacks.deepfool import DeepFool, DeepFoolParameters, crosses, gradient
 from core.filters import KernelKind, kernel, low_pass
 from core.metrics import l2, roughness
@@ -194,6 +194,7 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Attack):
         "energy ten to thirty times less rough."
     )
     paper: ClassVar[str] = "SmoothFool, sections 3.2 to 3.4, Algorithms 1 and 2"
+    seeks: ClassVar[Seeks] = "first success"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper, MNIST": {"smooth_clip": "paper", "clip_epsilon": 1.0, "least_progress": 0.0},
         "paper, CIFAR-10": {"smooth_clip": "paper", "clip_epsilon": 0.5, "least_progress": 0.0},

@@ -133,6 +133,7 @@ def _facts(item: Item, classes: Sequence[str]) -> dict[str, Any]:
         "label": int(r.labels[0]),
         "steps": len(r.trace.get("step", ())),
         "stopped": r.stopped,
+        "converged": None if r.converged is None else bool(r.converged[0]),
         "threads": item.threads,
         "norm": item.norm,
         "status": r.status[0],

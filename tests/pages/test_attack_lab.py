@@ -93,6 +93,7 @@ def test_pictures_and_numbers_are_those_of_core(lab: Lab, attack: str, values: d
     assert table.pop("PSNR") == f"{psnr(images, expected.adversarial)[0]:.1f} dB"
     assert table.pop("MAD") == f"{mad(images, expected.adversarial)[0]:.3g}"
     assert table.pop("Fools in 8 bits") == ("yes" if still else "no")
+    assert table.pop("Converged") == ("yes" if expected.converged[0] else "no")
     assert table.pop("Steps") == str(len(expected.trace["step"]))
     assert table.pop("Time").endswith(" s")
     assert not table, "a number that no test compares"

@@ -30,6 +30,9 @@ TRACES = {"loss": "loss", "margin": "margin", "distortion": "distortion L2", "ro
 """Scalars that are drawn, where an attack reports them."""
 
 
+_CONVERGED = "The last third of its budget made it shorter by 1 % at most; no: it may not be the shortest, allow more"
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What a job is for."""
@@ -183,6 +186,7 @@ def probabilities(title: str, logits: Tensor, names: Sequence[str], true: int | 
 def numbers(result: AttackResult, sigma_h: float) -> list[tuple[str, str, str]]:
     """(name, value, explanation) of everything that is said of a perturbation."""
     r, x, adversarial = result.perturbation, result.images, result.adversarial
+    verdict = [] if result.converged is None else [("Converged", "yes" if result.converged[0] else "no", _CONVERGED)]
     return [
         ("L2", f"{l2(r)[0]:.3f}", "Euclidean norm of the perturbation, pixels in [0, 1]"),
         ("L∞", f"{255 * linf(r)[0]:.1f}/255", "Largest change of one value"),
@@ -192,6 +196,7 @@ def numbers(result: AttackResult, sigma_h: float) -> list[tuple[str, str, str]]:
         ("PSNR", f"{psnr(x, adversarial)[0]:.1f} dB", "Peak signal-to-noise ratio"),
         ("MAD", f"{cache.mad(x, adversarial)[0]:.3g}", "Most apparent distortion, 0 is invisible"),
         ("Fools in 8 bits", "yes" if bool(result.success_8bit[0]) else "no", "After rounding to 256 levels, as a PNG"),
+        *verdict,
         ("Steps", f"{len(result.trace.get('step', ()))}", "Steps that were made; images may finish early"),
         ("Time", f"{result.seconds:.1f} s", "On the machine that computed it"),
     ]
