@@ -15,8 +15,6 @@ TABS = ["Centres", "Features", "Loss and density", "Uncertainty", "Runner-up", "
 
 page.setup("MMC centres", controls=True)
 links.choice("tab", f"{SCOPE}.tab", TABS[0], TABS)
-if st.session_state[f"{SCOPE}.tab"] == "Centres":
-    st.latex(r"\lVert\mu^*_i\rVert = C_{MM},\quad \cos\angle(\mu^*_i, \mu^*_j) = -\tfrac{1}{L-1}")
 tabs = dict(zip(TABS, st.tabs(TABS, key=f"{SCOPE}.tab", on_change="rerun"), strict=True))
 opened = next((name for name, tab in tabs.items() if tab.open), TABS[0])
 if opened == "Centres":

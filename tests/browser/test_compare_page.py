@@ -27,7 +27,8 @@ def test_the_example_is_there_at_once_under_one_lens(open_page: Callable[..., Pa
     settled(page)
     assert titles(page)[::2] == ["Original", "Carlini & Wagner (C&W)", "Smooth C&W (sC&W)", "SmoothFool"]
     assert page.locator(".viewer .facts").filter(has_text="MAD").count() == 3
-    # All pictures of a row stand at one height, the four columns beside each other.
+    # All pictures of a row stand at one height, the four columns beside each other, however long a note above them is.
+    page.locator(".viewer .note").nth(2).evaluate("note => { note.textContent = '1\\n2\\n3\\n4\\n5'; }")
     boxes = [canvas.bounding_box() for canvas in page.locator(".viewer figure canvas").all()]
     assert len(boxes) == 8
     for row in (boxes[::2], boxes[1::2]):

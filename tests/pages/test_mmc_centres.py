@@ -17,6 +17,7 @@ from core.models import features_of
 from core.papers.mmc import claims
 from pages.parts.views import verdicts
 from pages.parts.views.mmc.arrangement import EXAMPLES
+from pages.parts.views.mmc.centres import FORMULAS
 from pages.parts.views.mmc.density import power
 
 
@@ -133,6 +134,9 @@ def test_random_centres_follow_their_seed():
 def test_every_kind_of_centres_is_told_for_itself(kind, told):
     app = opened(centers=kind)
     assert told in words(app)
+    assert [formula.value.strip("$\n") for formula in app.latex] == [FORMULAS[kind]]
+    on_one_sphere = {"optimal": "on the sphere of their norm", "random": "on the sphere of their norm"}
+    assert on_one_sphere.get(kind, "in the sphere of the largest norm") in words(app)
     assert ("as far apart as can be" in words(app)) is (kind == "optimal")
 
 

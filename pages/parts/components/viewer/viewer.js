@@ -264,7 +264,7 @@ class Viewer extends Drawing {
     if (view.mode === "side") {
       for (let i = 0; i < this.figures.length; i += data.stack) {
         const stacked = this.figures.slice(i, i + data.stack).map((figure) => figure.root);
-        cells.push(make("div", { class: "cell" }, ...stacked));
+        cells.push(make("div", { class: "cell", style: `grid-row: span ${data.stack}` }, ...stacked));
       }
     } else cells.push(make("div", { class: "cell" }, this.comparison.root));
     if (this.scrubber.useful) cells.push(this.scrubber.root);

@@ -22,6 +22,13 @@ from pages.parts.shell import links, page
 from pages.parts.views.mmc.arrangement import EXAMPLES, Arrangement
 from pages.parts.views.mmc.shared import SCOPE
 
+FORMULAS = {
+    "optimal": r"\lVert\mu^*_i\rVert = C_{MM},\quad \cos\angle(\mu^*_i, \mu^*_j) = -\tfrac{1}{L-1}"
+    r"\ \text{ where } d \ge L-1",
+    "random": r"\mu_i = C_{MM}\,u_i,\quad u_i \text{ at random on the unit sphere}",
+    "hierarchical": r"\mu_{s,j} = \mu^*_s + \mu^*_j,\quad \lVert\mu^*_s\rVert = C_1,\ \lVert\mu^*_j\rVert = C_2",
+}
+"""What centres of each kind are; s: the superclass, j: the class within it."""
 LOOK_FOR = {
     "optimal": (
         "all centres lie on one sphere, as far apart as can be. From L − 1 dimensions on, every angle is the same. "
@@ -123,7 +130,10 @@ def _what_is_hidden(centres: CenterSet, kept: float, radii: Tensor, dim: int) ->
     rank = int(torch.linalg.matrix_rank(centres.points.double(), rtol=1e-6))
     if kept > 0.999:
         where = "" if dim <= 3 else f" They fill {rank} of the {dim} dimensions; those are drawn."
-        return f"**Exact:** these are the {count} centres themselves, on the sphere of their norm.{where}"
+        norms = centres.points.double().norm(dim=1)
+        one = float(norms.max() - norms.min()) < 1e-4 * float(norms.max())
+        sphere = "on the sphere of their norm" if one else "in the sphere of the largest norm"
+        return f"**Exact:** these are the {count} centres themselves, {sphere}.{where}"
     low, high = centres.distance_range()
     seen = torch.pdist(radii)
     text = (
@@ -151,6 +161,7 @@ def draw(loss: MaxMahalanobis, arrangement: Arrangement) -> None:
     smallest = float(angles.min())
     simplex_angle = math.degrees(math.acos(-1 / (count - 1)))
     best = best_angle(count, dim)
+    st.latex(FORMULAS[loss.centers])
     st.markdown(f"MMC fixes a centre for every class before training. **Look for:** {LOOK_FOR[loss.centers]}")
     with st.container(horizontal=True, gap="small"):
         for label, example in EXAMPLES.items():
