@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -202,8 +203,12 @@ def _settings() -> Iterator[Finding]:
     for name, meant in module.unknown().items():
         hint = f"; did you mean {meant}?" if meant else "."
         yield Finding("unknown", name, f"{name} sets nothing{hint}")
-    if settings.cluster is not None and not _answers(settings.cluster):
-        yield Finding("cluster", "does not answer", f"No scheduler answers at {settings.cluster}; jobs cannot run.")
+    if settings.cluster is not None:
+        if importlib.util.find_spec("distributed") is None:
+            advice = "SMOOTHSCOPE_CLUSTER takes the package distributed, which is not installed; jobs cannot run."
+            yield Finding("cluster", "cannot be asked", advice)
+        elif not _answers(settings.cluster):
+            yield Finding("cluster", "does not answer", f"No scheduler answers at {settings.cluster}; jobs cannot run.")
 
 
 def _answers(address: str) -> bool:

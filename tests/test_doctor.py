@@ -86,6 +86,7 @@ def test_each_thing_that_is_slow_or_wrong_is_a_sentence(monkeypatch, machine):
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setenv("SMOOTHSCOPE_WORKER", "3")
     monkeypatch.setenv("SMOOTHSCOPE_CLUSTER", "tcp://127.0.0.1:9")
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: object())
     models.refresh()
     settings.refresh()
     found, good = advice()
@@ -103,6 +104,14 @@ def test_each_thing_that_is_slow_or_wrong_is_a_sentence(monkeypatch, machine):
         "A gradient of mnist-c4-ce takes ",
     ]
     assert [sentence.startswith(start) for sentence, start in zip(found, starts, strict=True)] == [True] * len(starts)
+
+
+def test_a_cluster_takes_a_package(monkeypatch):
+    monkeypatch.setenv("SMOOTHSCOPE_CLUSTER", "tcp://127.0.0.1:9")
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
+    settings.refresh()
+    sentence = "SMOOTHSCOPE_CLUSTER takes the package distributed, which is not installed; jobs cannot run."
+    assert advice() == ([sentence], True)
 
 
 def test_more_threads_than_processors_are_named(monkeypatch):

@@ -113,7 +113,7 @@ def delete(path: Path) -> None:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise ValueError(f"the run {path.stem} is under way; stop it first.") from None
+            raise ValueError(f"the run {path.stem} is under way; stop it, or wait until it has ended.") from None
     try:
         path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):

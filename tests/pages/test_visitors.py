@@ -159,7 +159,7 @@ def test_a_run_under_way_is_not_deleted(home):
         next(steps)
     app = opened()
     press(app, "Delete")
-    assert errors(app) == ["the run own is under way; stop it first."]
+    assert errors(app) == ["the run own is under way; stop it, or wait until it has ended."]
     assert path.exists()
     aged(path, 400)
     assert runs.expire(path.parent, 1) == []

@@ -83,7 +83,10 @@ class Settings(BaseSettings):
         False,
         description="Strangers come: nothing of a training is kept on the disk. Implies `SMOOTHSCOPE_SHARED`.",
     )
-    cluster: str | None = Field(None, description="Address of a Dask scheduler that gets the jobs: tcp://HOST:PORT.")
+    cluster: str | None = Field(
+        None,
+        description="Address of a Dask scheduler that gets the jobs, tcp://HOST:PORT; takes the package `distributed`.",
+    )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Names, separated by commas, by which browsers reach the server; others are refused. All if empty.",
