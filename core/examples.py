@@ -134,6 +134,8 @@ class CompareRecord(ExampleRecord):
     kind: ClassVar[str] = "example-compare"
 
     seed: int
+    converged: dict[str, bool | None]
+    """Of every attack, as `AttackResult.converged` has it."""
 
 
 START = Collection(StartRecord, FOLDER / "start" / FILE)
@@ -280,7 +282,7 @@ def make_comparison(photo: str, folder: Path = FOLDER) -> Path:
     clean, model = chosen.images, models.load(MODEL)
     answer = logits_of(model, clean).argmax(1)
     arrays: dict[str, Any] = {}
-    attacks = {}
+    attacks, converged = {}, {}
     for name in COMPARED:
         cls = ATTACKS[name]
         attack = cls(**cls.presets.get("photograph", {}))
@@ -294,6 +296,7 @@ def make_comparison(photo: str, folder: Path = FOLDER) -> Path:
                 arrays[f"{held}-{name}"] = result.perturbation[0].half().numpy()
             made = Attacked(attack=Setting.of(searched), seconds=round(result.seconds, 1))
             attacks[f"{held}-{name}"] = made
+            converged[f"{held}-{name}"] = None if result.converged is None else bool(result.converged[0])
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
     files = {PERTURBATIONS: file.getvalue()}
@@ -306,6 +309,7 @@ def make_comparison(photo: str, folder: Path = FOLDER) -> Path:
         attacks=attacks,
         files=_sha256(files),
         seed=0,
+        converged=converged,
     )
     return _write(folder / "compare", record, files)
 
@@ -341,6 +345,7 @@ def read_comparison(model: Classifier, folder: Path = FOLDER) -> dict[str, list[
                 logits=logits,
                 logits_8bit=logits,
                 trace={},
+                converged=None if record.converged[name] is None else torch.tensor([record.converged[name]]),
             )
             held = name.partition("-")[0]
             kept = name if name in arrays else f"{SUCCESS}-{made.attack.name}"  # of an attack that is the same in both

@@ -70,7 +70,7 @@ def test_a_link_to_a_finished_comparison(open_page: Callable[..., Page]):
 
     page = open_page(f"/Compare?{START}")
     numbers = run(page)
-    assert len(numbers) == 2 * 7
+    assert len(numbers) == 2 * 8
     page.get_by_text("norm", exact=True).click()
     expect(page).to_have_url(re.compile("view.match=norm"))
     settled(page)

@@ -21,7 +21,7 @@ from core.params import fields, quick
 from pages.parts.engine.networks import Network
 from pages.parts.engine.progress import Stop
 from pages.parts.views import export
-from pages.parts.views.compare import comparison, controls
+from pages.parts.views.compare import columns, comparison, controls
 from pages.parts.views.compare.comparison import Matching, Wanted, titles
 from pages.parts.work import attacks
 from pages.parts.work.attacks import Finished
@@ -95,6 +95,12 @@ def test_opens_with_a_finished_example(match: str | None, held: str):
     for title, result in zip(kinds, examples.read_comparison(model)[held], strict=True):
         seen = result if match is None else matched(result, model, 3.0)
         assert seen.status == ("fooled",)
+        told = next(
+            dict(panel["facts"])
+            for panel in viewer["panels"]
+            if panel["title"].startswith(columns._short(title) + ", m")
+        )
+        assert told["Converged"] == ("yes" if result.converged[0] else "no")
         np.testing.assert_array_equal(shown[title].levels, levels(seen.adversarial[0]))
     assert app.slider(key="compare.columns").value == len(examples.COMPARED)
     # What the page runs is what the example was made with: pressing Run makes it again.
@@ -155,6 +161,7 @@ def test_pictures_and_numbers_are_those_of_core(match: str):
         assert told.pop("CIEDE2000") == f"{ciede2000(clean, result.adversarial).max():.2f}"
         assert told.pop("SSIM") == f"{ssim(clean, result.adversarial)[0]:.4f}"
         assert told.pop("PSNR") == f"{psnr(clean, result.adversarial)[0]:.1f} dB"
+        assert told.pop("Converged") == ("yes" if result.converged[0] else "no")
         assert told.pop("Time").endswith(" s")
         assert not told, "a number that no test compares"
     assert ("asked again" in page.words) == (match == "norm")

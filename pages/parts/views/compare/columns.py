@@ -95,7 +95,10 @@ def _number(value: float) -> str:
 
 def facts(result: AttackResult, sigma_h: float) -> list[tuple[str, str]]:
     """(name, value) of what is said below a column's pictures."""
-    return [*_distances(result.images, result.adversarial, sigma_h), ("Time", f"{result.seconds:.1f} s")]
+    found = _distances(result.images, result.adversarial, sigma_h)
+    if result.converged is not None:
+        found.append(("Converged", "yes" if bool(result.converged[0]) else "no"))
+    return [*found, ("Time", f"{result.seconds:.1f} s")]
 
 
 @st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Tensor: fingerprint})
