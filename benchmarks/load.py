@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -33,7 +32,7 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.servers import free_port, healthy  # noqa: E402
+from tests.servers import app, family, healthy  # noqa: E402
 from tests.visitors import Visitor  # noqa: E402
 
 DIGITS, PHOTOGRAPHS = "mnist-c4-ce", "imagenet-efficientnet-lite0"
@@ -60,36 +59,6 @@ for name, seed in jobs:
     attack(name, seed)
 print("done", flush=True)
 """
-
-
-@contextmanager
-def serving(workers: int) -> Iterator[tuple[str, int]]:
-    """The address of a server, and its process."""
-    port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port)]
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "SMOOTHSCOPE_WORKERS": str(workers),
-        "SMOOTHSCOPE_JOBS_WAITING": "100",
-    }
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        while not healthy(address):
-            time.sleep(0.2)
-        yield address, server.pid
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def family(pid: int) -> list[int]:
-    """A process and all that it has started."""
-    found = [pid]
-    for child in Path(f"/proc/{pid}/task").glob("*/children"):
-        for each in child.read_text().split():
-            found += family(int(each))
-    return found
 
 
 def memory(pid: int) -> float:
@@ -227,7 +196,9 @@ def main() -> None:
     seeds, pages = itertools.count(1), itertools.cycle(PAGES)
     attackers: list[Attacker] = []
     waves: list[float] = []
-    with serving(arguments.workers) as (address, pid):
+    settings = {"SMOOTHSCOPE_WORKERS": str(arguments.workers), "SMOOTHSCOPE_JOBS_WAITING": "100"}
+    with app(settings) as (address, server):
+        pid = server.pid
         for kind in [*kinds, *kinds]:  # networks are loaded, by both workers
             first = [Attacker(address, kind, next(seeds), False) for _ in range(arguments.workers)]
             together(first, Attacker.open)

@@ -1,8 +1,17 @@
 """Servers of this machine that tests and benchmarks start: a port for one, and whether it answers."""
 
+import os
 import socket
+import subprocess
+import sys
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Goes through no proxy, whatever the environment says: what is asked is on this machine."""
@@ -23,3 +32,49 @@ def healthy(address: str, patience: float = 5) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
+
+
+@contextmanager
+def app(environment: Mapping[str, str], *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address of a server of the app, and its process, which may be killed meanwhile; it has ended afterwards."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port), *options]
+    server = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        while not healthy(address):
+            if server.poll() is not None:
+                raise RuntimeError(f"the server has ended with {server.returncode}")
+            time.sleep(0.2)
+        yield address, server
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it has started, and those have."""
+    found = [pid]
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            found += family(int(child))
+    return found
+
+
+def workers(pid: int) -> list[int]:
+    """The worker processes of a server."""
+    found = []
+    for each in family(pid)[1:]:
+        try:
+            command = Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0")
+        except OSError:  # it has ended meanwhile
+            continue
+        if any(b"loky" in word for word in command) and not any(b"resource_tracker" in word for word in command):
+            found.append(each)
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,9 +23,9 @@ class Visitor:
 
     def __init__(self, address: str) -> None:
         """address: of the server, http://..."""
-        self._socket = connect(
-            address.replace("http://", "ws://") + "/_stcore/stream", max_size=None, proxy=None, open_timeout=PATIENCE
-        )
+        stream = address.replace("http://", "ws://") + "/_stcore/stream"
+        self._stack = ExitStack()
+        self._socket = self._stack.enter_context(connect(stream, max_size=None, proxy=None, open_timeout=PATIENCE))
         self._changed = threading.Condition()
         self._elements: dict[tuple[int, ...], tuple[int, Element]] = {}
         self._run = self._finished = 0
@@ -45,7 +46,7 @@ class Visitor:
     def close(self) -> None:
         """The tab is closed."""
         self.closed = True
-        self._socket.close()
+        self._stack.close()
 
     def open(self, page: str, **query: object) -> float:
         """Go to a page, "" being the first one; seconds until its script has come to its end."""

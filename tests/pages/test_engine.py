@@ -28,6 +28,7 @@ from pages.parts.engine.workers import DIED, InProcess, InThread
 from pages.parts.shell import jobs
 from pages.parts.work import attacks, trainings
 from pages.parts.work.trainings import Plan
+from tests.servers import workers as workers_of
 
 ROOT = Path(__file__).parents[2]
 LONG = 120
@@ -300,12 +301,10 @@ def test_a_worker_does_not_outlive_a_server_that_is_killed(tmp_path):
     command = [sys.executable, "-c", SERVER, str(written), str(ROOT), str(Path(__file__).parent)]
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     until(written.exists)
+    (worker,) = workers_of(server.pid)
     server.kill()
     server.wait()
-    time.sleep(0.5)
-    size = written.stat().st_size
-    time.sleep(0.5)
-    assert written.stat().st_size == size
+    until(lambda: not Path(f"/proc/{worker}/exe").exists())
 
 
 # --- Telling ---

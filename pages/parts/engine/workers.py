@@ -130,7 +130,6 @@ class _Wire:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._server = os.getppid()
 
     def tell(self, progress: Progress[Any], again: bool) -> None:
         snapshot = None if again else (progress.snapshot,)
@@ -139,17 +138,23 @@ class _Wire:
     def orders(self) -> Iterator[Order]:
         while self._connection.poll():
             yield parcel.unpack(self._connection.recv_bytes())
-        if os.getppid() != self._server:
-            yield STOP  # the server was killed; what is on the disk is whole
 
 
 _wire: _Wire | None = None
+
+
+def _end_with(server: int) -> None:
+    """End this process when the server was killed, which nobody else would tell it; what is on the disk is whole."""
+    while os.getppid() == server:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _settle_in(connection: Connection, modules: Iterable[str], networks_kept: int) -> None:
     """The first that a worker process does."""
     global _wire
     _wire = _Wire(connection)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True, name="end").start()
     with contextlib.suppress(OSError):
         os.nice(NICE)
     for module in modules:
