@@ -6,9 +6,9 @@ Visitors are websocket sessions that speak Streamlit's protocol (tests/visitors.
 away from the server. Each opens the lab, presses Run on an attack that nobody has made before, and looks again as often
 as a tab does, until the verdict is there; who is refused, or told that something went wrong, is counted with the
 sentence; a share of them presses Stop. One more visitor changes the page every second, and the health address is asked
-twenty times a second. The same attacks are then made without a server, by as many processes as there were workers, one
-thread each: the ratio says what the server costs. Memory is what the server and its workers need together (the
-proportional set size), before, at its peak, and half a minute after all have left.
+twenty times a second. After each wave the same attacks are made without a server, by as many processes as there are
+workers, one thread each: the ratio says what the server costs. Memory is what the server and its workers need together
+(the proportional set size), before, at its peak, and half a minute after all have left.
 """
 
 from __future__ import annotations
@@ -196,6 +196,10 @@ def main() -> None:
     seeds, pages = itertools.count(1), itertools.cycle(PAGES)
     attackers: list[Attacker] = []
     waves: list[float] = []
+    bare: list[float] = []
+    health: list[float] = []
+    changes: list[float] = []
+    sizes: list[float] = []
     settings = {"SMOOTHSCOPE_WORKERS": str(arguments.workers), "SMOOTHSCOPE_JOBS_WAITING": "100"}
     with app(settings) as (address, server):
         pid = server.pid
@@ -209,31 +213,34 @@ def main() -> None:
             other.open(page)
         time.sleep(5)
         before = memory(pid)
-        with (
-            meanwhile(0.05, timed(lambda: healthy(address, 300))) as health,
-            meanwhile(1.0, timed(lambda: other.open(next(pages)))) as changes,
-            meanwhile(0.5, lambda: memory(pid)) as sizes,
-        ):
-            for _ in range(arguments.waves):
-                wave = [
-                    Attacker(address, kinds[i % len(kinds)], next(seeds), i < arguments.stops * arguments.visitors)
-                    for i in range(arguments.visitors)
-                ]
+        for _ in range(arguments.waves):
+            wave = [
+                Attacker(address, kinds[i % len(kinds)], next(seeds), i < arguments.stops * arguments.visitors)
+                for i in range(arguments.visitors)
+            ]
+            with (
+                meanwhile(0.05, timed(lambda: healthy(address, 300))) as answers,
+                meanwhile(1.0, timed(lambda: other.open(next(pages)))) as opened,
+                meanwhile(0.5, lambda: memory(pid)) as needed,
+            ):
                 together(wave, Attacker.open)
                 waves.append(together(wave, Attacker.attack))
                 together(wave, Attacker.leave)
-                attackers += wave
+            attackers += wave
+            health += answers
+            changes += opened
+            sizes += needed
+            jobs = [(each.model, each.seed) for each in wave if not each.stops]
+            bare.append(alone(jobs, arguments.workers))
         other.close()
         time.sleep(30)
         after = memory(pid)
-    jobs = [(each.model, each.seed) for each in attackers[-arguments.visitors :] if not each.stops]
-    bare = alone(jobs, arguments.workers)
     seconds = [each.seconds for each in attackers if each.outcome == "done"]
     table = Table("", "", title=f"{arguments.visitors} visitors, {arguments.of}, {arguments.workers} workers")
     rows = {
         "all done after, s": ", ".join(f"{wave:.1f}" for wave in waves),
-        f"the same without a server, {arguments.workers} processes, s": f"{bare:.1f}",
-        "ratio (last wave)": f"{waves[-1] / bare:.2f}",
+        f"the same without a server, {arguments.workers} processes, s": ", ".join(f"{one:.1f}" for one in bare),
+        "ratio": ", ".join(f"{wave / one:.2f}" for wave, one in zip(waves, bare, strict=True)),
         "a visitor waits, s": f"median {statistics.median(seconds):.1f}, longest {max(seconds):.1f}",
         "outcomes": "; ".join(f"{n} {what}" for what, n in Counter(each.outcome for each in attackers).items()),
         "told their place while they waited": f"{sum(any('Waiting' in w for w in each.words) for each in attackers)}",

@@ -17,6 +17,7 @@ import works
 
 from core import data, models
 from core.attacks import ATTACKS
+from core.features.projections import Linear, Space
 from core.losses import CrossEntropy
 from core.train import Recipe
 from pages.parts.engine import networks, parcel, performing, pool, process, workers
@@ -26,7 +27,7 @@ from pages.parts.engine.pool import Job, Limits, Pool
 from pages.parts.engine.progress import Progress
 from pages.parts.engine.workers import DIED, InProcess, InThread
 from pages.parts.shell import jobs
-from pages.parts.work import attacks, trainings
+from pages.parts.work import attacks, maps, trainings
 from pages.parts.work.trainings import Plan
 from tests.servers import workers as workers_of
 
@@ -188,6 +189,28 @@ def test_a_training_there_can_be_kept_here(processes: Pool, home):
     card = job.result.keep("kept")
     assert card.accuracy.value == models.card("kept").accuracy.value == job.result.snapshot.epochs[-1].accuracy
     assert models.kept_features("kept").epochs == (0, 1)
+
+
+def test_several_attacks_a_trail_and_maps_are_made_there(processes: Pool):
+    images = data.gallery.read("mnist")
+    digit, label = images.images[:1], images.labels[:1]
+    network, other = (Network.of(models.card(name)) for name in ("mnist-lenet-graph-2d", "mnist-lenet-ce-2d"))
+    quick = [ATTACKS["fgsm"](), ATTACKS["ddn"](passes=10)]
+    both = done(processes, attacks.several, quick, network, digit, label, 0)
+    assert [finished.result.attack for finished in both] == ["fgsm", "ddn"]  # type: ignore[attr-defined]
+    path, seen = done(processes, attacks.trail, quick[1], network, [network, other], digit, int(label), 0)  # type: ignore[misc]
+    assert path.result.adversarial.equal(both[1].result.adversarial)  # type: ignore[index]
+    assert {name: len(trail.features) for name, trail in seen.items()} == dict.fromkeys(
+        (network.name, other.name), len(path.images)
+    )
+    kept = models.kept_features(network.name)
+    assert kept is not None
+    ((made, distortion),) = done(processes, maps.fit, [Space(kept.features, kept.labels)], Linear())  # type: ignore[misc]
+    assert made.points.shape == (len(kept.epochs), len(kept.labels), 2)
+    assert distortion.trustworthiness > 0.99  # two dimensions on two
+    job = submit(processes, maps.features, "mnist", [(network, "the graph")])
+    assert job.wait(LONG)
+    assert "python -m core data get mnist" in job.error  # the home is empty, there as here
 
 
 def test_networks_travel_by_name_and_are_what_they_were(monkeypatch):
