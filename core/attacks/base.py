@@ -90,6 +90,21 @@ class Attack(Parameters, abc.ABC):
         `generator` is the only source of randomness. Raises nothing for a failed image: `Step.found` says so.
         """
 
+    def further(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        start: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Iterator[Step]:
+        """As `steps`, with a budget of its own, from `start` (N, C, H, W) in [0, 1], where an earlier search stopped.
+
+        The first Step is `start` itself, so what is found is never worse. ValueError of attacks that have nothing to go
+        on with.
+        """
+        raise ValueError(f"{self.title} cannot go on from where it stopped; C&W, DDN and their smooth versions can.")
+
 
 class Tracker:
     """What is known of N images under attack, for every Step to tell: the current iterates, the best so far, scalars.
@@ -320,8 +335,26 @@ class Run:
     reported by their status.
     """
 
-    def __init__(self, attack: Attack, model: nn.Module, images: Tensor, labels: Tensor, seed: int = 0) -> None:
+    def __init__(
+        self,
+        attack: Attack,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        seed: int = 0,
+        start: Tensor | None = None,
+    ) -> None:
+        """start: the adversarial images (N, C, H, W) of an earlier result, from which the attack goes on.
+
+        ValueError for images, labels or a start that do not fit, and for attacks that cannot go on.
+        """
         check_batch(model, images, labels)
+        if start is not None:
+            check_batch(model, start, labels)
+            if start.shape != images.shape:
+                raise ValueError(
+                    f"start must have the shape {tuple(images.shape)} of images; got {tuple(start.shape)}."
+                )
         self.attack, self.model, self.images, self.labels, self.seed = attack, model, images, labels, seed
         device = device_of(model, images)
         self._x, self._y = images.to(device), labels.to(device)
@@ -342,9 +375,12 @@ class Run:
         self.step: Step | None = None
         self.done = not len(self._attacked)
         generator = torch.Generator(device=device).manual_seed(seed)
-        self._steps = (
-            iter(()) if self.done else attack.steps(model, self._x[self._attacked], self._y[self._attacked], generator)
-        )
+        attacked = self._x[self._attacked], self._y[self._attacked]
+        self._steps: Iterator[Step] = iter(())
+        if not self.done and start is None:
+            self._steps = attack.steps(model, *attacked, generator)
+        elif not self.done and start is not None:
+            self._steps = attack.further(model, *attacked, start.to(self._x)[self._attacked], generator)
 
     def __iter__(self) -> Iterator[Step]:
         return self
@@ -430,13 +466,15 @@ def run(
     labels: Tensor,
     seed: int = 0,
     on_step: Callable[[Step], object] | None = None,
+    start: Tensor | None = None,
 ) -> AttackResult:
     """Run `attack` to its end and check what it claims.
 
     images: (N, C, H, W) float in [0, 1]; labels: (N,) the true classes; seed: of all randomness; on_step: called after
-    every step (for a progress bar). Raises ValueError in one sentence for images or labels that do not fit.
+    every step (for a progress bar); start: (N, C, H, W) the adversarial images of an earlier result, to go on from.
+    Raises ValueError in one sentence for images, labels or a start that do not fit, and if the attack cannot go on.
     """
-    driver = Run(attack, model, images, labels, seed)
+    driver = Run(attack, model, images, labels, seed, start)
     for step in driver:
         if on_step is not None:
             on_step(step)

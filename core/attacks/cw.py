@@ -50,6 +50,7 @@ from core.params import parameter
 
 _CORRECTION = 0.05  # of c after every iterate of a single run
 _GROWTH = 0.1  # of c and of the step size instead, as long as nothing fooled the network
+_FURTHER = 0.3  # of the step size that suits a boundary at that distance, of a search that goes on
 _LAST = 0.05  # the share of the step size that a single run ends with
 _DEEP = 0.5  # a success by more than this share of what the clean image lacked is beyond a cliff
 _QUICKER, _FASTEST = 1.3, 0.5  # beyond a cliff: the correction's growth by outcomes in a row, and its largest
@@ -77,6 +78,9 @@ class Variable(Protocol):
     def start(self, images: Tensor) -> Tensor:
         """v at the clean images."""
 
+    def at(self, x: Tensor, images: Tensor) -> Tensor:
+        """v at the images x in [0, 1], made of `images`."""
+
     def image(self, v: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         """(the image in [0, 1], the perturbation whose squared norm is penalised), both differentiable in v."""
 
@@ -100,6 +104,9 @@ class Sigmoid:
     def start(self, images: Tensor) -> Tensor:
         return torch.logit(images, eps=self.inset)
 
+    def at(self, x: Tensor, images: Tensor) -> Tensor:
+        return torch.logit(x, eps=self.inset)
+
     def image(self, v: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         x = v.sigmoid()
         return x, x - images
@@ -118,6 +125,9 @@ class Clipped:
 
     def start(self, images: Tensor) -> Tensor:
         return torch.zeros_like(images)
+
+    def at(self, x: Tensor, images: Tensor) -> Tensor:
+        return x - images
 
     def image(self, v: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         return (images + v).clamp(0, 1), v
@@ -179,6 +189,9 @@ class Multiplier(abc.ABC):
     def returning(self, rows: Tensor) -> Tensor:
         """(n,) bool: of the images `rows` those that go half the way back to the clean image instead of a step."""
         return torch.zeros_like(rows, dtype=torch.bool)
+
+    def arrive(self, slopes: Tensor) -> None:  # noqa: B027  # nothing to do where every run has its own c
+        """The search goes on near the boundary, where slopes are this long, (N,)."""
 
     def begin(self) -> None:  # noqa: B027  # nothing to do where there is one run
         """A run begins."""
@@ -271,6 +284,9 @@ class Correction(Multiplier):
     def returning(self, rows: Tensor) -> Tensor:
         return self._back[rows]
 
+    def arrive(self, slopes: Tensor) -> None:
+        self._slope = torch.where(slopes > 0, slopes, torch.nan)
+
 
 class CarliniWagnerBase(Quantised, Attack):
     """The search that C&W and its smooth version share: only the change of variable differs.
@@ -361,6 +377,20 @@ class CarliniWagnerBase(Quantised, Attack):
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
+        yield from self._search(model, images, labels, None)
+
+    def further(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        start: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Iterator[Step]:
+        yield from self._search(model, images, labels, start)
+
+    def _search(self, model: nn.Module, images: Tensor, labels: Tensor, start: Tensor | None) -> Iterator[Step]:
+        """start: (N, C, H, W) the iterate that every run begins at instead of the clean image."""
         multiplier = self._multiplier(images)
         tracker = Tracker(images, multiplier.runs * self.iterations, ("loss", "distortion", "margin"))
         rate = images.new_full((len(images), 1, 1, 1), self.learning_rate or torch.nan)
@@ -371,20 +401,25 @@ class CarliniWagnerBase(Quantised, Attack):
             multiplier.begin()
             active = (tracker.finite & hopeful).nonzero()[:, 0]
             variable, x, y = whole.keep(active), images[active], labels[active]
-            v = variable.start(x)
+            v = variable.start(x) if start is None else variable.at(start[active], x)
             adam = Adam(v, rate[active])
             for iteration in range(self.iterations):
                 if not len(active):
                     break
                 at = v.detach().requires_grad_(True)
-                look = self._look(model, variable, at, x, y)
+                going_on = index == 0 and start is not None
+                look = self._look(model, variable, at, x, y, everywhere=going_on)
                 if index == 0:
                     hopeful = look.pull.flatten(1).any(1)
-                    estimates = self._linearised(-look.pull, look.hinge, variable)
+                    if going_on:
+                        multiplier.arrive(norms(look.pull).flatten())
+                    estimates = self._estimates(look, variable, x, going_on)
                     adam.rate = rate = torch.where(rate.isnan(), estimates[0], rate)
                     multiplier.c = torch.where(multiplier.c.isnan(), estimates[1], multiplier.c)
                 scales = partial(self._scales, variable=variable, images=x)
                 pull = multiplier.survey(active, look, self.margin, adam, scales)
+                if going_on:
+                    pull = torch.where(look.hinge.view(-1, 1, 1, 1) > 0, pull, 0)
                 loss, slope = replace(look, pull=pull).objective(at, multiplier.c[active])
                 confident = look.fools & (look.lead >= self.margin)
                 rank = look.fools.to(torch.int8) + confident.to(torch.int8)
@@ -418,18 +453,39 @@ class CarliniWagnerBase(Quantised, Attack):
         return False
 
     @torch.enable_grad()
-    def _look(self, model: nn.Module, variable: Variable, v: Tensor, images: Tensor, labels: Tensor) -> _Look:
-        """Ask the network about the iterates v (n, C, H, W) of `images` with `labels`."""
+    def _look(
+        self,
+        model: nn.Module,
+        variable: Variable,
+        v: Tensor,
+        images: Tensor,
+        labels: Tensor,
+        everywhere: bool = False,
+    ) -> _Look:
+        """Ask the network about the iterates v (n, C, H, W) of `images` with `labels`.
+
+        everywhere: `pull` is the slope of what is lacking also where nothing is.
+        """
         image, perturbation = variable.image(v, images)
         penalty = self.penalty(perturbation, variable)
         seen = self.shown(image.detach()).requires_grad_(True)
         logits = model(seen)
         hinge = (self.margin - margin(logits, labels)).clamp_min(0)
         # Where every image has the margin, the way back through the network is saved.
-        pull = gradient(hinge, seen) if bool((hinge > 0).any()) else torch.zeros_like(seen)
+        if everywhere:
+            pull = gradient(-margin(logits, labels), seen)
+        else:
+            pull = gradient(hinge, seen) if bool((hinge > 0).any()) else torch.zeros_like(seen)
         logits = logits.detach()
         lead, fools, sound = margin(logits, labels), crosses(logits, labels), logits.isfinite().all(1)
         return _Look(image, penalty, seen.detach(), hinge.detach(), pull, lead, fools, sound)
+
+    def _estimates(self, look: _Look, variable: Variable, images: Tensor, going_on: bool) -> tuple[Tensor, Tensor]:
+        """Step size (n, 1, 1, 1) and c (n,) to begin with."""
+        if not going_on:
+            return self._linearised(-look.pull, look.hinge, variable)
+        rate, c = self._scales(look, variable, images)
+        return _FURTHER * rate, c
 
     def _scales(self, look: _Look, variable: Variable, images: Tensor) -> tuple[Tensor, Tensor]:
         """As `_linearised`, from iterates that are near the boundary: what suits a boundary as far away as they are."""

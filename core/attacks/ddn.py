@@ -78,6 +78,7 @@ from core.params import parameter
 
 _QUICKER, _FASTEST = 1.3, 0.7  # the norm's change: its growth by outcomes in a row, and its largest
 _BEHIND = 1.02, 1e-4  # a first norm ends this far behind the linearised boundary: relative, absolute
+_FURTHER = 0.3  # the first step's share of the norm, of a search that goes on
 _LAST = 0.01  # share of the first step that is left at the last
 
 
@@ -187,10 +188,32 @@ class DecoupledBase(Quantised, Attack, Goal):
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
+        yield from self._search(model, images, labels, images, 1.0, generator)
+
+    def further(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        start: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> Iterator[Step]:
+        yield from self._search(model, images, labels, start, _FURTHER, generator)
+
+    def _search(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        start: Tensor,
+        longest: float,
+        generator: torch.Generator | None,
+    ) -> Iterator[Step]:
+        """start: (N, C, H, W) the first iterate. longest: the first step, in units of the norm."""
         search = Search(model, images, labels, self.passes, self.targets(model, images, labels, generator))
         metric = self.metric(images)
-        r = torch.zeros_like(images)
-        norm = images.new_zeros(len(images), 1, 1, 1)
+        r = start - images
+        norm = metric.norms(r)
         ever = torch.zeros(len(images), dtype=torch.bool, device=images.device)
         before, pace = ever, torch.full_like(norm, self.gamma)
         ours = self.schedule == "estimated"
@@ -212,7 +235,7 @@ class DecoupledBase(Quantised, Attack, Goal):
 
             lead, fools = probe.lead[going].view(-1, 1, 1, 1), probe.fools[going].view(-1, 1, 1, 1)
             cosine = (1 + math.cos(math.pi * (index - 1) / (self.passes - 1))) / 2
-            share = _LAST + (1 - _LAST) * cosine
+            share = _LAST + (longest - _LAST) * cosine
             direction = metric(g)
             if ours:
                 # Quicker while outcomes repeat, at half the pace when they change.
@@ -228,7 +251,7 @@ class DecoupledBase(Quantised, Attack, Goal):
                 if index > 1:
                     stretched = torch.minimum(stretched, 2 * norm)
                 norm = torch.where(ever.view(-1, 1, 1, 1), norm * factor, stretched)
-            elif index == 1:
+            elif index == 1 and start is images:
                 norm = torch.ones_like(norm)
             else:
                 norm = norm * torch.where(fools, 1 - self.gamma, 1 + self.gamma)

@@ -60,6 +60,9 @@ class Smooth:
     def start(self, images: Tensor) -> Tensor:
         return torch.zeros_like(images)
 
+    def at(self, x: Tensor, images: Tensor) -> Tensor:
+        return self.smoother.inverse(x - images)
+
     def image(self, v: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         r = self.smoother(v)
         return (images + r).clamp(0, 1), r

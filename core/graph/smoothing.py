@@ -102,6 +102,14 @@ class Smoother:
         mean = z.detach().mean(dim=(2, 3), keepdim=True)
         return _solution(z - mean, self) + self._solver.ones.to(z) * mean
 
+    def inverse(self, r: Tensor) -> Tensor:
+        """z (N, C, H, W) with s^_alpha(z) = r: L_alpha (s_alpha(1) r), which takes no solve."""
+        self.graph.check_signal(r)
+        if self.alpha == 0:
+            return r
+        q = r * self._solver.ones.to(r)
+        return (q - self.alpha * self.graph.matvec(q)) / (1 - self.alpha)
+
     def _solve(self, z: Tensor) -> Tensor:
         inner = z.detach().to(self._solver.ones)
         solution, report = self._solver.solve(inner)

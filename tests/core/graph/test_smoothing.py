@@ -297,3 +297,11 @@ def test_no_warning_at_the_default_tolerance():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Smoother(PixelGraph(images), 0.999, solver="cg")(torch.randn(3, 3, 17, 14, generator=generator()))
+
+
+@pytest.mark.parametrize("distance", ["joint", "per-channel"])
+@pytest.mark.parametrize("alpha", [0.0, 0.9, 0.997])
+def test_the_inverse_takes_smoothing_back(alpha, distance):
+    graph = PixelGraph(uniform(2, 3, 6, 7, dtype=torch.float64), color_distance=distance)
+    smoother, z = Smoother(graph, alpha), normal(2, 3, 6, 7, dtype=torch.float64)
+    torch.testing.assert_close(smoother.inverse(smoother(z)), z, rtol=0, atol=1e-9)
