@@ -1,6 +1,7 @@
 """Several people at one server: each has their own trainings, only so many and for so long; a public one keeps none."""
 
 import os
+import re
 import threading
 import time
 
@@ -103,6 +104,7 @@ def test_the_cookie_says_who_it_is_if_it_may(monkeypatch, shared):
     monkeypatch.setattr(type(st.context), "cookies", property(lambda self: cookies))
     first = visitor.key()
     assert first is not None
+    assert re.fullmatch("[0-9a-f]{32}", st.session_state["visitor.number"])  # which gets into a script of the page's
     assert (len(first), int(first, 16) >= 0) == (16, True)
     assert visitor.key() == first  # as long as the session lasts
     cookies[visitor.COOKIE] = st.session_state["visitor.number"]
@@ -252,8 +254,10 @@ def test_a_training_that_is_too_large_ends_with_a_sentence(home):
 
 def test_a_public_server_keeps_nothing_of_a_training(home, public):
     state_of(home / "runs", "operators")
+    number = "a" * 32
+    state_of(home / "runs" / visitor.hashlib.sha256(number.encode()).hexdigest()[:16], "of-before-it-was-public")
     before = sorted(home.rglob("*"))
-    app = opened(train__Recipe__epochs=2)
+    app = opened(train__Recipe__epochs=2, visitor__number=number)
     assert "Delete" not in labels(app)
     press(app, "Start")
     assert "the run is saved" not in " ".join(block.value for block in app.markdown)

@@ -130,6 +130,10 @@ EQUAL = [(1, 1), (1, 32), (1, 32), (1, 1), (0b00101, 5), (0, 1)]
         ({}, {}),
         ({"timing": EQUAL}, {}),
         ({"timing": MODEL, "model": True}, {"time": 10}),
+        (
+            {"timing": [*MODEL[:3], (1, 1), (1, 1), *MODEL[4:]], "model": True},
+            {},
+        ),  # at equal intervals none says its time
         ({"identity": (1, 1)}, {"identity": 8}),
         ({"screen": (0b00, 2), "motion": (0, 0)}, {"tools": False}),
         ({"screen": (0b01, 2), "motion": (0b01, 2)}, {"tools": False, "motion": False}),
