@@ -48,10 +48,19 @@ def start(attack: Attack, choice: Choice, seed: int) -> None:
     slot.start(Wanted(attack, choice, key), attacks.attack, attack, network, choice.image, labels, seed)
 
 
+def go_on(shown: Shown) -> None:
+    """Begin where the search that is shown stopped."""
+    found, network = shown.run.result, Network.of(shown.choice.card)
+    wanted = Wanted(shown.attack, shown.choice, None)
+    slot.start(wanted, attacks.attack, shown.attack, network, found.images, found.labels, found.seed, found.adversarial)
+
+
 def take(run: Finished, wanted: Wanted) -> None:
     """Keep what a job has given."""
-    attacking.keep(wanted.key, run)
-    st.session_state[attacking.IN_LAB] = Shown(run, wanted.attack, wanted.choice, cached=False)
+    if wanted.key is not None:
+        attacking.keep(wanted.key, run)
+    further = wanted.key is None
+    st.session_state[attacking.IN_LAB] = Shown(run, wanted.attack, wanted.choice, cached=False, further=further)
 
 
 page.setup("Attack lab", controls=True)
@@ -61,6 +70,9 @@ with st.sidebar:
     attack = attack_controls(chosen[0]) if chosen else None
     seed = choose.seed(SCOPE)
 
+before: Shown | None = st.session_state.get(attacking.IN_LAB)
+if st.session_state.pop(result.FURTHER, False) and before is not None and slot.about is None:
+    go_on(before)
 wanted = slot.about
 press, about, formula = st.columns([90, 370, 460], gap="small", vertical_alignment="center")
 if attack is not None:

@@ -137,6 +137,33 @@ def test_display_controls_redraw_and_attack_nothing(lab: Lab, started: list[str]
     assert "have changed" not in lab.words
 
 
+def test_a_search_that_has_not_converged_goes_on_from_where_it_stopped(lab: Lab):
+    lab.choose("ddn")
+    lab.run(passes=10)
+    first = lab.result
+    assert not first.converged[0]
+    lab.press_key("lab.further")
+    lab.finish()
+    second = lab.result
+    model = models.load("mnist-c4-ce")
+    expected = run(lab.shown.attack, model, first.images, first.labels, first.seed, start=first.adversarial)
+    torch.testing.assert_close(second.adversarial, expected.adversarial)
+    assert float(second.l2[0]) <= float(first.l2[0])
+    # What neither a link nor a script repeats is not taken home, nor kept for an identical run.
+    assert lab.shown.further
+    assert "gone on from an earlier run" in lab.words
+    assert not lab.app.get("download_button")
+    lab.press("Run")
+    lab.finish()
+    assert torch.equal(lab.result.adversarial, first.adversarial)
+
+
+def test_what_has_no_shortest_to_look_for_does_not_go_on(lab: Lab):
+    lab.choose("fgsm")
+    lab.run()
+    assert "lab.further" not in {button.key for button in lab.app.button}
+
+
 def test_an_identical_run_is_there_at_once(lab: Lab, started: list[str]):
     lab.run(**SHORT)
     first = lab.pictures

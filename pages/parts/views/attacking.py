@@ -24,6 +24,8 @@ class Shown:
     choice: Choice
     cached: bool
     """It was there from an identical run."""
+    further: bool = False
+    """It went on from where an earlier run stopped: no link and no script makes it again."""
 
 
 IN_LAB = "lab.shown"
@@ -36,6 +38,11 @@ results: Bounded[Finished] = Bounded(settings().results_kept)
 def key(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, seed: int) -> str:
     """Equal exactly when the attack must give the same result."""
     return fingerprint(attack.name, attack.values(), model.card.sha256, images, labels, seed)
+
+
+def goes_on(attack: Attack) -> bool:
+    """Whether an attack can go on from where its search stopped."""
+    return type(attack).further is not Attack.further
 
 
 def keep(key: str, finished: Finished) -> None:

@@ -44,10 +44,10 @@ class Snapshot:
 
 
 def attack(
-    attack: Attack, network: Network, images: Tensor, labels: Tensor, seed: int
+    attack: Attack, network: Network, images: Tensor, labels: Tensor, seed: int, start: Tensor | None = None
 ) -> Generator[Progress[Snapshot], None, Finished]:
-    """`attack` on one image (1, C, H, W)."""
-    run = Run(attack, networks.load(network), images, labels, seed)
+    """`attack` on one image (1, C, H, W). start: the adversarial image of an earlier run, to go on from."""
+    run = Run(attack, networks.load(network), images, labels, seed, start)
     progress: Progress[Snapshot] | None = None
     shown = 0.0
     recorder = Recorder(images[0])

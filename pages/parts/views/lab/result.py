@@ -21,11 +21,13 @@ from pages.parts.components.viewer import Panel, Trace, viewer
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import cache, links, page, pictures
 from pages.parts.shell.jobs import Look
-from pages.parts.views import display, export
+from pages.parts.views import attacking, display, export
 from pages.parts.views.attacking import Shown
 from pages.parts.work.attacks import Finished, Snapshot
 
 SCOPE = "lab"
+FURTHER = "lab.go_on"
+"""Where the session keeps that the search is to go on from what is shown."""
 TRACES = {"loss": "loss", "margin": "margin", "distortion": "distortion L2", "roughness": "roughness Ω"}
 """Scalars that are drawn, where an attack reports them."""
 
@@ -39,8 +41,8 @@ class Wanted:
 
     attack: Attack
     choice: Choice
-    key: str
-    """Of what it gives (`attacking.key`)."""
+    key: str | None
+    """Of what it gives (`attacking.key`); None where it goes on from an earlier run."""
 
 
 def traces(trace: Mapping[str, Tensor], film: Film | None = None) -> list[Trace]:
@@ -97,17 +99,26 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
         seen = finished(shown.run, shown.choice.title)
     with right:
         verdict(result, shown.choice.classes, seen.sigma_h)
+        open_ended = result.converged is not None and not bool(result.converged[0])
+        if open_ended and result.status[0] in ("fooled", "failed") and attacking.goes_on(shown.attack):
+            text = "Search on from here, with the same budget again and what is set as it was."
+            if st.button("Keep going", key=f"{SCOPE}.further", icon=":material/fast_forward:", help=text):
+                st.session_state[FURTHER] = True
+                st.rerun()  # the whole page: it starts the job
     spectrum(result)
     notes = [f"{shown.attack.title} on {shown.choice.card.title}"]
     if result.stopped:
         notes.append("stopped before its end")
     if shown.cached:
         notes.append("kept from an identical run")
+    if shown.further:
+        notes.append("gone on from an earlier run, which neither a link nor a script repeats")
     left, right = st.columns([3, 1], vertical_alignment="center")
     left.caption(page.plain(", ".join(notes)) + ".")
-    item = Item(shown.attack.name, result, shown.choice.card.sha256, shown.run.threads)
-    with right:
-        export.button([item], shown.choice.classes, seen.magnify, seen.gain, f"{SCOPE}.export")
+    if not shown.further:
+        item = Item(shown.attack.name, result, shown.choice.card.sha256, shown.run.threads)
+        with right:
+            export.button([item], shown.choice.classes, seen.magnify, seen.gain, f"{SCOPE}.export")
     links.write()
 
 
