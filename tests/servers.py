@@ -35,17 +35,18 @@ def healthy(address: str, patience: float = 5) -> bool:
 
 
 @contextmanager
-def app(environment: Mapping[str, str], *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The address of a server of the app, and its process, which may be killed meanwhile; it has ended afterwards."""
+def app(
+    environment: Mapping[str, str], *options: str, log: Path = Path(os.devnull)
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address of a server of the app, and its process, which may be killed meanwhile; it has ended afterwards.
+
+    log: gets what it prints.
+    """
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port), *options]
-    server = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    variables = os.environ | {"PYTHONPATH": str(ROOT), **environment}
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=subprocess.STDOUT)
     address = f"http://127.0.0.1:{port}"
     try:
         while not healthy(address):

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from random import Random
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +17,43 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 PATIENCE = 600.0  # seconds
+
+
+def _slide(widget: Any, random: Random) -> dict[str, Any]:
+    if widget.options:
+        return {"string_array_value": {"data": [random.choice(widget.options)]}}
+    steps = round((widget.max - widget.min) / widget.step)
+    return {"double_array_value": {"data": [widget.min + widget.step * random.randint(0, steps)]}}
+
+
+def _type_number(widget: Any, random: Random) -> dict[str, Any]:
+    low = widget.min if widget.has_min else -1000.0
+    high = widget.max if widget.has_max else 1000.0
+    value = random.choice([low, random.uniform(low, min(high, low + 100)), widget.default])
+    return {"double_value": round(value) if widget.data_type == widget.INT else value}
+
+
+def _has_id(element: Element) -> bool:
+    return hasattr(getattr(element, element.WhichOneof("type") or "", None), "id")
+
+
+MOVES: dict[str, Callable[[Any, Random], dict[str, Any]]] = {
+    "slider": _slide,
+    "selectbox": lambda widget, random: {"string_value": random.choice(widget.options)},
+    "radio": lambda widget, random: {"string_value": random.choice(widget.options)},
+    "button_group": lambda widget, random: {
+        "string_array_value": {"data": [random.choice([option.content for option in widget.options])]}
+    },
+    "checkbox": lambda widget, random: {"bool_value": random.random() < 0.5},
+    "number_input": _type_number,
+    "text_input": lambda widget, random: {
+        "string_value": random.choice(
+            ["", "x", "0.5", "1e400", "../..", "ä" * 300, "[](:red[x])", "-1", "0.1, 0.2, nan"]
+        )
+    },
+    "button": lambda widget, random: {"trigger_value": True},
+}
+"""Kind of a widget -> something that a person may do to it."""
 
 
 class Visitor:
@@ -31,6 +69,8 @@ class Visitor:
         self._run = self._finished = 0
         """Runs of a page's script that were begun, and the last that came to its end; those of fragments left out."""
         self._page = {"page_name": "", "query_string": ""}
+        self._states: dict[str, dict[str, Any]] = {}
+        """What the page's widgets are set to, those that were moved."""
         self._again: dict[str, float] = {}
         self._due: dict[str, float] = {}
         self.closed = False
@@ -51,13 +91,32 @@ class Visitor:
     def open(self, page: str, **query: object) -> float:
         """Go to a page, "" being the first one; seconds until its script has come to its end."""
         self._page = {"page_name": page, "query_string": urlencode(query)}
+        self._states = {}
         return self._rerun({})
 
     def press(self, label: str) -> float:
         """Press a button; seconds until the page's script has come to its end."""
         with self._changed:
             button = next(found.button for found in self.of("button") if found.button.label == label)
-        return self._rerun({"widget_states": {"widgets": [{"id": button.id, "trigger_value": True}]}})
+        pressed = {"id": button.id, "trigger_value": True}
+        return self._rerun({"widget_states": {"widgets": [*self._states.values(), pressed]}})
+
+    def move(self, random: Random) -> str:
+        """Do something to one of the page's widgets; says what. Nothing where the page has none."""
+        with self._changed:
+            there = [(found.WhichOneof("type"), found) for _, found in self._elements.values()]
+        able = [(kind, getattr(found, kind)) for kind, found in there if kind in MOVES]
+        able = [(kind, widget) for kind, widget in able if not widget.disabled]
+        if not able:
+            return "nothing"
+        kind, widget = random.choice(able)
+        value = MOVES[kind](widget, random)
+        if kind == "button":
+            self._rerun({"widget_states": {"widgets": [*self._states.values(), {"id": widget.id, **value}]}})
+        else:
+            self._states[widget.id] = {"id": widget.id, **value}
+            self._rerun({"widget_states": {"widgets": list(self._states.values())}})
+        return f"{kind} {widget.label}: {value}"
 
     def of(self, kind: str) -> list[Element]:
         """What the page shows of a kind, in its order."""
@@ -131,6 +190,8 @@ class Visitor:
             self._due.setdefault(name, time.monotonic() + message.auto_rerun.interval)
         elif kind == "script_finished" and whole and message.script_finished == message.FINISHED_SUCCESSFULLY:
             self._elements = {path: found for path, found in self._elements.items() if found[0] == self._run}
+            there = {getattr(each, each.WhichOneof("type")).id for _, each in self._elements.values() if _has_id(each)}
+            self._states = {name: state for name, state in self._states.items() if name in there}  # as a tab does
             self._finished = self._run
 
     def _look_again(self) -> None:
@@ -144,6 +205,7 @@ class Visitor:
                     self._due[name] = now + self._again.get(name, 1.0)
             for name in due:
                 try:
-                    self._send({"fragment_id": name, "is_auto_rerun": True})
+                    states = {"widgets": list(self._states.values())}
+                    self._send({"fragment_id": name, "is_auto_rerun": True, "widget_states": states})
                 except ConnectionClosed:
                     return
