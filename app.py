@@ -139,6 +139,5 @@ st.caption(
 
 page.finish()
 
-# The lab needs PyTorch; it is brought in while the visitor reads. Nothing of core with it: who clicks at once imports
-# core in another thread, and of two that do so each comes upon what the other has half done, so that both fail.
-threading.Thread(target=import_module, args=("torch",), daemon=True, name="warm-up").start()
+# What the other pages need is brought in while the visitor reads; who clicks at once waits for the rest of it.
+threading.Thread(target=import_module, args=("pages.parts.shell.ready",), daemon=True, name="warm-up").start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pages.parts.engine  # noqa: F401  first: PyTorch reads the environment that it sets
+import pages.parts.shell.ready  # noqa: F401  before all else, see there
 
 # isort: split
 import streamlit as st

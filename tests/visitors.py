@@ -19,17 +19,17 @@ from websockets.sync.client import connect
 PATIENCE = 600.0  # seconds
 
 
-def _slide(widget: Any, random: Random) -> dict[str, Any]:
+def _slide(widget: Any, dice: Random) -> dict[str, Any]:
     if widget.options:
-        return {"string_array_value": {"data": [random.choice(widget.options)]}}
+        return {"string_array_value": {"data": [dice.choice(widget.options)]}}
     steps = round((widget.max - widget.min) / widget.step)
-    return {"double_array_value": {"data": [widget.min + widget.step * random.randint(0, steps)]}}
+    return {"double_array_value": {"data": [widget.min + widget.step * dice.randint(0, steps)]}}
 
 
-def _type_number(widget: Any, random: Random) -> dict[str, Any]:
+def _type_number(widget: Any, dice: Random) -> dict[str, Any]:
     low = widget.min if widget.has_min else -1000.0
     high = widget.max if widget.has_max else 1000.0
-    value = random.choice([low, random.uniform(low, min(high, low + 100)), widget.default])
+    value = dice.choice([low, dice.uniform(low, min(high, low + 100)), widget.default])
     return {"double_value": round(value) if widget.data_type == widget.INT else value}
 
 
@@ -39,19 +39,17 @@ def _has_id(element: Element) -> bool:
 
 MOVES: dict[str, Callable[[Any, Random], dict[str, Any]]] = {
     "slider": _slide,
-    "selectbox": lambda widget, random: {"string_value": random.choice(widget.options)},
-    "radio": lambda widget, random: {"string_value": random.choice(widget.options)},
-    "button_group": lambda widget, random: {
-        "string_array_value": {"data": [random.choice([option.content for option in widget.options])]}
+    "selectbox": lambda widget, dice: {"string_value": dice.choice(widget.options)},
+    "radio": lambda widget, dice: {"string_value": dice.choice(widget.options)},
+    "button_group": lambda widget, dice: {
+        "string_array_value": {"data": [dice.choice([option.content for option in widget.options])]}
     },
-    "checkbox": lambda widget, random: {"bool_value": random.random() < 0.5},
+    "checkbox": lambda widget, dice: {"bool_value": dice.random() < 0.5},
     "number_input": _type_number,
-    "text_input": lambda widget, random: {
-        "string_value": random.choice(
-            ["", "x", "0.5", "1e400", "../..", "ä" * 300, "[](:red[x])", "-1", "0.1, 0.2, nan"]
-        )
+    "text_input": lambda widget, dice: {
+        "string_value": dice.choice(["", "x", "0.5", "1e400", "../..", "ä" * 300, "[](:red[x])", "-1", "0.1, 0.2, nan"])
     },
-    "button": lambda widget, random: {"trigger_value": True},
+    "button": lambda widget, dice: {"trigger_value": True},
 }
 """Kind of a widget -> something that a person may do to it."""
 
@@ -101,7 +99,7 @@ class Visitor:
         pressed = {"id": button.id, "trigger_value": True}
         return self._rerun({"widget_states": {"widgets": [*self._states.values(), pressed]}})
 
-    def move(self, random: Random) -> str:
+    def move(self, dice: Random) -> str:
         """Do something to one of the page's widgets; says what. Nothing where the page has none."""
         with self._changed:
             there = [(found.WhichOneof("type"), found) for _, found in self._elements.values()]
@@ -109,8 +107,8 @@ class Visitor:
         able = [(kind, widget) for kind, widget in able if not widget.disabled]
         if not able:
             return "nothing"
-        kind, widget = random.choice(able)
-        value = MOVES[kind](widget, random)
+        kind, widget = dice.choice(able)
+        value = MOVES[kind](widget, dice)
         if kind == "button":
             self._rerun({"widget_states": {"widgets": [*self._states.values(), {"id": widget.id, **value}]}})
         else:

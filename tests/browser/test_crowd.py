@@ -36,6 +36,19 @@ def attacked(visitor: Visitor) -> bool:
     return VERDICT in visitor.markup
 
 
+def test_all_pages_of_a_cold_server_may_be_opened_at_once(tmp_path: Path):
+    """Two threads that import core from two ends would each get modules that are not finished."""
+    home = {"SMOOTHSCOPE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    names = ["app", *(path.stem.partition("_")[2] for path in servers.ROOT.glob("pages/[0-9]*.py"))]
+    assert len(names) == 7
+    with servers.app(home) as (address, _), ThreadPoolExecutor(len(names)) as pool:
+        tabs = [Visitor(address) for _ in names]
+        list(pool.map(Visitor.open, tabs, ["", *names[1:]]))
+        for tab in tabs:
+            assert [found.exception.message for found in tab.of("exception")] == []
+            tab.close()
+
+
 def test_a_crowd_is_served_and_pages_go_on(server: str):
     """Ten attack at once, others change pages meanwhile: nobody is refused, and nobody waits for them all."""
     with ThreadPoolExecutor(10) as pool:

@@ -462,6 +462,10 @@ def test_the_server_s_own_process_is_set_up_before_anything_is_computed():
             "            os._exit(0)\n"
             "sys.meta_path.insert(0, Watch())\n"
             f"exec(compile(open({str(page)!r}).read(), {str(page)!r}, 'exec'))\n"
+            "import threading\n"
+            "for thread in threading.enumerate():\n"
+            "    if thread.name == 'warm-up':\n"
+            "        thread.join()\n"
         )
         bare = {name: value for name, value in os.environ.items() if name not in process.ENVIRONMENT}
         found = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, env=bare, capture_output=True, text=True)

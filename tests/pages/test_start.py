@@ -163,7 +163,7 @@ AppTest.from_file("app.py", default_timeout=60).run()
 for thread in threading.enumerate():
     if thread.name == "warm-up":
         thread.join()
-print("torch" in sys.modules, sorted(name for name in sys.modules if name.startswith("core.")))
+print("torch" in sys.modules, "core.attacks" in sys.modules)
 """
 
 
@@ -174,9 +174,8 @@ def test_the_navigation_has_its_height_before_anything_else_is_drawn(monkeypatch
     assert next(button.label for button in app.button) == "Present"
 
 
-def test_the_warm_up_leaves_core_alone():
-    """A visitor who clicks at once imports core in another thread, and two threads must not import it at once."""
+def test_the_warm_up_brings_what_the_other_pages_need():
     done = subprocess.run(
         [sys.executable, "-c", WARMED], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=True
     )
-    assert done.stdout == "True ['core.layout', 'core.params']\n"  # as the page itself needs
+    assert done.stdout == "True True\n"
