@@ -68,3 +68,16 @@ def test_a_margin_that_is_asked_for_is_reached_on_the_far_side():
     nearest = DISTANCE + float(torch.atanh(torch.tensor(0.2))) / 20
     assert float(result.logits[0, 1]) >= 20
     assert nearest * (1 - 1e-6) <= float(l2(result.perturbation)) <= 1.05 * nearest
+
+
+def test_rounding_a_perturbation_away_leaves_step_and_c_in_order():
+    """Half the way back from a pixel's single level is no level at all."""
+    model = Cliff(20.0)
+    images = torch.full((1, 1, 10, 10), 128 / 255, dtype=torch.float64)
+    attack = CarliniWagner(margin=0, quantised=True)
+    variable = attack.variable(images)
+    look = attack._look(model, variable, variable.start(images) + 0.001, images, torch.tensor([0]), everywhere=True)
+    assert torch.allclose(look.seen, images)
+    rate, c = attack._scales(look, variable)
+    assert float(rate) > 0
+    assert 0 < float(c) < 1e3
