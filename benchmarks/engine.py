@@ -5,7 +5,7 @@
 A page's time is from the click, in Chromium without a GPU, to the finished result on the page, drawing and polling
 included. The other is that of the same work alone, in a process that has loaded everything and done it once. Both take
 turns in every round, so that whatever else the machine does hits both alike; the ratio is within one round. `--before`
-has the server make as many short trainings first, one after another, as a server that is some hours old has.
+has the server make as many attacks on a digit first, one after another, as one that is some hours old has.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from rich.console import Console
 from rich.table import Table
 from serving import ROOT, serving
 
+from tests.visitors import Visitor
+
 PATIENCE = 600_000  # milliseconds
 
 BARE = """
@@ -32,8 +34,7 @@ import sys, tempfile, time
 from pathlib import Path
 import torch
 from core import data, models
-from core.attacks import ATTACKS, run
-SmoothCW = ATTACKS["scw"]
+from core.attacks import SmoothCarliniWagner, run
 from core.features.projections import Space, Umap
 from core.losses import GraphSmoothness
 from core.train import Recipe, Training
@@ -54,15 +55,18 @@ def map(seed):
     for _ in Umap(seed=seed).fit(spaces):
         pass
 
-def attack(name, dataset, values, seed):
-    images = data.gallery.read(dataset)[[0]]
-    run(SmoothCW(**values), models.load(name), images.images, images.labels, seed)
+loaded = {}
+
+def attack(name, images, values, seed):
+    model = loaded.setdefault(name, None) or models.load(name)
+    loaded[name] = model
+    run(SmoothCarliniWagner(**values), model, images.images[:1], images.labels[:1], seed)
 
 def digit(seed):
-    attack("mnist-c4-ce", "mnist", {}, seed)
+    attack("mnist-c4-ce", data.gallery.read("mnist"), {}, seed)
 
 def photograph(seed):
-    attack("imagenet-efficientnet-lite0", "photos", SmoothCW.presets["photograph"], seed)
+    attack("imagenet-efficientnet-lite0", data.load("photos"), SmoothCarliniWagner.presets["photograph"], seed)
 
 work = globals()[sys.argv[1]]
 work(0)
@@ -101,7 +105,7 @@ def attack(page: Page) -> None:
 
 
 WORK: dict[str, tuple[str, Callable[[Page], None]]] = {
-    "training": ("Training?seed={}&start=fresh", training),
+    "training": ("Training?seed={}", training),
     "map": ("Embeddings?dataset=mnist&projection=umap&seed={}", map_),
     "digit": ("Attack_lab?seed={}&attack=scw&model=mnist-c4-ce", attack),
     "photograph": ("Attack_lab?seed={}&attack=scw&model=imagenet-efficientnet-lite0", attack),
@@ -141,23 +145,24 @@ def on_page(browser: Browser, address: str, name: str, seed: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="(default %(default)s)")
-    parser.add_argument("--before", type=int, default=0, help="short trainings beforehand (default %(default)s)")
+    parser.add_argument("--before", type=int, default=0, help="attacks beforehand (default %(default)s)")
     parser.add_argument("--only", nargs="+", default=list(WORK), choices=list(WORK))
     parser.add_argument("--json", type=Path, help="also write the numbers there")
     arguments = parser.parse_args()
     found: dict[str, list[tuple[float, float]]] = {}
     with serving(ROOT / "app.py") as (address, browser):
-        for _ in range(arguments.before):
-            page = fresh(browser, address, "Training?epochs=1&n=500")
-            training(page)
-            page.context.close()
+        for seed in range(arguments.before):
+            with Visitor(address) as visitor:
+                visitor.open("Attack_lab", seed=10_000 + seed)
+                visitor.press("Run")
+                visitor.until(lambda: '<p class="ss-verdict' in visitor.markup)
         for name in arguments.only:
             with bare(name) as alone:
                 on_page(browser, address, name, 1000)
                 found[name] = [
                     (on_page(browser, address, name, seed), alone(seed)) for seed in range(1, arguments.rounds + 1)
                 ]
-    table = Table("", "rounds", "on the page, s", "alone, s", "ratio", title=f"After {arguments.before} trainings")
+    table = Table("", "rounds", "on the page, s", "alone, s", "ratio", title=f"After {arguments.before} attacks")
     for name, rows in found.items():
         columns = [[row[0] for row in rows], [row[1] for row in rows], [row[0] / row[1] for row in rows]]
         cells = [f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})" for values in columns]

@@ -178,6 +178,15 @@ def alone(jobs: list[tuple[str, int]], processes: int) -> float:
     return time.perf_counter() - begun
 
 
+def growth(sizes: list[float], attacks: int) -> str:
+    """By how much memory grew, on a straight line through the waves, of `attacks` each, after the first 200."""
+    later = sizes[-(-200 // attacks) :]
+    if len(later) < 3:
+        return "too few waves"
+    slope = statistics.linear_regression(range(len(later)), later).slope
+    return f"{slope / later[0] / attacks * 100:+.1%} ({len(later)} waves)"
+
+
 def percentile(values: list[float], share: float) -> float:
     """The value that a share of the values does not exceed."""
     return sorted(values)[min(int(share * len(values)), len(values) - 1)]
@@ -200,6 +209,8 @@ def main() -> None:
     health: list[float] = []
     changes: list[float] = []
     sizes: list[float] = []
+    at_rest: list[float] = []
+    """Of memory, after each wave."""
     settings = {"SMOOTHSCOPE_WORKERS": str(arguments.workers), "SMOOTHSCOPE_JOBS_WAITING": "100"}
     with app(settings) as (address, server):
         pid = server.pid
@@ -231,6 +242,7 @@ def main() -> None:
             changes += opened
             sizes += needed
             jobs = [(each.model, each.seed) for each in wave if not each.stops]
+            at_rest.append(memory(pid))
             bare.append(alone(jobs, arguments.workers))
         other.close()
         time.sleep(30)
@@ -248,6 +260,7 @@ def main() -> None:
         "a change of page, s": f"95 % within {percentile(changes, 0.95):.2f}, slowest {max(changes):.2f} "
         f"(n = {len(changes)})",
         "memory, MB": f"before {before:.0f}, peak {max(sizes):.0f}, after {after:.0f} ({after / before - 1:+.0%})",
+        "growth, for each hundred attacks after the first two hundred": growth(at_rest, arguments.visitors),
     }
     for name, value in rows.items():
         table.add_row(name, value)
@@ -259,7 +272,7 @@ def main() -> None:
             "seconds": seconds,
             "health": health,
             "changes": changes,
-            "memory": [before, max(sizes), after],
+            "memory": [before, *at_rest, max(sizes), after],
             "outcomes": [each.outcome for each in attackers],
         }
         arguments.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
