@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -106,20 +106,30 @@ def widget(info: ParameterInfo, key: str, default: Any = None, link: str | None 
     low, high = _range(info)
     if info.optional:
         stops = _stops(info, low, high, {value} - {AUTOMATIC})
+        _hold(key, value, stops)
         chosen = st.select_slider(
             label(info), [AUTOMATIC, *stops], format_func=lambda v: info.none if v == AUTOMATIC else _shown(v), **common
         )
         return None if chosen == AUTOMATIC else chosen
     if info.log:
         stops = logarithmic_stops(low, high, {info.default, value})
+        _hold(key, value, stops)
         return st.select_slider(label(info), stops, format_func=_shown, **common)
     kind = int if info.kind == "int" else float
     step = kind(info.step or 1)
     low, high = min(low, value), max(high, value)  # a preset or a link may lie outside the slider's usual range
+    _hold(key, value, [low, high])
     decimals = 0 if kind is int else max(0, -math.floor(math.log10(step) + 1e-9))
     return st.slider(
         label(info), kind(low), kind(high), step=step, format="%d" if kind is int else f"%.{decimals}f", **common
     )
+
+
+def _hold(key: str, value: Any, extent: Sequence[Any]) -> None:
+    """Give a slider of a new extent the value: for Streamlit it is another widget, which begins with an older one."""
+    if st.session_state.get(f"{key}.extent") != list(extent):
+        st.session_state[f"{key}.extent"] = list(extent)
+        st.session_state[key] = value
 
 
 def widget_key(info: ParameterInfo, scope: str) -> str:
