@@ -122,7 +122,7 @@ class SmoothCarliniWagner(CarliniWagnerBase, EnergyParameters):
     )
     look_for: ClassVar[str] = (
         "The perturbation follows the picture: flat where it is flat, sharp only across its edges. Clouds, where plain "
-        "C&W of the same length makes noise; to fool as surely it has to be longer. Compare shows both."
+        "C&W of the same length makes noise; to fool as surely it is mostly longer. Compare shows both."
     )
     paper: ClassVar[str] = "Smooth Adversarial Examples, section 4.2, eqs. 16 to 19"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
