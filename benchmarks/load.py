@@ -32,7 +32,7 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.servers import app, family, healthy  # noqa: E402
+from tests.servers import family, healthy, serving  # noqa: E402
 from tests.visitors import Visitor  # noqa: E402
 
 DIGITS, PHOTOGRAPHS = "mnist-c4-ce", "imagenet-efficientnet-lite0"
@@ -212,7 +212,7 @@ def main() -> None:
     at_rest: list[float] = []
     """Of memory, after each wave."""
     settings = {"SMOOTHSCOPE_WORKERS": str(arguments.workers), "SMOOTHSCOPE_JOBS_WAITING": "100"}
-    with app(settings) as (address, server):
+    with serving(settings) as (address, server):
         pid = server.pid
         for kind in [*kinds, *kinds]:  # networks are loaded, by both workers
             first = [Attacker(address, kind, next(seeds), False) for _ in range(arguments.workers)]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +12,8 @@ from playwright.sync_api import Browser, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests import servers  # noqa: E402
 from tests.conftest import find_chromium  # noqa: E402
-from tests.servers import free_port, healthy  # noqa: E402
 
 
 @contextmanager
@@ -25,24 +22,7 @@ def serving(script: Path) -> Iterator[tuple[str, Browser]]:
     chromium = find_chromium()
     if chromium is None:
         sys.exit("There is no Chromium here; `make test` installs one, or set CHROMIUM to its path.")
-    port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-    server = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        for _ in range(300):
-            if healthy(f"http://127.0.0.1:{port}"):
-                break
-            time.sleep(0.2)
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-            yield f"http://127.0.0.1:{port}", browser
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait()
+    with servers.serving({}, script) as (address, _), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield address, browser
+        browser.close()

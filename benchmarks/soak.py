@@ -27,7 +27,7 @@ from load import meanwhile, memory, percentile, timed
 from rich.console import Console
 from rich.table import Table
 
-from tests.servers import app, healthy, workers
+from tests.servers import healthy, serving, workers
 from tests.visitors import Visitor
 
 PAGES = ("", "Attack_lab", "Compare", "Embeddings", "Graph_loss", "MMC_centres", "Training")
@@ -86,7 +86,7 @@ def main() -> int:
     settings = {"SMOOTHSCOPE_LONGEST_JOB": "60", "SMOOTHSCOPE_LONGEST_TRAINING": "60"}
     with (
         tempfile.TemporaryDirectory() as home,
-        app(settings | {"SMOOTHSCOPE_HOME": home}, log=arguments.log) as (address, server),
+        serving(settings | {"SMOOTHSCOPE_HOME": home}, log=arguments.log) as (address, server),
     ):
         end = time.monotonic() + 60 * arguments.minutes
         moments = sorted(random.uniform(time.monotonic() + 20, end) for _ in range(arguments.kills))

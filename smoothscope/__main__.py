@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 PACKAGES = Path(__file__).resolve().parents[1]
 """The folder that this package is imported from; core must come from there too."""
-SERVING = {"MALLOC_ARENA_MAX": "2", "OMP_WAIT_POLICY": "passive"}
-"""Few memory arenas and sleeping OpenMP threads, unless the environment says otherwise: what keeps memory and the other
-sessions well when a class presses Run at once. Both are read when a process starts."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,6 +67,7 @@ def serve(arguments: Sequence[str]) -> NoReturn:
     from core.layout import root
 
     _find_pages()
+    from pages.parts.engine import process
     from pages.parts.shell.settings import Settings
 
     parser = argparse.ArgumentParser(
@@ -82,7 +80,7 @@ def serve(arguments: Sequence[str]) -> NoReturn:
     # -P: the folder that one happens to be in is not searched for packages; it may hold another core.
     hosts = [f"--server.allowedHosts={host.strip('[]')}" for host in Settings().allowed_hosts or _local(rest)]
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(root() / "app.py"), *hosts, *rest]
-    os.execve(sys.executable, command, SERVING | os.environ)
+    os.execve(sys.executable, command, process.missing() | os.environ)
 
 
 def _local(arguments: Sequence[str]) -> Sequence[str]:

@@ -3,10 +3,15 @@ known."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from core.losses import Loss
+from core.models import Card, Classifier, build
+from core.models.networks import initialise
 
 
 def uniform(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -17,6 +22,28 @@ def uniform(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> T
 def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
     """Standard normal numbers, whatever was drawn before; others for another seed."""
     return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def trained_for(loss: Loss, classes: int, size: int, groups: Sequence[int] | None = None, seed: int = 0) -> Classifier:
+    """A small network of (1, size, size) pictures as training would make it for a loss, before its first step."""
+    card = Card(
+        name="toy",
+        title="toy",
+        dataset="toy",
+        network="fc2",
+        network_arguments={"size": size},
+        input_shape=(1, size, size),
+        classes=classes,
+        mean=(0.5,),
+        std=(0.25,),
+        sha256="0" * 64,
+        **loss.entries(classes, 150),
+    )
+    generator = torch.Generator().manual_seed(seed)
+    model = build(card)
+    initialise(model, generator)
+    loss.prepare(model.head, generator, groups)
+    return model
 
 
 class Linear(nn.Module):

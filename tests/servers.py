@@ -35,28 +35,33 @@ def healthy(address: str, patience: float = 5) -> bool:
 
 
 @contextmanager
-def app(
-    environment: Mapping[str, str], *options: str, log: Path = Path(os.devnull)
+def serving(
+    environment: Mapping[str, str], script: str | Path = "app.py", log: Path = Path(os.devnull)
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The address of a server of the app, and its process, which may be killed meanwhile; it has ended afterwards.
+    """The address of a server of a script, and its process, which may be killed meanwhile; it has ended afterwards.
 
-    log: gets what it prints.
+    environment: variables. log: gets what it prints. RuntimeError, with what it printed, if it does not start.
     """
     port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(port), *options]
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / script), "--server.port", str(port)]
     variables = os.environ | {"PYTHONPATH": str(ROOT), **environment}
     with log.open("wb") as output:
         server = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=subprocess.STDOUT)
     address = f"http://127.0.0.1:{port}"
     try:
+        give_up = time.monotonic() + 60
         while not healthy(address):
-            if server.poll() is not None:
-                raise RuntimeError(f"the server has ended with {server.returncode}")
+            if server.poll() is not None or time.monotonic() > give_up:
+                raise RuntimeError(f"the server did not start:\n{log.read_text(errors='replace')}")
             time.sleep(0.2)
         yield address, server
     finally:
         server.terminate()
-        server.wait()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
 
 
 def family(pid: int) -> list[int]:

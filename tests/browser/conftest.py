@@ -1,10 +1,5 @@
 """A real server and a real Chromium."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.servers import free_port, healthy
+from tests import servers
 
 ROOT = Path(__file__).parents[2]
 FLAGS = (
@@ -35,34 +30,11 @@ def serving(script: str, folder: Path, **settings: str) -> Iterator[str]:
 
     settings: environment variables.
     """
-    port, log = free_port(), folder / "log"
-    environment = os.environ | {
-        "SMOOTHSCOPE_HOME": str(folder),
-        "OMP_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "2",
-        "PYTHONPATH": str(ROOT),
-        **settings,
-    }
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        give_up = time.monotonic() + 60
-        while not healthy(address):
-            if process.poll() is not None or time.monotonic() > give_up:
-                pytest.fail(f"the server did not start:\n{log.read_text(errors='replace')}")
-            time.sleep(0.2)
+    log = folder / "log"
+    environment = {"SMOOTHSCOPE_HOME": str(folder), "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"} | settings
+    with servers.serving(environment, script, log) as (address, process):
         yield address
         assert process.poll() is None, f"the server died:\n{log.read_text(errors='replace')}"
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture(scope="session")

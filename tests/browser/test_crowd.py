@@ -41,7 +41,7 @@ def test_all_pages_of_a_cold_server_may_be_opened_at_once(tmp_path: Path):
     home = {"SMOOTHSCOPE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     names = ["app", *(path.stem.partition("_")[2] for path in servers.ROOT.glob("pages/[0-9]*.py"))]
     assert len(names) == 7
-    with servers.app(home) as (address, _), ThreadPoolExecutor(len(names)) as pool:
+    with servers.serving(home) as (address, _), ThreadPoolExecutor(len(names)) as pool:
         tabs = [Visitor(address) for _ in names]
         list(pool.map(Visitor.open, tabs, ["", *names[1:]]))
         for tab in tabs:
@@ -80,7 +80,7 @@ def test_a_crowd_is_served_and_pages_go_on(server: str):
 def test_a_worker_that_is_killed_costs_one_sentence(tmp_path: Path):
     """In each state: with nothing to do, while it computes, and while another waits for it."""
     home = {"SMOOTHSCOPE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1", "SMOOTHSCOPE_WORKERS": "1"}
-    with servers.app(home) as (address, server), Visitor(address) as one, Visitor(address) as other:
+    with servers.serving(home) as (address, server), Visitor(address) as one, Visitor(address) as other:
         for visitor in (one, other):
             visitor.open("Attack_lab", iterations=10_000, search_steps=20, seed=1)
         until(lambda: servers.workers(server.pid))
@@ -109,7 +109,7 @@ def test_a_run_goes_on_when_the_server_was_killed(tmp_path: Path):
     """Bit for bit, on the state of the last whole epoch; and no worker goes on without its server."""
     home = {"SMOOTHSCOPE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     state = tmp_path / "runs" / "my-network.safetensors"
-    with servers.app(home) as (address, server):
+    with servers.serving(home) as (address, server):
         with Visitor(address) as visitor:
             visitor.open("Training", epochs=40)
             visitor.press("Start")
@@ -142,7 +142,7 @@ def test_a_training_outlives_a_broken_connection(tmp_path: Path):
     """For as long as the settings say; then it stops, and is there to be gone on with."""
     home = {"SMOOTHSCOPE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1", "SMOOTHSCOPE_GRACE": "8"}
     state = tmp_path / "runs" / "my-network.safetensors"
-    with servers.app(home) as (address, _):
+    with servers.serving(home) as (address, _):
         with Visitor(address) as visitor:
             visitor.open("Training", epochs=1000)
             visitor.press("Start")

@@ -33,15 +33,14 @@ from core.filters import bilateral, kernel, low_pass
 from core.graph import PixelGraph, Smoother
 from core.losses import CLASSIFIERS, LOSSES, classify, graph_smoothness, trained_with
 from core.losses.playground import Playground, play
-from core.models import Card, Classifier, build, features_of, logits_of
+from core.models import Classifier, features_of, logits_of
 from core.models.heads import KernelHead
-from core.models.networks import initialise
 from core.papers.graph_smoothness import errors as graph_errors
 from core.papers.mmc import attacks as mmc_attacks
 from core.params import fields, quick
 from core.train import Recipe, Training, loop
 from tests import elsewhere
-from tests.problems import uniform
+from tests.problems import trained_for, uniform
 
 Numbers = list[Tensor]
 Case = Callable[[torch.device], Numbers]
@@ -137,24 +136,7 @@ for _name in ("mnist-fc2-ce", "mnist-lenet-graph-2d", "cifar10-preactresnet18-mm
 def fresh(loss_name: str, device: torch.device) -> tuple[Classifier, Tensor, Tensor]:
     """A small network as training would make it for a loss, with a batch for it."""
     arguments = {"references": 30} if loss_name == "graph-smoothness" else {}
-    loss = LOSSES[loss_name](**arguments)
-    card = Card(
-        name="toy",
-        title="toy",
-        dataset="toy",
-        network="fc2",
-        network_arguments={"size": SIZE},
-        input_shape=(1, SIZE, SIZE),
-        classes=CLASSES,
-        mean=(0.5,),
-        std=(0.25,),
-        sha256="0" * 64,
-        **loss.entries(CLASSES, 150),
-    )
-    generator = torch.Generator().manual_seed(0)
-    model = build(card)
-    initialise(model, generator)
-    loss.prepare(model.head, generator)
+    model = trained_for(LOSSES[loss_name](**arguments), CLASSES, SIZE)
     return model.to(device), uniform(30, 1, SIZE, SIZE).to(device), (torch.arange(30) % CLASSES).to(device)
 
 

@@ -20,10 +20,9 @@ from core.losses.large_margin import GeneralizedSoftmax, LargeMargin
 from core.losses.max_mahalanobis import MaxMahalanobis, MaxMahalanobisLDA
 from core.models import Card, build, check
 from core.models.heads import CenterHead, KernelHead, LinearCenterHead, QuadraticHead
-from core.models.networks import initialise
 from core.params import fields
 from core.train import save
-from tests.problems import normal
+from tests.problems import normal, trained_for
 
 CLASSES, SIZE = 3, 8
 
@@ -45,24 +44,7 @@ def randomised(head, seed=1):
 
 def make(loss, seed=0):
     """A small classifier of 8 x 8 pictures as training would make it for `loss`."""
-    card = Card(
-        name="toy",
-        title="toy",
-        dataset="toy",
-        network="fc2",
-        network_arguments={"size": SIZE},
-        input_shape=(1, SIZE, SIZE),
-        classes=CLASSES,
-        mean=(0.5,),
-        std=(0.25,),
-        sha256="0" * 64,
-        **loss.entries(CLASSES, 150),
-    )
-    generator = torch.Generator().manual_seed(seed)
-    model = build(card)
-    initialise(model, generator)
-    loss.prepare(model.head, generator, groups=[0, 0, 1])
-    return model
+    return trained_for(loss, CLASSES, SIZE, [0, 0, 1], seed)
 
 
 def blobs(n=120, seed=0):
