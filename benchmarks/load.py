@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -32,7 +33,7 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.servers import family, healthy, serving  # noqa: E402
+from tests.servers import family, healthy, serving, workers  # noqa: E402
 from tests.visitors import Visitor  # noqa: E402
 
 DIGITS, PHOTOGRAPHS = "mnist-c4-ce", "imagenet-efficientnet-lite0"
@@ -73,6 +74,12 @@ def memory(pid: int) -> float:
     return total / 1000
 
 
+def computed(pid: int) -> float:
+    """Seconds of a core that a process has taken so far, all its threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
 def meanwhile(every: float, ask: Callable[[], float]) -> Iterator[list[float]]:
     """What `ask` gives, again and again, as long as the block goes on."""
@@ -100,6 +107,11 @@ def timed(ask: Callable[[], object]) -> Callable[[], float]:
         return time.perf_counter() - begun
 
     return asked
+
+
+def parties(server: int) -> dict[str, list[int]]:
+    """The processes that share the cores."""
+    return {"workers": workers(server), "the server": [server], "visitors": [os.getpid()]}
 
 
 class Attacker:
@@ -211,6 +223,8 @@ def main() -> None:
     sizes: list[float] = []
     at_rest: list[float] = []
     """Of memory, after each wave."""
+    cores: list[dict[str, float]] = []
+    """Seconds of a core, of each wave and those who took them."""
     settings = {"SMOOTHSCOPE_WORKERS": str(arguments.workers), "SMOOTHSCOPE_JOBS_WAITING": "100"}
     with serving(settings) as (address, server):
         pid = server.pid
@@ -235,7 +249,9 @@ def main() -> None:
                 meanwhile(0.5, lambda: memory(pid)) as needed,
             ):
                 together(wave, Attacker.open)
+                took = {name: -sum(map(computed, pids)) for name, pids in parties(pid).items()}
                 waves.append(together(wave, Attacker.attack))
+                cores.append({name: took[name] + sum(map(computed, pids)) for name, pids in parties(pid).items()})
                 together(wave, Attacker.leave)
             attackers += wave
             health += answers
@@ -253,6 +269,9 @@ def main() -> None:
         "all done after, s": ", ".join(f"{wave:.1f}" for wave in waves),
         f"the same without a server, {arguments.workers} processes, s": ", ".join(f"{one:.1f}" for one in bare),
         "ratio": ", ".join(f"{wave / one:.2f}" for wave, one in zip(waves, bare, strict=True)),
+        "of a core's seconds": "; ".join(
+            ", ".join(f"{name} {seconds:.1f}" for name, seconds in each.items()) for each in cores
+        ),
         "a visitor waits, s": f"median {statistics.median(seconds):.1f}, longest {max(seconds):.1f}",
         "outcomes": "; ".join(f"{n} {what}" for what, n in Counter(each.outcome for each in attackers).items()),
         "told their place while they waited": f"{sum(any('Waiting' in w for w in each.words) for each in attackers)}",
@@ -269,6 +288,7 @@ def main() -> None:
         found = {
             "waves": waves,
             "alone": bare,
+            "cores": cores,
             "seconds": seconds,
             "health": health,
             "changes": changes,

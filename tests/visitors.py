@@ -132,6 +132,12 @@ class Visitor:
         return next((found.progress.text for found in self.of("progress")), "")
 
     @property
+    def paces(self) -> list[float]:
+        """Seconds from look to look of the page's parts that are drawn every so often."""
+        with self._changed:
+            return list(self._again.values())
+
+    @property
     def markup(self) -> str:
         """All HTML of the page."""
         return "\n".join(found.html.body for found in self.of("html"))
@@ -178,6 +184,8 @@ class Visitor:
         kind, whole = message.WhichOneof("type"), not message.metadata.run.fragment_ids
         if kind == "new_session" and whole:
             self._run += 1
+            self._again.clear()
+            self._due.clear()
         elif kind == "navigation":
             self._page["page_script_hash"] = message.navigation.page_script_hash
         elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":

@@ -13,6 +13,7 @@ import torch
 
 from core.losses import GraphSmoothness
 from core.train import Recipe, Training, resume
+from pages.parts.shell.jobs import LONGEST_PACE
 from tests import servers
 from tests.visitors import Visitor
 
@@ -92,12 +93,14 @@ def test_a_worker_that_is_killed_costs_one_sentence(tmp_path: Path):
         assert one.until(lambda: one.progress.startswith("Step"), LONG)
         other.press("Run")
         assert other.until(lambda: other.progress.startswith("Waiting for a free place"), LONG)
+        assert other.until(lambda: other.paces in ([1.0], [LONGEST_PACE]), LONG)  # 200,000 steps come first
         (busy,) = servers.workers(server.pid)
         os.kill(busy, signal.SIGKILL)
         assert one.until(lambda: one.errors, LONG)
         (sentence,) = one.errors
         assert sentence.startswith("The process that computed this has died")
         assert other.until(lambda: other.progress.startswith("Step"), LONG)  # whose turn it was is served
+        assert other.until(lambda: other.paces == [pytest.approx(0.4)], LONG)  # as the lab looks at an attack
         other.press("Stop")
         assert other.until(lambda: VERDICT in other.markup or not other.progress, LONG)
         assert other.errors == []

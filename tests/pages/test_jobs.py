@@ -480,6 +480,17 @@ def test_what_those_who_wait_are_told(place, seconds, words):
     assert jobs.standing(job) == "Preparing"
 
 
+@pytest.mark.parametrize(
+    ("seconds", "pace"), [(None, 1.0), (0.5, 0.4), (8.0, 1.0), (16.0, 2.0), (24.0, 3.0), (600.0, 3.0)]
+)
+def test_who_waits_long_looks_less_often(seconds: float | None, pace: float):
+    job: Job = Job(Request(works.deaf), "", lambda: True, 1.0)
+    job.wait_for = seconds
+    assert jobs.pace(job, 0.4) == pace
+    job.state = "running"
+    assert jobs.pace(job, 0.4) == 0.4
+
+
 def test_a_slot_says_once_why_not(on_page: Gate):
     on_page.fill()
     on_page.pool.limits = Limits(waiting=0, each=2, grace=0)

@@ -14,7 +14,7 @@ from torch import Tensor
 from core import models
 from core.attacks import ATTACKS, Attack
 from core.data import DATASETS, ImageError, ImageSet, imagenet
-from core.models import Card, Classifier, logits_of
+from core.models import Card, Classifier
 from pages.parts.components import picker
 from pages.parts.shell import cache, links, page
 from pages.parts.shell.settings import settings
@@ -263,7 +263,7 @@ def picture(scope: str, card: Card, model: Classifier, first: str = "") -> Choic
 
 
 def _choice(card: Card, model: Classifier, image: Tensor, label: int, title: str, index: int | None = None) -> Choice:
-    return Choice(card, model, class_names(card), image, label, title, logits_of(model, image)[0], index)
+    return Choice(card, model, class_names(card), image, label, title, cache.answer(model, image), index)
 
 
 def dataset(label: str, key: str, first: str, names: Sequence[str]) -> str:

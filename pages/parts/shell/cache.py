@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core import data, magnify, metrics, models
 from core.data import ImageError, ImageSet, read_image
-from core.models import Classifier
+from core.models import Classifier, logits_of
 from pages.parts.engine.bounded import Bounded, fingerprint
 from pages.parts.shell.settings import settings
 
@@ -49,6 +49,16 @@ def _decoded(content: bytes, shape: tuple[int, int, int], crop_fraction: float, 
 def model(name: str, sha256: str) -> Classifier:
     """The frozen network `name`; a retrained one has another hash and is loaded anew."""
     return models.load(name)
+
+
+def _named(model: Classifier) -> str:
+    return repr(model.card)
+
+
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Tensor: fingerprint, Classifier: _named})
+def answer(model: Classifier, picture: Tensor) -> Tensor:
+    """Logits (K,) of a picture (1, C, H, W), which every run of a page asks for."""
+    return logits_of(model, picture)[0]
 
 
 @st.cache_resource(max_entries=settings().image_sets_kept, show_spinner="Loading the pictures")

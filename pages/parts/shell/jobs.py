@@ -71,6 +71,10 @@ def make_pool() -> Pool:
 
 IN_THREADS = 2
 """Jobs at the same time where the server computes them itself."""
+LONGEST_PACE = 3.0
+"""Seconds from look to look at most."""
+UNKNOWN = 8.0
+"""Seconds that who waits may have to, while there is nothing to estimate from."""
 
 
 def _visitor() -> tuple[str, Callable[[], bool]]:
@@ -176,10 +180,15 @@ class Slot(Generic[S, R, A]):
         take: gets its result, also of a job that was stopped, if it had one by then.
         """
         if self._running is not None:
-            st.fragment(self._watch, run_every=self._every)(self._running, draw, take)
+            every = pace(self._running.job, self._every)
+            st.fragment(self._watch, run_every=every)(self._running, draw, take, every)
 
     def _watch(
-        self, running: Running[S, R, A], draw: Callable[[Look[S], A], None], take: Callable[[R, A], None]
+        self,
+        running: Running[S, R, A],
+        draw: Callable[[Look[S], A], None],
+        take: Callable[[R, A], None],
+        every: float,
     ) -> None:
         job = running.job
         if job.finished:
@@ -191,6 +200,9 @@ class Slot(Generic[S, R, A]):
             elif job.overdue:
                 self.refuse(f"It was stopped after {job.longest:g} s, which is the most that a job may take here.")
             st.rerun()
+        now = pace(job, self._every)
+        if max(now, every) >= 2 * min(now, every):
+            st.rerun()  # a fragment keeps its pace until the whole page is drawn
         progress = job.progress
         look: Look[S] = Look(
             begun=progress is not None,
@@ -202,6 +214,16 @@ class Slot(Generic[S, R, A]):
             standing=standing(job),
         )
         draw(look, running.about)
+
+
+def pace(job: Job[S, R], every: float) -> float:
+    """Seconds from look to look at a job, `every` while it computes.
+
+    Every look is paid for by those who compute: who waits long looks less often.
+    """
+    if job.state != "waiting":
+        return every
+    return min(max(every, (UNKNOWN if job.wait_for is None else job.wait_for) / 8), LONGEST_PACE)
 
 
 def standing(job: Job[S, R]) -> str:

@@ -68,7 +68,8 @@ def underway(look: Look[Snapshot], wanted: Wanted) -> None:
         st.progress(look.fraction, f"Step {snapshot.step} of {snapshot.total}, {look.elapsed:.0f} s{remaining}")
         r = rounded(snapshot.best - image)
         gain = display.fitting_gain(float(r.abs().max()))
-        rough, share = (float(roughness(r[None], 1.0, normalised=n)[0]) for n in (False, True))
+        rough, energy = float(roughness(r[None], 1.0)[0]), float(r.square().sum())
+        share = rough / energy if energy > 0 else 0.0
         title = "Best so far" if snapshot.found else "Nearest attempt so far"
         note = "fools the network" if snapshot.found else "does not fool the network yet"
         panels.append(Panel(title, quantize(snapshot.best), note=note))
