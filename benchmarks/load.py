@@ -6,7 +6,7 @@ Visitors are websocket sessions that speak Streamlit's protocol (tests/visitors.
 away from the server. Each opens the lab, presses Run on an attack that nobody has made before, and looks again as often
 as a tab does, until the verdict is there; who is refused, or told that something went wrong, is counted with the
 sentence; a share of them presses Stop. One more visitor changes the page every second, and the health address is asked
-twenty times a second. After each wave the same attacks are made without a server, by as many processes as there are
+ten times a second. After each wave the same attacks are made without a server, by as many processes as there are
 workers, one thread each: the ratio says what the server costs. Memory is what the server and its workers need together
 (the proportional set size), before, at its peak, and half a minute after all have left.
 """
@@ -244,7 +244,7 @@ def main() -> None:
                 for i in range(arguments.visitors)
             ]
             with (
-                meanwhile(0.05, timed(lambda: healthy(address, 300))) as answers,
+                meanwhile(0.1, timed(lambda: healthy(address, 300))) as answers,
                 meanwhile(1.0, timed(lambda: other.open(next(pages)))) as opened,
                 meanwhile(0.5, lambda: memory(pid)) as needed,
             ):

@@ -104,6 +104,7 @@ def test_few_compute_and_the_rest_wait_for_their_turn(gate: Gate):
     assert not gate.inside.acquire(timeout=0.3)  # nobody else comes in
     assert [job.state for job in first + rest] == ["running"] * AT_ONCE + ["waiting"] * 3
     assert [job.place for job in first + rest] == [0] * AT_ONCE + [1, 2, 3]
+    until(lambda: [job.behind for job in first] == [3] * AT_ONCE)
     assert [job.progress for job in rest] == [None] * 3
     gate.go.set()
     for job in first + rest:
@@ -489,6 +490,8 @@ def test_who_waits_long_looks_less_often(seconds: float | None, pace: float):
     assert jobs.pace(job, 0.4) == pace
     job.state = "running"
     assert jobs.pace(job, 0.4) == 0.4
+    job.behind = 1
+    assert (jobs.pace(job, 0.4), jobs.pace(job, 1.5)) == (1.0, 1.5)
 
 
 def test_a_slot_says_once_why_not(on_page: Gate):

@@ -62,14 +62,16 @@ def weights(matrix: Tensor, labels: Tensor, classes: Sequence[str]) -> go.Figure
             hovertemplate="weight %{z:.3g}<extra></extra>",
         )
     )
-    for edge in edges[1:-1]:
-        figure.add_hline(edge - 0.5, line={"color": theme.RULED, "width": 1})
-        figure.add_vline(edge - 0.5, line={"color": theme.RULED, "width": 1})
+    whole = {"type": "line", "line": {"color": theme.RULED, "width": 1}}
+    rules = []  # one by one, with add_hline, they take as long as all the rest of the page
+    for at in [edge - 0.5 for edge in edges[1:-1]]:
+        rules.append({**whole, "xref": "x domain", "x0": 0, "x1": 1, "y0": at, "y1": at})
+        rules.append({**whole, "yref": "y domain", "y0": 0, "y1": 1, "x0": at, "x1": at})
     figure.update_xaxes(tickvals=middles, ticktext=names, showgrid=False, constrain="domain")
     figure.update_yaxes(
         tickvals=middles, ticktext=names, autorange="reversed", showgrid=False, scaleanchor="x", constrain="domain"
     )
-    figure.update_layout(height=460, uirevision="weights", **_FONT)
+    figure.update_layout(height=460, uirevision="weights", shapes=rules, **_FONT)
     return figure
 
 

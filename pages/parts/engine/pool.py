@@ -54,6 +54,8 @@ class Job(Generic[S, R]):
         self.error = ""
         self.place = 0
         """Jobs that come before it; 0 once it computes."""
+        self.behind = 0
+        """Jobs that wait while it computes."""
         self.wait_for: float | None = None
         """Estimated seconds until it computes; None while there is nothing to estimate from."""
         self.overdue = False
@@ -257,6 +259,8 @@ class Pool:
         left = [job.remaining if job.remaining is not None else usual for job in self._running]
         known = [seconds for seconds in left if seconds is not None]
         workers = max(len(self._running), 1)
+        for job in self._running:
+            job.behind = len(self._waiting)
         for place, job in enumerate(self._order(), 1):
             job.place = place
             job.wait_for = None

@@ -73,6 +73,8 @@ IN_THREADS = 2
 """Jobs at the same time where the server computes them itself."""
 LONGEST_PACE = 3.0
 """Seconds from look to look at most."""
+CROWDED = 1.0
+"""Seconds from look to look at least at a job that others wait for."""
 UNKNOWN = 8.0
 """Seconds that who waits may have to, while there is nothing to estimate from."""
 
@@ -217,12 +219,12 @@ class Slot(Generic[S, R, A]):
 
 
 def pace(job: Job[S, R], every: float) -> float:
-    """Seconds from look to look at a job, `every` while it computes.
+    """Seconds from look to look at a job, `every` while it computes and nobody waits.
 
-    Every look is paid for by those who compute: who waits long looks less often.
+    Every look is paid for by those who compute: where others wait it comes less often, and to who waits long as well.
     """
     if job.state != "waiting":
-        return every
+        return max(every, CROWDED) if job.behind else every
     return min(max(every, (UNKNOWN if job.wait_for is None else job.wait_for) / 8), LONGEST_PACE)
 
 
