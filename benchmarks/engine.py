@@ -2,9 +2,11 @@
 
     python benchmarks/engine.py [--rounds 3] [--before 0] [--only training map digit photograph] [--json FILE]
 
-A page's time is from the click, in Chromium without a GPU, to the finished result on the page, drawing and polling
-included. The other is that of the same work alone, in a process that has loaded everything and done it once. Both take
-turns in every round, so that whatever else the machine does hits both alike; the ratio is within one round. `--before`
+A page's time is from the click to the finished result on the page, drawing and polling included: in Chromium, which
+draws without a GPU on the cores that the work needs as well, and as a visitor has it whose browser is another machine's
+(tests/visitors.py). The third is that of the same work alone, in a process that has loaded everything and done it once.
+All take turns in every round, so that whatever else the machine does hits them alike; a ratio is within one round, to
+the work alone. `--before`
 has the server make as many attacks on a digit first, one after another, as one that is some hours old has.
 """
 
@@ -18,7 +20,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page, expect
 from rich.console import Console
@@ -104,13 +108,24 @@ def attack(page: Page) -> None:
     page.locator("p.ss-verdict").first.wait_for()
 
 
-WORK: dict[str, tuple[str, Callable[[Page], None]]] = {
-    "training": ("Training?seed={}", training),
-    "map": ("Embeddings?dataset=mnist&projection=umap&seed={}", map_),
-    "digit": ("Attack_lab?seed={}&attack=scw&model=mnist-c4-ce", attack),
-    "photograph": ("Attack_lab?seed={}&attack=scw&model=imagenet-efficientnet-lite0", attack),
+@dataclass(frozen=True)
+class Work:
+    """Something that is done on a page."""
+
+    path: str
+    query: dict[str, str]
+    button: str
+    """Begins it; comes back when it is done."""
+    done: Callable[[Page], None]
+    """Presses it in a browser, and waits for the result."""
+
+
+WORK = {
+    "training": Work("Training", {}, "Start", training),
+    "map": Work("Embeddings", {"dataset": "mnist", "projection": "umap"}, "Fit UMAP", map_),
+    "digit": Work("Attack_lab", {"attack": "scw", "model": "mnist-c4-ce"}, "Run", attack),
+    "photograph": Work("Attack_lab", {"attack": "scw", "model": "imagenet-efficientnet-lite0"}, "Run", attack),
 }
-"""What is done -> the page's address, and what is pressed and awaited there."""
 
 
 @contextmanager
@@ -131,15 +146,28 @@ def bare(name: str) -> Iterator[Callable[[int], float]]:
         process.stdin.close()
 
 
-def on_page(browser: Browser, address: str, name: str, seed: int) -> float:
+def in_browser(browser: Browser, address: str, work: Work, seed: int) -> float:
     """Seconds from the click to the result."""
-    path, work = WORK[name]
-    page = fresh(browser, address, path.format(seed))
+    page = fresh(browser, address, f"{work.path}?{urlencode({**work.query, 'seed': seed})}")
     begun = time.perf_counter()
-    work(page)
+    work.done(page)
     seconds = time.perf_counter() - begun
     page.context.close()
     return seconds
+
+
+def by_protocol(address: str, work: Work, seed: int) -> float:
+    """The same for who draws elsewhere."""
+    with Visitor(address) as visitor:
+        visitor.open(work.path, **work.query, seed=seed)
+        begun = time.perf_counter()
+        visitor.press(work.button)
+        over = visitor.until(
+            lambda: visitor.at_rest and not any(b.button.label == "Stop" for b in visitor.of("button"))
+        )
+        if not over or visitor.errors:
+            sys.exit(f"{work.path}: {' '.join(visitor.errors) or 'it has not ended'}")
+        return time.perf_counter() - begun
 
 
 def main() -> None:
@@ -149,22 +177,24 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=list(WORK), choices=list(WORK))
     parser.add_argument("--json", type=Path, help="also write the numbers there")
     arguments = parser.parse_args()
-    found: dict[str, list[tuple[float, float]]] = {}
+    found: dict[str, list[tuple[float, float, float]]] = {}
     with serving(ROOT / "app.py") as (address, browser):
         for seed in range(arguments.before):
-            with Visitor(address) as visitor:
-                visitor.open("Attack_lab", seed=10_000 + seed)
-                visitor.press("Run")
-                visitor.until(lambda: '<p class="ss-verdict' in visitor.markup)
+            by_protocol(address, WORK["digit"], 10_000 + seed)
         for name in arguments.only:
+            work = WORK[name]
             with bare(name) as alone:
-                on_page(browser, address, name, 1000)
+                in_browser(browser, address, work, 1000)
+                by_protocol(address, work, 1001)
                 found[name] = [
-                    (on_page(browser, address, name, seed), alone(seed)) for seed in range(1, arguments.rounds + 1)
+                    (in_browser(browser, address, work, seed), by_protocol(address, work, 100 + seed), alone(seed))
+                    for seed in range(1, arguments.rounds + 1)
                 ]
-    table = Table("", "rounds", "on the page, s", "alone, s", "ratio", title=f"After {arguments.before} attacks")
+    heads = ["", "rounds", "Chromium, s", "visitor, s", "alone, s", "Chromium / alone", "visitor / alone"]
+    table = Table(*heads, title=f"After {arguments.before} attacks")
     for name, rows in found.items():
-        columns = [[row[0] for row in rows], [row[1] for row in rows], [row[0] / row[1] for row in rows]]
+        ratios = [(here / alone, there / alone) for here, there, alone in rows]
+        columns = [*zip(*rows, strict=True), *zip(*ratios, strict=True)]
         cells = [f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})" for values in columns]
         table.add_row(name, str(len(rows)), *cells)
     Console().print(table)

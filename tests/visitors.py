@@ -132,6 +132,11 @@ class Visitor:
         return next((found.progress.text for found in self.of("progress")), "")
 
     @property
+    def at_rest(self) -> bool:
+        """No run of the page's script is under way; those of its parts left out."""
+        return self._finished == self._run
+
+    @property
     def paces(self) -> list[float]:
         """Seconds from look to look of the page's parts that are drawn every so often."""
         with self._changed:
