@@ -5,10 +5,11 @@
 Visitors are websocket sessions that speak Streamlit's protocol (tests/visitors.py), so that no browser takes the cores
 away from the server. Each opens the lab, presses Run on an attack that nobody has made before, and looks again as often
 as a tab does, until the verdict is there; who is refused, or told that something went wrong, is counted with the
-sentence; a share of them presses Stop. One more visitor changes the page every second, and the health address is asked
-ten times a second. After each wave the same attacks are made without a server, by as many processes as there are
-workers, one thread each: the ratio says what the server costs. Memory is what the server and its workers need together
-(the proportional set size), before, at its peak, and half a minute after all have left.
+sentence; a share of them presses Stop. One more visitor changes the page every three seconds, and the health address is
+asked ten times a second. After a single wave the same attacks are made without a server, as many at a time as there are
+workers, one thread each: by processes that have everything loaded (the ratio says what the server costs), and on the
+command line, each a command of its own. Memory is what the server and its workers need together (the proportional set
+size), before, at its peak, and half a minute after all have left.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -190,6 +192,24 @@ def alone(jobs: list[tuple[str, int]], processes: int) -> float:
     return time.perf_counter() - begun
 
 
+def on_command_line(jobs: list[tuple[str, int]], at_a_time: int) -> float:
+    """Seconds for the same attacks, each a command."""
+
+    def attack(job: tuple[str, int]) -> None:
+        model, seed = job
+        preset = ["--dataset", "photos", "--preset", "photograph"] if model == PHOTOGRAPHS else []
+        command = ["attack", "--model", model, "--attack", "scw", *preset, "--n", "1", "--seed", str(seed)]
+        one = os.environ | {"OMP_NUM_THREADS": "1"}
+        subprocess.run(
+            [sys.executable, "-m", "smoothscope", *command], cwd=ROOT, env=one, check=True, capture_output=True
+        )
+
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(at_a_time) as pool:
+        list(pool.map(attack, jobs))
+    return time.perf_counter() - begun
+
+
 def growth(sizes: list[float], attacks: int) -> str:
     """By how much memory grew, on a straight line through the waves, of `attacks` each, after the first 200."""
     later = sizes[-(-200 // attacks) :]
@@ -218,6 +238,7 @@ def main() -> None:
     attackers: list[Attacker] = []
     waves: list[float] = []
     bare: list[float] = []
+    commands: list[float] = []
     health: list[float] = []
     changes: list[float] = []
     sizes: list[float] = []
@@ -245,7 +266,7 @@ def main() -> None:
             ]
             with (
                 meanwhile(0.1, timed(lambda: healthy(address, 300))) as answers,
-                meanwhile(1.0, timed(lambda: other.open(next(pages)))) as opened,
+                meanwhile(3.0, timed(lambda: other.open(next(pages)))) as opened,
                 meanwhile(0.5, lambda: memory(pid)) as needed,
             ):
                 together(wave, Attacker.open)
@@ -259,7 +280,9 @@ def main() -> None:
             sizes += needed
             jobs = [(each.model, each.seed) for each in wave if not each.stops]
             at_rest.append(memory(pid))
-            bare.append(alone(jobs, arguments.workers))
+            if arguments.waves == 1:  # else it is memory that is asked for
+                bare.append(alone(jobs, arguments.workers))
+                commands.append(on_command_line(jobs, arguments.workers))
         other.close()
         time.sleep(30)
         after = memory(pid)
@@ -268,7 +291,10 @@ def main() -> None:
     rows = {
         "all done after, s": ", ".join(f"{wave:.1f}" for wave in waves),
         f"the same without a server, {arguments.workers} processes, s": ", ".join(f"{one:.1f}" for one in bare),
-        "ratio": ", ".join(f"{wave / one:.2f}" for wave, one in zip(waves, bare, strict=True)),
+        f"on the command line, {arguments.workers} at a time, s": ", ".join(f"{one:.1f}" for one in commands),
+        "ratio to the one, to the other": ", ".join(
+            f"{waves[0] / one:.2f}, {waves[0] / other:.2f}" for one, other in zip(bare, commands, strict=True)
+        ),
         "of a core's seconds": "; ".join(
             ", ".join(f"{name} {seconds:.1f}" for name, seconds in each.items()) for each in cores
         ),
@@ -288,6 +314,7 @@ def main() -> None:
         found = {
             "waves": waves,
             "alone": bare,
+            "on the command line": commands,
             "cores": cores,
             "seconds": seconds,
             "health": health,
