@@ -152,3 +152,35 @@ def test_fool_a_network(open_page):
     expect(page.locator(".viewer canvas")).to_have_count(5)
     steps = int(page.locator(".ss-table tr", has_text="Steps").locator("td").nth(1).inner_text())
     assert 1 <= steps < 500
+
+
+def pair(page: Page) -> list[str]:
+    """What Blink opens on."""
+    page.get_by_role("button", name="Blink", exact=True).click()
+    return [page.get_by_role("combobox", name=f"{which} picture").input_value() for which in ("First", "Second")]
+
+
+def test_blink_opens_on_what_is_to_be_compared(open_page):
+    """Whatever stood there before: the clean picture with its magnification, or an attack that is running."""
+    start = "/Attack_lab?model=mnist-c4-ce&iterations=10&seed=11"
+    for cached in (False, True):
+        page = open_page(start)
+        expect(titles(page)).to_have_text(["Original", "Magnified original"])
+        settled(page)
+        page.get_by_role("button", name="Run").click()
+        expect(titles(page)).to_have_text(FIVE)
+        settled(page)
+        expect(page.get_by_text("kept from an identical run")).to_have_count(int(cached))
+        assert pair(page) == ["Original", "Adversarial"]
+    # What a person has chosen stays for as long as the pictures are these.
+    page.get_by_role("combobox", name="Second picture").select_option("Perturbation")
+    detail = slider(page, "Domain")
+    detail.focus()
+    page.keyboard.press("ArrowRight")
+    settled(page)
+    assert pair(page) == ["Original", "Perturbation"]
+
+    page = open_page("/Compare")
+    expect(titles(page)).to_have_count(8)
+    settled(page)
+    assert pair(page) == ["Original", "Carlini & Wagner (C&W)"]

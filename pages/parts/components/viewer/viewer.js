@@ -23,6 +23,7 @@ import { Scrubber } from "./scrubber.js";
  * @property {number | null} scale screen pixels for one of the picture; null for all of it
  * @property {Mode} mode
  * @property {number} split share of the canvas left of the border
+ * @property {string} among the titles, written down, that the pair was taken from
  * @property {string} first picture of a pair, by its title
  * @property {string} second
  * @property {number} width of the pictures
@@ -71,6 +72,9 @@ const NOTHING = {
   curves: null,
 };
 
+/** @type {Pick<View, "mode" | "split" | "among" | "first" | "second">} */
+const UNSEEN = { mode: "side", split: 0.5, among: "", first: "", second: "" };
+
 const reducedMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** @extends {Drawing<ViewerData>} */
@@ -80,7 +84,7 @@ class Viewer extends Drawing {
     super(root);
     this.data = NOTHING;
     /** @type {View} */
-    this.view = { scale: null, mode: "side", split: 0.5, first: "", second: "", width: 0, height: 0, x: 0, y: 0 };
+    this.view = { ...UNSEEN, scale: null, width: 0, height: 0, x: 0, y: 0 };
     /** @type {Picture[]} */
     this.pictures = [];
     /** @type {Figure[]} */
@@ -190,10 +194,10 @@ class Viewer extends Drawing {
    */
   show(data) {
     this.data = data;
-    const { film, height, panels, width } = data;
+    const { film, height, panels, stack, width } = data;
     const titles = panels.map((panel) => panel.title);
     const whole = { scale: null, width, height, x: width / 2, y: height / 2 };
-    const view = views.get(data.view) ?? { ...whole, mode: "side", split: 0.5, first: "", second: "" };
+    const view = views.get(data.view) ?? { ...UNSEEN, ...whole };
     views.set(data.view, view);
     this.view = view;
     if (view.width !== width || view.height !== height) {
@@ -206,8 +210,12 @@ class Viewer extends Drawing {
       this.position = film?.best ?? 0;
       this.scrubber.play(false);
     }
-    if (!titles.includes(view.first)) view.first = titles[0];
-    if (!titles.includes(view.second)) view.second = titles[Math.min(1, titles.length - 1)];
+    const among = JSON.stringify(titles);
+    if (among !== view.among) {
+      // Of other pictures than before: the first, and the one beside it. What stands below it is the first once more.
+      const second = titles[stack] ?? titles[1] ?? titles[0];
+      Object.assign(view, { among, first: titles[0], second });
+    }
     for (const [which, select] of this.selects.entries()) {
       select.replaceChildren(...titles.map((title) => make("option", {}, title)));
       select.value = which ? view.second : view.first;
