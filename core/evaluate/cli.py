@@ -83,7 +83,7 @@ def _run(arguments: argparse.Namespace, rest: list[str]) -> int:
         raise ValueError(f"n must be at least 1; got {arguments.n}.")
     if arguments.out is not None:
         for path in (arguments.out, records.beside(arguments.out)):
-            _check_writable(path)
+            check_writable(path)
     model = models.load(arguments.model)
     chosen = correct(model, drawn(arguments.dataset or model.card.dataset, arguments.seed), arguments.n)
     console = Console()
@@ -133,7 +133,7 @@ def _interval(record: AttackRecord) -> str:
     return "-" if record.success is None else f"{record.success.low:.3f} to {record.success.high:.3f}"
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
     """ValueError unless a file can be written at `path`, so that no attack of an hour ends without its numbers."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from core.metrics import l2
 from core.models import device_of
 
 _HALVINGS = 50
+_CORRECTIONS = 8
 
 
 def unrounded(attack: Attack) -> Attack:
@@ -57,6 +58,27 @@ def at_norm(images: Tensor, adversarial: Tensor, norm: float) -> Tensor:
         short = l2(scaled(middle) - x) < norm
         low, high = torch.where(short, middle, low), torch.where(short, high, middle)
     return scaled(high).to(images.dtype)
+
+
+def at_norm_8bit(images: Tensor, adversarial: Tensor, norm: float) -> Tensor:
+    """As `at_norm`, but so that the distance to `images` is `norm` once rounded to 8 bits, (N, C, H, W).
+
+    What is scaled is corrected until it is `norm` to a thousandth after rounding, or as near as was found: where many
+    values reach the next level at once, the distance leaps.
+    """
+    wanted = images.new_full((len(images),), norm)
+    before, nearest, least = wanted, adversarial, torch.full_like(wanted, torch.inf)
+    for _ in range(_CORRECTIONS):
+        triples = zip(images.split(1), adversarial.split(1), before.tolist(), strict=True)
+        found = torch.cat([at_norm(x, a, each) for x, a, each in triples])
+        length = l2(quantize(found) - images)
+        error = (length - wanted).abs()
+        nearest = torch.where((error < least)[:, None, None, None], found, nearest)
+        least = torch.minimum(error, least)
+        if bool((least <= 1e-3 * wanted).all()):
+            break
+        before = before * (wanted / length.clamp_min(1e-6)).clamp(0.5, 2)
+    return nearest
 
 
 def asked(result: AttackResult, adversarial: Tensor, model: nn.Module) -> AttackResult:

@@ -15,9 +15,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from core.attacks import ATTACKS, AttackResult, run
-from core.data import ImageSet, quantize
+from core.data import ImageSet
 from core.evaluate import records, statistics
-from core.evaluate.comparison import asked, at_norm, unrounded
+from core.evaluate.comparison import asked, at_norm_8bit, unrounded
 from core.evaluate.records import Collection, Data, Network, Record, Rows, Setting
 from core.evaluate.statistics import Estimate
 from core.metrics import ciede2000, l2, mad
@@ -28,7 +28,6 @@ COMPARED = ("cw", "scw")
 NORM = 3.0
 """Of the comparison at equal length, for pictures of 224 x 224 x 3 values in [0, 1]: MAD finds most plain there."""
 SUCCESS, LENGTH = "success", "length"
-_CORRECTIONS = 8
 FIGURES = ("fools", "l2", "mad", "ciede2000")
 
 
@@ -46,30 +45,12 @@ def pictures(name: str, model: nn.Module, clean: Tensor, answer: Tensor, norm: f
     """What the attack `name` makes of `clean` (N, C, H, W), named `answer` (N,): as short as it fools, and at one norm.
 
     The first rounds every iterate to 8 bits, so that it fools when saved. The second is the same search in float
-    (`unrounded`); its norm is corrected until it is `norm` to a thousandth after rounding, or as near as was found:
-    where many pixels reach the next level at once, it leaps.
+    (`unrounded`), at `norm` after rounding (`at_norm_8bit`).
     """
     attack = ATTACKS[name].preset(PRESET)
     shortest = run(attack, model, clean, answer)
     free = run(unrounded(attack), model, clean, answer)
-    before, wanted = torch.full_like(free.l2, norm), torch.full_like(free.l2, norm)
-    nearest, least = free.adversarial, torch.full_like(free.l2, torch.inf)
-    for _ in range(_CORRECTIONS):
-        found = at_norms(free.images, free.adversarial, before)
-        length = l2(quantize(found) - free.images)
-        error = (length - wanted).abs()
-        nearest = torch.where((error < least)[:, None, None, None], found, nearest)
-        least = torch.minimum(error, least)
-        if bool((least <= 1e-3 * wanted).all()):
-            break
-        before = before * (wanted / length.clamp_min(1e-6)).clamp(0.5, 2)
-    return {SUCCESS: shortest, LENGTH: asked(free, nearest, model)}
-
-
-def at_norms(images: Tensor, adversarial: Tensor, norms: Tensor) -> Tensor:
-    """`at_norm` with a norm for each image, (N,)."""
-    pairs = zip(images.split(1), adversarial.split(1), norms.tolist(), strict=True)
-    return torch.cat([at_norm(x, a, norm) for x, a, norm in pairs])
+    return {SUCCESS: shortest, LENGTH: asked(free, at_norm_8bit(free.images, free.adversarial, norm), model)}
 
 
 class CostRecord(Record):

@@ -1,10 +1,10 @@
-"""`python -m core evaluate`: the papers' tables and figures, one verb each."""
+"""`python -m core evaluate`: the papers' tables and figures, and other tables of many images, one verb each."""
 
 from __future__ import annotations
 
 import core.papers.graph_smoothness.cli
 import core.papers.mmc.cli
-from core.evaluate import maps
+from core.evaluate import front_cli, maps
 from core.papers import smooth_adversarial_examples, smoothfool
 from core.params import Subparsers
 
@@ -16,4 +16,5 @@ def add_command(subparsers: Subparsers) -> None:
     smoothfool.add_verb(verbs)
     core.papers.graph_smoothness.cli.add_verbs(verbs)
     core.papers.mmc.cli.add_verbs(verbs)
+    front_cli.add_verb(verbs)
     maps.add_verb(verbs)
