@@ -1,6 +1,7 @@
 """Attacks: generators of steps over declared parameters. `ATTACKS` lists them, `run` runs one and checks its claim."""
 
 from core.attacks.base import ADVICE, Attack, AttackResult, Run, Status, Step, hinge, margin, run
+from core.attacks.color_ddn import ColorDDN
 from core.attacks.color_shift import ColorShift
 from core.attacks.cw import CarliniWagner
 from core.attacks.ddn import DDN, SmoothDDN
@@ -22,6 +23,7 @@ ATTACKS: dict[str, type[Attack]] = {
         SmoothCarliniWagner,
         DDN,
         SmoothDDN,
+        ColorDDN,
         DeepFool,
         SmoothFool,
         FGSM,
@@ -47,6 +49,7 @@ __all__ = [
     "Attack",
     "AttackResult",
     "CarliniWagner",
+    "ColorDDN",
     "ColorShift",
     "DeepFool",
     "IteratedFGSM",

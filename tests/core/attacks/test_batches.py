@@ -116,6 +116,7 @@ CASES = {
     "sddn": ({"passes": 12}, NO_STOP),
     "sddn, as published": ({"passes": 12, "schedule": "original"}, NO_STOP),
     "sddn, to the next class": ({"passes": 12, "goal": "next"}, NO_STOP),
+    "cddn": ({"passes": 12, "quantised": True}, NO_STOP),
     "deepfool": ({}, ALL),
     "deepfool, one rival": ({"candidates": 2}, ALL),
     "smoothfool": ({"projections": 10, "projection_stretch": 0.8}, ALL),
