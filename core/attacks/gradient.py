@@ -139,21 +139,45 @@ class Search:
         """How far the attack leads (count * n,), for the logits of `count` copies of the batch, one after the other."""
         return self._sign * margin(logits, self._class[self.rows].repeat(count))
 
-    def probe(self, x: Tensor, backward: bool = True, sharp: bool = False, cost: Tensor | None = None) -> Probe:
+    def probe(
+        self,
+        x: Tensor,
+        backward: bool = True,
+        sharp: bool = False,
+        cost: Tensor | None = None,
+        aim: Tensor | None = None,
+    ) -> Probe:
         """Ask the network about the iterates `x` (n, C, H, W) and record them.
 
         backward: the gradient is needed. sharp: of minus the lead, which is normal to the boundary of the one class
         that is nearest to being named, instead of the objective, to which all classes contribute. cost: as of `record`.
+        aim: (n,) with `sharp`, the class whose lead it is; -1 for the nearest to being named.
         """
         classes = self._class[self.rows]
         x = x.detach().requires_grad_(backward)
         with torch.set_grad_enabled(backward):
             logits, j = raised(self.objective, self.model, x, classes)
             loss = -self._sign * (margin(logits, classes) if sharp else j)
+            if sharp and aim is not None:
+                behind = (logits.gather(1, classes[:, None]) - logits.gather(1, aim.clamp_min(0)[:, None]))[:, 0]
+                loss = torch.where(aim < 0, loss, behind)
         slope = gradient(loss, x) if backward else torch.zeros_like(x)
         sound = slope.flatten(1).isfinite().all(1)
         lead, fools, sound = self.record(x.detach(), logits.detach(), cost, sound, loss=-self._sign * j.detach())
         return Probe(slope, lead, fools, sound)
+
+    def boundaries(self, x: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The classes nearest to being named at x (n, C, H, W), `most` of them if there are so many, the nearest first:
+        (classes (k, n), their leads over the true class (k, n), the gradients of these (k, n, C, H, W)).
+        """
+        own = self._class[self.rows][:, None]
+        x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            logits = self.model(x)
+            classes = logits.detach().scatter(1, own, -torch.inf).topk(min(most, logits.shape[1] - 1)).indices
+            leads = (logits.gather(1, classes) - logits.gather(1, own)).T
+            slopes = [gradient(lead, x, keep=True) for lead in leads]
+        return classes.T, leads.detach(), torch.stack(slopes)
 
     def record(
         self,
