@@ -23,7 +23,10 @@ Departures from what it takes after:
   results are told to measure (`core.metrics.ciede2000`) is scikit-image's, of the pictures as they are.
 - DDN's rule for pixels that are black or white (a step outwards is no step) is taken value by value, as there; in G
   the channels of a pixel hang together, so that at such pixels the direction is not quite the steepest.
-- The published schedule's first norm and steps of 1 are CIEDE2000's here.
+- G is divided by the mean of its eigenvalues over the image, which changes no direction and no order of norms: so the
+  published schedule's first norm and steps of 1 mean what they mean there.
+- Where changes are large the quadratic form no longer is CIEDE2000: on 20 MNIST digits (C4), at an L2 of 1, what it
+  finds has a norm of 64.8, what DDN finds 62.6. It is for pictures that are fooled by changes of a level or so.
 """
 
 from __future__ import annotations
@@ -40,12 +43,13 @@ from core.metrics import ciede2000_tensor
 
 
 class ColorMetric(Metric):
-    """G^-1 g and |r|_G."""
+    """G^-1 g and |r|_G, with each image's G over the mean of its eigenvalues: a norm is about as large as L2."""
 
     def __init__(self, images: Tensor, shown: Callable[[Tensor], Tensor]) -> None:
         """images: (N, C, H, W) in [0, 1], clean. shown: the iterates as the network sees them."""
         self.images, self.shown = images, shown
-        self.tensor = ciede2000_tensor(images)
+        tensor = ciede2000_tensor(images)
+        self.tensor = tensor / tensor.diagonal(dim1=1, dim2=2).mean((1, 2, 3)).view(-1, 1, 1, 1, 1)
         matrices = self.tensor.permute(0, 3, 4, 1, 2)
         inverse = torch.linalg.inv(matrices.cpu().double())  # what is nearly singular in float is not in double
         self.inverse = inverse.permute(0, 3, 4, 1, 2).contiguous().to(images.device, images.dtype)

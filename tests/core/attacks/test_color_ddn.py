@@ -24,13 +24,17 @@ def nearest_in_color(problem):
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 6, 7)])
-@pytest.mark.parametrize(("passes", "tolerance"), [(50, 0.02), (100, 0.01)])
-def test_it_reaches_the_nearest_point_in_color_of_a_linear_classifier(shape, passes, tolerance):
+@pytest.mark.parametrize(
+    ("attack", "tolerance"),
+    [(ColorDDN(), 0.02), (ColorDDN(passes=100), 0.01), (ColorDDN(passes=200, schedule="original"), 0.05)],
+    ids=["50", "100", "original"],
+)
+def test_it_reaches_the_nearest_point_in_color_of_a_linear_classifier(shape, attack, tolerance):
     problem = linear(n=6, shape=shape, deviation=0.04)
     expected = nearest_in_color(problem)
     inside = problem.images + 1.05 * expected
     assert bool(((inside > 0) & (inside < 1)).all())  # else the closed form would not hold
-    result = run(ColorDDN(passes=passes), problem.model, problem.images, problem.labels)
+    result = run(attack, problem.model, problem.images, problem.labels)
     assert result.status == ("fooled",) * 6
     assert bool((l2(result.perturbation - expected) <= 5 * tolerance * l2(expected)).all())
     metric = ColorMetric(problem.images, lambda x: x)
@@ -63,6 +67,10 @@ def test_its_metric_solves_and_bounds():
     for seed in range(1, 5):
         other = normal(3, 3, 5, 6, seed=seed)
         assert bool(((g * other).sum((1, 2, 3)) / metric.norms(other).flatten() < gain).all())
+    # As large as L2, on average over all changes.
+    unit = torch.eye(90).view(90, 3, 5, 6)
+    mean = torch.stack([metric.norms(e.expand_as(g)).flatten().square() for e in unit]).mean(0)
+    torch.testing.assert_close(mean, torch.ones(3))
     farthest = metric.farthest(images)
     for seed in range(4):
         assert bool((metric.norms(uniform(3, 3, 5, 6, seed=seed).round() - images) <= farthest).all())

@@ -85,7 +85,7 @@ def test_what_was_wrong_already_has_not_converged_to_anything():
 
 def test_who_seeks_what():
     sought = {name: cls.seeks for name, cls in ATTACKS.items() if cls.seeks != "success"}
-    shortest = dict.fromkeys(("cw", "scw", "ddn", "sddn"), "shortest")
+    shortest = dict.fromkeys(("cw", "scw", "ddn", "sddn", "cddn"), "shortest")
     assert sought == shortest | dict.fromkeys(("deepfool", "smoothfool"), "first success")
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from core.attacks import ATTACKS, DDN, CarliniWagner, Run, SmoothCarliniWagner, SmoothDDN, run
+from core.attacks import ATTACKS, DDN, CarliniWagner, ColorDDN, Run, SmoothCarliniWagner, SmoothDDN, run
 from core.metrics import l2
 from tests.core.attacks.test_cliff import DISTANCE, Cliff
 from tests.core.attacks.test_gradient import Small
@@ -20,6 +20,7 @@ EVERY = pytest.mark.parametrize(
         DDN(passes=30, schedule="original"),
         SmoothDDN(passes=30),
         SmoothDDN(passes=30, rho=5.0),
+        ColorDDN(passes=30),
     ],
     ids=lambda a: "-".join(map(str, [a.name, *a.changed().values()])),
 )
@@ -44,6 +45,9 @@ def test_it_begins_where_the_other_ended_and_is_never_worse(attack):
     if getattr(attack, "rho", 0):
         energy = attack.energy(images)
         assert bool((energy(second.perturbation) <= energy(first.perturbation) * 1.001).all())
+    elif isinstance(attack, ColorDDN):
+        norms = attack.metric(images).norms
+        assert bool((norms(second.perturbation) <= norms(first.perturbation) * 1.001).all())
     else:
         assert bool((second.l2 <= first.l2 * 1.001).all())
 
