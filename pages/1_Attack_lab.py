@@ -74,15 +74,18 @@ before: Shown | None = st.session_state.get(attacking.IN_LAB)
 if st.session_state.pop(result.FURTHER, False) and before is not None and slot.about is None:
     go_on(before)
 wanted = slot.about
-press, about, formula = st.columns([90, 370, 460], gap="small", vertical_alignment="center")
+with st.container(horizontal=True, vertical_alignment="center", key="head"):
+    press, about = st.container(width="content", key="press"), st.container(key="about")
+    if attack is not None:
+        st.container(key="formula").latex(attack.formula)
 if attack is not None:
-    formula.container(key="formula").latex(attack.formula)
     st.markdown(f"**Look for:** {attack.look_for}")
 seen = wanted.choice if wanted is not None else choice  # a job goes on where the next network cannot be loaded
 if seen is not None:
     if wanted is None:
         # Not a callback: its arguments would be those of the last run, a slider moved just before Run would be lost.
-        pressed = press.button("Run", type="primary", icon=":material/play_arrow:", disabled=attack is None)
+        with press:
+            pressed = page.begin("Run", disabled=attack is None)
         if pressed and attack is not None:
             start(attack, seen, seed)
             st.rerun()
@@ -97,9 +100,12 @@ if seen is not None:
     slot.complain()
     if wanted is not None:
         links.keep("view.")
+        page.say("The attack is running.")
         slot.watch(result.underway, take)
     else:
         shown: Shown | None = st.session_state.get(attacking.IN_LAB)
         fits = shown is not None and shown.choice.card == seen.card and shown.choice.image.equal(seen.image)
+        if shown is not None and fits:
+            page.say(result.said(shown))
         result.show(shown if fits else None, seen, attack)
 page.finish()

@@ -64,22 +64,24 @@ with st.sidebar:
 wanted = slot.about
 seen = wanted.choice if wanted is not None else choice
 if seen is not None:
-    left, right = st.columns([1, 7], vertical_alignment="center")
-    row = left.container(horizontal=True)
+    with st.container(horizontal=True, vertical_alignment="center", key="head"):
+        press, about = st.container(width="content", key="press"), st.container(key="about")
     if wanted is None:
-        pressed = row.button("Run", type="primary", icon=":material/play_arrow:", disabled=not attacks)
+        with press:
+            pressed = page.begin("Run", disabled=not attacks)
         if pressed and attacks and choice is not None:
             start(comparison.searched(attacks, result.matching()), choice, seed)
             st.rerun()
     else:
-        row.button("Stop", type="primary", icon=":material/stop:", on_click=slot.stop)
-    right.markdown(
+        press.button("Stop", type="primary", icon=":material/stop:", on_click=slot.stop)
+    about.markdown(
         "**One picture, several ways to fool the network.** Above as one sees it, below magnified: what an attack does "
         "to flat parts shows there first. At equal success each is as short as it came; at one norm, equally long."
     )
     slot.complain()
     if wanted is not None:
         links.keep("view.")
+        page.say("The comparison is running.")
         slot.watch(result.underway, take)
     elif choice is not None:
         shown: Shown | None = st.session_state.get(f"{SCOPE}.shown")
@@ -87,5 +89,7 @@ if seen is not None:
         if not fits:
             runs = example.runs(choice)
             shown = Shown(runs[0], choice, free=runs[1]) if runs is not None else None
+        if shown is not None:
+            page.say(result.said(shown))
         result.show(shown, choice, attacks)
 page.finish()

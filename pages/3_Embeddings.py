@@ -29,11 +29,15 @@ st.markdown(
     "cross-entropy stretches them along lines from the centre, MMC gathers them at fixed centres."
 )
 slot.complain()
+if slot.busy:
+    page.say("It is being computed.")
 slot.watch(session.underway, session.take)
 if projection is not None:
     try:
         drawn, shown = panels.view_of(cards, which, projection)
         if drawn is not None and shown is not None:
+            if not slot.busy:
+                page.say(f"{projection.title} of {len(shown.images)} images.")
             panels.draw(drawn, shown.images)
             trail.offer_lab(drawn)
     except ValueError as error:

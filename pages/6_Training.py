@@ -87,7 +87,7 @@ if plan is not None:
     st.markdown(f"**Look for:** {plan.loss.look_for}")
 with left, st.container(horizontal=True, vertical_alignment="center"):
     if not slot.busy:
-        if st.button("Start", type="primary", icon=":material/play_arrow:", disabled=plan is None) and plan is not None:
+        if page.begin("Start", disabled=plan is None) and plan is not None:
             begin(plan, DATASETS[plan.dataset].classes)
             st.rerun()
         unfinished()
@@ -98,9 +98,12 @@ with left, st.container(horizontal=True, vertical_alignment="center"):
             st.markdown("After each epoch the run is saved; what is stopped can be gone on with.")
 slot.complain()
 if slot.busy:
+    page.say("The training is running.")
     slot.watch(result.underway, take)
 elif f"{SCOPE}.trained" in st.session_state:
     trained, classes = st.session_state[f"{SCOPE}.trained"]
+    if epochs := trained.snapshot.epochs:
+        page.say(f"Trained for {len(epochs)} epochs: {100 * epochs[-1].accuracy:.1f} % of the test images right.")
     result.keep(trained)
     result.draw(trained.snapshot, classes, finished=True)
 elif plan is not None:

@@ -36,7 +36,7 @@ def test_a_copied_link_shows_the_same_and_gives_the_same_numbers(open_page: Call
     page = open_page(f"/Attack_lab?{QUICK}&seed=5")
     settled(page)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.get_by_role("button", name="chevron_right").click()
+    page.get_by_role("button", name="Next picture").click()
     expect(page).to_have_url(re.compile("image="))
     settled(page)
     alpha = slider(page, "Smoothing")

@@ -103,6 +103,6 @@ def test_a_broken_upload_gets_one_sentence(open_page):
     assert message.inner_text().strip().startswith("holiday.png: The file is not a picture that can be read here")
     page.keyboard.press("Escape")
     before = page.locator(".viewer .note").first.inner_text()
-    page.get_by_test_id("stSidebar").get_by_role("button").filter(has_text="chevron_right").last.click()
+    page.get_by_role("button", name="Next picture").click()
     expect(page.locator(".viewer .note").first).not_to_have_text(before)
     settled(page)

@@ -107,5 +107,20 @@ def test_nothing_is_told_apart_by_its_colour_alone():
     assert len({look.symbol for look in (theme.BEFORE, theme.FIRST, theme.POINTED)}) == 3  # an attack's points
 
 
+def luminance(colour: str) -> float:
+    """WCAG's relative luminance of "#rrggbb"."""
+    levels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in levels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("mode", theme.PAGE)
+def test_every_class_is_seen_on_the_ground_of_the_page(mode: str):
+    ground = luminance(str(theme.PAGE[mode]["backgroundColor"]))
+    for colour in theme.CLASSES:
+        low, high = sorted((ground, luminance(colour)))
+        assert (high + 0.05) / (low + 0.05) > 2, colour
+
+
 def test_faded():
     assert theme.faded("#e69f00", 0.75) == "rgba(230,159,0,0.75)"

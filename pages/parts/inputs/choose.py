@@ -226,7 +226,7 @@ def picture(scope: str, card: Card, model: Classifier, first: str = "") -> Choic
         opening = images.names.index(first) if first in images.names else 0
         links.read("image", key, opening, lambda text: _row(images, text), lambda row: _name(images, row))
         row = int(st.session_state[key]) % len(images)
-        moves = st.columns(3, gap="small")
+        moves = st.container(key=f"{scope}.moves").columns(3, gap="small")
         previous, following = (row - 1) % len(images), (row + 1) % len(images)
         other = random.randrange(len(images))
         for column, name, icon, to in zip(
@@ -237,7 +237,7 @@ def picture(scope: str, card: Card, model: Classifier, first: str = "") -> Choic
             strict=True,
         ):
             column.button(
-                "",
+                f"{name} picture",  # not shown, see style.css
                 icon=f":material/{icon}:",
                 help=name,
                 key=f"{scope}.{name.lower()}",

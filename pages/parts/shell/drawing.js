@@ -165,14 +165,6 @@ const MARKERS = {
 export const ofClass = (kinds, c) => kinds[c % kinds.length];
 
 /**
- * A class's colour; for the last one, which is nearly black, the text's, which can be seen on a dark page too.
- * @param {readonly string[]} colours of the theme
- * @param {number} c
- * @param {string} ink the text's colour
- */
-export const classColour = (colours, c, ink) => (c % colours.length === colours.length - 1 ? ink : ofClass(colours, c));
-
-/**
  * Outline of a class's marker with "radius" r about (x, y); a circle where the symbol is no other.
  * @param {CanvasRenderingContext2D} context
  * @param {string} symbol

@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import layout
-from pages.parts.shell import links, memory, settings, share, theme
+from pages.parts.shell import frame, links, memory, settings, share, theme
 
 ROOT = layout.root()
 
@@ -42,6 +42,7 @@ at_end: list[Callable[[], None]] = []
 _DRAWN = "page.drawn"
 _PRESENT = "page.present"
 _FRAME = "page.frame"
+_SAID = "page.said"
 
 
 def setup(title: str, controls: bool = False) -> None:
@@ -63,6 +64,9 @@ def setup(title: str, controls: bool = False) -> None:
     st.html(f"<style>{theme.css()}{STYLE.read_text(encoding='utf-8')}</style>")
     if present:
         st.html(PRESENTATION)
+    unseen = st.container(key="unseen")
+    if title:  # the start page shows its own
+        unseen.html(f"<h1>{title}</h1>")
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="navigation"):
         if not present:
             st.page_link("app.py", label="Start", icon=":material/home:")
@@ -81,13 +85,29 @@ def setup(title: str, controls: bool = False) -> None:
         icon=":material/close_fullscreen:" if present else ":material/slideshow:",
         help="Show the controls again" if present else "Hide the controls and enlarge the type, for a projector",
     )
-    st.session_state[_FRAME] = sharing, st.container()
+    st.session_state[_FRAME] = unseen, sharing, st.container()
+
+
+def begin(label: str, disabled: bool = False) -> bool:
+    """The button that begins what a page is for, wherever the keyboard is: Ctrl+Enter, or Cmd+Enter, presses it."""
+    icon = ":material/play_arrow:"
+    return st.button(label, type="primary", icon=icon, shortcut="Ctrl+Enter", wrap=False, disabled=disabled)
+
+
+def say(sentence: str) -> None:
+    """Have it said, when the page has been drawn, to who listens rather than looks: what has come of what was begun.
+
+    Problems need no word here: Streamlit's boxes are announced. Not from a fragment, which may be run without the page.
+    """
+    st.session_state.setdefault(_SAID, []).append(sentence)
 
 
 def finish() -> None:
     """Write the page's link, offer to copy it, and say what the link that was opened got wrong. Call last."""
     notices, absent = links.end()
-    sharing, board = st.session_state[_FRAME]
+    unseen, sharing, board = st.session_state[_FRAME]
+    with unseen:
+        frame.draw(" ".join(st.session_state.pop(_SAID, [])), key="page.voice")
     with sharing:
         share.button(absent, key="page.share")
     for notice in notices:

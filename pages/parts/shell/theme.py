@@ -18,7 +18,7 @@ WARNING = "#dc143c"
 INK = "#111111"
 """Words on coloured ground, whatever the page's."""
 
-CLASSES = (BLUE, ORANGE, GREEN, RED, PURPLE, "#56b4e9", "#b8a800", GREY, "#7b3294", "#1b1b1b")
+CLASSES = (BLUE, ORANGE, GREEN, RED, PURPLE, "#56b4e9", "#b8a800", GREY, "#9a4fb8", "#a0522d")
 SYMBOLS = (
     "circle",
     "square",
@@ -31,7 +31,8 @@ SYMBOLS = (
     "pentagon",
     "hexagon",
 )
-"""One colour and one shape for each of ten classes: Okabe and Ito's palette, its yellow darkened, and two more."""
+"""One colour and one shape for each of ten classes: Okabe and Ito's palette, its yellow darkened, and two more, seen on
+light ground and on dark."""
 SOLIDS = ("circle", "square", "diamond", "circle-open", "square-open", "diamond-open")
 """The shapes of classes in Plotly's three-dimensional charts, which draw no others well."""
 CENTER = "circle-open"
@@ -62,7 +63,7 @@ def faded(solid: str, opacity: float) -> str:
 
 
 OUTLINE = faded("#a0a0a0", 0.9)
-"""Around markers, so that black ones are seen on black."""
+"""Around markers, so that those of one colour are told apart where they lie on each other."""
 FAINT = faded(GREY, 0.45)
 """Axes, frames, and lines of which there are many."""
 BAND = faded(ORANGE, 0.75)
@@ -127,6 +128,7 @@ PAGE: dict[str, dict[str, str | dict[str, str]]] = {
 VARIABLES = {
     "white": WHITE,
     "black": BLACK,
+    "ink": INK,
     "grey": GREY,
     "frame": FAINT,
     "rule": faded(GREY, 0.25),

@@ -1,15 +1,5 @@
 // @ts-check
-import {
-  brush,
-  button,
-  classColour,
-  make,
-  ofClass,
-  place,
-  sized,
-  trace,
-  watch,
-} from "../../../pages/parts/shell/drawing.js";
+import { brush, button, make, ofClass, place, sized, trace, watch } from "../../../pages/parts/shell/drawing.js";
 import { close, equal, test } from "./check.js";
 
 test("an element has attributes, handlers and children", () => {
@@ -29,15 +19,11 @@ test("an element has attributes, handlers and children", () => {
   );
 });
 
-test("colours and markers of classes come again, and the darkest is the text's", () => {
+test("colours and markers of classes come again", () => {
   const colours = ["blue", "green", "black"];
   equal(
     [0, 1, 3, 7].map((c) => ofClass(colours, c)),
     ["blue", "green", "blue", "green"],
-  );
-  equal(
-    [0, 2, 5, 6].map((c) => classColour(colours, c, "ink")),
-    ["blue", "ink", "ink", "blue"],
   );
 });
 

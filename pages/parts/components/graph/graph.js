@@ -2,18 +2,7 @@
 // The graph of a batch on one canvas. Looking (hovering, moving, enlarging) stays in the browser; a click reports the
 // image.
 
-import {
-  brush,
-  button,
-  classColour,
-  enlargeByWheel,
-  make,
-  ofClass,
-  place,
-  sized,
-  trace,
-  watch,
-} from "../../shell/drawing.js";
+import { brush, button, enlargeByWheel, make, ofClass, place, sized, trace, watch } from "../../shell/drawing.js";
 import { clamp } from "../../shell/geometry.js";
 import { mount } from "../../shell/mount.js";
 import { general } from "../../shell/numbers.js";
@@ -261,8 +250,8 @@ class Graph extends Drawing {
     const height = Math.min(HIGHEST, Math.max(260, width * 0.9));
     const context = sized(canvas, width, height);
     const style = getComputedStyle(this.root);
-    const [ink, paper] = [style.color, style.getPropertyValue("--st-background-color")];
-    const colour = (/** @type {number} */ c) => classColour(data.colours, c, ink);
+    const paper = style.getPropertyValue("--st-background-color");
+    const colour = (/** @type {number} */ c) => ofClass(data.colours, c);
     this.scale = fitted(data.extent, width, height);
     this.places = placed(this.points, data.extent, this.camera, width, height);
     const count = this.join(context, data.inks);

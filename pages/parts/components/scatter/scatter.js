@@ -1,7 +1,7 @@
 // @ts-check
 // Embeddings side by side: drawn, played, hovered over and selected.
 
-import { brush, classColour, make, ofClass, place, trace } from "../../shell/drawing.js";
+import { brush, make, ofClass, place, trace } from "../../shell/drawing.js";
 import { box } from "../../shell/geometry.js";
 import { mount } from "../../shell/mount.js";
 import { ticks } from "../../shell/numbers.js";
@@ -533,7 +533,7 @@ class Plot extends Drawing {
 
   /** @param {number} c */
   colour(c) {
-    return classColour(this.content.colours, c, this.ink);
+    return ofClass(this.content.colours, c);
   }
 
   /** @param {number} row */

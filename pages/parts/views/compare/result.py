@@ -123,6 +123,12 @@ def display_controls() -> tuple[Matching, display.Display, bool]:
     return chosen, seen, perturbations
 
 
+def said(shown: Shown) -> str:
+    """What has come of a comparison, for who listens."""
+    named = zip(comparison.titles(shown.attacks), shown.runs, strict=True)
+    return "; ".join(f"{name}: {run.result.status[0]}" for name, run in named) + "."
+
+
 @st.fragment
 def show(shown: Shown | None, choice: Choice, current: Sequence[Attack]) -> None:
     """What is finished; a fragment, so that a display slider redraws only this."""

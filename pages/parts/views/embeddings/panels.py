@@ -12,7 +12,7 @@ from core.features.projections import Projection
 from core.models import Card
 from pages.parts.components.scatter import Panel, scatter
 from pages.parts.engine.networks import Network
-from pages.parts.shell import links
+from pages.parts.shell import links, page
 from pages.parts.views.embeddings import selection, spaces
 from pages.parts.views.embeddings import trail as trails
 from pages.parts.views.embeddings.controls import GALLERY, title
@@ -26,12 +26,7 @@ def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[
     """The maps that are there without waiting, and their view; offers to compute what is not."""
     if which == GALLERY:
         drawn = spaces.at_once(cards, projection)
-        if drawn is None and st.button(
-            f"Fit {projection.title}",
-            type="primary",
-            icon=":material/play_arrow:",
-            disabled=slot.busy,
-        ):
+        if drawn is None and page.begin(f"Fit {projection.title}", slot.busy):
             shown = [network.space for network in spaces.view(cards).networks]
             slot.start(partial(spaces.keep, cards, projection), maps.fit, shown, projection)
             st.rerun()
@@ -43,12 +38,7 @@ def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[
         return None, None
     known = spaces.all_at_once(cards)
     if known is None:
-        if st.button(
-            "Send all test images through the networks",
-            type="primary",
-            icon=":material/play_arrow:",
-            disabled=slot.busy,
-        ):
+        if page.begin("Send all test images through the networks", slot.busy):
             seen_by = [(Network.of(card), card.title) for card in cards]
             slot.start(partial(spaces.keep_all, cards), maps.features, cards[0].dataset, seen_by)
             st.rerun()

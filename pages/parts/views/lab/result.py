@@ -169,6 +169,15 @@ def finished(run: Finished, title: str) -> display.Display:
     return seen
 
 
+def said(shown: Shown) -> str:
+    """What has come of an attack, for who listens; that it has failed is in a box of its own."""
+    result = shown.run.result
+    before, after = (shown.choice.classes[int(at[0])] for at in (result.predictions_clean, result.predictions))
+    if result.status[0] != "fooled":
+        return "The attack has ended."
+    return f"{before} is now {after}. L2 {l2(result.perturbation)[0]:.3f}."
+
+
 def _verdict_note(result: AttackResult) -> str:
     if result.status[0] != "fooled":
         return "not adversarial"

@@ -1,0 +1,56 @@
+// @ts-check
+// What a page does for those who do not look at it, or cannot see all of it: its results are said by a region that is
+// there before they are, its widgets are named in words, and on a phone the row of pages begins where one is.
+
+import { mount } from "../mount.js";
+import { spoken } from "./names.js";
+
+const WRITTEN = '[aria-label*="$"]';
+
+class Frame {
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this.root = root;
+    this.pending = 0;
+    this.watching = new MutationObserver(() => {
+      if (!this.pending) this.pending = requestAnimationFrame(() => this.name());
+    });
+    const names = { attributes: true, attributeFilter: ["aria-label"] };
+    this.watching.observe(document.body, { childList: true, subtree: true, ...names });
+    this.name();
+    this.turn();
+  }
+
+  /** @param {{ said: string }} data */
+  adopt({ said }) {
+    if (this.root.textContent !== said) this.root.textContent = said;
+  }
+
+  dispose() {
+    this.watching.disconnect();
+    cancelAnimationFrame(this.pending);
+  }
+
+  /** Name what is named by markup; a formula that is wider than its place can be moved by keys. */
+  name() {
+    this.pending = 0;
+    for (const formula of document.querySelectorAll(".katex-display")) {
+      if (formula instanceof HTMLElement && formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+    }
+    for (const element of document.querySelectorAll(WRITTEN)) {
+      element.setAttribute("aria-label", spoken(element.getAttribute("aria-label") ?? ""));
+    }
+  }
+
+  /** Where the pages stand in one row that is wider than the window: to the link of this page. */
+  turn() {
+    const row = document.querySelector(".st-key-navigation");
+    const links = [...(row?.querySelectorAll("a") ?? [])];
+    const here = links.findLast(({ href }) => new URL(href).pathname === location.pathname); // the start page's is ""
+    if (!row || !here) return;
+    const [frame, link] = [row.getBoundingClientRect(), here.getBoundingClientRect()];
+    row.scrollLeft += link.left + link.width / 2 - (frame.left + frame.width / 2);
+  }
+}
+
+export default mount(".frame", (root) => new Frame(root));

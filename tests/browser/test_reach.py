@@ -1,0 +1,162 @@
+"""What a hand on the keyboard, an ear and a weak eye reach: every page by axe-core, and what no rule of it knows."""
+
+import re
+from collections.abc import Callable
+from importlib.resources import files
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+"""axe-core as the package brings it: nothing is fetched."""
+QUICK = "model=mnist-c4-ce&iterations=10"
+PAGES = {
+    "/": "Smoothscope",
+    f"/Attack_lab?{QUICK}": "Attack lab",
+    "/Compare": "Compare",
+    "/Embeddings": "Embeddings",
+    "/Graph_loss": "Graph loss",
+    "/Graph_loss?view=playground": "Graph loss",
+    "/Graph_loss?view=figures": "Graph loss",
+    "/MMC_centres": "MMC centres",
+    "/MMC_centres?tab=Features": "MMC centres",
+    "/MMC_centres?tab=Loss+and+density": "MMC centres",
+    "/MMC_centres?tab=Uncertainty": "MMC centres",
+    "/MMC_centres?tab=Runner-up": "MMC centres",
+    "/MMC_centres?tab=Attacks": "MMC centres",
+    "/MMC_centres?tab=Tables": "MMC centres",
+    "/Training": "Training",
+}
+GRAVE = """async () => {
+    const { violations } = await axe.run({ resultTypes: ["violations"] });
+    const grave = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+    return grave.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) =>
+        `${id}: ${target.join(" ")}: ${failureSummary.replace(/\\s+/g, " ")}`));
+}"""
+NAMES = """() => [...document.querySelectorAll("button, [aria-label]")].filter(e => e.checkVisibility()).map(e => {
+    const said = e.cloneNode(true);
+    for (const unsaid of said.querySelectorAll("[aria-hidden=true]")) unsaid.remove();
+    return e.getAttribute("aria-label") ?? said.textContent;
+})"""
+
+
+def settled(page: Page) -> None:
+    page.locator(".st-key-page-voice .frame").wait_for(state="attached")  # the last thing that comes to life
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def said(page: Page) -> str:
+    return str(page.locator(".st-key-page-voice .frame").text_content())
+
+
+def grave(page: Page) -> list[str]:
+    """What axe-core calls serious or critical, in the light theme and in the dark one."""
+    page.evaluate(AXE)
+    found, grounds = [], set()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(400)
+        grounds.add(page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor"))
+        found += [f"{scheme}: {each}" for each in page.evaluate(GRAVE)]
+    assert len(grounds) == 2  # it was seen in both
+    return found
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_in_both_themes(open_page: Callable[..., Page], path: str):
+    page = open_page(path)
+    settled(page)
+    assert grave(page) == []
+    expect(page.locator("h1")).to_have_text([PAGES[path]])
+    names = page.evaluate(NAMES)
+    assert len(names) > 3
+    unsayable = re.compile(r"\$|_|\\|\bicon$|^\s*$")
+    assert [name for name in names if unsayable.search(name)] == []
+
+
+def test_a_planted_violation_is_found(open_page: Callable[..., Page]):
+    page = open_page("/")
+    settled(page)
+    page.evaluate("document.querySelector('.stMain').append(document.createElement('button'))")
+    assert [each.split(":")[:2] for each in grave(page)] == [["light", " button-name"], ["dark", " button-name"]]
+
+
+MAC = """for (const [name, value] of [["platform", "MacIntel"], ["userAgentData", { platform: "macOS" }]]) {
+    Object.defineProperty(navigator, name, { get: () => value });
+}"""
+
+
+@pytest.mark.parametrize("keys", ["Control+Enter", "Meta+Enter"])
+def test_the_lab_by_keyboard_and_ear(open_page: Callable[..., Page], keys: str):
+    on_a_mac = keys.startswith("Meta")
+    listen = (lambda page: page.add_init_script(MAC)) if on_a_mac else (lambda page: None)
+    page = open_page(f"/Attack_lab?{QUICK}", listen=listen)
+    settled(page)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to main content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.tagName") == "MAIN"
+    # What is typed into a box counts, though the box has not been left.
+    seed = page.get_by_role("spinbutton", name="Seed")
+    seed.fill("77")
+    page.keyboard.press(keys)
+    expect(page.locator(".ss-verdict")).to_be_visible()
+    settled(page)
+    verdict = page.locator(".ss-verdict").inner_text()
+    assert said(page).startswith(f"{verdict}. L2 ")
+    expect(page).to_have_url(re.compile("seed=77"))
+    expect(page.get_by_text("The settings have changed")).to_have_count(0)
+    if not on_a_mac:
+        assert grave(page) == []
+
+
+@pytest.mark.parametrize("path", ["/Compare?model=mnist-c4-ce&columns=2&2.attack=ddn&1.iterations=500", "/Training"])
+def test_the_same_keys_begin_on_other_pages(open_page: Callable[..., Page], path: str):
+    page = open_page(path)
+    settled(page)
+    page.keyboard.press("Control+Enter")
+    stop = page.get_by_role("button", name="Stop")
+    expect(stop).to_be_visible()
+    expect(page.locator(".st-key-page-voice .frame")).to_have_text(re.compile("is running"))
+    found = grave(page)
+    if stop.is_visible():
+        stop.click()
+    expect(stop).to_have_count(0)
+    assert found == []
+
+
+def test_problems_are_announced(open_page: Callable[..., Page]):
+    page = open_page("/Attack_lab?model=none")
+    settled(page)
+    expect(page.get_by_role("alert")).to_have_text(re.compile("model"))
+
+
+@pytest.mark.parametrize("width", [390, 640, 720, 1280])
+@pytest.mark.parametrize("path", [f"/Attack_lab?{QUICK}", "/Training"])
+def test_the_button_and_the_formula_are_whole(open_page: Callable[..., Page], path: str, width: int):
+    page = open_page(path, width=width, height=720)
+    settled(page)
+    for what in (".stMain button[kind=primary] p", ".katex-display"):
+        first = page.locator(what).first
+        expect(first).to_be_in_viewport(ratio=1)
+        assert first.evaluate("e => e.scrollWidth - e.clientWidth") <= 0
+    # Nothing lies over the pages, whether the sidebar is folded away or not.
+    for link in page.locator(".st-key-navigation a").all()[:3]:
+        assert link.evaluate(
+            """e => { const {left, top, width, height} = e.getBoundingClientRect();
+            return e.contains(document.elementFromPoint(left + width / 2, top + height / 2)); }"""
+        ) or link.evaluate("e => e.getBoundingClientRect().left < 0")
+
+
+def test_the_pages_take_one_row_of_a_phone(open_page: Callable[..., Page]):
+    page = open_page("/Training", width=390, height=844)
+    settled(page)
+    row = page.locator(".st-key-navigation").bounding_box()
+    assert row
+    assert row["y"] + row["height"] < 70
+    here = page.locator(".st-key-navigation").get_by_role("link", name="Training")
+    expect(here).to_be_in_viewport(ratio=1)
