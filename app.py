@@ -128,6 +128,9 @@ with words:
         st.switch_page(page.file("Attack_lab"))
     if ways.button("Compare attacks", icon=":material/compare:"):
         st.switch_page(page.file("Compare"))
+    with st.container(gap=None, key="seen"):
+        for name, sentence in page.SEEN.items():
+            st.page_link(page.file(name), label=sentence, icon=page.ICONS[name])
 st.caption(verdicts())
 alpha = facts["attacks"]["success-scw"]["attack"]["parameters"]["alpha"]
 st.caption(

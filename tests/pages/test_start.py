@@ -134,6 +134,15 @@ def test_the_button_leads_to_the_lab_which_magnifies_alike():
     assert "Magnified original" in panels(app)
 
 
+def test_every_page_is_introduced_by_what_is_seen_there():
+    links = [(link.proto.page, link.proto.label) for link in open_start().get("page_link")]
+    introduced = links[1 + len(page.ICONS) :]  # those above are the navigation's
+    assert introduced == [(name, page.SEEN[name]) for name in page.ICONS]
+    for name, sentence in page.SEEN.items():
+        assert len(sentence) < 60
+        assert name.replace("_", " ").lower() not in sentence.lower()
+
+
 WITHOUT_TORCH = """
 import sys, threading
 class Refuse:

@@ -24,6 +24,16 @@ ICONS = {
 }
 """The pages by their names, which are their addresses too, in the order of the navigation, which numbers the files."""
 
+SEEN = {
+    "Attack_lab": "Fool a network yourself, and watch every step of it.",
+    "Compare": "One picture, fooled in several ways, side by side.",
+    "Embeddings": "Images as points, where each loss has put them.",
+    "Graph_loss": "Which images a loss ties together, and which it parts.",
+    "MMC_centres": "Fixed centres to walk around, and the images at them.",
+    "Training": "A network that learns: its classes part as you look on.",
+}
+"""What is seen on each of them, in a short sentence for who has never been there."""
+
 
 def file(name: str) -> str:
     """The script of a page, as Streamlit wants it."""
