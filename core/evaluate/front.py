@@ -47,6 +47,8 @@ class Metric:
     """Clean and perturbed images (N, C, H, W) in [0, 1] -> (N,)."""
     more: bool = False
     """A larger value is a smaller distortion."""
+    form: str = ".3g"
+    """How a value is printed."""
 
     def within(self, values: ArrayLike, bound: float) -> NDArray[np.bool_]:
         """(N,) bool: at most as distorted as `bound` says."""
@@ -59,7 +61,7 @@ METRICS: dict[str, Metric] = {
     "linf": Metric("Linf", linf),
     "roughness": Metric("Ω_n", lambda clean, x: roughness(x - clean, SIGMA_H, normalised=True)),
     "mad": Metric("MAD", mad),
-    "ssim": Metric("SSIM", ssim, more=True),
+    "ssim": Metric("SSIM", ssim, more=True, form=".5f"),
     "ciede2000": Metric("CIEDE2000, largest", lambda clean, x: ciede2000(clean, x).amax((1, 2))),
     "ciede2000_norm": Metric("CIEDE2000, norm", lambda clean, x: l2(ciede2000(clean, x))),
 }

@@ -269,10 +269,11 @@ def _paired(front: Front, metrics: Sequence[str], norm: float | None) -> Iterato
     compared = {name: front.paired(name, norm) for name in metrics}
     corrected = _holm([one for several in compared.values() for one in several])
     for name in metrics:
-        yield Line(METRICS[name].title, tuple(_interval(estimate) for estimate in front.medians(name, norm)))
+        form = METRICS[name].form
+        yield Line(METRICS[name].title, tuple(_interval(estimate, form) for estimate in front.medians(name, norm)))
         if len(front.records) > 1:
             cells = [
-                "-" if one is None else f"{_interval(one.difference, '+')}, p {next(corrected):.2g}"
+                "-" if one is None else f"{_interval(one.difference, f'+{form}')}, p {next(corrected):.2g}"
                 for one in compared[name]
             ]
             yield Line(f"  less {front.titles[0]}", ("", *cells))
@@ -288,7 +289,7 @@ def _within(front: Front, bounds: Sequence[tuple[str, float]]) -> Iterator[Line]
         marks = ["*" if one is not None and next(corrected) < LEVEL else "" for one in compared[name, bound]]
         relation = "≥" if METRICS[name].more else "≤"
         cells = tuple(share + mark for share, mark in zip(shares, ["", *marks], strict=True))
-        yield Line(f"{METRICS[name].title} {relation} {bound:.3g}", cells)
+        yield Line(f"{METRICS[name].title} {relation} {bound:{METRICS[name].form}}", cells)
 
 
 def _holm(compared: Sequence[Comparison | None]) -> Iterator[float]:
@@ -300,7 +301,7 @@ def _share(estimate: Estimate | None) -> str:
     return "-" if estimate is None else percent(estimate, 0)
 
 
-def _interval(estimate: Estimate | None, sign: str = "") -> str:
+def _interval(estimate: Estimate | None, form: str) -> str:
     if estimate is None:
         return "-"
-    return f"{estimate.value:{sign}.3g} ({estimate.low:{sign}.3g} to {estimate.high:{sign}.3g})"
+    return f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"

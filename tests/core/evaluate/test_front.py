@@ -10,7 +10,8 @@ from core import data, metrics
 from core.__main__ import main
 from core.attacks import DDN, FGSM, CarliniWagner, SmoothDDN, run
 from core.data import ImageSet, quantize
-from core.evaluate import front_cli, records, statistics
+from core.evaluate import front, front_cli, records, statistics
+from core.evaluate.comparison import at_norm
 from core.evaluate.front import METRICS, Front, FrontRecord, at, measure
 from core.models import Card
 from tests import problems
@@ -122,15 +123,15 @@ def test_an_image_that_is_not_fooled_is_within_no_bound(fgsm):
 
 
 def test_equal_success_is_on_the_images_that_all_fool(ddn, fgsm, distances):
-    front = Front((ddn, fgsm))
-    assert front.common.tolist() == fgsm.fools.tolist()
-    first, second = front.medians("l2")
+    held = Front((ddn, fgsm))
+    assert held.common.tolist() == fgsm.fools.tolist()
+    first, second = held.medians("l2")
     kept = fgsm.fools
     assert first.n == second.n == fgsm.fooled
     assert first.value == pytest.approx(np.median(distances[kept]), rel=0.01)
     assert first.value < np.median(distances) * 0.95  # those that FGSM fools lie near the boundary
     assert second.value == pytest.approx(np.median(fgsm.column("l2")[kept]))
-    (paired,) = front.paired("l2")
+    (paired,) = held.paired("l2")
     assert paired == statistics.signed_ranks(
         fgsm.column("l2")[kept].astype(float), ddn.column("l2")[kept].astype(float)
     )
@@ -147,12 +148,12 @@ def test_shares_are_compared_image_by_image(ddn, fgsm):
 
 
 def test_equal_norm_is_on_the_images_that_reach_it(ddn, fgsm):
-    front = Front((ddn, fgsm))
-    assert front.met(0.05).all()
-    (paired,) = front.paired("roughness", 0.05)
+    held = Front((ddn, fgsm))
+    assert held.met(0.05).all()
+    (paired,) = held.paired("roughness", 0.05)
     a, b = (record.column(at("roughness", 0.05)).astype(float) for record in (fgsm, ddn))
     assert paired == statistics.signed_ranks(a, b)
-    assert front.medians("roughness", 0.05)[1] == statistics.bootstrap(a, "median")
+    assert held.medians("roughness", 0.05)[1] == statistics.bootstrap(a, "median")
 
 
 def test_a_perturbation_of_nothing_meets_no_norm(problem, images):
@@ -160,13 +161,21 @@ def test_a_perturbation_of_nothing_meets_no_norm(problem, images):
     assert (still.fooled, still.success.value) == (0, 0)
     assert not still.column(at("fools", 0.1)).any()
     assert np.isnan(still.column(at("l2", 0.1))).all()
-    front = Front((still, measure(DDN(), problem.model, images, norms=(0.1,), in_float=True)))
-    assert not front.met(0.1).any()
-    assert not front.common.any()
-    assert front.medians("mad", 0.1) == front.medians("mad") == [None, None]
-    assert front.paired("mad") == [None]
+    held = Front((still, measure(DDN(), problem.model, images, norms=(0.1,), in_float=True)))
+    assert not held.met(0.1).any()
+    assert not held.common.any()
+    assert held.medians("mad", 0.1) == held.medians("mad") == [None, None]
+    assert held.paired("mad") == [None]
     assert still.curve("l2") == []
     assert Front((still,)).bounds("l2") == []
+
+
+def test_a_success_beyond_the_norm_is_none(problem, images, monkeypatch):
+    """Where rounding makes a perturbation longer than was asked for, what it fools says nothing of that norm."""
+    monkeypatch.setattr(front, "at_norm", lambda x, found, norm: at_norm(x, found, 1.1 * norm))
+    longer = measure(DDN(), problem.model, images, norms=(0.3,), in_float=True)
+    assert not longer.column(at("fools", 0.3)).any()
+    assert np.isnan(longer.column(at("l2", 0.3))).all()
 
 
 def test_what_was_misclassified_does_not_count(problem, ddn):
@@ -205,15 +214,19 @@ def test_batches_give_what_all_at_once_give(problem, images, fgsm):
 
 def test_in_8_bits_it_is_the_rounded_picture_that_counts(problem, images):
     """Rounded, a perturbation of half a level to either side is gone; one that was rounded all along survives."""
-    kept = measure(DDN(quantised=True), problem.model, images, norms=(0.3,))
-    lost = measure(DDN(), problem.model, images, norms=(0.3,))
+    heard = []
+    kept = measure(DDN(quantised=True), problem.model, images, norms=(0.3, 0.05), on_progress=heard.append)
+    lost = measure(DDN(), problem.model, images, norms=(0.3, 0.05))
+    assert heard == sorted(heard)  # of two searches, the one that rounds and the one that is scaled
+    assert heard[-1] == 1
     assert kept.fooled == N
     assert lost.fooled < N
     assert not kept.in_float
     # An attack that rounds is scaled as found in float, so that both are the same at one norm.
     for name in METRICS:
         assert kept.column(at(name, 0.3)) == pytest.approx(lost.column(at(name, 0.3)), rel=1e-4)
-    assert kept.column(at("l2", 0.3)) == pytest.approx(np.full(N, 0.3), rel=0.01)
+    # Met after rounding: a perturbation of less than a level, rounded as it is, would be a twentieth off.
+    assert kept.column(at("l2", 0.05)) == pytest.approx(np.full(N, 0.05), rel=0.025)
     result = run(DDN(quantised=True), problem.model, images.images, images.labels)
     assert kept.column("l2") == pytest.approx(metrics.l2(quantize(result.adversarial), images.images).numpy(), rel=1e-4)
 
@@ -293,11 +306,11 @@ def test_the_command_prints_writes_and_goes_on(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     found = records.read(path, FrontRecord)
     assert found[0] == first
-    front = Front(found)
-    assert front.titles == ("ddn quantised True passes 10", "sddn passes 5")
-    for title in front.titles:
+    held = Front(found)
+    assert held.titles == ("ddn quantised True passes 10", "sddn passes 5")
+    for title in held.titles:
         assert title in out
-    assert f"medians over the {front.common.sum()} of 5 images that all fool, after rounding to 8 bits" in out
+    assert f"medians over the {held.common.sum()} of 5 images that all fool, after rounding to 8 bits" in out
     assert "L2 ≤ 1.25" in out
     assert "L2 ≤ 2" in out
     assert "At L2 1.5: medians over the 5 images" in out
