@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.attacks import Attack, AttackResult, Run, Status
 from core.data import DATASETS, ImageSet, gallery, load
-from core.models import Classifier, logits_of
+from core.models import Card, Classifier, logits_of
 
 PIXELS_AT_ONCE = 256 * 28 * 28
 """Pixels in a batch unless told otherwise: 256 digits, or 4 photographs of 224 pixels, stay well below 1.5 GB."""
@@ -72,6 +72,12 @@ class Outcome:
             "l2": self.l2.float(),
             "linf": self.linf.float(),
         }
+
+
+def own(card: Card) -> str:
+    """The data set that a network is attacked on where nobody names one: its own, or for one of ImageNet, which cannot
+    be had here, the photographs that come with the project."""
+    return "photos" if card.dataset == "imagenet" else card.dataset
 
 
 def drawn(name: str, seed: int) -> ImageSet:

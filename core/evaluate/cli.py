@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from core import models
 from core.attacks import ATTACKS, Attack
 from core.evaluate import records
-from core.evaluate.attacking import attack_many, correct, drawn
+from core.evaluate.attacking import attack_many, correct, drawn, own
 from core.evaluate.report import AttackRecord
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import Column, show
@@ -34,7 +34,9 @@ def add_command(subparsers: Subparsers) -> None:
         epilog="\n".join(_epilog()),
     )
     parser.add_argument("--model", required=True, help="name of a model (python -m core models list)")
-    parser.add_argument("--dataset", help="name of a data set, or folder:PATH (default: the model's own)")
+    parser.add_argument(
+        "--dataset", help="name of a data set, or folder:PATH (default: the model's own, for ImageNet photos)"
+    )
     parser.add_argument("--attack", required=True, choices=list(ATTACKS))
     parser.add_argument("--preset", help="start from this preset of the attack")
     parser.add_argument(
@@ -85,7 +87,7 @@ def _run(arguments: argparse.Namespace, rest: list[str]) -> int:
         for path in (arguments.out, records.beside(arguments.out)):
             check_writable(path)
     model = models.load(arguments.model)
-    chosen = correct(model, drawn(arguments.dataset or model.card.dataset, arguments.seed), arguments.n)
+    chosen = correct(model, drawn(arguments.dataset or own(model.card), arguments.seed), arguments.n)
     console = Console()
     console.print(
         f"The first {arguments.n} that {arguments.model} classifies correctly. {chosen.note}", highlight=False

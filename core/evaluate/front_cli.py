@@ -16,7 +16,7 @@ from core import models
 from core.attacks import ATTACKS, Attack
 from core.data import ImageSet
 from core.evaluate import records, statistics
-from core.evaluate.attacking import correct, drawn
+from core.evaluate.attacking import correct, drawn, own
 from core.evaluate.cli import check_writable
 from core.evaluate.front import METRICS, Front, FrontRecord, check_measures, measure
 from core.evaluate.records import Collection, Data, Network, Setting
@@ -74,7 +74,9 @@ def add_verb(verbs: Subparsers) -> None:
         FrontRecord.kind, help="success against distortion of several attacks: at equal success, and at equal norm"
     )
     parser.add_argument("--model", required=True, help="name of a model (python -m core models list)")
-    parser.add_argument("--dataset", help="name of a data set, or folder:PATH (default: the model's own)")
+    parser.add_argument(
+        "--dataset", help="name of a data set, or folder:PATH (default: the model's own, for ImageNet photos)"
+    )
     parser.add_argument(
         "--attacks",
         nargs="+",
@@ -128,7 +130,7 @@ def _run(arguments: argparse.Namespace) -> int:
         for path in (arguments.out, records.beside(arguments.out)):
             check_writable(path)
     model = models.load(arguments.model)
-    images = correct(model, drawn(arguments.dataset or model.card.dataset, arguments.seed), arguments.n)
+    images = correct(model, drawn(arguments.dataset or own(model.card), arguments.seed), arguments.n)
     norms = arguments.norms
     if norms is None:
         norms = [float(f"{NORM * math.sqrt(images.images[0].numel() / _PHOTOGRAPH):.3g}")]

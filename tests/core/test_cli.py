@@ -215,6 +215,15 @@ def test_wrong_commands_are_refused(capsys, arguments):
     assert "see python -m core" in refused(capsys, *arguments)
 
 
+def test_a_network_of_photographs_is_attacked_on_those_that_are_here(capsys, tmp_path):
+    out = tmp_path / "record.json"
+    assert (
+        ask(capsys, "attack", "--model", "imagenet-efficientnet-lite0", "--attack", "fgsm", "--n", 1, "--out", out)[0]
+        == 0
+    )
+    assert "--dataset photos" in out.read_text()
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["attack", "--help"], ["train", "--help"], ["models", "--help"]])
 def test_help(capsys, arguments):
     with pytest.raises(SystemExit) as stopped:
