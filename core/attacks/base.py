@@ -103,7 +103,7 @@ class Attack(Parameters, abc.ABC):
         The first Step is `start` itself, so what is found is never worse. ValueError of attacks that have nothing to go
         on with.
         """
-        raise ValueError(f"{self.title} cannot go on from where it stopped; C&W, DDN and their smooth versions can.")
+        raise ValueError(f"{self.title} cannot go on from where it stopped; C&W, DDN and the versions of both can.")
 
 
 class Tracker:

@@ -112,5 +112,5 @@ def test_a_start_that_does_not_fit_is_refused():
 @pytest.mark.parametrize("name", ["fgsm", "deepfool", "noise"])
 def test_attacks_without_anything_to_go_on_with_say_so(name):
     problem = linear(n=1, shape=(3, 8, 8))
-    with pytest.raises(ValueError, match="cannot go on from where it stopped; C&W, DDN and their smooth versions can"):
+    with pytest.raises(ValueError, match="cannot go on from where it stopped; C&W, DDN and the versions of both can"):
         run(ATTACKS[name](), problem.model, problem.images, problem.labels, start=problem.images)
