@@ -32,4 +32,4 @@ def test_train_a_network_and_attack_it(open_page):
     ).to_be_visible()
     page.get_by_role("link", name="Attack it in the lab").click()
     expect(page.locator("figcaption").first).to_have_text("Original")
-    expect(page.get_by_role("combobox", name="Network")).to_have_value(re.compile("^LeNet on MNIST"))
+    expect(page.get_by_role("combobox", name="Network")).to_have_value(re.compile("^Own: seen-in-a-browser, MNIST "))

@@ -21,6 +21,9 @@ from pages.parts.shell.settings import settings
 
 FIRST = "mnist-c4-ce"
 """The network that a page opens with."""
+LOSSES = {"cross-entropy": "CE", "graph-smoothness": "graph", "max-mahalanobis": "MMC"}
+HARDENED = {"fgsm": "FGSM", "fast": "fast FGSM"}
+"""Losses and defences as short as a menu needs them; the others by their names."""
 MOST_TOLD = 50
 """Checkpoints that cannot be used of which a page says why not."""
 UPLOADS = ("png", "jpg", "jpeg", "webp", "avif", "gif", "bmp", "tif", "tiff", "ppm")
@@ -62,25 +65,38 @@ def tell_unusable(unusable: Mapping[str, str]) -> None:
             st.caption("The others: `python -m core models list`.")
 
 
+def menu(cards: Mapping[str, Card]) -> dict[str, str]:
+    """Networks as a narrow box lists them, by data set, a person's own below all: what it cuts off comes last."""
+
+    def told(card: Card) -> str:
+        data = DATASETS[card.dataset].title if card.dataset in DATASETS else "ImageNet"
+        against = card.recipe.get("adversarial") or "none"
+        defence = "" if against == "none" else f" + {HARDENED.get(str(against), str(against))}"
+        flat = f", {card.embedding}D" if card.embedding in (2, 3) else ""
+        described = f"{data} {LOSSES.get(card.loss, card.loss)}{defence}{flat}, {card.title.partition(' on ')[0]}"
+        return described if models.is_shipped(card.name) else f"Own: {card.name}, {described}"
+
+    def place(name: str) -> tuple[bool, str, str]:
+        return not models.is_shipped(name), cards[name].dataset, cards[name].loss
+
+    labels = {name: told(cards[name]) for name in sorted(cards, key=place)}
+    return {n: t if list(labels.values()).count(t) == 1 else f"{t} ({n})" for n, t in labels.items()}
+
+
 def network(scope: str, first: str = FIRST) -> tuple[Card, Classifier] | None:
     """A select box of all networks; the chosen one loaded, or None after having said what is wrong with it.
 
     first: the network that the page opens with, where it is there.
     """
     cards, unusable = models.survey()
-    names = list(cards)
+    titles = menu(cards)
+    names = list(titles)
     key = f"{scope}.model"
     first = first if first in names else names[0]
     links.choice("model", key, first, names)
     if st.session_state[key] not in names:  # it was deleted meanwhile, or damaged
         st.session_state[key] = first
-    titles = [card.title for card in cards.values()]
-
-    def title(name: str) -> str:
-        own = cards[name].title
-        return own if titles.count(own) == 1 else f"{own} ({name})"
-
-    name = st.selectbox("Network", names, key=key, format_func=title, persist_state="session")
+    name = st.selectbox("Network", names, key=key, format_func=titles.__getitem__, persist_state="session")
     tell_unusable(unusable)
     card = cards[name]
     try:
@@ -88,7 +104,7 @@ def network(scope: str, first: str = FIRST) -> tuple[Card, Classifier] | None:
     except ValueError as error:
         st.error(page.plain(str(error)))
         return None
-    facts = [card.title.partition(", ")[2] or card.loss]  # which a narrow box cuts off
+    facts = [card.title]  # which the menu shortens
     if card.accuracy is not None:
         facts.append(f"{100 * card.accuracy.value:.2f} % of {card.accuracy.n:,} test images right")
     st.caption(page.plain(", ".join(facts)))
