@@ -45,7 +45,7 @@ def visit(browser: Browser, address: str, name: str, click: bool) -> tuple[float
         page.wait_for_timeout(1500)  # as one who reads a line
         received.clear()
         begun = time.perf_counter()
-        page.get_by_test_id("stPageLink-NavLink").filter(has_text=name).click()
+        page.locator(".st-key-navigation").get_by_role("link", name=name).click()
     else:
         begun = time.perf_counter()
         page.goto(f"{address}/{path}", wait_until="commit")
