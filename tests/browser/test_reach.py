@@ -76,6 +76,9 @@ def test_every_page_in_both_themes(open_page: Callable[..., Page], path: str):
     assert len(names) > 3
     unsayable = re.compile(r"\$|_|\\|\bicon$|^\s*$")
     assert [name for name in names if unsayable.search(name)] == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_timeout(400)
+    assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390  # no page moves sideways
 
 
 def test_a_planted_violation_is_found(open_page: Callable[..., Page]):
@@ -114,7 +117,7 @@ def test_the_lab_by_keyboard_and_ear(open_page: Callable[..., Page], keys: str):
         assert grave(page) == []
 
 
-@pytest.mark.parametrize("path", ["/Compare?model=mnist-c4-ce&columns=2&2.attack=ddn&1.iterations=500", "/Training"])
+@pytest.mark.parametrize("path", ["/Compare?model=mnist-c4-ce&columns=2&2.attack=ddn&1.iterations=10000", "/Training"])
 def test_the_same_keys_begin_on_other_pages(open_page: Callable[..., Page], path: str):
     page = open_page(path)
     settled(page)
