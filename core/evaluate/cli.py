@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from core import models
 from core.attacks import ATTACKS, Attack
@@ -19,7 +18,7 @@ from core.evaluate import records
 from core.evaluate.attacking import attack_many, correct, drawn, own
 from core.evaluate.report import AttackRecord
 from core.evaluate.statistics import Estimate
-from core.evaluate.tables import Column, show
+from core.evaluate.tables import Column, bars, show
 from core.params import CommandParser, Subparsers, add_arguments, from_arguments, options
 
 
@@ -84,22 +83,14 @@ def _run(arguments: argparse.Namespace, rest: list[str]) -> int:
     if arguments.n < 1:
         raise ValueError(f"n must be at least 1; got {arguments.n}.")
     if arguments.out is not None:
-        for path in (arguments.out, records.beside(arguments.out)):
-            check_writable(path)
+        check_writable(arguments.out)
     model = models.load(arguments.model)
     chosen = correct(model, drawn(arguments.dataset or own(model.card), arguments.seed), arguments.n)
     console = Console()
     console.print(
         f"The first {arguments.n} that {arguments.model} classifies correctly. {chosen.note}", highlight=False
     )
-    bars = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:.0f} %"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*bars, console=console) as bar:
+    with bars(console) as bar:
         task = bar.add_task(attack.title, total=1.0)
         outcome = attack_many(
             attack, model, chosen, arguments.batch_size, arguments.seed, lambda share: bar.update(task, completed=share)
@@ -135,12 +126,13 @@ def _interval(record: AttackRecord) -> str:
     return "-" if record.success is None else f"{record.success.low:.3f} to {record.success.high:.3f}"
 
 
-def check_writable(path: Path) -> None:
-    """ValueError unless a file can be written at `path`, so that no attack of an hour ends without its numbers."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    except OSError as error:
-        raise ValueError(f"{path} cannot be written ({error.strerror}); choose another --out.") from None
+def check_writable(out: Path) -> None:
+    """ValueError unless `out` and its rows can be written, so that no attack of an hour ends without its numbers."""
+    for path in (out, records.beside(out)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=path.parent).close()
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        except OSError as error:
+            raise ValueError(f"{path} cannot be written ({error.strerror}); choose another --out.") from None

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from core import models
 from core.attacks import ATTACKS, Attack
@@ -21,7 +20,7 @@ from core.evaluate.cli import check_writable
 from core.evaluate.front import METRICS, Front, FrontRecord, check_measures, measure
 from core.evaluate.records import Collection, Data, Network, Setting
 from core.evaluate.statistics import LEVEL, Comparison, Estimate
-from core.evaluate.tables import Column, percent, show
+from core.evaluate.tables import Column, bars, percent, show
 from core.evaluate.visibility import NORM
 from core.models import Classifier
 from core.params import Subparsers, fields
@@ -127,8 +126,7 @@ def _run(arguments: argparse.Namespace) -> int:
     check_measures(arguments.metrics, arguments.norms or [])
     metrics = tuple(name for name in METRICS if name in {"l2", *arguments.metrics, *(name for name, _ in bounds)})
     if arguments.out is not None:
-        for path in (arguments.out, records.beside(arguments.out)):
-            check_writable(path)
+        check_writable(arguments.out)
     model = models.load(arguments.model)
     images = correct(model, drawn(arguments.dataset or own(model.card), arguments.seed), arguments.n)
     norms = arguments.norms
@@ -182,14 +180,7 @@ def _measured(
     there = () if kept is None else kept.read()
     if kept is not None and any(not wanted.same_columns(record) for record in there):
         raise ValueError(f"{kept.path.name} holds fronts of other metrics or norms; choose another --out.")
-    bars = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:.0f} %"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*bars) as bar:
+    with bars() as bar:
         bar.console.print(
             f"The first {len(wanted.images)} that {wanted.model.card.name} classifies correctly. {wanted.images.note}",
             highlight=False,

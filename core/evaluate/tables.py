@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column as RichColumn
 from rich.table import Table
 
@@ -23,6 +24,12 @@ class Column(Generic[T]):
     cell: Callable[[T], str]
     whole: bool = False
     """Never broken into two lines, as names must not be."""
+
+
+def bars(console: Console | None = None) -> Progress:
+    """Bars of long work: what it is, the share that is done, the time it took and will take."""
+    columns = (BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(TextColumn("{task.description}"), *columns, console=console)
 
 
 def show(
