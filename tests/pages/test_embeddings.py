@@ -76,7 +76,7 @@ def plot(app):
 
 def select(app, rows):
     """What a lasso does."""
-    app.session_state["embed.selected"] = rows
+    app.session_state["embed.selected.mnist"] = rows
     return run(app)
 
 
@@ -207,6 +207,39 @@ def test_the_trail_of_an_attack_lies_where_its_images_do():
     assert plot(app)[0]["trails"] == [None, None]
 
 
+def choose(app, key, value):
+    """What a select box does."""
+    app.selectbox(key=key).set_value(value)
+    return run(app)
+
+
+def test_a_trail_and_a_selection_go_with_their_network_and_data():
+    app = opened({"attack": "deepfool"})
+    chosen = plot(app)[1]["indices"][0]
+    select(app, [chosen])
+    press(app, "Draw its trail")
+    until(app, lambda: "embed.trail" in app.session_state)
+    choose(app, "embed.mnist.2", "none")  # it fools the first
+    assert plot(app)[0]["trails"][0] is not None
+    choose(app, "embed.mnist.1", "mnist-c4-mmc")
+    data, _ = plot(app)
+    assert (data["trails"], data["selected"]) == ([None], [0])
+    assert not any("DeepFool on test image" in m.value for m in app.markdown)
+    choose(app, "embed.mnist.1", PAIR[0])
+    assert plot(app)[0]["trails"] == [None]  # it was forgotten, not hidden
+
+    press(app, "Draw its trail")
+    until(app, lambda: "embed.trail" in app.session_state)
+    choose(app, "embed.dataset", "cifar10")
+    data, content = plot(app)
+    assert set(data["trails"]) == {None}
+    assert data["selected"] == []  # the test image of the same number is another picture
+    choose(app, "embed.dataset", "mnist")
+    data, content = plot(app)
+    assert set(data["trails"]) == {None}
+    assert [content["indices"][row] for row in data["selected"]] == [chosen]
+
+
 def test_an_own_picture_has_no_place_here():
     lab = Lab()
     png = io.BytesIO()
@@ -238,6 +271,10 @@ def test_the_attack_of_the_lab_leaves_its_trail_here():
     torch.testing.assert_close(trail.path.images[-1], shown.run.result.adversarial[0], atol=1e-6, rtol=0)
     assert sorted(trail.seen) == sorted(PAIR)
     assert all(drawn is not None for drawn in plot(lab.app)[0]["trails"])
+    choose(lab.app, "embed.mnist.1", "mnist-c4-mmc")  # the second has seen it too
+    assert [drawn is None for drawn in plot(lab.app)[0]["trails"]] == [True, False]
+    choose(lab.app, "embed.mnist.2", "none")
+    assert "embed.trail" not in lab.app.session_state
 
 
 def test_the_coordinates_are_those_of_the_picture():

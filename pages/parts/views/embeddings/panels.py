@@ -18,7 +18,7 @@ from pages.parts.views.embeddings import trail as trails
 from pages.parts.views.embeddings.controls import GALLERY, title
 from pages.parts.views.embeddings.session import SCOPE, select, selected, slot
 from pages.parts.views.embeddings.spaces import Drawn, View
-from pages.parts.views.embeddings.trail import TRAIL, Trail
+from pages.parts.views.embeddings.trail import TRAIL
 from pages.parts.work import maps
 
 
@@ -49,7 +49,7 @@ def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[
 def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:
     """The panels, and below them the selection."""
     chosen = selected(images)
-    trail: Trail | None = st.session_state.get(TRAIL)
+    trail = trails.of([each.network.card for each in drawn])
     one_scale = links.flag("one_scale", f"{SCOPE}.one_scale")
     panels = []
     for each in drawn:

@@ -29,12 +29,19 @@ def underway(look: Look[str], keep: Callable[[Any], object]) -> None:
     right.button("Stop", icon=":material/stop:", on_click=slot.stop, key=f"{SCOPE}.stop", width="stretch")
 
 
+def _key(images: ImageSet) -> str:
+    return f"{SCOPE}.selected.{images.name}"
+
+
 def selected(images: ImageSet) -> list[int]:
-    """The rows that are lit up; they are kept by the images' places in the test split, which every view shares."""
+    """The rows that are lit up; every data set has its own.
+
+    They are kept by the images' places in the test split, which every view of the set shares.
+    """
     places = {int(index): row for row, index in enumerate(images.indices)}
-    return [places[i] for i in st.session_state.get(f"{SCOPE}.selected", []) if i in places]
+    return [places[i] for i in st.session_state.get(_key(images), []) if i in places]
 
 
 def select(images: ImageSet, rows: Sequence[int]) -> None:
     """Light up rows."""
-    st.session_state[f"{SCOPE}.selected"] = [int(images.indices[row]) for row in rows]
+    st.session_state[_key(images)] = [int(images.indices[row]) for row in rows]

@@ -35,6 +35,17 @@ class Trail:
     path: AttackTrail
     seen: dict[str, FeatureTrail]
     """By the networks' names."""
+    viewers: tuple[Network, ...]
+    """Those networks, with their weights: a retrained one has seen nothing."""
+
+    def belongs(self, cards: Sequence[Card]) -> bool:
+        """Whether the networks of `cards` are still those it is about.
+
+        The one that it fools must be among them, if it was when the trail was followed (that of the lab's attack need
+        not be), else one of those that have seen it.
+        """
+        attacked = [network for network in self.viewers if network.name == self.attacked]
+        return not {Network.of(card) for card in cards}.isdisjoint(attacked or self.viewers)
 
 
 def start(
@@ -43,10 +54,19 @@ def start(
     """Attack `attacked` on image (1, C, H, W), and have the path drawn in the spaces of all of `cards`."""
 
     def keep(found: tuple[AttackTrail, dict[str, FeatureTrail]]) -> None:
-        st.session_state[TRAIL] = Trail(attack, attacked.name, index, *found)
+        st.session_state[TRAIL] = Trail(attack, attacked.name, index, *found, tuple(viewers))
 
     viewers = [Network.of(card) for card in cards]
     slot.start(keep, attacks.trail, attack, Network.of(attacked), viewers, image, label, seed)
+
+
+def of(cards: Sequence[Card]) -> Trail | None:
+    """The session's trail, if it belongs to the networks of `cards`; else it is forgotten."""
+    trail: Trail | None = st.session_state.get(TRAIL)
+    if trail is not None and not trail.belongs(cards):
+        del st.session_state[TRAIL]
+        return None
+    return trail
 
 
 def say(trail: Trail, cards: Sequence[Card], images: ImageSet) -> None:
