@@ -112,6 +112,5 @@ elif plan is not None:
     except ValueError as error:
         st.error(page.plain(str(error)))
 if visitor.several() and not settings().public:
-    visitor.remember()
     kept.sweep(settings().runs_expire)
 page.finish()

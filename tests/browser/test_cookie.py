@@ -23,6 +23,10 @@ def test_a_reload_finds_one_s_own_trainings_and_another_browser_does_not(browser
         mine, other = browser.new_context(), browser.new_context()
         for context in (mine, other):
             context.set_default_timeout(PATIENCE)
+        first = other.new_page()
+        first.goto(address)
+        first.wait_for_function("name => document.cookie.includes(name)", arg=visitor.COOKIE)  # whatever page it is
+        number = other.cookies()
         page = opened(mine.new_page(), address)
         page.get_by_role("button", name="Start").last.click()
         expect(page.get_by_test_id("stMetricValue").first).to_have_text(re.compile("of 200"))
@@ -38,5 +42,6 @@ def test_a_reload_finds_one_s_own_trainings_and_another_browser_does_not(browser
         expect(unfinished).to_be_visible()
         stranger = opened(other.new_page(), address)
         expect(stranger.get_by_role("button", name="Unfinished runs")).to_have_count(0)
+        assert [c["value"] for c in other.cookies()] == [c["value"] for c in number]
         for context in (mine, other):
             context.close()

@@ -7,7 +7,9 @@ import pytest
 from driver import Lab
 
 from core import models
-from pages.parts.shell import jobs, page, settings
+from pages.parts.engine.aside import Aside
+from pages.parts.engine.workers import InThread
+from pages.parts.shell import jobs, page, reading, settings
 from pages.parts.views import attacking
 
 
@@ -20,6 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with settings.overridden(workers=0):  # what a test has put in a function's place, another process would not see
         pool = jobs.make_pool()
     monkeypatch.setattr(jobs, "_pool", pool)
+    monkeypatch.setattr(reading, "_aside", Aside(InThread, idle=3600))
     models.refresh()
     yield tmp_path
     pool.close()

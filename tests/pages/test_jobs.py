@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import streamlit as st
 import torch
 import works
 from streamlit.testing.v1 import AppTest
@@ -17,6 +18,7 @@ from pages.parts.engine.pool import Busy, Job, Limits, Pool
 from pages.parts.engine.progress import Progress, Stop
 from pages.parts.engine.workers import InThread
 from pages.parts.shell import jobs, settings
+from pages.parts.shell import visitor as visitors
 
 ROOT = Path(__file__).parents[2]
 LONG = 60  # seconds until a test gives up
@@ -328,16 +330,44 @@ def test_a_job_whose_visitor_has_left_stops_when_the_grace_is_over(monkeypatch: 
     pool.close()
 
 
-def test_a_visitor_is_a_connected_session(monkeypatch: pytest.MonkeyPatch):
-    here = {"one": True}
+@pytest.fixture
+def tabs(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """Sessions of the runtime, and whether they are connected; the first of them is served."""
+    here = {"one": True, "two": True}
     runtime = SimpleNamespace(is_active_session=here.__getitem__)
-    monkeypatch.setattr(jobs, "get_script_run_ctx", lambda suppress_warning: SimpleNamespace(session_id="one"))
+    monkeypatch.setattr(
+        jobs, "get_script_run_ctx", lambda suppress_warning: SimpleNamespace(session_id=next(iter(here)))
+    )
     monkeypatch.setattr(jobs, "exists", lambda: True)
     monkeypatch.setattr(jobs, "get_instance", lambda: runtime)
-    visitor, present = jobs._visitor()
+    monkeypatch.setattr(st, "session_state", {})
+    return here
+
+
+def test_at_one_s_own_machine_a_visitor_is_a_connected_session(tabs):
+    with settings.overridden(shared=False):
+        visitor, present = jobs._visitor()
     assert (visitor, present()) == ("one", True)
-    here["one"] = False
+    tabs["one"] = False
     assert not present()
+
+
+def test_all_tabs_of_a_browser_are_one_visitor_of_a_shared_server(tabs, monkeypatch: pytest.MonkeyPatch):
+    cookies = {visitors.COOKIE: "a" * 32}
+    monkeypatch.setattr(type(st.context), "cookies", property(lambda self: cookies))
+    with settings.overridden(shared=True):
+        first, present = jobs._visitor()
+        del tabs["one"]
+        st.session_state.clear()
+        second, still = jobs._visitor()
+        assert first == second
+        tabs["two"] = False
+        assert not still()
+        with pytest.raises(KeyError):
+            present()  # of its own tab, nevertheless
+        cookies.clear()
+        st.session_state.clear()
+        assert jobs._visitor()[0] not in (first, "two")  # a browser that keeps none
 
 
 def test_jobs_share_the_cores():

@@ -16,7 +16,7 @@ from PIL import Image
 from core import data, models
 from pages.parts.engine.bounded import Bounded
 from pages.parts.inputs import choose
-from pages.parts.shell import cache, page
+from pages.parts.shell import cache, page, reading
 
 MNIST = data.gallery.read("mnist")
 DRAWN = Image.fromarray(np.random.default_rng(1).integers(0, 256, (60, 80, 3), dtype=np.uint8))
@@ -137,13 +137,13 @@ def test_an_error_goes_with_its_file():
 def decoded(monkeypatch) -> list[str]:
     """What was asked of the decoder."""
     asked: list[str] = []
-    real = cache.read_image
+    real = reading.read_image
 
     def read(content: bytes, *arguments, **named):
         asked.append(str(arguments))
         return real(content, *arguments, **named)
 
-    monkeypatch.setattr(cache, "read_image", read)
+    monkeypatch.setattr(reading, "read_image", read)
     monkeypatch.setattr(cache, "_pictures", Bounded(64))
     return asked
 
@@ -180,7 +180,7 @@ def test_pictures_are_decoded_one_at_a_time(monkeypatch):
         under_way[0] -= 1
         return torch.zeros(1, 1, 28, 28)
 
-    monkeypatch.setattr(cache, "read_image", read)
+    monkeypatch.setattr(reading, "read_image", read)
     monkeypatch.setattr(cache, "_pictures", Bounded(64))
     contents = [b"a", b"a", b"b", b"a", b"b"]
     threads = [threading.Thread(target=cache.picture, args=(c, repr(c), (1, 28, 28), 1.0)) for c in contents]

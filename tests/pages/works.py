@@ -17,6 +17,12 @@ def count(n, parts=False):
     return tuple(i for i in range(n) if i % 2) if parts else n
 
 
+def where():
+    """The process that computes."""
+    yield from ()
+    return os.getpid()
+
+
 def until_stopped(told=None):
     """Says who computes it and with how many threads, until it is stopped."""
     try:

@@ -8,14 +8,15 @@ import streamlit as st
 from torch import Tensor
 
 from core import data, magnify, metrics, models
-from core.data import ImageError, ImageSet, read_image
+from core.data import ImageError, ImageSet
 from core.models import Classifier, logits_of
 from pages.parts.engine.bounded import Bounded, fingerprint
+from pages.parts.shell import reading
 from pages.parts.shell.settings import settings
 
 _pictures: Bounded[Tensor | str] = Bounded(settings().pictures_kept)
 _decoding = threading.Lock()
-"""One picture at a time: a decoder takes up to half a gigabyte."""
+"""Who brings a picture that another is bringing waits for that one's."""
 
 
 def picture(content: bytes, digest: str, shape: tuple[int, int, int], crop_fraction: float) -> Tensor:
@@ -38,9 +39,8 @@ def picture(content: bytes, digest: str, shape: tuple[int, int, int], crop_fract
 
 
 def _decoded(content: bytes, shape: tuple[int, int, int], crop_fraction: float, largest: int) -> Tensor | str:
-    channels, height, width = shape
     try:
-        return read_image(content, (height, width), 1 if channels == 1 else 3, crop_fraction, megapixels=largest)
+        return reading.picture(content, shape, crop_fraction, largest)
     except ImageError as error:
         return str(error)
 

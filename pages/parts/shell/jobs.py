@@ -22,7 +22,7 @@ from pages.parts.engine.performing import Request
 from pages.parts.engine.pool import Busy, Job, Limits, Pool
 from pages.parts.engine.progress import Progress
 from pages.parts.engine.workers import InProcess, InThread, OnCluster, Worker
-from pages.parts.shell import page
+from pages.parts.shell import page, visitor
 from pages.parts.shell.settings import settings
 
 WORK = (
@@ -80,12 +80,15 @@ UNKNOWN = 8.0
 
 
 def _visitor() -> tuple[str, Callable[[], bool]]:
-    """Who is served now, and a function that says whether their browser tab is still connected."""
+    """Who is served now, and a function that says whether their browser tab is still connected.
+
+    Where several people share the server all tabs of one browser are one visitor; at one's own machine each tab is.
+    """
     context = get_script_run_ctx(suppress_warning=True)
     if context is None or not exists():
         return "", lambda: True
     runtime, session = get_instance(), context.session_id
-    return session, lambda: runtime.is_active_session(session)
+    return visitor.key() or session, lambda: runtime.is_active_session(session)
 
 
 @dataclass(frozen=True)
@@ -155,9 +158,9 @@ class Slot(Generic[S, R, A]):
 
         work: importable by its name; it gets copies of plain values, and so does who takes its result.
         """
-        visitor, present = _visitor()
+        who, present = _visitor()
         try:
-            job: Job[S, R] = pool().submit(Request(work, args, kwargs), visitor, present, self._longest())
+            job: Job[S, R] = pool().submit(Request(work, args, kwargs), who, present, self._longest())
             st.session_state[self._key] = Running(job, about)
         except Busy as error:
             self.refuse(str(error))

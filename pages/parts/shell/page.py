@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import layout
-from pages.parts.shell import frame, links, memory, settings, share, theme
+from pages.parts.shell import frame, links, memory, settings, share, theme, visitor
 
 ROOT = layout.root()
 
@@ -118,6 +118,7 @@ def finish() -> None:
     unseen, sharing, board = st.session_state[_FRAME]
     with unseen:
         frame.draw(" ".join(st.session_state.pop(_SAID, [])), key="page.voice")
+        visitor.remember()
     with sharing:
         share.button(absent, key="page.share")
     for notice in notices:

@@ -1,9 +1,10 @@
 """Who comes: one person at their own machine, or visitors of a server that several share, told apart by a cookie.
 
-Trainings that a visitor leaves on the disk are to be found again after a reload, and by nobody else. A session of
-Streamlit's ends with the page, and an address is made to be given away (`links`), so the browser keeps a random number
-in a cookie. It is no login: whoever holds the number is the visitor, and a browser that keeps no cookies (a private
-window, a page framed by another site's) has its trainings until the page is closed. The disk knows only a hash of it.
+Trainings that a visitor leaves on the disk are to be found again after a reload, and by nobody else; and who opens many
+tabs is to have no larger share of the server. A session of Streamlit's ends with the page, and an address is made to be
+given away (`links`), so the browser keeps a random number in a cookie. It is no login: whoever holds the number is the
+visitor, and a browser that keeps no cookies (a private window, a page framed by another site's) has its trainings until
+the page is closed. The disk knows only a hash of it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pages.parts.shell.settings import settings
 
 COOKIE = "smoothscope_visitor"
 DAYS = 60
-"""For which a browser keeps the number after the last visit of a page that asks for it."""
+"""For which a browser keeps the number after the last visit."""
 _NUMBER = re.compile(r"[0-9a-f]{32}")
 _KEY = "visitor.number"
 _FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "X-Real-IP")
@@ -42,7 +43,7 @@ def key() -> str | None:
 
 
 def remember() -> None:
-    """Have the browser keep who it is; on pages where something of a visitor's lies on the disk."""
+    """Have the browser keep who it is, where several people use this server."""
     if not several():
         return
     path = "/" + str(st.get_option("server.baseUrlPath") or "").strip("/")
