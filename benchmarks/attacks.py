@@ -111,6 +111,7 @@ from core.attacks import (
     DeepFool,
     SmoothCarliniWagner,
     SmoothDDN,
+    SmoothFool,
     Step,
     margin,
     run,
@@ -355,7 +356,7 @@ def peers() -> list[Method]:
             "adv-lib, 100",
             None if ddn is None else lambda model, x, y: ddn.ddn(model, x, y, steps=100, levels=None),
         ),
-        Method("DeepFool", "ours", ours(ATTACKS["deepfool"]())),
+        Method("DeepFool", "ours", ours(DeepFool(push=False))),
         Method("DeepFool", "Foolbox", of_foolbox("L2DeepFoolAttack")),
         Method(
             "DeepFool",
@@ -395,7 +396,7 @@ def share_of_deepfool(model: nn.Module, x: Tensor, y: Tensor) -> float:
 
     with mock.patch.object(DeepFool, "steps", timed):
         start = time.process_time()
-        run(ATTACKS["smoothfool"](), model, x, y)
+        run(SmoothFool(push=False), model, x, y)
         return (time.process_time() - start) / inner
 
 
@@ -468,10 +469,10 @@ BUDGET = 1000  # passes of the references
 DEFAULTS: dict[str, Attack] = {
     "cw": CarliniWagner(margin=0),
     "ddn": ATTACKS["ddn"](),
-    "deepfool": DeepFool(),
+    "deepfool": DeepFool(push=False),
     "scw": SmoothCarliniWagner(margin=0),
     "sddn": SmoothDDN(),
-    "smoothfool": ATTACKS["smoothfool"](),
+    "smoothfool": SmoothFool(push=False),
     "scw, ρ 30": SmoothCarliniWagner(margin=0, rho=30.0),
     "sddn, ρ 30": SmoothDDN(rho=30.0),
 }

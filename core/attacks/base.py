@@ -23,6 +23,7 @@ from core.params import Parameters, parameter
 
 Status = Literal["fooled", "failed", "already misclassified", "not finite"]
 
+_ROUNDING = 1e-6  # a lead this small, beside the logits, may be gone in a batch of another size
 _SHORTENED = 0.01  # in the last third of the budget; more is a search that has not converged
 
 ADVICE: dict[Status, str] = {
@@ -228,6 +229,13 @@ def margin(logits: Tensor, labels: Tensor) -> Tensor:
 def hinge(logits: Tensor, labels: Tensor, m: float) -> Tensor:
     """Classification loss of eq. 3 of Smooth Adversarial Examples: [y_t - max_{i != t} y_i + m]_+, (N,)."""
     return (m - margin(logits, labels)).clamp_min(0)
+
+
+def crosses(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
+    """(N,) bool: another class leads `labels`, or the target all others, by more than rounding, so that a fresh forward
+    pass will agree. logits: (N, K); labels, targets: (N,)."""
+    lead = margin(logits, labels) if targets is None else -margin(logits, targets)
+    return (lead > _ROUNDING * logits.abs().amax(1)) & logits.isfinite().all(1)
 
 
 def check_batch(model: nn.Module, images: Tensor, labels: Tensor) -> None:

@@ -43,9 +43,10 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks.adam import Adam
-from core.attacks.base import Attack, Quantised, Seeks, Step, Tracker, margin
-from core.attacks.deepfool import crosses, gradient
+from core.attacks.base import Attack, Seeks, Step, Tracker, crosses, margin
+from core.attacks.deepfool import gradient
 from core.attacks.gradient import norms
+from core.attacks.push import Storable
 from core.params import parameter
 
 _CORRECTION = 0.05  # of c after every iterate of a single run
@@ -293,7 +294,7 @@ class Correction(Multiplier):
         self._slope = torch.where(slopes > 0, slopes, torch.nan)
 
 
-class CarliniWagnerBase(Quantised, Attack):
+class CarliniWagnerBase(Storable, Attack):
     """The search that C&W and its smooth version share: only the change of variable differs.
 
     Quantised, the network sees rounded iterates, and its gradient there counts as that of the iterate itself; the
@@ -382,7 +383,7 @@ class CarliniWagnerBase(Quantised, Attack):
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
-        yield from self._search(model, images, labels, None)
+        yield from self.pushed(self._search(model, images, labels, None), model, images, labels)
 
     def further(
         self,
@@ -392,7 +393,7 @@ class CarliniWagnerBase(Quantised, Attack):
         start: Tensor,
         generator: torch.Generator | None = None,
     ) -> Iterator[Step]:
-        yield from self._search(model, images, labels, start)
+        yield from self.pushed(self._search(model, images, labels, start), model, images, labels)
 
     def _search(self, model: nn.Module, images: Tensor, labels: Tensor, start: Tensor | None) -> Iterator[Step]:
         """start: (N, C, H, W) the iterate that every run begins at instead of the clean image."""

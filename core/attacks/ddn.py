@@ -74,8 +74,9 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Quantised, Seeks, Step
+from core.attacks.base import Attack, Seeks, Step
 from core.attacks.gradient import Goal, Search, clipped, norms, unit
+from core.attacks.push import Storable
 from core.attacks.smoothing import EnergyParameters
 from core.graph import GraphEnergy, Smoother
 from core.params import parameter
@@ -158,7 +159,7 @@ class SobolevMetric(Metric):
         self.energy = self.energy[going]
 
 
-class DecoupledBase(Quantised, Attack, Goal):
+class DecoupledBase(Storable, Attack, Goal):
     """The search that DDN and sDDN share: only the direction of a step differs."""
 
     seeks: ClassVar[Seeks] = "shortest"
@@ -199,7 +200,8 @@ class DecoupledBase(Quantised, Attack, Goal):
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
-        yield from self._search(model, images, labels, images, 1.0, generator)
+        steps = self._search(model, images, labels, images, 1.0, generator)
+        yield from self.pushed(steps, model, images, labels)
 
     def further(
         self,
@@ -209,7 +211,8 @@ class DecoupledBase(Quantised, Attack, Goal):
         start: Tensor,
         generator: torch.Generator | None = None,
     ) -> Iterator[Step]:
-        yield from self._search(model, images, labels, start, _FURTHER, generator)
+        steps = self._search(model, images, labels, start, _FURTHER, generator)
+        yield from self.pushed(steps, model, images, labels)
 
     def _search(
         self,

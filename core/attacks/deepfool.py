@@ -11,18 +11,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Seeks, Step, Tracker, margin
+from core.attacks.base import Attack, Seeks, Step, Tracker, crosses, margin
+from core.attacks.push import Pushing
 from core.metrics import l2
 from core.params import Parameters, parameter
 
-_ROUNDING = 1e-6  # a lead this small, beside the logits, may be gone in a batch of another size
 _BEHIND = 1e-4  # how far behind the linearised boundary a step ends, in L2: the original's constant
 _HOPELESS = 1.5  # a boundary this many times farther than the nearest, by its last known gradient, is not tried
-
-
-def crosses(logits: Tensor, labels: Tensor) -> Tensor:
-    """(N,) bool: another class leads `labels` by more than rounding, so that a fresh forward pass will agree."""
-    return (margin(logits, labels) > _ROUNDING * logits.abs().amax(1)) & logits.isfinite().all(1)
 
 
 def gradient(values: Tensor, x: Tensor, keep: bool = False) -> Tensor:
@@ -68,7 +63,7 @@ class DeepFoolParameters(Parameters):
     )
 
 
-class DeepFool(DeepFoolParameters, Attack):
+class DeepFool(DeepFoolParameters, Pushing, Attack):
     """DeepFool, L2: Algorithm 2 of Moosavi-Dezfooli et al. (2016).
 
     Each step linearises the candidates' boundaries around x, f_k = f_t with gradient w_k, and adds the shortest of the
@@ -79,7 +74,8 @@ class DeepFool(DeepFoolParameters, Attack):
     take no part in it, without which MNIST, black almost everywhere, needs more than twice the steps. Steps go 0.7 of
     the way (`relaxation`), which more than pays for itself in length. A boundary that the last known gradient puts at
     more than 1.5 times the distance of the nearest is not linearised again in that step. An image without a gradient,
-    or with one that is not finite, leaves the search.
+    or with one that is not finite, leaves the search. What was found is pushed at the end (`core.attacks.push`), so
+    that it fools in 8 bits too.
     """
 
     name: ClassVar[str] = "deepfool"
@@ -93,7 +89,9 @@ class DeepFool(DeepFoolParameters, Attack):
     )
     paper: ClassVar[str] = "SmoothFool, section 3.2, after Moosavi-Dezfooli et al. (2016), Algorithm 2"
     seeks: ClassVar[Seeks] = "first success"
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {"candidates": 10, "overshoot": 0.02, "relaxation": 1.0}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {"candidates": 10, "overshoot": 0.02, "relaxation": 1.0, "push": False}
+    }
 
     relaxation: float = parameter(
         0.7,
@@ -108,6 +106,9 @@ class DeepFool(DeepFoolParameters, Attack):
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
+        yield from self.pushed(self._search(model, images, labels), model, images, labels)
+
+    def _search(self, model: nn.Module, images: Tensor, labels: Tensor) -> Iterator[Step]:
         total = self.deepfool_steps + 1  # the clean image, then the steps
         tracker = Tracker(images, total, ("margin", "distortion", "boundary"))
         active, x = torch.arange(len(images), device=images.device), images

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Step, check_batch, margin
-from core.attacks.deepfool import crosses, gradient
+from core.attacks.base import Attack, Step, check_batch, crosses, margin
+from core.attacks.deepfool import gradient
 from core.attacks.gradient import log_odds
 from core.attacks.smoothfool import LowPassParameters, SmoothFool
 from core.filters import check_images, low_pass
@@ -132,7 +132,7 @@ class Universal(LowPassParameters, Attack):
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
         n, g = len(images), self.low_pass_kernel(images)
-        inner = SmoothFool(sigma_g=self.sigma_g, smoothing_kernel=self.smoothing_kernel, projections=10)
+        inner = SmoothFool(sigma_g=self.sigma_g, smoothing_kernel=self.smoothing_kernel, projections=10, push=False)
         r = best = torch.zeros_like(images[:1])
         best_rate, best_lead = -1.0, -torch.inf
         finite = torch.ones(n, dtype=torch.bool, device=images.device)

@@ -17,7 +17,7 @@ from rich.progress import Progress, TaskID
 from torch import Tensor
 
 from core import models
-from core.attacks import ATTACKS, Attack, AttackResult, SmoothFool
+from core.attacks import ATTACKS, Attack, AttackResult, DeepFool, SmoothFool
 from core.data import ImageSet
 from core.evaluate import records, statistics
 from core.evaluate.attacking import attack_many, correct, drawn
@@ -134,12 +134,12 @@ TABLE2 = Collection.shipped(FoolingRecord)
 
 
 def attacks(sigma_g: float, colors: bool) -> list[Attack]:
-    """Those of the table; SF takes sigma_g, everything else has its declared defaults; CS needs colours."""
-    found: list[Attack] = []
-    for name in ATTACKED_WITH:
-        if name != "color_shift" or colors:
-            found.append(SmoothFool(sigma_g=sigma_g) if name == "smoothfool" else ATTACKS[name]())
-    return found
+    """Those of the table, unpushed; SF takes sigma_g, everything else has its declared defaults; CS needs colours."""
+    made: dict[str, Attack] = {
+        "deepfool": DeepFool(push=False),
+        "smoothfool": SmoothFool(sigma_g=sigma_g, push=False),
+    }
+    return [made.get(name) or ATTACKS[name]() for name in ATTACKED_WITH if name != "color_shift" or colors]
 
 
 def measure(

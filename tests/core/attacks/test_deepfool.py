@@ -16,12 +16,12 @@ def test_linear_classifier_is_projected_onto_its_nearest_boundary(classes, shape
     problem = linear(n=6, classes=classes, shape=shape)
     behind = 1.02e-4  # the original's constant, times 1 + overshoot
     for overshoot in (0.0, 0.02):
-        attack = DeepFool(overshoot=overshoot, relaxation=1)
+        attack = DeepFool(overshoot=overshoot, relaxation=1, push=False)
         result = run(attack, problem.model, problem.images, problem.labels)
         assert result.status == ("fooled",) * 6
         error = l2(result.perturbation - (1 + overshoot) * problem.nearest)
         assert (error <= behind + 1e-4 * l2(problem.nearest)).all()
-    default = run(DeepFool(), problem.model, problem.images, problem.labels)
+    default = run(DeepFool(push=False), problem.model, problem.images, problem.labels)
     assert default.status == ("fooled",) * 6
     assert (l2(default.perturbation - problem.nearest) <= 0.02 * l2(problem.nearest) + behind).all()
 
@@ -46,7 +46,7 @@ def test_clipping_does_not_pass_for_success():
     """The first projection leaves the box; what the clip leaves of it does not fool, so the search goes on."""
     model = Linear(torch.tensor([[0.0, 0.0], [4.0, 1.0]]), torch.tensor([0.0, -4.2]))
     x = torch.tensor([0.9, 0.0]).view(1, 1, 1, 2)
-    result = run(DeepFool(overshoot=0.0), model, x, torch.tensor([0]))
+    result = run(DeepFool(overshoot=0.0, push=False), model, x, torch.tensor([0]))
     assert result.status == ("fooled",)
     assert torch.allclose(result.adversarial.flatten(), torch.tensor([1.0, 0.2]), atol=1e-3)
 
@@ -83,7 +83,7 @@ def test_finished_images_leave_the_batch():
             return problem.model(x).sinh()  # the farther from the boundary, the shorter the first step falls
 
     images = torch.cat([problem.images, 0.5 + 3 * (problem.images - 0.5)]).clamp(0, 1)
-    *_, last = DeepFool(relaxation=1).steps(Curved(), images, problem.labels.repeat(2))
+    *_, last = DeepFool(relaxation=1, push=False).steps(Curved(), images, problem.labels.repeat(2))
     assert last.found.all()
     assert (seen[0], seen[-1]) == (2, 1)
 

@@ -27,7 +27,7 @@ def test_linear_classifier_has_the_closed_form(kind, classes, shape):
     length = problem.gap / (problem.normal * smooth).sum((1, 2, 3))
     expected = length.view(-1, 1, 1, 1) * smooth
     for overshoot in (0.0, 0.02):
-        attack = SmoothFool(sigma_g=1.2, smoothing_kernel=kind, overshoot=overshoot)
+        attack = SmoothFool(sigma_g=1.2, smoothing_kernel=kind, overshoot=overshoot, push=False)
         result = run(attack, problem.model, problem.images, problem.labels)
         assert result.status == ("fooled",) * 5
         assert (result.trace["clip_steps"] == 0).all()  # nothing left [0, 1]
@@ -181,7 +181,7 @@ def test_where_the_smooth_clip_takes_everything_the_round_is_clipped_plainly():
 
 def test_steps_show_how_they_came_about():
     problem = linear(n=2, shape=(1, 12, 12), deviation=0.03)
-    *_, last = SmoothFool().steps(problem.model, problem.images, problem.labels)
+    *_, last = SmoothFool(push=False).steps(problem.model, problem.images, problem.labels)
     assert list(last.detail) == ["DeepFool's r", "smooth projection", "clipped"]
     to_boundary, projection, clipped = last.detail.values()
     assert (l2(to_boundary - problem.nearest) <= 0.03 * l2(problem.nearest)).all()
@@ -232,7 +232,12 @@ def test_stretches_lengthen_the_way_of_every_round(boundary, projection, oversho
     smooth = low_pass(w, kernel("gaussian", 1.2, dtype=torch.float64))
     along = (w * smooth).sum((1, 2, 3))
     attack = SmoothFool(
-        sigma_g=1.2, overshoot=overshoot, boundary_stretch=boundary, projection_stretch=projection, projections=2
+        sigma_g=1.2,
+        overshoot=overshoot,
+        boundary_stretch=boundary,
+        projection_stretch=projection,
+        projections=2,
+        push=False,
     )
     total, rounds = torch.zeros_like(smooth), 0
     for step in attack.steps(model, images, labels):
@@ -263,8 +268,8 @@ def test_the_normal_is_that_of_the_stretched_point():
     model[1].weight.mul_(6)
     images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     labels = model(images).argmax(1)
-    attack = SmoothFool(sigma_g=1.0, boundary_stretch=1.6, projection_stretch=1.2, smooth_clip="plain")
-    *_, deepfool = DeepFool(relaxation=1.0).steps(model, images, labels)
+    attack = SmoothFool(sigma_g=1.0, boundary_stretch=1.6, projection_stretch=1.2, smooth_clip="plain", push=False)
+    *_, deepfool = DeepFool(relaxation=1.0, push=False).steps(model, images, labels)
     to_boundary = 1.6 * (deepfool.best - images)
     normals = []
     for at in (images + to_boundary, deepfool.best):
