@@ -78,9 +78,12 @@ def test_pictures_and_numbers_are_those_of_core(lab: Lab, attack: str, values: d
     model = models.load("mnist-c4-ce")
     before, after = model(expected.images)[0], model(expected.adversarial)[0]
     names = MNIST.classes
-    assert lab.verdict == f"{names[int(before.argmax())]} is now {names[int(after.argmax())]}"
-    assert [value for _, value in lab.bars] == percent(before) + percent(after)
-    still = bool(model(eight_bit).argmax() != expected.labels[0])
+    shown = model(eight_bit)[0]
+    still = bool(shown.argmax() != expected.labels[0])
+    assert still
+    assert lab.verdict == f"{names[int(before.argmax())]} is now {names[int(shown.argmax())]}"
+    assert after.argmax() == shown.argmax()
+    assert [value for _, value in lab.bars] == percent(before) + percent(shown)
     assert pictures["Adversarial"].note == f"shown in 8 bits: {'still' if still else 'no longer'} fools"
 
     table = lab.table
@@ -97,6 +100,36 @@ def test_pictures_and_numbers_are_those_of_core(lab: Lab, attack: str, values: d
     assert table.pop("Steps") == str(len(expected.trace["step"]))
     assert table.pop("Time").endswith(" s")
     assert not table, "a number that no test compares"
+
+
+@pytest.mark.parametrize("name", ["deepfool", "smoothfool"])
+def test_headline_probabilities_and_picture_speak_of_the_picture_in_8_bits(lab: Lab, name: str):
+    """Without its push, what fools in float may not when saved, and the headline says so; with it, it does."""
+    model = models.load("mnist-c4-ce")
+    values = {"push": False, "overshoot": 0.0}
+    lost = run(ATTACKS[name](**values), model, MNIST.images[:20], MNIST.labels[:20])
+    row = int((lost.success & ~lost.success_8bit).nonzero()[0, 0])
+    lab = Lab(lab__row__mnist=row)
+    lab.choose(name)
+    lab.run(**values)
+    answer, found = MNIST.classes[int(MNIST.labels[row])], MNIST.classes[int(lost.predictions[row])]
+    assert lab.verdict == f"{answer} was {found} before rounding; as shown, in 8 bits, it is still {answer}"
+    assert lab.pictures["Adversarial"].note == "shown in 8 bits: no longer fools"
+    result = lab.result
+    written = [percent(logits[0]) for logits in (result.logits_clean, result.logits_8bit, result.logits)]
+    assert [value for _, value in lab.bars] == [value for three in written for value in three]
+    assert "Push" not in lab.table
+    lab.run(**values | {"push": True})
+    assert lab.verdict == f"{answer} is now {MNIST.classes[int(lab.result.predictions_8bit)]}"
+    assert lab.pictures["Adversarial"].note == "shown in 8 bits: still fools"
+    assert lab.table["Push"] == f"×{float(lab.result.trace['push'][-1, 0]):.3f}"
+    assert len(lab.bars) == 6
+
+
+@pytest.mark.parametrize(("quantised", "note"), [(False, "before rounding"), (True, "in 8 bits")])
+def test_which_perturbation_is_shown_is_said(lab: Lab, quantised: bool, note: str):
+    lab.run(**SHORT, quantised=quantised)
+    assert lab.pictures["Perturbation"].note.startswith(f"{note}, amplified ×")
 
 
 @pytest.fixture

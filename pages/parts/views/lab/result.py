@@ -144,7 +144,7 @@ def finished(run: Finished, title: str) -> display.Display:
             "Perturbation",
             r,
             1 / gain,
-            note=f"before rounding, amplified ×{gain:.3g}; grey is no change",
+            note=f"{_rounding(result)}, amplified ×{gain:.3g}; grey is no change",
             follows=IMAGE,
         ),
         before,
@@ -172,10 +172,25 @@ def finished(run: Finished, title: str) -> display.Display:
 def said(shown: Shown) -> str:
     """What has come of an attack, for who listens; that it has failed is in a box of its own."""
     result = shown.run.result
-    before, after = (shown.choice.classes[int(at[0])] for at in (result.predictions_clean, result.predictions))
     if result.status[0] != "fooled":
         return "The attack has ended."
-    return f"{before} is now {after}. L2 {l2(result.perturbation)[0]:.3f}."
+    told = "".join(_headline(result, shown.choice.classes))
+    return f"{told}. L2 {l2(result.perturbation)[0]:.3f}."
+
+
+def _headline(result: AttackResult, names: Sequence[str]) -> tuple[str, ...]:
+    """What has become of a picture that fools, of the picture as shown, in 8 bits: (class, words, class ...)."""
+    classes = (result.predictions_clean, result.predictions, result.predictions_8bit)
+    clean, found, shown = (names[int(at[0])] for at in classes)
+    if bool(result.success_8bit[0]):
+        return clean, " is now ", shown
+    # Of an attack with a target it may be a third class.
+    return clean, " was ", found, " before rounding; as shown, in 8 bits, it is " + ("still " * (clean == shown)), shown
+
+
+def _rounding(result: AttackResult) -> str:
+    """Which perturbation it is: what was found, or the 8-bit picture's where the search rounded every iterate."""
+    return "in 8 bits" if result.adversarial.equal(result.adversarial_8bit) else "before rounding"
 
 
 def _verdict_note(result: AttackResult) -> str:
@@ -187,15 +202,18 @@ def _verdict_note(result: AttackResult) -> str:
 def verdict(result: AttackResult, names: Sequence[str], sigma_h: float) -> None:
     """The headline, the probabilities before and after, and the numbers, all from the result's own arrays."""
     status = result.status[0]
-    before, after = names[int(result.predictions_clean[0])], names[int(result.predictions[0])]
     if status == "fooled":
-        st.html(f'<p class="ss-verdict"><b>{html.escape(before)}</b> is now <b>{html.escape(after)}</b></p>')
+        words = _headline(result, names)
+        told = "".join(f"<b>{html.escape(w)}</b>" if i % 2 == 0 else html.escape(w) for i, w in enumerate(words))
+        st.html(f'<p class="ss-verdict">{told}</p>')
     else:
         st.warning(ADVICE[status])
     true = int(result.labels[0])
     probabilities("Before", result.logits_clean[0], names, true)
     if status in ("fooled", "failed"):
-        probabilities("After", result.logits[0], names, true)
+        probabilities("After", result.logits_8bit[0], names, true)
+        if not bool(result.predictions_8bit.equal(result.predictions)):
+            probabilities("Before rounding", result.logits[0], names, true)
         st.html(_table(numbers(result, sigma_h)))
 
 
@@ -216,11 +234,22 @@ def numbers(result: AttackResult, sigma_h: float) -> list[tuple[str, str, str]]:
         ("SSIM", f"{ssim(x, adversarial)[0]:.4f}", "Structural similarity, 1 is identical"),
         ("PSNR", f"{psnr(x, adversarial)[0]:.1f} dB", "Peak signal-to-noise ratio"),
         ("MAD", f"{cache.mad(x, adversarial)[0]:.3g}", "Most apparent distortion, 0 is invisible"),
+        *_push(result),
         ("Fools in 8 bits", "yes" if bool(result.success_8bit[0]) else "no", "After rounding to 256 levels, as a PNG"),
         *verdict,
         ("Steps", f"{len(result.trace.get('step', ()))}", "Steps that were made; images may finish early"),
         ("Time", f"{result.seconds:.1f} s", "On the machine that computed it"),
     ]
+
+
+def _push(result: AttackResult) -> list[tuple[str, str, str]]:
+    """The row of the finishing push, where the attack got to it."""
+    factors = result.trace.get("push")
+    if factors is None or result.stopped or result.status[0] != "fooled":
+        return []
+    factor = float(factors[-1, 0])
+    why = "The factor by which what was found had to be longer to fool in 8 bits"
+    return [("Push", "none helps" if math.isnan(factor) else "not needed" if factor == 1 else f"×{factor:.3f}", why)]
 
 
 def _table(rows: Sequence[tuple[str, str, str]]) -> str:
