@@ -330,6 +330,20 @@ def test_a_worker_does_not_outlive_a_server_that_is_killed(tmp_path):
     until(lambda: not Path(f"/proc/{worker}/exe").exists())
 
 
+def test_a_worker_that_was_starting_when_its_server_was_killed_ends_too():
+    script = (
+        "import time; from pages.parts.engine.workers import InProcess; made = InProcess((), 4, {}); time.sleep(1000)"
+    )
+    server = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.DEVNULL)
+    until(lambda: workers_of(server.pid))
+    (worker,) = workers_of(server.pid)
+    os.kill(worker, signal.SIGSTOP)  # it has not come to itself yet
+    server.kill()
+    server.wait()
+    os.kill(worker, signal.SIGCONT)
+    until(lambda: not Path(f"/proc/{worker}/exe").exists())
+
+
 # --- Telling ---
 
 

@@ -150,11 +150,11 @@ def _end_with(server: int) -> None:
     os._exit(1)
 
 
-def _settle_in(connection: Connection, modules: Iterable[str], networks_kept: int) -> None:
-    """The first that a worker process does."""
+def _settle_in(server: int, connection: Connection, modules: Iterable[str], networks_kept: int) -> None:
+    """The first that a worker process does; `server` may have been killed before."""
     global _wire
     _wire = _Wire(connection)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True, name="end").start()
+    threading.Thread(target=_end_with, args=(server,), daemon=True, name="end").start()
     with contextlib.suppress(OSError):
         os.nice(NICE)
     for module in modules:
@@ -199,7 +199,7 @@ class InProcess:
             1,
             timeout=None,
             initializer=_settle_in,
-            initargs=(self._theirs, self._modules, self._networks),
+            initargs=(os.getpid(), self._theirs, self._modules, self._networks),
             env=self._environment,
         )
         self._pid = self._executor.submit(os.getpid)  # has the process started now, rather than with the first job
