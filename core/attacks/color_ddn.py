@@ -37,8 +37,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from core.attacks.ddn import DecoupledBase, Metric
+from core.attacks.ddn import DecoupledBase
 from core.attacks.gradient import clipped
+from core.attacks.metric import Metric
 from core.metrics import ciede2000_tensor
 
 

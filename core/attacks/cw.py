@@ -4,12 +4,15 @@ Minimise lambda |x - x_o|^2 + [y_t - max_{i != t} y_i + m]_+ with Adam, for some
 and keep the least distorted iterate that reaches the margin m. Two ways to come by c, for each image by itself:
 
 - The published one: `search_steps` runs from the start, each with another c, chosen by binary search.
-- Ours, the default (`search_steps = None`): a single run that corrects c after every iterate, down by a twentieth where
-  the margin was reached and up by a twentieth where not, while the step size falls along a cosine. (As long as nothing
-  has fooled the network, c and the step size grow by a tenth instead.) The hinge is an exact penalty: every c above a
-  certain one has the same minimiser, but the farther above, the farther Adam swings across the boundary, and the search
-  over c is there to damp the swings. Correcting c as one goes, with ever shorter steps, does it in one run. Measured by
-  `benchmarks/attacks.py`.
+- Ours, the default (`search_steps = None`): a single run that corrects c after every iterate. The hinge is an exact
+  penalty: every c above a certain one has the same minimiser, but the farther above, the farther the iterates swing
+  across the boundary, and the search over c is there to damp the swings. Correcting c as one goes, with ever shorter
+  steps, does it in one run. The run goes along the steepest way in the norm that it makes small, without sigmoid and
+  Adam (`core.attacks.lagrangian`): they are what keeps C&W from its own optimum.
+
+Where a learning rate is given, and for sC&W as published, whose smoothness is Adam's in its variable, the single run is
+Adam's too. c goes down by a twentieth where the margin was reached and up by a twentieth where not, while the step size
+falls along a cosine. (As long as nothing has fooled the network, c and the step size grow by a tenth instead.)
 
 sC&W, where v is smoothed into r, is as published smooth because it stops early: s^_alpha is invertible, so no r is
 excluded, and the more steps, the shorter and the rougher r becomes. `core.attacks.scw` gives it a smooth optimum.
@@ -20,10 +23,10 @@ The network linearised at the clean image may say nothing of where its boundary 
 class's centre sit on it there, with hardly a slope, and fall off it close by: on CIFAR-10 (MMC, one image) the margin
 has slope 86 at the clean image and 5900 at the boundary, which looks 2.6 away and is 0.12 away. Steps and c are then
 too large by factors of 30 and 1000, and slopes that differ so much are lost on Adam, whose memory of the steep ones
-makes the others' steps vanish. The single run notices where the first iterate to fool does so by more than half of
+makes the others' steps vanish. Adam's single run notices where the first iterate to fool does so by more than half of
 what the clean image lacked: where the linearisation holds, no step goes so far beyond the goal. It halves the way back
 until it fools no more, takes step size and c from the slope that it finds there, gives every later slope that length,
-and has c follow quicker where outcomes repeat. (12 images, 50 steps: mean L2 1.22, now 0.15; sC&W 2.89, now 0.24.)
+and has c follow quicker where outcomes repeat. (12 images, 50 steps: mean L2 1.22, then 0.15; sC&W 2.89, now 0.24.)
 
 Neither c nor Adam's step size can be one number for all networks and pictures: the shortest perturbation of a digit is
 some 30 times the one of a photograph per pixel. Where they are not given they are taken from the network linearised at
@@ -46,6 +49,8 @@ from core.attacks.adam import Adam
 from core.attacks.base import Attack, Seeks, Step, Tracker, crosses, margin
 from core.attacks.deepfool import gradient
 from core.attacks.gradient import norms
+from core.attacks.lagrangian import Lagrangian
+from core.attacks.metric import Metric
 from core.attacks.push import Storable
 from core.params import parameter
 
@@ -347,8 +352,8 @@ class CarliniWagnerBase(Storable, Attack):
         log=True,
         symbol="η",
         paper="Smooth Adversarial Examples, section 5.2",
-        help="Adam's step size (at first, in a single run). Automatic: from the network's slope at the clean image. "
-        "The paper: 0.1.",
+        help="Adam's step size (at first, in a single run). Automatic: from the network's slope at the clean image; in "
+        "a single run of what is to be shortest, no Adam, but steps along the steepest way. The paper: 0.1.",
     )
     initial_c: float | None = parameter(
         None,
@@ -380,6 +385,10 @@ class CarliniWagnerBase(Storable, Attack):
         """(N,) what the iterate to be kept has least of among those that fool; None for the L2 distortion."""
         return None
 
+    def metric(self, images: Tensor) -> Metric | None:
+        """The norm along whose steepest way a single run goes; None where Adam walks in `variable` instead."""
+        return None
+
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
@@ -397,6 +406,10 @@ class CarliniWagnerBase(Storable, Attack):
 
     def _search(self, model: nn.Module, images: Tensor, labels: Tensor, start: Tensor | None) -> Iterator[Step]:
         """start: (N, C, H, W) the iterate that every run begins at instead of the clean image."""
+        if self.search_steps is None and self.learning_rate is None and (metric := self.metric(images)) is not None:
+            search = Lagrangian(model, metric, self.iterations, self.margin, self.shown, self.initial_c, start)
+            yield from search.steps(images, labels)
+            return
         multiplier = self._multiplier(images)
         tracker = Tracker(images, multiplier.runs * self.iterations, ("loss", "distortion", "margin"))
         rate = images.new_full((len(images), 1, 1, 1), self.learning_rate or torch.nan)
@@ -515,7 +528,8 @@ class CarliniWagnerBase(Storable, Attack):
 
 
 class CarliniWagner(CarliniWagnerBase):
-    """C&W: x = sigmoid(w), eq. 4 of Smooth Adversarial Examples, after Carlini and Wagner (2017)."""
+    """C&W, eqs. 2 to 4 of Smooth Adversarial Examples, after Carlini and Wagner (2017): as published in w, x =
+    sigmoid(w); in our single run in x itself, clipped."""
 
     name: ClassVar[str] = "cw"
     title: ClassVar[str] = "Carlini & Wagner (C&W)"
@@ -541,9 +555,12 @@ class CarliniWagner(CarliniWagnerBase):
         log=True,
         slider=(1e-6, 0.01),
         advanced=True,
-        help="How far inside (0, 1) exact black and white start, since sigmoid reaches them only at infinity. The "
-        "smaller, the more steps it takes to get away from there.",
+        help="With Adam: how far inside (0, 1) exact black and white start, since sigmoid reaches them only at "
+        "infinity. The smaller, the more steps it takes to get away from there.",
     )
 
     def variable(self, images: Tensor) -> Variable:
         return Sigmoid(self.inset)
+
+    def metric(self, images: Tensor) -> Metric:
+        return Metric()

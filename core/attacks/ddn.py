@@ -59,9 +59,10 @@ that class's boundary matters. Which class? The one whose boundary the search ha
 third of all digits (C4), and no number of passes takes it elsewhere: 1000 end 2.6 % longer than the best of nine
 searches, one for each class. So after a quarter and after a half of the passes the boundaries of the three classes that
 are nearest to being named are linearised at the best success; where another than the one reached looks nearer, the
-search goes to the point of it that is nearest to the clean image, and on from there; unless its norm is still on its
-way down from a first one that was far too large. Two passes go for each such look, and after three quarters the search
-is back at the best that it has. (48 digits, mean L2: 1.248 to 1.224 in 50 passes, 1.243 to 1.224 in 100.) Also ours:
+search goes to the point of it that is nearest to the clean image, and on from there (`core.attacks.nearest`); unless
+its norm is still on its way down from a first one that was far too large. Two passes go for each such look, and after
+three quarters the search is back at the best that it has. (48 digits, mean L2: 1.248 to 1.224 in 50 passes, 1.243 to
+1.224 in 100.) Also ours:
 pixels that a step could only push out of [0, 1] take no part in it (most of MNIST is exactly black).
 """
 
@@ -75,10 +76,11 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks.base import Attack, Seeks, Step
-from core.attacks.gradient import Goal, Search, clipped, norms, unit
+from core.attacks.gradient import Goal, Search, clipped, unit
+from core.attacks.metric import Metric, SmoothMetric, SobolevMetric
+from core.attacks.nearest import BOUNDARIES, Plan, nearest
 from core.attacks.push import Storable
 from core.attacks.smoothing import EnergyParameters
-from core.graph import GraphEnergy, Smoother
 from core.params import parameter
 
 _QUICKER, _FASTEST = 1.3, 0.7  # the norm's change: its growth by outcomes in a row, and its largest
@@ -86,77 +88,7 @@ _BEHIND = 1.02, 1e-4  # a first norm ends this far behind the linearised boundar
 _FURTHER = 0.3  # the first step's share of the norm, of a search that goes on
 _LAST = 0.01  # share of the first step that is left at the last
 _SHARP = 1 / 4  # of the passes; after them the search follows one class's boundary
-_SURVEYS = 1 / 4, 1 / 2  # of the passes, after which it is asked which class is the nearest
-_BOUNDARIES, _SURVEYED = 3, 2  # the classes asked of, and the passes: one forward, one backward for each
-_FEW = 40  # with fewer passes nobody asks
 _SETTLED = 2  # the norm's change is at most that many gamma: it is not on its way from where the first norm was
-_WORTH = 0.98  # another class must look that much nearer
-_BACK = 3 / 4  # of the passes; after them the search is back at the best
-
-
-class Metric:
-    """The identity: r moves along g, and is as long as it is."""
-
-    def __call__(self, g: Tensor) -> Tensor:
-        return g
-
-    def norms(self, r: Tensor) -> Tensor:
-        """What the search makes small (n, 1, 1, 1), of r (n, C, H, W)."""
-        return norms(r)
-
-    def cost(self, r: Tensor) -> Tensor | None:
-        """(n,) what the success to be kept has least of; None for the L2 distortion."""
-        return None
-
-    def farthest(self, images: Tensor) -> Tensor:
-        """(n, 1, 1, 1) the largest norm of what can be done to `images` within [0, 1], or a bound of it."""
-        return norms(torch.maximum(images, 1 - images))
-
-    def within(self, images: Tensor, r: Tensor) -> Tensor:
-        """r as the search goes on with it, (n, C, H, W)."""
-        return clipped(images, r) - images
-
-    def stay(self, going: Tensor) -> None:
-        """Go on with these images only."""
-
-
-class SmoothMetric(Metric):
-    """F g, with F = s_alpha(1)^{-1/2} L_alpha^-1 s_alpha(1)^{-1/2}."""
-
-    def __init__(self, smoother: Smoother, images: Tensor) -> None:
-        self.smoother = smoother
-        self.scale = smoother.raw(torch.ones_like(images)).rsqrt()
-
-    def __call__(self, g: Tensor) -> Tensor:
-        return self.scale * self.smoother.raw(self.scale * g)
-
-    def stay(self, going: Tensor) -> None:
-        self.smoother, self.scale = self.smoother[going], self.scale[going]
-
-
-class SobolevMetric(Metric):
-    """K^-1 g and |r|_K, with K = I + rho (D - W)."""
-
-    def __init__(self, energy: GraphEnergy) -> None:
-        self.energy = energy
-
-    def __call__(self, g: Tensor) -> Tensor:
-        return self.energy.solve(g)
-
-    def norms(self, r: Tensor) -> Tensor:
-        return self.energy(r).sqrt().view(-1, 1, 1, 1)
-
-    def cost(self, r: Tensor) -> Tensor:
-        return self.norms(r).flatten()
-
-    def farthest(self, images: Tensor) -> Tensor:
-        return self.energy.largest.sqrt().view(-1, 1, 1, 1) * super().farthest(images)
-
-    def within(self, images: Tensor, r: Tensor) -> Tensor:
-        return r
-
-    def stay(self, going: Tensor) -> None:
-        self.energy = self.energy[going]
 
 
 class DecoupledBase(Storable, Attack, Goal):
@@ -232,17 +164,17 @@ class DecoupledBase(Storable, Attack, Goal):
         before, pace = ever, torch.full_like(norm, self.gamma)
         ours = self.schedule == "estimated"
         aim = torch.full_like(labels, -1)
-        asks = ours and search.targets is None and self.passes >= _FEW
-        surveys = {math.ceil(share * self.passes) for share in _SURVEYS} if asks else set()
+        plan = Plan(self.passes if ours and search.targets is None else 0)
         index = 0
         while index < self.passes:
             index += 1
-            if asks and (index in surveys or index == math.ceil(_BACK * self.passes)):
+            if plan.returns(index):
                 r, norm, aim = self._back(search, metric, r, norm)
                 settled = search.tracker.found[search.rows] & (pace.flatten() <= _SETTLED * self.gamma)
-                if index in surveys and bool(settled.any()):
-                    r, norm, aim = self._nearest(search, metric, r, norm, settled)
-                    index += _SURVEYED
+                if plan.asks(index):
+                    if bool(settled.any()):
+                        r, norm, aim = self._nearest(search, metric, r, norm, settled)
+                    index += plan.cost  # whoever is asked, so that no image's search depends on who else is there
             last = index == self.passes
             sharp = ours and index > self.passes * _SHARP
             probe = search.probe(self.shown(clipped(search.x, r)), not last, sharp, metric.cost(r), aim)
@@ -299,23 +231,10 @@ class DecoupledBase(Storable, Attack, Goal):
         The class is -1, and r as it was, where the one that is reached looks nearest too, and where not `settled` (n,).
         """
         at = search.tracker.best[search.rows]
-        classes, leads, slopes = search.boundaries(self.shown(at), _BOUNDARIES)
-        reached = at - search.x
-        paths, lengths = [], []
-        for lead, slope in zip(leads, slopes, strict=True):
-            g = torch.where(((at <= 0) & (slope < 0)) | ((at >= 1) & (slope > 0)), 0, slope)
-            direction = metric(g)
-            gap = (g * reached).sum((1, 2, 3), keepdim=True) - lead.view(-1, 1, 1, 1)
-            gain = (g * direction).sum((1, 2, 3), keepdim=True)
-            path = gap.clamp_min(0) / gain.clamp_min(1e-30) * direction
-            length = metric.norms(path)
-            paths.append(path)
-            lengths.append(torch.where(length > 0, length, torch.inf))
-        shortest, which = torch.stack(lengths).min(0)
-        change = settled.view(-1, 1, 1, 1) & (shortest < _WORTH * lengths[0])
-        path = torch.stack(paths).gather(0, which.expand_as(r)[None])[0]
-        aim = torch.where(change.flatten(), classes.gather(0, which.view(1, -1))[0], -1)
-        return torch.where(change, path, r), torch.where(change, shortest, norm), aim
+        path, length, aim = nearest(metric, search.x, at, *search.boundaries(self.shown(at), BOUNDARIES))
+        aim = torch.where(settled, aim, -1)
+        change = (aim >= 0).view(-1, 1, 1, 1)
+        return torch.where(change, path, r), torch.where(change, length, norm), aim
 
 
 class DDN(DecoupledBase):

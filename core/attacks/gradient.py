@@ -97,6 +97,17 @@ class Goal(Parameters):
         return (labels + shift) % classes
 
 
+def boundaries(model: nn.Module, x: Tensor, labels: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """As `Search.boundaries`, of the images x (n, C, H, W) with `labels` (n,)."""
+    own, x = labels[:, None], x.detach().requires_grad_()
+    with torch.enable_grad():
+        logits = model(x)
+        classes = logits.detach().scatter(1, own, -torch.inf).topk(min(most, logits.shape[1] - 1)).indices
+        leads = (logits.gather(1, classes) - logits.gather(1, own)).T
+        slopes = [gradient(lead, x, keep=True) for lead in leads]
+    return classes.T, leads.detach(), torch.stack(slopes)
+
+
 @dataclass(frozen=True)
 class Probe:
     """What the network said of the images under attack. Per image (n,); the gradient is (n, C, H, W)."""
@@ -170,14 +181,7 @@ class Search:
         """The classes nearest to being named at x (n, C, H, W), `most` of them if there are so many, the nearest first:
         (classes (k, n), their leads over the true class (k, n), the gradients of these (k, n, C, H, W)).
         """
-        own = self._class[self.rows][:, None]
-        x = x.detach().requires_grad_()
-        with torch.enable_grad():
-            logits = self.model(x)
-            classes = logits.detach().scatter(1, own, -torch.inf).topk(min(most, logits.shape[1] - 1)).indices
-            leads = (logits.gather(1, classes) - logits.gather(1, own)).T
-            slopes = [gradient(lead, x, keep=True) for lead in leads]
-        return classes.T, leads.detach(), torch.stack(slopes)
+        return boundaries(self.model, x, self._class[self.rows], most)
 
     def record(
         self,

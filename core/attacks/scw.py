@@ -26,12 +26,14 @@ the boundary's normal w, smoothed by K^-1, made long enough to reach it; at any 
 there. Whether r is smooth so no longer depends on when one stops, but on rho. The iterate that is kept is the one with
 the least |r|_K, of r as it is before the clip, which would leave its edges in it: in eq. 18 too it is r that counts.
 
-z is still what Adam walks in, r = s^_a(z), now only as a change of variable for the sake of speed: the Hessian of
-|s^_a(z)|_K^2 has eigenvalues from 1 to 1 + 8 rho at a = 0, and again so wide a range where s^_a smooths like K^-1. Half
-way is best, s^_a ~ K^{-1/2}; a is taken so that both have the same gain at a checkerboard on a flat image. What alpha
-says is without effect. Measured by `benchmarks/attacks.py optimum` (MNIST, C4, 50 digits, margin 0, from 100 to 1000
-passes): as published the mean L2 falls from 1.383 to 1.270 and Omega_n x 1000 rises from 215 to 306; at rho = 3 it is
-1.512 and 1.485, 198 and 198; at rho = 30 2.014 and 2.008, 180 and 180. sDDN in its norm is there in 50 passes.
+A single run goes along K^-1 g, the steepest direction in this norm (`core.attacks.lagrangian`). With search steps, or a
+learning rate, z is still what Adam walks in, r = s^_a(z), now only as a change of variable for the sake of speed: the
+Hessian of |s^_a(z)|_K^2 has eigenvalues from 1 to 1 + 8 rho at a = 0, and again so wide a range where s^_a smooths like
+K^-1. Half way is best, s^_a ~ K^{-1/2}; a is taken so that both have the same gain at a checkerboard on a flat image.
+What alpha says is without effect. Measured by `benchmarks/attacks.py optimum` (MNIST, C4, 50 digits, margin 0, from 100
+to 1000 passes): as published the mean L2 falls from 1.383 to 1.270 and Omega_n x 1000 rises from 215 to 306; with Adam
+it is 1.512 and 1.485, 198 and 198 at rho = 3, and 2.014 and 2.008, 180 and 180 at rho = 30. sDDN in its norm is there
+in 50 passes.
 
 It departs from the paper's counter-example, a penalty on r itself (eq. 14; `smoothness = "penalty"`, to be compared
 with), in the Laplacian: with I - S in place of D - W a constant is punished and D^{1/2} 1 is not, which is rough.
@@ -46,6 +48,7 @@ import torch
 from torch import Tensor
 
 from core.attacks.cw import PAPER_SEARCH, CarliniWagnerBase, Clipped, Variable, reach
+from core.attacks.metric import Metric, SobolevMetric
 from core.attacks.smoothing import EnergyParameters
 from core.graph import GraphEnergy, PixelGraph, Smoother
 from core.params import parameter
@@ -169,6 +172,9 @@ class SmoothCarliniWagner(CarliniWagnerBase, EnergyParameters):
         if self.sobolev:
             return Sobolev(self.energy(images))
         return Smooth(self.smoother(images))
+
+    def metric(self, images: Tensor) -> Metric | None:
+        return SobolevMetric(self.energy(images)) if self.sobolev else None
 
     def penalty(self, perturbation: Tensor, variable: Variable) -> Tensor:
         if isinstance(variable, Sobolev):

@@ -234,7 +234,7 @@ def test_the_least_distorted_success_is_kept(curved, attack):
     result = run(attack, model, images, labels, on_step=watch)
     assert result.status == ("fooled",) * 6
     assert torch.allclose(result.l2, shortest)
-    assert bool((shortest < last).any())
+    assert bool((shortest != last).any())  # longer, or one that does not fool
 
 
 @pytest.mark.parametrize("values", [{}, {"search_steps": 3}], ids=["one run", "published"])
