@@ -179,15 +179,15 @@ class Lagrangian:
             return self.initial_c / 2 * s.steepness
         return _BEHIND * _of_each(self.goal - look.lead) / s.steepness.clamp_min(1e-30)
 
+    @torch.enable_grad()
     def _look(self, s: _Images, forward: bool, both: bool) -> _Look:
         """forward: no slope is needed. both: it is for iterates that have the margin, too; else, where all do, the way
         back through the network is saved."""
         seen = self.shown(clipped(s.x, s.r)).detach().requires_grad_()
-        with torch.enable_grad():
-            logits = self.model(seen)
-            lead = margin(logits, s.labels)
-            behind = logits.gather(1, s.labels[:, None]) - logits.gather(1, s.aim.clamp_min(0)[:, None])
-            raised = torch.where(s.aim < 0, lead, -behind[:, 0])
+        logits = self.model(seen)
+        lead = margin(logits, s.labels)
+        behind = logits.gather(1, s.labels[:, None]) - logits.gather(1, s.aim.clamp_min(0)[:, None])
+        raised = torch.where(s.aim < 0, lead, -behind[:, 0])
         logits, lead = logits.detach(), lead.detach()
         fools = crosses(logits, s.labels)
         confident = fools & (lead >= self.goal)
