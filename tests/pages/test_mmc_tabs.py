@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 import torch
-from driver import TIMEOUT, unescaped
+from driver import TIMEOUT, sent, unescaped
 from streamlit.testing.v1 import AppTest
 
 from core import data, models
@@ -41,12 +41,14 @@ links.end()
 """
 
 
-def opened(tab, *names, **state):
-    """A tab with two networks, cross-entropy's first."""
+def opened(tab, *names, address=None, **state):
+    """A tab with two networks, cross-entropy's first. address: what the page's link says."""
     arguments = ", ".join(f"models.card({name!r})" for name in names)
     app = AppTest.from_string(SCRIPT.format(tab=tab, arguments=arguments), default_timeout=TIMEOUT)
     for key, value in state.items():
         app.session_state[key] = value
+    for name, text in (address or {}).items():
+        app.query_params[name] = text
     app.run()
     assert not app.exception, app.exception[0].stack_trace
     return app
@@ -93,8 +95,52 @@ def expected(networks, image):
     return told, shares
 
 
-def test_the_first_picture_is_the_lion_and_its_numbers_are_cores(networks):
+def test_it_opens_where_the_distance_tells_what_the_probability_does_not(networks):
     app = uncertain()
+    assert app.session_state["mmc.outside.mnist"] == "noise"
+    row = app.session_state["mmc.which.noise"]
+    image = uncertainty.outside("noise", (1, 28, 28), 1000)[row : row + 1]
+    told, _ = expected(networks, image)
+    assert bars(app) == told
+    shelf, kinds = data.gallery.read("mnist").images, ("max-probability", "min-distance")
+    scores = [
+        [uncertainty.score(kind, model, logits_of(model, x)) for x in (image, shelf)]
+        for kind, model in zip(kinds, networks, strict=True)
+    ]
+    assert [float(mine) < float(others.double().quantile(0.01)) for mine, others in scores] == [False, True]
+    assert "**lets it in** by probability and **turns it away** by distance. Here the distance tells what" in words(app)
+
+
+def test_the_counter_examples_are_those_that_the_distance_lets_in(networks):
+    app = uncertain()
+    _, mmc = networks
+    shelf = uncertainty.score("min-distance", mmc, logits_of(mmc, data.gallery.read("mnist").images))
+    least = float(shelf.double().quantile(0.01))
+    let_in = []
+    for source in ("fashion_mnist", "cifar10", "photos", "noise"):
+        images = uncertainty.outside(source, (1, 28, 28), 1000)[: uncertainty_tab.SHOWN]
+        scores = uncertainty.score("min-distance", mmc, logits_of(mmc, images)).tolist()
+        let_in += [(source, row) for row, score in enumerate(scores) if score >= least]
+    assert let_in
+    _, wall = sent(app, "picker")
+    assert [item["label"] for item in wall["items"]] == [f"Fashion-MNIST, {row + 1}" for _, row in let_in]
+    assert f"the distance lets these {len(let_in)} in" in words(app)
+    source, row = let_in[0]
+    app = uncertain(**{"mmc.outside.mnist": source, f"mmc.which.{source}": row})
+    assert "A counter-example: " in words(app)
+
+
+def test_a_link_of_before_that_names_a_picture_means_a_photograph():
+    app = opened("uncertainty", SCE, MMC, address={"which": "3"})
+    assert (app.session_state["mmc.outside.mnist"], app.session_state["mmc.which.photos"]) == ("photos", 3)
+    assert {name: app.query_params[name] for name in ("outside", "which")} == {"outside": "photos", "which": "3"}
+    app = opened("uncertainty", SCE, MMC, address={"outside": "noise", "which": "3"})
+    assert (app.session_state["mmc.outside.mnist"], app.session_state["mmc.which.noise"]) == ("noise", 3)
+    assert {name: app.query_params[name] for name in ("outside", "which")} == {"outside": "noise", "which": "3"}
+
+
+def test_the_lion_is_the_first_photograph_and_its_numbers_are_cores(networks):
+    app = uncertain(**{"mmc.outside.mnist": "photos"})
     row = list(photos.PHOTOS).index(uncertainty_tab.LION)
     image = uncertainty.outside("photos", (1, 28, 28), 1000)[row : row + 1]
     told, (low, far) = expected(networks, image)

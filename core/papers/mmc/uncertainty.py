@@ -163,10 +163,15 @@ class Standing:
     """The image does not reach it."""
 
 
+def threshold(among: Tensor) -> float:
+    """The score that KEEP of the scores (N,) of the test set reach; what scores lower is refused."""
+    return float(among.double().quantile(1 - KEEP))
+
+
 def standing(score: float, among: Tensor) -> Standing:
     """Where `score` stands among the scores (N,) of the test set."""
-    threshold = float(among.double().quantile(1 - KEEP))
-    return Standing(float((among.double() < score).double().mean()), threshold, score < threshold)
+    least = threshold(among)
+    return Standing(float((among.double() < score).double().mean()), least, score < least)
 
 
 class Area(Frozen):

@@ -25,8 +25,10 @@ from pages.parts.views.mmc import shared
 
 SHOWN = 20
 """Pictures of each set that can be clicked."""
+FIRST = "noise"
+"""What the tab opens with: images of which the distance tells what the probability does not."""
 LION = "cat"
-"""The photograph that the tab opens with: of those that are always there the nearest to the report's lion."""
+"""The photograph that comes first: of those that are always there the nearest to the report's lion."""
 OWN = "own"
 KINDS: tuple[Score, Score] = ("max-probability", "min-distance")
 """Cross-entropy's score, and MMC's."""
@@ -56,14 +58,24 @@ def _titles(card: Card) -> dict[str, str]:
     if card.input_shape[0] == 1 and "cifar10" in others:
         others["cifar10"] = "CIFAR-10 in grey"
     own = {card.dataset: f"{DATASETS[card.dataset].title} (belongs)"}
-    return {"photos": "A photograph"} | others | {"noise": "Noise", OWN: "Your own"} | own
+    return {FIRST: "Noise"} | others | {"photos": "A photograph", OWN: "Your own"} | own
+
+
+def _source_key(scope: str, card: Card) -> str:
+    return f"{scope}.outside.{card.dataset}"
+
+
+def _row_key(scope: str, source: str) -> str:
+    return f"{scope}.which.{source}"
 
 
 def _source(scope: str, card: Card) -> str:
     """The control that says where the image comes from."""
     titles = _titles(card)
-    key = f"{scope}.outside.{card.dataset}"
-    links.choice("outside", key, "photos", titles)
+    key = _source_key(scope, card)
+    # The tab once opened with photographs: a link of then that names a picture and no set means one of them.
+    of_before = "which" in st.query_params and "outside" not in st.query_params
+    links.choice("outside", key, "photos" if of_before else FIRST, titles)
     chosen = st.pills(
         "An image of",
         list(titles),
@@ -72,20 +84,53 @@ def _source(scope: str, card: Card) -> str:
         required=True,
         persist_state="session",
     )
-    return chosen or "photos"
+    return chosen or FIRST
 
 
-def _outsider(scope: str, card: Card, source: str) -> tuple[Tensor, str] | None:
+def _names(card: Card, source: str, count: int) -> list[str]:
+    """What the first `count` images of a set are called."""
+    if source == "photos":
+        return [photo.title for photo in photos.PHOTOS.values()][:count]
+    return [f"{_titles(card)[source]}, {i + 1}" for i in range(count)]
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _refused(name: str, sha256: str, kind: Score, source: str) -> Tensor:
+    """(<= SHOWN,) bool: which of the images of a set a threshold turns away that keeps KEEP of the test set."""
+    model = cache.model(name, sha256)
+    least = unsure.threshold(unsure.score(kind, model, shared.logits(name, sha256, model.card.dataset)))
+    return unsure.score(kind, model, logits_of(model, shared.images(source, model.card.input_shape)[:SHOWN])) < least
+
+
+def _both_refused(sce: Card, mmc: Card, source: str) -> tuple[Tensor, Tensor]:
+    """`_refused` by cross-entropy's probability, and by MMC's distance."""
+    by_probability, by_distance = (
+        _refused(card.name, card.sha256, kind, source) for card, kind in zip((sce, mmc), KINDS, strict=True)
+    )
+    return by_probability, by_distance
+
+
+def _first_row(sce: Card, mmc: Card, source: str) -> int:
+    """The picture that a set opens with: one that the distance turns away and the probability does not, if there is."""
+    if source == "photos":
+        return list(photos.PHOTOS).index(LION)
+    by_probability, by_distance = _both_refused(sce, mmc, source)
+    telling = (by_distance & ~by_probability).nonzero()
+    return int(telling[0]) if len(telling) else 0
+
+
+def _outsider(scope: str, sce: Card, mmc: Card, source: str) -> tuple[Tensor, str] | None:
     """Controls that choose an image of a set: ((1, C, H, W), what it is called); None after saying what lacks."""
     if source == OWN:
-        image = _own_picture(scope, card)
+        image = _own_picture(scope, sce)
         return None if image is None else (image, "your picture")
-    images = shared.images(source, card.input_shape)[:SHOWN]
-    titles = [photo.title for photo in photos.PHOTOS.values()]
-    if source != "photos":
-        titles = [f"{_titles(card)[source]}, {i + 1}" for i in range(len(images))]
-    key = f"{scope}.which.{source}"
-    links.whole("which", key, list(photos.PHOTOS).index(LION) if source == "photos" else 0, 0, len(images) - 1)
+    images = shared.images(source, sce.input_shape)[:SHOWN]
+    titles = _names(sce, source, len(images))
+    key = _row_key(scope, source)
+    first = _first_row(sce, mmc, source)
+    links.whole("which", key, first, 0, len(images) - 1)
+    if int(st.session_state[key]) != first:  # a link that names a picture names its set, see `_source`
+        links.choice("outside", _source_key(scope, sce), "", _titles(sce))
     row = min(int(st.session_state[key]), len(images) - 1)
     picker.wall(images, list(range(len(images))), titles, row, f"{scope}.wall.{source}", lambda i: _pick(key, i))
     return images[row : row + 1], titles[row]
@@ -106,6 +151,15 @@ def _distance_bars(names: Sequence[str], squared: Tensor, usual: float) -> str:
             f'background:currentColor"></span></span>'
         )
     return f'<div class="ss-bars">{"".join(rows)}</div>'
+
+
+TOLD = {
+    (False, True): "Here the distance tells what the probability does not.",
+    (True, True): "Here the distance tells no more than the probability.",
+    (False, False): "A counter-example: neither tells that it is a stranger.",
+    (True, False): "A counter-example: the probability tells what the distance does not.",
+}
+"""What an image of no class shows, by whether the probability and whether the distance turns it away."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +209,7 @@ def draw(sce: Card, mmc: Card) -> None:
     source = _source(shared.SCOPE, sce)
     left, right = st.columns([1, 1.6], gap="large")
     with left:
-        found = _outsider(shared.SCOPE, sce, source)
+        found = _outsider(shared.SCOPE, sce, mmc, source)
     if found is None:
         return
     image, title = found
@@ -167,15 +221,19 @@ def draw(sce: Card, mmc: Card) -> None:
     )
     asked = [_ask(card, kind, image, others) for card, kind in zip((sce, mmc), KINDS, strict=True)]
     with right:
-        _image(image, title, asked)
+        _image(image, title, asked, source not in (OWN, sce.dataset))
     for index, (column, one) in enumerate(zip(st.columns(2, gap="medium"), asked, strict=True)):
         with column:
             _histogram(one, others, index)
+    _counterexamples(sce, mmc)
     _areas(sce, mmc)
 
 
-def _image(image: Tensor, title: str, asked: Sequence[_Asked]) -> None:
-    """The image, what both networks answer, and whether a threshold lets it in."""
+def _image(image: Tensor, title: str, asked: Sequence[_Asked], stranger: bool) -> None:
+    """The image, what both networks answer, and whether a threshold lets it in.
+
+    stranger: it is known to belong to no class.
+    """
     sce, mmc = asked
     names = choose.class_names(sce.card)
     picture, first, second = st.columns([0.8, 1, 1], gap="medium")
@@ -201,6 +259,41 @@ def _image(image: Tensor, title: str, asked: Sequence[_Asked]) -> None:
         f"centre is √{-mmc.image:.0f} away; {100 * mmc.standing.below:.1f} % of the test images are farther. A "
         f"threshold that keeps {100 * KEEP:.0f} % of the test images **{words[sce.standing.refused]}** by probability "
         f"and **{words[mmc.standing.refused]}** by distance."
+        + (f" {TOLD[sce.standing.refused, mmc.standing.refused]}" if stranger else "")
+    )
+
+
+def _open(source_key: str, row_key: str, source: str, row: int) -> None:
+    st.session_state[source_key], st.session_state[row_key] = source, row
+
+
+def _counterexamples(sce: Card, mmc: Card) -> None:
+    """The strangers that the distance lets in, to be clicked: it is no cure."""
+    found: list[tuple[str, int]] = []
+    by_probability = 0
+    for source in OUTSIDE:
+        if source != sce.dataset:
+            probability, distance = _both_refused(sce, mmc, source)
+            found += [(source, int(row)) for row in (~distance).nonzero()[:, 0]]
+            by_probability += int((~probability).sum())
+    st.markdown("##### Counter-examples: strangers that the distance lets in")
+    if not found:
+        st.caption(f"None of the pictures that can be clicked above; the probability lets {by_probability} of them in.")
+        return
+    images = torch.cat([shared.images(source, sce.input_shape)[row : row + 1] for source, row in found])
+    keys = [(_source_key(shared.SCOPE, sce), _row_key(shared.SCOPE, source)) for source, _ in found]
+    picker.wall(
+        images,
+        list(range(len(found))),
+        [_names(sce, source, row + 1)[row] for source, row in found],
+        -1,
+        f"{shared.SCOPE}.wall.counterexamples",
+        lambda i: _open(*keys[i], *found[i]),
+    )
+    st.caption(
+        f"Of the pictures of no class that can be clicked above, the distance lets these {len(found)} in, the "
+        f"probability {by_probability}, at thresholds that keep {100 * KEEP:.0f} % of the test images. Click one to "
+        "see what both say of it."
     )
 
 
