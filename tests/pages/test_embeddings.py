@@ -69,6 +69,8 @@ def plot(app):
         panel["points"] = values[panel["points"]]
         panel["answers"] = values[panel["answers"]].reshape(shape)
         assert panel["points"].shape == (*shape, 2)
+    for regions in filter(None, (panel["regions"] for panel in content["panels"])):
+        regions["answers"] = values[regions["answers"]].reshape(regions["rows"], regions["columns"])
     for trail in filter(None, data["trails"]):
         trail["points"] = values[trail["points"]]
     return data, content
@@ -238,6 +240,50 @@ def test_a_trail_and_a_selection_go_with_their_network_and_data():
     data, content = plot(app)
     assert set(data["trails"]) == {None}
     assert [content["indices"][row] for row in data["selected"]] == [chosen]
+
+
+def named(regions, points):
+    """The classes that regions show at points (n, 2)."""
+    left, right, bottom, top = regions["extent"]
+    column = ((points[:, 0] - left) / (right - left) * regions["columns"]).astype(int)
+    row = ((top - points[:, 1]) / (top - bottom) * regions["rows"]).astype(int)
+    return regions["answers"][row, column]
+
+
+def test_regions_are_what_the_networks_head_names_there():
+    app = opened()
+    _, content = plot(app)
+    for panel, name in zip(content["panels"], PAIR, strict=True):
+        regions, head = panel["regions"], models.load(name, "cpu").head
+        (left, right, bottom, top), (rows, columns) = regions["extent"], regions["answers"].shape
+        # The opening view, and half as much again, is inside.
+        (a, b, c, d) = panel["extent"]
+        assert right - left == pytest.approx(1.5 * max(b - a, d - c))
+        assert left < a < b < right
+        assert bottom < c < d < top
+        x = left + (right - left) * (torch.arange(columns) + 0.5) / columns
+        y = top - (top - bottom) * (torch.arange(rows) + 0.5) / rows
+        for row in range(0, rows, 40):
+            z = torch.stack([x, y[row].expand(columns)], 1)
+            assert (head(z).argmax(1).numpy() == regions["answers"][row]).mean() > 0.98  # all but at a border
+    assert any("asked of its head at 240 × 240 places" in caption.value for caption in app.caption)
+    app.toggle(key="embed.regions").set_value(False)
+    run(app)
+    assert [panel["regions"] for panel in plot(app)[1]["panels"]] == [None, None]
+    assert app.query_params["regions"] == "0"
+
+
+def test_regions_follow_a_frame_and_many_dimensions_have_none():
+    app = opened({"projection": "circle", "2": "mnist-c4-mmc"})
+    first, second = plot(app)[1]["panels"]
+    assert second["regions"] is None
+    last = first["points"][-1]
+    left, right, bottom, top = first["regions"]["extent"]
+    inside = (last[:, 0] > left) & (last[:, 0] < right) & (last[:, 1] > bottom) & (last[:, 1] < top)
+    assert inside.mean() > 0.99
+    assert (named(first["regions"], last[inside]) == first["answers"][-1][inside]).mean() > 0.95
+    app = opened({"1": "mnist-c4-mmc", "2": "none"})
+    assert "Decision regions" not in [toggle.label for toggle in app.toggle]
 
 
 def test_an_own_picture_has_no_place_here():

@@ -107,6 +107,20 @@ def test_nothing_is_told_apart_by_its_colour_alone():
     assert len({look.symbol for look in (theme.BEFORE, theme.FIRST, theme.POINTED)}) == 3  # an attack's points
 
 
+def colourfulness(colour: str) -> int:
+    """The largest level of "#rrggbb" less the smallest: none in a grey."""
+    levels = bytes.fromhex(colour.removeprefix("#"))
+    return max(levels) - min(levels)
+
+
+def test_no_class_is_grey_and_what_is_beside_a_selection_has_little_colour():
+    for solid, muted in zip(theme.CLASSES, theme.MUTED, strict=True):
+        assert colourfulness(solid) > 80, solid
+        assert colourfulness(muted) == pytest.approx(0.25 * colourfulness(solid), abs=2)
+        assert luminance(muted) == pytest.approx(luminance(solid), abs=0.12)
+    assert theme.muted("#808080") == "#808080"
+
+
 def luminance(colour: str) -> float:
     """WCAG's relative luminance of "#rrggbb"."""
     levels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]

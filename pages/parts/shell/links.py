@@ -145,15 +145,15 @@ def whole(name: str, key: str, default: int, low: int, high: int) -> None:
     read(name, key, default, parse)
 
 
-def flag(name: str, key: str) -> bool:
-    """`read` for something that is off unless the link says 1; returns whether it is on."""
+def flag(name: str, key: str, default: bool = False) -> bool:
+    """`read` for something that is on or off, 1 or 0 in the link; returns whether it is on."""
 
     def parse(text: str) -> bool:
         if text not in ("0", "1"):
             raise ValueError("it must be 1, or 0.")
         return text == "1"
 
-    read(name, key, False, parse, lambda on: str(int(on)))
+    read(name, key, default, parse, lambda on: str(int(on)))
     return bool(st.session_state[key])
 
 

@@ -18,7 +18,7 @@ WARNING = "#dc143c"
 INK = "#111111"
 """Words on coloured ground, whatever the page's."""
 
-CLASSES = (BLUE, ORANGE, GREEN, RED, PURPLE, "#56b4e9", "#b8a800", GREY, "#9a4fb8", "#a0522d")
+CLASSES = (BLUE, ORANGE, GREEN, RED, PURPLE, "#56b4e9", "#b8a800", "#007373", "#9a4fb8", "#a0522d")
 SYMBOLS = (
     "circle",
     "square",
@@ -31,8 +31,8 @@ SYMBOLS = (
     "pentagon",
     "hexagon",
 )
-"""One colour and one shape for each of ten classes: Okabe and Ito's palette, its yellow darkened, and two more, seen on
-light ground and on dark."""
+"""One colour and one shape for each of ten classes: Okabe and Ito's palette, its yellow darkened, and three more, seen
+on light ground and on dark. None is grey, which is for what is not looked at."""
 SOLIDS = ("circle", "square", "diamond", "circle-open", "square-open", "diamond-open")
 """The shapes of classes in Plotly's three-dimensional charts, which draw no others well."""
 CENTER = "circle-open"
@@ -61,6 +61,16 @@ def faded(solid: str, opacity: float) -> str:
     red, green, blue = (int(solid[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity:g})"
 
+
+def muted(solid: str, share: float = 0.25) -> str:
+    """`solid` ("#rrggbb") with `share` of its colourfulness, as bright as before: a class that is not looked at."""
+    levels = [int(solid[i : i + 2], 16) for i in (1, 3, 5)]
+    grey = 0.2126 * levels[0] + 0.7152 * levels[1] + 0.0722 * levels[2]
+    return "#" + "".join(f"{round(grey + share * (level - grey)):02x}" for level in levels)
+
+
+MUTED = tuple(muted(solid) for solid in CLASSES)
+"""The colours of `CLASSES` for the points beside those that are selected."""
 
 OUTLINE = faded("#a0a0a0", 0.9)
 """Around markers, so that those of one colour are told apart where they lie on each other."""
@@ -129,7 +139,6 @@ VARIABLES = {
     "white": WHITE,
     "black": BLACK,
     "ink": INK,
-    "grey": GREY,
     "frame": FAINT,
     "rule": faded(GREY, 0.25),
     "true": "#0f8a7e",

@@ -1,6 +1,7 @@
 // @ts-check
 
 import {
+  borders,
   dragged,
   enclosed,
   fitted,
@@ -108,4 +109,14 @@ test("a marker covers by its opacity, and is cut off at the edges", () => {
   stamp(picture, filled(2, 2, [9, 9, 9, 255]), 7, 7, 1);
   stamp(picture, filled(2, 2, [9, 9, 9, 255]), -7, -7, 1);
   equal(reds.slice(3), [100, 100, 100]);
+});
+
+test("a cell is at a border where its right or lower neighbour is of another class", () => {
+  const answers = [
+    [0, 0, 1],
+    [0, 2, 1],
+  ];
+  equal(borders(answers.flat(), 2, 3), [false, true, false, true, true, false]);
+  equal(borders([0, 1], 2, 1), [true, false]); // the end of a row has no neighbour in the next
+  equal(borders([0, 1, 1, 0], 2, 2), [true, true, true, false]);
 });

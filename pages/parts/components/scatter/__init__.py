@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
 from torch import Tensor
 
 from core.data import ImageSet
+from core.features.regions import Regions
 from pages.parts.components.packing import pack_steps
 from pages.parts.components.sheets import sheet
 from pages.parts.components.transport import Arrays, draw
@@ -32,7 +34,8 @@ class Panel:
 
     epochs: (M,) rising; points: (M, n, 2); answers: (M, n) the classes that the network names. Between two of its
     epochs a panel shows the earlier one. note: below the panel. trail: (T, 2), from the clean image to the adversarial
-    one; flip: the first of its points that is named otherwise.
+    one; flip: the first of its points that is named otherwise. regions: what the network names where, at its last
+    epoch, when they and the trail are drawn.
     """
 
     title: str
@@ -42,6 +45,7 @@ class Panel:
     note: str = ""
     trail: Tensor | None = None
     flip: int | None = None
+    regions: Regions | None = None
 
     def __post_init__(self) -> None:
         if self.points.ndim != 3 or self.points.shape[2] != 2 or len(self.points) != len(self.epochs):
@@ -67,6 +71,15 @@ def extent(points: Tensor) -> tuple[float, float, float, float]:
     return float(low[0] - pad), float(high[0] + pad), float(low[1] - pad), float(high[1] + pad)
 
 
+def extents(every: Sequence[Tensor], one_scale: bool = False) -> list[tuple[float, float, float, float]]:
+    """The `extent` of each panel's points (M, n, 2). one_scale: all show the same part of the plane."""
+    found = [extent(points) for points in every]
+    if not one_scale:
+        return found
+    left, right, bottom, top = zip(*found, strict=True)
+    return [(min(left), max(right), min(bottom), max(top))] * len(found)
+
+
 def scatter(
     panels: Sequence[Panel],
     images: ImageSet,
@@ -82,11 +95,16 @@ def scatter(
     """
     if not panels or any(panel.points.shape[1] != len(images) for panel in panels):
         raise ValueError(f"panels must show the {len(images)} images; got {[p.points.shape[1] for p in panels]}.")
-    extents = [extent(panel.points) for panel in panels]
-    if one_scale:
-        left, right, bottom, top = zip(*extents, strict=True)
-        extents = [(min(left), max(right), min(bottom), max(top))] * len(panels)
     arrays = Arrays()
+
+    def shaded(regions: Regions | None) -> dict[str, Any] | None:
+        if regions is None:
+            return None
+        rows, columns = regions.answers.shape
+        answers = arrays.name(pack_steps(regions.answers.numpy()[None], [1.0]))
+        return {"answers": answers, "rows": rows, "columns": columns, "extent": regions.extent}
+
+    opening = extents([panel.points for panel in panels], one_scale)
     content = {
         "panels": [
             {
@@ -96,13 +114,15 @@ def scatter(
                 "answers": arrays.name(pack_steps(panel.answers.numpy().astype(np.int16), [1.0] * len(panel.epochs))),
                 "extent": where,
                 "note": panel.note,
+                "regions": shaded(panel.regions),
             }
-            for panel, where in zip(panels, extents, strict=True)
+            for panel, where in zip(panels, opening, strict=True)
         ],
         "labels": arrays.name(images.labels),
         "indices": arrays.name(images.indices),
         "classes": list(images.classes),
         "colours": theme.CLASSES,
+        "muted": theme.MUTED,
         "symbols": theme.SYMBOLS,
         "sheet": sheet(images.images, arrays),
     }

@@ -133,6 +133,19 @@ export function under([x, y], where, view, size, visible) {
   return found;
 }
 
+/**
+ * Which cells of a picture lie at a border: whose right or lower neighbour is of another class.
+ * @param {ArrayLike<number>} answers (rows, columns)
+ * @param {number} rows
+ * @param {number} columns
+ * @returns {boolean[]}
+ */
+export const borders = (answers, rows, columns) =>
+  Array.from({ length: rows * columns }, (_, c) => {
+    const right = (c + 1) % columns > 0 && answers[c + 1] !== answers[c];
+    return right || (c + columns < rows * columns && answers[c + columns] !== answers[c]);
+  });
+
 /** @typedef {{ width: number, height: number, data: Uint8ClampedArray }} Pixels RGBA, row by row */
 
 /**

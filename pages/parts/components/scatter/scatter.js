@@ -7,7 +7,7 @@ import { mount } from "../../shell/mount.js";
 import { ticks } from "../../shell/numbers.js";
 import { array, Drawing } from "../arrays.js";
 import { Sheet } from "../sheet.js";
-import { dragged, enclosed, fitted, moment, onScreen, positions, stamp, under, zoomed } from "./plane.js";
+import { borders, dragged, enclosed, fitted, moment, onScreen, positions, stamp, under, zoomed } from "./plane.js";
 
 /** @import { Point } from "../../shell/geometry.js" */
 /** @import { SheetData } from "../sheet.js" */
@@ -21,6 +21,16 @@ import { dragged, enclosed, fitted, moment, onScreen, positions, stamp, under, z
  * @property {string} answers name of an array (epochs, n)
  * @property {number[]} extent
  * @property {string} note
+ * @property {RegionsData | null} regions
+ */
+
+/**
+ * What a network names where.
+ * @typedef {object} RegionsData
+ * @property {string} answers name of an array (rows, columns), the first row uppermost
+ * @property {number} rows
+ * @property {number} columns
+ * @property {number[]} extent of the plane
  */
 
 /** @typedef {{ points: string, flip: number | null } | null} TrailData points: name of an array (T, 2) */
@@ -32,6 +42,7 @@ import { dragged, enclosed, fitted, moment, onScreen, positions, stamp, under, z
  * @property {string} indices name of an array (n,)
  * @property {string[]} classes
  * @property {string[]} colours
+ * @property {string[]} muted
  * @property {string[]} symbols
  * @property {SheetData} sheet
  */
@@ -42,10 +53,12 @@ import { dragged, enclosed, fitted, moment, onScreen, positions, stamp, under, z
 /** @typedef {{ path: Point[], moved: number }} Drag path: where it has been, from its start on */
 
 const GAP = 16;
-const NARROWEST = 300; // of a panel, in CSS pixels; below that they stand above each other
+const NARROWEST = 210; // of a panel, in CSS pixels; below that they stand above each other
 const HIGHEST = 460;
 const STEP = 420; // milliseconds from one epoch to the next
-const DAMPED = 0.28; // opacity of what is not selected
+const DAMPED = 0.45; // opacity of what is not selected
+const SHADE = 0.2; // opacity of a region's colour
+const BORDER = 0.45; // opacity of the line between two regions
 /** @type {Content} */
 const NOTHING = {
   panels: [],
@@ -53,6 +66,7 @@ const NOTHING = {
   indices: "",
   classes: [],
   colours: [],
+  muted: [],
   symbols: [],
   sheet: { array: "", width: 0, height: 0, columns: 1 },
 };
@@ -72,6 +86,8 @@ class Panel {
     this.seen = null;
     /** @type {Drag | null} */
     this.drag = null;
+    /** @type {HTMLCanvasElement | null} */
+    this.tint = null; // its regions, a pixel a cell
     const described = `${data.title}: ${plot.n} images as points. ${data.note}`;
     this.canvas = make("canvas", { tabindex: "0", role: "img", "aria-label": described });
     this.when = make("span", { class: "when" });
@@ -124,19 +140,20 @@ class Panel {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.fillStyle = plot.paper;
     context.fillRect(0, 0, plot.width, plot.height);
+    this.regions(context);
     this.axes(context);
     const where = this.positions;
     const { labels, n, selected } = plot;
     const radius = n > 4000 ? 2.4 : n > 1500 ? 3.4 : 4.6;
     const lit = (/** @type {number} */ i) => !selected.size || selected.has(i);
     const { symbols } = plot.content;
-    const grey = symbols.map((_, kind) => plot.sprite(kind, radius, ratio, plot.unlit));
+    const muted = symbols.map((_, kind) => plot.sprite(kind, radius, ratio, ofClass(plot.content.muted, kind)));
     const coloured = symbols.map((_, kind) => plot.sprite(kind, radius, ratio, plot.colour(kind)));
     const [ox, oy, scale] = [(ratio * plot.width) / 2, (ratio * plot.height) / 2, ratio * view.scale];
     const half = coloured[0].width / 2;
     const picture = context.getImageData(0, 0, canvas.width, canvas.height);
     for (const bright of selected.size ? [false, true] : [true]) {
-      const sprites = bright ? coloured : grey;
+      const sprites = bright ? coloured : muted;
       const opacity = bright ? (n > 4000 ? 0.7 : 0.85) : DAMPED;
       for (let i = 0; i < n; i++) {
         if (lit(i) !== bright || plot.hidden.has(labels[i])) continue;
@@ -163,6 +180,37 @@ class Panel {
     canvas.dataset.view = JSON.stringify([view.x, view.y, view.scale, plot.width, plot.height]);
     canvas.dataset.epoch = String(this.data.epochs[this.moment.from]);
     this.when.textContent = plot.epochs.length > 1 ? `after epoch ${canvas.dataset.epoch}` : "";
+  }
+
+  /**
+   * What the finished network names where, behind all else.
+   * @param {CanvasRenderingContext2D} context
+   */
+  regions(context) {
+    const { regions } = this.data;
+    const shown = regions !== null && this.plot.finished;
+    this.canvas.dataset.regions = String(shown);
+    if (!shown) return;
+    this.tint ??= this.tinted(regions);
+    const [left, right, bottom, top] = regions.extent;
+    const [x, y] = this.screen(left, top);
+    const [u, v] = this.screen(right, bottom);
+    context.imageSmoothingEnabled = false;
+    context.drawImage(this.tint, x, y, u - x, v - y);
+  }
+
+  /** @param {RegionsData} regions */
+  tinted({ answers, rows, columns }) {
+    const { plot } = this;
+    const { frames } = array(answers);
+    const canvas = make("canvas", { width: columns, height: rows });
+    const context = brush(canvas);
+    for (const [c, edge] of borders(frames, rows, columns).entries()) {
+      context.globalAlpha = edge ? BORDER : SHADE;
+      context.fillStyle = edge ? plot.ink : plot.colour(frames[c]);
+      context.fillRect(c % columns, Math.floor(c / columns), 1, 1);
+    }
+    return canvas;
   }
 
   /** @param {CanvasRenderingContext2D} context */
@@ -207,7 +255,7 @@ class Panel {
   trail(context) {
     const { plot } = this;
     const trail = plot.trails[plot.panels.indexOf(this)];
-    if (!trail || plot.time < plot.epochs.length - 1) return; // it is the finished network that was attacked
+    if (!trail || !plot.finished) return; // it is the finished network that was attacked
     const { values } = array(trail.points);
     const way = Array.from({ length: values.length / 2 }, (_, i) => this.screen(values[2 * i], values[2 * i + 1]));
     const line = (/** @type {string} */ colour, /** @type {number} */ width) => {
@@ -391,7 +439,6 @@ class Plot extends Drawing {
     this.height = 0;
     this.ink = "";
     this.paper = "";
-    this.unlit = "";
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(root);
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -531,6 +578,11 @@ class Plot extends Drawing {
     this.draw();
   }
 
+  /** The last epoch is looked at. */
+  get finished() {
+    return this.time >= this.epochs.length - 1;
+  }
+
   /** @param {number} c */
   colour(c) {
     return ofClass(this.content.colours, c);
@@ -572,9 +624,9 @@ class Plot extends Drawing {
     const changed = paper !== this.paper || !this.sprites.size;
     this.ink = style.getPropertyValue("--st-text-color").trim();
     this.paper = paper;
-    this.unlit = style.getPropertyValue("--ss-grey").trim();
     if (changed) {
       this.sprites.clear();
+      for (const panel of this.panels) panel.tint = null;
       this.swatches.forEach((swatch, c) => {
         const context = brush(swatch);
         context.clearRect(0, 0, 32, 32);

@@ -1,4 +1,4 @@
-"""What the Embeddings page shows: a panel for each network, the selection below, and maps that are still to be made."""
+"""What the Embeddings page shows: a panel for each network, the selection beside them, and maps still to be made."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import streamlit as st
 
 from core.data import ImageSet
 from core.features.projections import Projection
+from core.features.regions import CELLS
 from core.models import Card
-from pages.parts.components.scatter import Panel, scatter
+from pages.parts.components.scatter import Panel, extents, scatter
 from pages.parts.engine.networks import Network
 from pages.parts.shell import links, page
 from pages.parts.views.embeddings import selection, spaces
@@ -20,6 +21,9 @@ from pages.parts.views.embeddings.session import SCOPE, select, selected, slot
 from pages.parts.views.embeddings.spaces import Drawn, View
 from pages.parts.views.embeddings.trail import TRAIL
 from pages.parts.work import maps
+
+BESIDE = [3.4, 1]
+"""Widths of the panels and of what is beside them: three thumbnails in a row, in a window of 1280."""
 
 
 def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[list[Drawn] | None, View | None]:
@@ -47,26 +51,44 @@ def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[
 
 
 def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:
-    """The panels, and below them the selection."""
+    """The panels, the selection beside them, and what can be done with either below."""
     chosen = selected(images)
-    trail = trails.of([each.network.card for each in drawn])
+    cards = [each.network.card for each in drawn]
+    trail = trails.of(cards)
     one_scale = links.flag("one_scale", f"{SCOPE}.one_scale")
+    flat = any(each.flat for each in drawn)
+    shaded = flat and links.flag("regions", f"{SCOPE}.regions", True)
     panels = []
-    for each in drawn:
-        card = each.network.card
-        seen = trail.seen.get(card.name) if trail is not None else None
+    for each, extent in zip(drawn, extents([each.map.points for each in drawn], one_scale), strict=True):
+        seen = trail.seen.get(each.network.card.name) if trail is not None else None
         panels.append(
             Panel(
-                title(card, [d.network.card for d in drawn]),
+                title(each.network.card, cards),
                 each.epochs,
                 each.map.points,
                 each.answers,
                 each.note,
                 None if seen is None else each.map.place(seen.features),
                 None if seen is None else seen.flip,
+                each.regions(extent) if shaded else None,
             )
         )
-    scatter(panels, images, chosen, f"{SCOPE}.scatter", lambda rows: select(images, rows), one_scale)
+    plots, beside = st.columns(BESIDE, gap="medium")
+    with plots:
+        scatter(panels, images, chosen, f"{SCOPE}.scatter", lambda rows: select(images, rows), one_scale)
+    with beside:
+        if chosen:
+            selection.show(drawn, images, chosen)
+        else:
+            st.caption(
+                "Draw round some points, and their pictures come here. Press ▶ to watch the training. Every class has "
+                "its own colour and shape."
+            )
+    if shaded:
+        st.caption(
+            "Shaded, at the last epoch: the class that the finished network names at each place of the plane, asked of "
+            f"its head at {CELLS} × {CELLS} places; a line where the answer changes."
+        )
     with st.container(horizontal=True, vertical_alignment="center"):
         selection.tools(drawn, images)
         st.download_button(
@@ -79,6 +101,8 @@ def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:
             key=f"{SCOPE}.csv",
         )
         st.toggle("One scale for all", key=f"{SCOPE}.one_scale", persist_state="session")
+        if flat:
+            st.toggle("Decision regions", key=f"{SCOPE}.regions", persist_state="session")
         if trail is not None:
             st.button(
                 "Remove the trail",
@@ -87,11 +111,4 @@ def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:
                 on_click=lambda: st.session_state.pop(TRAIL, None),
             )
     if trail is not None:
-        trails.say(trail, [each.network.card for each in drawn], images)
-    if chosen:
-        selection.show(drawn, images, chosen)
-    else:
-        st.caption(
-            "Draw round some points to see their pictures; press ▶ to watch the training. Every class has its own "
-            "colour and shape."
-        )
+        trails.say(trail, cards, images)

@@ -20,6 +20,10 @@ from pages.parts.views.embeddings.spaces import Drawn
 
 SHOWN = 120
 """Thumbnails at most."""
+HEIGHT = 268
+"""Of the wall of thumbnails, in CSS pixels; those beyond are scrolled to within it, and what follows stays in reach."""
+FEW = 12
+"""Thumbnails that need no such bound."""
 
 
 def tools(drawn: Sequence[Drawn], images: ImageSet) -> None:
@@ -69,66 +73,64 @@ def tools(drawn: Sequence[Drawn], images: ImageSet) -> None:
 
 
 def show(drawn: Sequence[Drawn], images: ImageSet, chosen: Sequence[int]) -> None:
-    """Thumbnails of the selected images, and what can be done with one of them."""
+    """Thumbnails of the selected images, and what can be done with one of them; for a narrow column."""
     key = f"{SCOPE}.one"
     indices = [int(images.indices[row]) for row in chosen]
     one = st.session_state.get(key)
     row = chosen[indices.index(one)] if one in indices else chosen[0]
-    left, right = st.columns([2.2, 1], gap="medium")
-    with left:
-        more = f", the first {SHOWN} of them shown" if len(chosen) > SHOWN else ""
-        st.markdown(f"**{len(chosen):,} selected**{more}")
-        labels = [images.classes[int(images.labels[r])] for r in chosen[:SHOWN]]
+    more = f", the first {SHOWN} of them shown" if len(chosen) > SHOWN else ""
+    st.markdown(f"**{len(chosen):,} selected**{more}")
+    labels = [images.classes[int(images.labels[r])] for r in chosen[:SHOWN]]
 
-        def pick(number: int) -> None:
-            st.session_state[key] = int(images.indices[number])
+    def pick(number: int) -> None:
+        st.session_state[key] = int(images.indices[number])
 
+    with st.container(height=HEIGHT if len(chosen) > FEW else "content", border=False):
         picker.wall(images.images[list(chosen[:SHOWN])], list(chosen[:SHOWN]), labels, row, f"{SCOPE}.wall", pick)
-    with right:
-        index, label = int(images.indices[row]), int(images.labels[row])
-        st.markdown(f"**Test image {index}: {page.plain(images.classes[label])}**")
-        for each in drawn:
-            card, answer = each.network.card, int(each.network.answers[-1, row])
-            st.markdown(
-                f"{page.plain(title(card, [d.network.card for d in drawn]))}: **{page.plain(images.classes[answer])}**"
-            )
-        attackable = [d.network for d in drawn if int(d.network.answers[-1, row]) == label]
-        if not attackable:
-            st.caption("Every network here gets it wrong, so there is nothing to attack.")
-            return
-        names = {network.card.name: network.card for network in attackable}
-        name = st.selectbox(
-            "Attack",
-            list(names),
-            key=f"{SCOPE}.attacked.{'.'.join(names)}",
-            format_func=lambda n: title(names[n], [d.network.card for d in drawn]),
+    index, label = int(images.indices[row]), int(images.labels[row])
+    st.markdown(f"**Test image {index}: {page.plain(images.classes[label])}**")
+    for each in drawn:
+        card, answer = each.network.card, int(each.network.answers[-1, row])
+        st.markdown(
+            f"{page.plain(title(card, [d.network.card for d in drawn]))}: **{page.plain(images.classes[answer])}**"
         )
-        attack = ATTACKS[
-            st.selectbox(
-                "with",
-                list(ATTACKS),
-                key=f"{SCOPE}.attack",
-                format_func=lambda n: ATTACKS[n].title,
-                persist_state="session",
-            )
-        ]
-        if st.button(
-            "Draw its trail",
-            type="primary",
-            icon=":material/route:",
-            width="stretch",
-            disabled=slot.busy,
-        ):
-            cards = [each.network.card for each in drawn]
-            values = attacking.start_values(attack, names[name])
-            image = images.images[row : row + 1]
-            trail.start(attack(**values), cards, names[name], image, label, index, 0)
-            st.rerun()
-        shelf = choose.shelf(names[name])
-        if shelf is not None and index in shelf.indices:
-            st.page_link(
-                page.file("Attack_lab"),
-                label="Attack this one in the lab",
-                icon=":material/science:",
-                query_params={"model": name, "image": str(index)},
-            )
+    attackable = [d.network for d in drawn if int(d.network.answers[-1, row]) == label]
+    if not attackable:
+        st.caption("Every network here gets it wrong, so there is nothing to attack.")
+        return
+    names = {network.card.name: network.card for network in attackable}
+    name = st.selectbox(
+        "Attack",
+        list(names),
+        key=f"{SCOPE}.attacked.{'.'.join(names)}",
+        format_func=lambda n: title(names[n], [d.network.card for d in drawn]),
+    )
+    attack = ATTACKS[
+        st.selectbox(
+            "with",
+            list(ATTACKS),
+            key=f"{SCOPE}.attack",
+            format_func=lambda n: ATTACKS[n].title,
+            persist_state="session",
+        )
+    ]
+    if st.button(
+        "Draw its trail",
+        type="primary",
+        icon=":material/route:",
+        width="stretch",
+        disabled=slot.busy,
+    ):
+        cards = [each.network.card for each in drawn]
+        values = attacking.start_values(attack, names[name])
+        image = images.images[row : row + 1]
+        trail.start(attack(**values), cards, names[name], image, label, index, 0)
+        st.rerun()
+    shelf = choose.shelf(names[name])
+    if shelf is not None and index in shelf.indices:
+        st.page_link(
+            page.file("Attack_lab"),
+            label="Attack this one in the lab",
+            icon=":material/science:",
+            query_params={"model": name, "image": str(index)},
+        )

@@ -15,6 +15,7 @@ from core.data import DATASETS, ImageSet
 from core.evaluate import maps as shipped_maps
 from core.features import projections
 from core.features.projections import Distortion, Map, Projection, Space
+from core.features.regions import Regions, regions, widened
 from core.models import Card, Classifier, features_of
 from core.models.heads import CenterHead
 from pages.parts.engine.bounded import Bounded, fingerprint
@@ -60,11 +61,34 @@ class Drawn:
         return self.network.answers[list(self.map.epoch_rows)]
 
     @property
+    def flat(self) -> bool:
+        """Every place of the plane is that of one feature, of which the network's head can be asked."""
+        return self.network.space.dim == 2 and self.map.frame is not None
+
+    def regions(self, extent: tuple[float, float, float, float]) -> Regions | None:
+        """What the finished network names where, in and around a part of the plane; None unless the map is `flat`."""
+        if not self.flat:
+            return None
+        card, frame = self.network.card, self.map.frame
+        assert frame is not None
+        key = fingerprint(card.name, card.sha256, *frame, extent)
+        known = _regions.get(key)
+        if known is None:
+            head = cache.model(card.name, card.sha256).head
+            known = regions(head, widened(extent, AROUND), frame)
+            _regions.put(key, known)
+        return known
+
+    @property
     def note(self) -> str:
         score = f"Trustworthiness {self.distortion.trustworthiness:.3f}, variance kept {self.distortion.variance:.0%}"
         return f"{self.map.note} {score} (last epoch, n = {self.distortion.n:,})."
 
 
+AROUND = 1.5
+"""Sides of what is shaded, in those of the part of the plane that a panel opens with: it can be moved."""
+
+_regions: Bounded[Regions] = Bounded(32)
 _views: Bounded[View] = Bounded(16)
 _drawn: Bounded[list[Drawn]] = Bounded(32)
 
