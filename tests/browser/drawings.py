@@ -7,6 +7,7 @@ import streamlit as st
 import torch
 
 from core.data import ImageSet
+from core.features.regions import Regions, regions
 from pages.parts.components.graph import graph
 from pages.parts.components.orbit import Cloud, Lines, Scene, orbit
 from pages.parts.components.scatter import Panel, scatter
@@ -16,6 +17,19 @@ from pages.parts.components.scatter import Panel, scatter
 POINTS = torch.tensor([[float(i % 4), float(i // 4)] for i in range(12)])
 LABELS = torch.tensor([(i // 4) % 2 for i in range(12)])
 """Rows of four points at heights 0, 1 and 2; those of the middle row are of class 1."""
+
+
+BORDER = 1.6
+"""Left of it the first panel's regions are of class 0, right of it of class 1."""
+
+
+def parted() -> Regions:
+    """What a linear head with logits 0 and x - BORDER names."""
+    head = torch.nn.Linear(2, 2)
+    with torch.no_grad():
+        head.weight.copy_(torch.tensor([[0.0, 0.0], [1.0, 0.0]]))
+        head.bias.copy_(torch.tensor([0.0, -BORDER]))
+    return regions(head, (-4.0, 7.0, -5.0, 6.0))
 
 
 def images(labels: torch.Tensor) -> ImageSet:
@@ -103,8 +117,8 @@ def draw() -> None:
     answers[0, 5] = 0
     scatter(
         [
-            Panel(title, [1], POINTS[None].flip(flipped) if flipped else POINTS[None], answers)
-            for title, flipped in PANELS
+            Panel(title, [1], POINTS[None].flip(flipped) if flipped else POINTS[None], answers, regions=shaded)
+            for (title, flipped), shaded in zip(PANELS, [parted(), None], strict=True)
         ],
         images(LABELS),
         chosen,

@@ -10,6 +10,8 @@ import torch
 from conftest import serving
 from playwright.sync_api import Locator, Page, expect
 
+from pages.parts.shell import theme
+
 pytestmark = pytest.mark.browser
 
 AT = """(canvas, [x, y]) => {
@@ -120,6 +122,47 @@ def test_what_is_selected_is_inside_and_visible(page: Page):
     chosen(page, [5, 6, 9, 10])
     page.get_by_role("button", name="Clear selection").click()
     chosen(page, [])
+
+
+def pixel(page: Page, index: int, x: float, y: float) -> list[int]:
+    """The colour of a panel at (x, y) of its plane."""
+    middle_x, middle_y, scale, width, height = view(page, index)
+    where = [width / 2 + (x - middle_x) * scale, height / 2 - (y - middle_y) * scale]
+    return panel(page, index).evaluate(AT, where)[:3]
+
+
+def over(ground: list[float], colour: str, opacity: float) -> list[float]:
+    """A colour laid over a ground."""
+    return [below + opacity * (above - below) for below, above in zip(ground, rgb(colour), strict=True)]
+
+
+def test_regions_are_shaded_in_their_classes_colours_and_parted_by_a_line(page: Page):
+    paper: list[float] = [*rgb(str(theme.PAGE["light"]["backgroundColor"]))]
+    left, right = (over(paper, theme.CLASSES[c], 0.2) for c in (0, 1))
+    expect(panel(page)).to_have_attribute("data-regions", "true")
+    expect(panel(page, 1)).to_have_attribute("data-regions", "false")
+    assert pixel(page, 0, 0.53, 0.47) == pytest.approx(left, abs=3)
+    assert pixel(page, 0, 2.53, 0.47) == pytest.approx(right, abs=3)
+    assert pixel(page, 1, 0.53, 0.47) == pytest.approx(paper, abs=3)
+    # The line lies where the answer changes, to a cell of the grid, and follows the plane.
+    page.get_by_role("button", name="Move", exact=True).click()
+    drag(page, spot(page, 0, 1, 1), spot(page, 0, 1.5, 1.25))
+    line = [min(sum(pixel(page, 0, drawings.BORDER + i * 0.01, 0.47)) for i in range(-6, 7))]
+    assert line[0] < sum(left) - 90
+    assert pixel(page, 0, drawings.BORDER - 0.15, 0.47) == pytest.approx(left, abs=3)
+    assert pixel(page, 0, drawings.BORDER + 0.15, 0.47) == pytest.approx(right, abs=3)
+
+
+def test_what_is_not_selected_keeps_its_hue_and_loses_its_colour(page: Page):
+    paper: list[float] = [*rgb(str(theme.PAGE["light"]["backgroundColor"]))]
+    at = {0: (0.0, 2.0), 1: (3.0, 1.0)}  # in the second panel, which has no regions, (y, x)
+    for c, (x, y) in at.items():
+        assert pixel(page, 1, y, x) == pytest.approx(over(paper, theme.CLASSES[c], 0.85), abs=3)
+    page.mouse.click(*spot(page, 0, 1, 0))
+    chosen(page, [1])
+    for c, (x, y) in at.items():
+        assert pixel(page, 1, y, x) == pytest.approx(over(paper, theme.MUTED[c], 0.45), abs=3)
+    assert pixel(page, 1, 0, 1) == pytest.approx(over(paper, theme.CLASSES[0], 0.85), abs=3)
 
 
 def test_the_wheel_keeps_the_point_under_the_cursor(page: Page):

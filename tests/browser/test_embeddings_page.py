@@ -67,7 +67,7 @@ def test_play_select_and_attack(open_page):
     expect(page.get_by_role("button", name="Play")).to_be_visible()
     assert page.locator(".panels canvas").first.evaluate("canvas => canvas.toDataURL()") == before
 
-    # A lasso round one class: its pictures appear, all else turns grey, in the other panel too.
+    # A lasso round one class: its pictures appear, all else loses its colour, in the other panel too.
     kept = models.kept_features(PAIR[0])
     mine = kept.features[-1][(kept.labels == 0) & (kept.predictions[-1] == 0)]
     middle = mine.median(0).values
@@ -100,6 +100,40 @@ def test_play_select_and_attack(open_page):
     expect(page.get_by_text(re.compile(rf"^test image {chosen}: 0"))).to_be_visible()
     assert f"image={chosen}" in page.url
     assert f"model={PAIR[0]}" in page.url
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_lassos_pictures_are_beside_the_plots_and_regions_behind_them(open_page, dark):
+    page = open_page("/Embeddings?dataset=mnist&attack=deepfool", width=1280, height=720, dark=dark)
+    expect(page.locator(".panels canvas")).to_have_count(2)
+    settled(page)
+    for canvas in page.locator(".panels canvas").all():
+        expect(canvas).to_have_attribute("data-regions", "true")
+    box = page.locator(".panels canvas").first.bounding_box()
+    corners = [(0.3, 0.1), (0.7, 0.1), (0.7, 0.5), (0.3, 0.5), (0.3, 0.1)]
+    way = [(box["x"] + u * box["width"], box["y"] + v * box["height"]) for u, v in corners]
+    assert max(y for _, y in way) < 720
+    page.mouse.move(*way[0])
+    page.mouse.down()
+    for corner in way[1:]:
+        page.mouse.move(*corner, steps=4)
+    page.mouse.up()
+    expect(page.get_by_text(re.compile(r"^\d+ selected"))).to_be_visible()
+    settled(page)
+    assert page.locator('[data-testid="stMain"]').evaluate("main => main.scrollTop") == 0
+    right = max(c.bounding_box()["x"] + c.bounding_box()["width"] for c in page.locator(".panels canvas").all())
+    first = page.locator(".wall button").first.bounding_box()
+    assert first["x"] >= right
+    assert first["y"] + first["height"] <= 720
+    # At an earlier epoch there is no head of the network to be asked, so nothing is shaded.
+    page.locator(".player input").fill("3")
+    expect(page.locator(".panels canvas").first).to_have_attribute("data-regions", "false")
+    page.locator(".player input").fill("20")
+    expect(page.locator(".panels canvas").first).to_have_attribute("data-regions", "true")
+    page.get_by_text("Decision regions", exact=True).click()
+    expect(page.locator(".panels canvas").first).to_have_attribute("data-regions", "false")
+    assert "regions=0" in page.url
+    settled(page)
 
 
 def test_a_point_says_what_it_is_and_a_class_can_be_hidden(open_page):
