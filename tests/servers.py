@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -62,6 +63,43 @@ def serving(
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+_CLUSTER = """
+import sys
+from distributed import LocalCluster
+if __name__ == "__main__":
+    made = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, protocol="tcp")
+    print(made.scheduler_address, flush=True)
+    sys.stdin.read()
+    made.close()
+"""
+
+
+@contextmanager
+def dask(*folders: Path) -> Iterator[str]:
+    """The address of a Dask scheduler with two workers, each a process of one thread.
+
+    folders: where its workers find modules beside the project's.
+    """
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, *folders)))}
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "cluster.py"
+        script.write_text(_CLUSTER)
+        command = [sys.executable, str(script)]
+        with subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as started:
+            assert started.stdout is not None
+            yield started.stdout.readline().strip()
+            assert started.stdin is not None
+            started.stdin.close()
+            started.wait(180)
 
 
 def family(pid: int) -> list[int]:

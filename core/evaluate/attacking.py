@@ -16,6 +16,19 @@ PIXELS_AT_ONCE = 256 * 28 * 28
 """Pixels in a batch unless told otherwise: 256 digits, or 4 photographs of 224 pixels, stay well below 1.5 GB."""
 
 
+def at_once(images: ImageSet, batch_size: int | None = None, most: int | None = None) -> int:
+    """Images in a batch: `batch_size`, else as many as PIXELS_AT_ONCE holds, `most` at most.
+
+    ValueError if there are no images, or batch_size is below 1.
+    """
+    if not len(images):
+        raise ValueError("images is empty; give at least one image.")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
+    fit = max(PIXELS_AT_ONCE // images.images[0, 0].numel(), 1)
+    return batch_size or (fit if most is None else min(fit, most))
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What an attack did to many images. Per image (N,); the pictures themselves are not kept."""
@@ -119,11 +132,7 @@ def attack_many(
 
     on_progress hears 0 ... 1; on_result gets each batch's result, which holds the pictures.
     """
-    if not len(images):
-        raise ValueError("images is empty; give at least one image.")
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
-    size = batch_size or max(PIXELS_AT_ONCE // images.images[0, 0].numel(), 1)
+    size = at_once(images, batch_size)
     results: list[AttackResult] = []
     for start in range(0, len(images), size):
         part = images[slice(start, start + size)]

@@ -11,10 +11,12 @@ does not shrink with the perturbation: a bound on it alone says how smooth what 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
@@ -23,18 +25,23 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from core.attacks import ATTACKS, Attack, AttackResult
+from core import models
+from core.attacks import ATTACKS, Attack, AttackResult, Run
 from core.data import ImageSet
 from core.evaluate import records, statistics
-from core.evaluate.attacking import attack_many
+from core.evaluate import shards as shards_of
+from core.evaluate.attacking import at_once
 from core.evaluate.comparison import asked, at_norm, at_norm_8bit, unrounded
-from core.evaluate.records import Data, Network, Record, Rows, Setting
+from core.evaluate.records import Data, Network, Record, Rows, Setting, identity
+from core.evaluate.shards import Engine, Part
 from core.evaluate.statistics import Comparison, Estimate, Floats
 from core.metrics import ciede2000, l2, linf, mad, roughness, ssim
 from core.models import Classifier
 
 SIGMA_H = 1.0
 """Pixels, of Omega_n (`core.metrics.roughness`)."""
+SHARD = 50
+"""Images in a shard, unless they are large: what is kept when a run is stopped, and need not be made anew for more."""
 _MET = 0.05  # relative: a norm missed by more was not met, as where nothing was perturbed
 
 
@@ -276,36 +283,30 @@ def measure(
     batch_size: int | None = None,
     command: str = "",
     on_progress: Callable[[float], object] = lambda share: None,
+    engine: Engine = Engine(),  # noqa: B008  # frozen
+    parts: Path | None = None,
 ) -> FrontRecord:
     """Attack `images` and measure what it changes: as short as it fools, and at each of `norms`.
 
     metrics: keys of METRICS; l2 is always among them. norms: L2, above 0. For these the attack is made again in float
     where it rounds its iterates, and brought to the norm by scaling (`at_norm`), in 8 bits as near as rounding lets it.
     in_float: measure images as found; the default is as a picture file holds them, where a perturbation that does not
-    survive rounding counts as a failure. seed: of the choice of images and of the attack. batch_size: as
-    `attack_many`. on_progress hears 0 ... 1. ValueError in one sentence for metrics and norms that cannot be.
+    survive rounding counts as a failure. seed: of the choice of images and of the attack. batch_size: images in a shard
+    (default: SHARD, or as many as fit). on_progress hears 0 ... 1. engine: who computes; other processes than this
+    load `model` by its name. parts: the folder of finished shards (`core.evaluate.shards`). ValueError in one sentence
+    for metrics and norms that cannot be.
     """
     check_measures(metrics, norms)
     names = tuple(name for name in METRICS if name in {"l2", *metrics})
     wanted = tuple(dict.fromkeys(norms))
-    free = unrounded(attack)
-    runs = 2 if wanted and free != attack else 1
-    shortest: list[dict[str, Tensor]] = []
-    scaled: list[dict[str, Tensor]] = []
-
-    def keep(result: AttackResult) -> None:
-        shortest.append(_as_found(result, names, in_float))
-        if runs == 1:
-            keep_scaled(result)
-
-    def keep_scaled(result: AttackResult) -> None:
-        scaled.append(_scaled(result, model, names, wanted, in_float))
-
-    outcome = attack_many(attack, model, images, batch_size, seed, lambda share: on_progress(share / runs), keep)
-    if runs == 2:
-        attack_many(free, model, images, batch_size, seed, lambda share: on_progress((1 + share) / 2), keep_scaled)
-    columns = {name: torch.cat([part[name] for part in shortest]) for name in shortest[0]}
-    columns |= {name: torch.cat([part[name] for part in scaled]) for name in scaled[0]}
+    size = at_once(images, batch_size, SHARD)
+    shards = [
+        _Shard(attack, Network.of(model.card), model, images[start : start + size], names, wanted, in_float, seed)
+        for start in range(0, len(images), size)
+    ]
+    found = shards_of.gather(shards, parts, engine, on_progress)
+    rows = Rows({name: np.concatenate([part.rows[name] for part in found]) for name in found[0].rows.columns})
+    n = int((rows["status"] != "already misclassified").sum())
     return FrontRecord(
         network=Network.of(model.card),
         data=Data.of(images, seed),
@@ -315,19 +316,67 @@ def measure(
         metrics=names,
         in_float=in_float,
         norms=wanted,
-        n=outcome.n,
-        fooled=int(columns["fools"].sum()),
-        converged=int(columns["converged"].sum()) if attack.seeks == "shortest" else None,
-        seconds_per_image=outcome.seconds / outcome.n if outcome.n else None,
-        rows=Rows(
-            {
-                "index": images.indices.int(),
-                "label": images.labels.short(),
-                "status": list(outcome.status),
-                **columns,
-            }
-        ),
+        n=n,
+        fooled=int(rows["fools"].sum()),
+        converged=int(rows["converged"].sum()) if attack.seeks == "shortest" else None,
+        seconds_per_image=sum(part.seconds for part in found) / n if n else None,
+        rows=rows,
     )
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """A batch of the images of a front, and all that is measured of it."""
+
+    attack: Attack
+    network: Network
+    model: Classifier | None
+    """None where it has travelled: there it is loaded by its name."""
+    images: ImageSet
+    metrics: tuple[str, ...]
+    norms: tuple[float, ...]
+    in_float: bool
+    seed: int
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "model": None}
+
+    def depends_on(self) -> str:
+        """What its rows depend on."""
+        attack = Setting.of(self.attack).model_dump(mode="json")
+        images = identity(self.images.images), self.images.indices.tolist(), self.images.labels.tolist()
+        measured = self.metrics, self.norms, self.in_float, self.seed
+        return json.dumps([FrontRecord.kind, self.network.sha256, attack, images, measured, records.versions()])
+
+    def compute(self, told: shards_of.Told = lambda share: None) -> Part:
+        """Attack the images, and measure."""
+        model = self.model if self.model is not None else _loaded(self.network)
+        free = unrounded(self.attack)
+        runs = 2 if self.norms and free != self.attack else 1
+        result = self._run(self.attack, model, lambda share: told(share / runs))
+        columns = _as_found(result, self.metrics, self.in_float)
+        loose = result if runs == 1 else self._run(free, model, lambda share: told((1 + share) / runs))
+        columns |= _scaled(loose, model, self.metrics, self.norms, self.in_float)
+        rows = {"index": self.images.indices.int(), "label": self.images.labels.short(), "status": list(result.status)}
+        return Part(Rows(rows | columns), result.seconds)
+
+    def _run(self, attack: Attack, model: Classifier, told: shards_of.Told) -> AttackResult:
+        # What is drawn at random is another's for every shard, and the same however many shards there are.
+        first = int(self.images.indices[0])
+        seed = int(np.random.SeedSequence([self.seed, first]).generate_state(1)[0])
+        run = Run(attack, model, self.images.images, self.images.labels, seed)
+        for step in run:
+            told(step.index / step.total)
+        return run.result()
+
+
+@lru_cache(maxsize=2)
+def _loaded(network: Network) -> Classifier:
+    """The network in another process. ValueError in one sentence if it is not there, or another has its name."""
+    found = models.load(network.name)
+    if found.card.sha256 != network.sha256:
+        raise ValueError(f"{network.name} is another network where this was to be computed.")
+    return found
 
 
 def _as_found(result: AttackResult, metrics: Sequence[str], in_float: bool) -> dict[str, Tensor]:

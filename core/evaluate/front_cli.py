@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import joblib
 from rich.console import Console
 
 from core import models
@@ -19,6 +20,7 @@ from core.evaluate.attacking import correct, drawn, own
 from core.evaluate.cli import check_writable
 from core.evaluate.front import METRICS, Front, FrontRecord, check_measures, measure
 from core.evaluate.records import Collection, Data, Network, Setting
+from core.evaluate.shards import PROCESSES, Engine
 from core.evaluate.statistics import LEVEL, Comparison, Estimate
 from core.evaluate.tables import Column, bars, percent, show
 from core.evaluate.visibility import NORM
@@ -104,13 +106,20 @@ def add_verb(verbs: Subparsers) -> None:
         help="measure images as found, not as a picture file of 8 bits holds them, where only attacks that round their "
         "iterates (quantised=true, or preset=photograph) keep all that they found",
     )
-    parser.add_argument("--batch-size", type=int, help="images at a time (default: as many as fit well)")
+    parser.add_argument("--batch-size", type=int, help="images in a shard (default: 50, or as many as fit well)")
+    parser.add_argument("--jobs", type=int, help="shards at a time, a thread each (default: one for each core)")
+    parser.add_argument(
+        "--engine",
+        default=PROCESSES,
+        metavar="ENGINE",
+        help="processes of this machine (default), dask:ADDRESS or ray; requirements-cluster.txt has what Dask needs",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the choice of images and of the attacks")
     parser.add_argument(
         "--out",
         type=Path,
         help="write the numbers here, as JSON, and a row for each image beside it, as Parquet, after every attack; "
-        "what is there already is not measured again",
+        "what is there already is not measured again, nor are the shards in the folder NAME.parts",
     )
     parser.set_defaults(run=_run)
 
@@ -118,6 +127,7 @@ def add_verb(verbs: Subparsers) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.n < 1:
         raise ValueError(f"n must be at least 1; got {arguments.n}.")
+    engine = Engine(arguments.engine, joblib.cpu_count() if arguments.jobs is None else arguments.jobs)
     attacks = [attack_of(text) for text in arguments.attacks]
     for attack in attacks:
         if attacks.count(attack) > 1:
@@ -134,7 +144,7 @@ def _run(arguments: argparse.Namespace) -> int:
         norms = [float(f"{NORM * math.sqrt(images.images[0].numel() / _PHOTOGRAPH):.3g}")]
     wanted = Wanted(model, images, metrics, tuple(dict.fromkeys(norms)), arguments.in_float, arguments.seed)
     kept = None if arguments.out is None else Collection(FrontRecord, arguments.out)
-    found = list(_measured(wanted, attacks, kept, arguments.batch_size))
+    found = list(_measured(wanted, attacks, kept, arguments.batch_size, engine))
     front = Front(tuple(found))
     _print(front, bounds)
     if arguments.out is not None:
@@ -174,7 +184,11 @@ class Wanted:
 
 
 def _measured(
-    wanted: Wanted, attacks: Sequence[Attack], kept: Collection[FrontRecord] | None, batch_size: int | None
+    wanted: Wanted,
+    attacks: Sequence[Attack],
+    kept: Collection[FrontRecord] | None,
+    batch_size: int | None,
+    engine: Engine,
 ) -> Iterator[FrontRecord]:
     """The record of each attack: from the file where it is there, else measured now and written."""
     there = () if kept is None else kept.read()
@@ -207,6 +221,8 @@ def _measured(
                 batch_size=batch_size,
                 command=wanted.command(attack),
                 on_progress=advance,
+                engine=engine,
+                parts=None if kept is None else kept.path.with_suffix(".parts"),
             )
             if kept is not None:
                 kept.put(record)

@@ -29,6 +29,7 @@ from pages.parts.engine.workers import DIED, InProcess, InThread
 from pages.parts.shell import jobs
 from pages.parts.work import attacks, maps, trainings
 from pages.parts.work.trainings import Plan
+from tests.servers import dask
 from tests.servers import workers as workers_of
 
 ROOT = Path(__file__).parents[2]
@@ -409,25 +410,8 @@ def test_the_settings_choose_who_computes(monkeypatch):
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """The address of a Dask scheduler with two workers, each a process."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)])}
-    script = (
-        "import sys\nfrom distributed import LocalCluster\n"
-        "if __name__ == '__main__':\n"
-        "    made = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, protocol='tcp')\n"
-        "    print(made.scheduler_address, flush=True)\n    sys.stdin.read()\n    made.close()\n"
-    )
-    path = Path(os.environ["SMOOTHSCOPE_HOME"]) / "cluster.py"
-    path.parent.mkdir(exist_ok=True, parents=True)
-    path.write_text(script)
-    command = [sys.executable, str(path)]
-    with subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as started:
-        assert started.stdout is not None
-        yield started.stdout.readline().strip()
-        assert started.stdin is not None
-        started.stdin.close()
-        started.wait(LONG)
+    with dask(Path(__file__).parent) as address:
+        yield address
     for client in workers._clients.values():
         client.close()
     workers._clients.clear()
