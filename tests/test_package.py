@@ -24,6 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DECLARED = {
     "requirements.txt": PROJECT["project"]["dependencies"],
     "requirements-dev.txt": PROJECT["dependency-groups"]["dev"],
+    "requirements-cluster.txt": PROJECT["dependency-groups"]["cluster"],
     "requirements-bench.txt": PROJECT["dependency-groups"]["bench"],
 }
 """The file that pins, and the ranges it must follow."""
