@@ -43,7 +43,8 @@ class EfficientNetLite(nn.Module):
         self.net = net
 
     def fold(self) -> None:
-        """Fold every batch norm into the convolution before it: the same function of a frozen network, quicker."""
+        """Fold every batch norm into the convolution before it, and padding that is the same all round into the one
+        after it: the same function of a frozen network, quicker."""
         net = self.net
         net._conv_stem, net._bn0 = fuse_conv_bn_eval(net._conv_stem, net._bn0), nn.Identity()
         net._conv_head, net._bn1 = fuse_conv_bn_eval(net._conv_head, net._bn1), nn.Identity()
@@ -52,6 +53,9 @@ class EfficientNetLite(nn.Module):
                 block._expand_conv, block._bn0 = fuse_conv_bn_eval(block._expand_conv, block._bn0), nn.Identity()
             block._depthwise_conv, block._bn1 = fuse_conv_bn_eval(block._depthwise_conv, block._bn1), nn.Identity()
             block._project_conv, block._bn2 = fuse_conv_bn_eval(block._project_conv, block._bn2), nn.Identity()
+            left, right, top, bottom = getattr(block._depthwise_conv.static_padding, "padding", (0,) * 4)
+            if left == right and top == bottom:
+                block._depthwise_conv.padding, block._depthwise_conv.static_padding = (top, left), nn.Identity()
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:

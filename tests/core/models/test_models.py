@@ -282,6 +282,9 @@ def test_folded_and_unfolded_efficientnet_agree(lite):
         expected, got = plain(photos), lite(photos)
     assert any(isinstance(module, torch.nn.BatchNorm2d) for module in plain.modules())
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in lite.modules())
+    pads = [module.padding for module in lite.modules() if isinstance(module, torch.nn.ZeroPad2d)]
+    assert pads
+    assert all(len(set(pad)) > 1 for pad in pads)  # what a convolution can do itself it does
     assert expected.abs().max() > 1
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-4)
 
