@@ -250,7 +250,8 @@ class DDN(DecoupledBase):
     paper: ClassVar[str] = "Rony et al. (2019), Algorithm 1"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "Rony et al.": {"passes": 100, "gamma": 0.05, "schedule": "original", "quantised": True},
-        "photograph": {"quantised": True},  # ours
+        # Ours. As long in 30 passes as in 50 (6 photographs, EfficientNet-Lite0, medians 0.171 and 0.175).
+        "photograph": {"quantised": True, "passes": 30},
     }
 
 
@@ -272,7 +273,8 @@ class SmoothDDN(DecoupledBase, EnergyParameters):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper, MNIST": {"alpha": 0.95},
         "paper, ImageNet": {"alpha": 0.997},
-        "photograph": {"alpha": 0.997, "quantised": True},
+        # As long in 30 passes as in 50: medians 0.422 and 0.422, each picture within 4 %.
+        "photograph": {"alpha": 0.997, "quantised": True, "passes": 30},
         "smooth optimum": {"rho": 30.0},
     }
 
