@@ -5,6 +5,8 @@ from __future__ import annotations
 import pages.parts.shell.ready  # noqa: F401  before all else, see there
 
 # isort: split
+from functools import partial
+
 import streamlit as st
 
 from core import models
@@ -31,13 +33,12 @@ st.markdown(
 slot.complain()
 if slot.busy:
     page.say("It is being computed.")
-slot.watch(session.underway, session.take)
+looked_at = "" if projection is None or which != controls.GALLERY else spaces.key(cards, projection)
+slot.watch(partial(session.underway, looked_at=looked_at), session.take)
 if projection is not None:
     try:
         drawn, shown = panels.view_of(cards, which, projection)
         if drawn is not None and shown is not None:
-            if not slot.busy:
-                page.say(f"{projection.title} of {len(shown.images)} images.")
             panels.draw(drawn, shown.images)
             trail.offer_lab(drawn)
     except ValueError as error:

@@ -9,15 +9,20 @@ from typing import ClassVar
 import numpy as np
 import torch
 from rich.progress import Progress
+from safetensors.torch import save as save_safetensors
 
 from core import models
+from core.data import DATASETS, gallery, store
+from core.data.imageset import draw
 from core.evaluate import records
 from core.evaluate.records import RESULTS, Collection, Data, Network, Record, Rows, Setting, Sha256
 from core.features.projections import PROJECTIONS, Map, Projection, Space
-from core.models import Card
+from core.models import Card, features_of
 from core.params import Subparsers
 
 FOLDER = RESULTS / "maps"
+SAMPLE = 500
+"""Test images of which a network that kept none is asked."""
 
 
 class MapRecord(Record):
@@ -81,6 +86,39 @@ def record(card: Card, projection: Projection, made: Map, command: str) -> MapRe
     )
 
 
+def keep_features(name: str, folder: Path = models.CHECKPOINTS) -> Path:
+    """Keep what the finished network `name` makes of SAMPLE test images, those that other trainings keep; the file.
+
+    For a network whose training kept nothing: so that it has a map, and a place beside others. The images are read
+    from the gallery. ValueError in one sentence if it kept some already, or the gallery has not all of the images.
+    """
+    card = models.card(name)
+    path = folder / name / models.EMBEDDINGS
+    if path.exists():
+        raise ValueError(f"{name} kept features of its training, which are not to be replaced.")
+    images = gallery.read(card.dataset)
+    place = {index: row for row, index in enumerate(images.indices.tolist())}
+    drawn = draw(SAMPLE, DATASETS[card.dataset].splits["test"], card.seed or 0)
+    if not place.keys() >= set(drawn.tolist()):
+        raise ValueError(
+            f"the gallery of {card.dataset} has not all images that a training with seed {card.seed} keeps."
+        )
+    shown = images[[place[index] for index in drawn.tolist()]]
+    model = models.load(name, "cpu")
+    z = features_of(model, shown.images)
+    with torch.no_grad():
+        named = model.head(z).argmax(1)
+    content = {
+        "epochs": torch.tensor([int(card.recipe["epochs"])]),
+        "features": z[None].half(),
+        "predictions": named[None].to(torch.int16),
+        "indices": shown.indices,
+        "labels": shown.labels,
+    }
+    store.put({path: save_safetensors(content)}, "the features", path)
+    return path
+
+
 def make(name: str, progress: Progress | None = None, folder: Path = FOLDER) -> Path:
     """Fit UMAP and t-SNE, as declared, to the checkpoint `name`, and write them to `folder`; returns the file.
 
@@ -99,12 +137,12 @@ def make(name: str, progress: Progress | None = None, folder: Path = FOLDER) -> 
         fit = projection.fit([space])
         while True:
             try:
-                share = next(fit)
+                forming = next(fit)
             except StopIteration as end:
                 (made,) = end.value
                 break
             if progress and task is not None:
-                progress.update(task, completed=share)
+                progress.update(task, completed=forming.share)
         if progress and task is not None:
             progress.update(task, completed=1.0)
         found.append(record(card, projection, made, f"python -m core evaluate maps --models {name}"))
@@ -128,6 +166,9 @@ def add_verb(verbs: Subparsers) -> None:
     """Register `evaluate maps`."""
     parser = verbs.add_parser("maps", help="remake the UMAP and t-SNE maps of the Embeddings page")
     parser.add_argument("--models", nargs="+", metavar="NAME", help="default: all of the project's that kept features")
+    parser.add_argument(
+        "--keep", action="store_true", help="first ask those that kept no features for some, and keep them with them"
+    )
     parser.set_defaults(run=_run)
 
 
@@ -135,6 +176,8 @@ def _run(arguments: argparse.Namespace) -> int:
     names = arguments.models or [path.parent.name for path in sorted(models.CHECKPOINTS.glob(f"*/{models.EMBEDDINGS}"))]
     with Progress() as progress:
         for name in names:
+            if arguments.keep and models.kept_features(name) is None:
+                keep_features(name)
             path = make(name, progress)
             size = sum(file.stat().st_size for file in (path, records.beside(path))) / 1024
             progress.console.print(f"{path.stem}, {size:.0f} KB", highlight=False)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import abc
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -172,6 +172,24 @@ def movers(features: Tensor, row: int, n: int = 20) -> Tensor:
     return way.topk(min(n, len(way))).indices
 
 
+@dataclass(frozen=True)
+class Forming:
+    """Maps that are being fitted, at one moment."""
+
+    share: float
+    """Of all the work, 0 to 1."""
+    space: int = 0
+    """The place of the one that is fitted, among the spaces."""
+    points: Tensor | None = None
+    """(n, 2) where its points are; None before there are any."""
+    map: int = 1
+    """Which of `maps` it is, counted from 1: one for each epoch that is drawn of each space."""
+    maps: int = 1
+    step: int = 0
+    """Steps of the optimisation that are done, of `steps`."""
+    steps: int = 0
+
+
 class Projection(Parameters, abc.ABC):
     """From spaces to maps: parameters as a constructor, spaces as a call."""
 
@@ -184,8 +202,8 @@ class Projection(Parameters, abc.ABC):
     """At once for a thousand images and all epochs."""
 
     @abc.abstractmethod
-    def fit(self, spaces: Sequence[Space]) -> Generator[float, None, list[Map]]:
-        """One map for each space; yields how far it is (0 to 1). ValueError in one sentence if a space does not fit."""
+    def fit(self, spaces: Sequence[Space]) -> Generator[Forming, None, list[Map]]:
+        """One map for each space; yields how far it is. ValueError in one sentence if a space does not fit."""
 
 
 def fitted(projection: Projection, spaces: Sequence[Space]) -> list[Map]:
@@ -217,8 +235,8 @@ class Linear(Projection):
         help="The two directions in which the features vary most (PCA), or those in which the class means do.",
     )
 
-    def fit(self, spaces: Sequence[Space]) -> Generator[float, None, list[Map]]:
-        yield 0.0
+    def fit(self, spaces: Sequence[Space]) -> Generator[Forming, None, list[Map]]:
+        yield Forming(0.0)
         frames = {}
         for d in {space.dim for space in spaces}:
             alike = [space for space in spaces if space.dim == d]
@@ -250,8 +268,8 @@ class Circle(Projection):
     title: ClassVar[str] = "Circle of centres"
     about: ClassVar[str] = "The flat view in which the centres of the classes stand evenly round a circle."
 
-    def fit(self, spaces: Sequence[Space]) -> Generator[float, None, list[Map]]:
-        yield 0.0
+    def fit(self, spaces: Sequence[Space]) -> Generator[Forming, None, list[Map]]:
+        yield Forming(0.0)
         maps = []
         for space in spaces:
             own = space.centers is not None
@@ -283,6 +301,12 @@ def circle_frame(centers: Tensor) -> tuple[Frame, float]:
     return (mean.float(), axes.float()), float(off)
 
 
+STEPS = 300
+"""Of UMAP's optimisation."""
+EVERY = 10
+"""Steps of an optimisation from look to look."""
+
+
 class _Unfolding(Projection):
     """Maps that are fitted to neighbourhoods: each epoch by itself, started from the map of the one before."""
 
@@ -300,16 +324,24 @@ class _Unfolding(Projection):
     )
     seed: int = parameter(0, ge=0, le=2**31 - 1, step=1, slider=(0, 100), help="Of the map's random numbers.")
 
-    def fit(self, spaces: Sequence[Space]) -> Generator[float, None, list[Map]]:
+    def fit(self, spaces: Sequence[Space]) -> Generator[Forming, None, list[Map]]:
         chosen = [chosen_epochs(len(space.features), self.epochs) for space in spaces]
         done, total, maps = 0, sum(map(len, chosen)), []
-        for space, epoch_rows in zip(spaces, chosen, strict=True):
+        for place, (space, epoch_rows) in enumerate(zip(spaces, chosen, strict=True)):
             points: list[NDArray[np.float64]] = []
             for row in epoch_rows:
-                yield done / total
                 z = space.features[row].double().numpy()
                 start = points[-1] if points else project(space.features[row], shared_frame(space.features)).numpy()
-                points.append(self._map(z, np.asarray(start, np.float64)))
+                yield Forming(done / total, place, map=done + 1, maps=total)
+                forming = self._unfold(z, np.asarray(start, np.float64))
+                while True:
+                    try:
+                        step, steps, now = next(forming)
+                    except StopIteration as end:
+                        points.append(end.value)
+                        break
+                    share = (done + step / steps) / total
+                    yield Forming(share, place, torch.tensor(now).float(), done + 1, total, step, steps)
                 done += 1
             stacked = torch.from_numpy(np.stack(points)).float()
             note = f"{self.title} of {space.dim} dimensions, {self._values()}; distances between clusters mean little."
@@ -317,8 +349,10 @@ class _Unfolding(Projection):
         return maps
 
     @abc.abstractmethod
-    def _map(self, z: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, d) features and where the map starts, (n, 2) -> (n, 2)."""
+    def _unfold(
+        self, z: NDArray[np.float64], start: NDArray[np.float64]
+    ) -> Generator[tuple[int, int, NDArray[np.floating]], None, NDArray[np.float64]]:
+        """(n, d) features and where the map starts, (n, 2) -> (n, 2); yields steps done, steps, and (n, 2) by then."""
 
     @abc.abstractmethod
     def _values(self) -> str:
@@ -347,30 +381,91 @@ class Umap(_Unfolding):
     def _values(self) -> str:
         return f"{self.neighbours} neighbours, min_dist {self.min_dist:g}, seed {self.seed}"
 
-    def _map(self, z: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _unfold(
+        self, z: NDArray[np.float64], start: NDArray[np.float64]
+    ) -> Generator[tuple[int, int, NDArray[np.floating]], None, NDArray[np.float64]]:
         from sklearn.neighbors import NearestNeighbors
 
         with warnings.catch_warnings():  # it regrets that TensorFlow is not there, which only a variant of it needs
             warnings.simplefilter("ignore", ImportWarning)
             from umap import UMAP
 
+        class Graph(UMAP):  # type: ignore[misc]
+            """UMAP without its optimisation, which is this method's: the library has it so that it can be replaced."""
+
+            def _fit_embed_data(
+                self, _z: Any, _epochs: Any, init: NDArray[np.float32], random_state: np.random.RandomState
+            ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+                self.random = random_state
+                return init, {}
+
         if len(z) <= self.neighbours:
             raise ValueError(f"neighbours must be below the {len(z)} images; got {self.neighbours}.")
         # Handed the neighbours, it compiles nothing: that would take longer than all the rest.
         distance, index = NearestNeighbors(n_neighbors=self.neighbours, algorithm="brute").fit(z).kneighbors(z)
-        mapper = UMAP(
+        begun = Graph(
             n_neighbors=self.neighbours,
             min_dist=self.min_dist,
             init=start.astype(np.float32),
             n_jobs=1,
             random_state=self.seed,
             precomputed_knn=(index, distance.astype(np.float32), None),
-            n_epochs=300,
+            n_epochs=STEPS,
         )
         with warnings.catch_warnings():  # it says that it could not place further points, which `Map.place` does
             warnings.filterwarnings("ignore", message="precomputed_knn")
-            found: NDArray[np.float64] = mapper.fit_transform(z.astype(np.float32)).astype(np.float64)
-        return found
+            begun.fit(z.astype(np.float32))
+        points = start.astype(np.float32)
+        optimising = _drawn_together(begun, points)
+        for step, points in enumerate(optimising, 1):
+            if step % EVERY == 0:
+                yield step, STEPS, points
+        return points.astype(np.float64)
+
+
+def _drawn_together(begun: Any, start: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """UMAP's optimisation step by step, in the numbers of `umap.umap_.simplicial_set_embedding`: a test holds it to it.
+
+    begun: a fitted `umap.UMAP`, of its graph and parameters, and its random state. Yields the same array, (n, 2), each
+    time.
+    """
+    from umap.layouts import _get_optimize_layout_euclidean_single_epoch_fn
+    from umap.umap_ import INT32_MAX, INT32_MIN, make_epochs_per_sample
+
+    graph = begun.graph_.tocoo()
+    graph.sum_duplicates()
+    graph.data[graph.data < graph.data.max() / STEPS] = 0.0
+    graph.eliminate_zeros()
+    points = start
+    if len(np.unique(start, axis=0)) < len(start):  # points on each other would stay there
+        near = np.mean(_second_nearest(start))
+        points = start + begun.random.normal(scale=0.001 * near, size=start.shape).astype(np.float32)
+    state = begun.random.randint(INT32_MIN, INT32_MAX, 3).astype(np.int64)
+    low, high = points.min(0), points.max(0)
+    points = (10.0 * (points - low) / (high - low)).astype(np.float32, order="C")
+    every = make_epochs_per_sample(graph.data, STEPS)
+    repelled = every / begun.negative_sample_rate
+    next_drawn, next_repelled = every.copy(), repelled.copy()
+    own_state = np.full((len(points), 3), state, dtype=np.int64)
+    own_state += points[:, 0].astype(np.float64).view(np.int64).reshape(-1, 1)
+    # What only densMAP uses comes last.
+    none = np.zeros(1, dtype=np.float32)
+    unused = (False, none, none, 0, 0, 0, 0, none, none, 0)
+    step = _get_optimize_layout_euclidean_single_epoch_fn(False)
+    rate = begun._initial_alpha
+    fixed = (points, points, graph.row, graph.col, graph.shape[1], every, begun._a, begun._b, own_state)
+    for number in range(STEPS):
+        step(*fixed, begun.repulsion_strength, 2, True, rate, repelled, next_repelled, next_drawn, number, *unused)
+        rate = begun._initial_alpha * (1.0 - number / STEPS)
+        yield points
+
+
+def _second_nearest(points: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n,) distances to the nearest other point."""
+    from sklearn.neighbors import KDTree
+
+    found: NDArray[np.float64] = KDTree(points).query(points, k=2)[0][:, 1]
+    return found
 
 
 class Tsne(_Unfolding):
@@ -393,7 +488,9 @@ class Tsne(_Unfolding):
     def _values(self) -> str:
         return f"perplexity {self.perplexity:g}, seed {self.seed}"
 
-    def _map(self, z: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _unfold(
+        self, z: NDArray[np.float64], start: NDArray[np.float64]
+    ) -> Generator[tuple[int, int, NDArray[np.floating]], None, NDArray[np.float64]]:
         from openTSNE import TSNE
 
         if 3 * self.perplexity > len(z) - 1:
@@ -406,7 +503,24 @@ class Tsne(_Unfolding):
             n_jobs=1,
             neighbors="exact" if len(z) <= 2000 else "auto",
         )
-        return np.asarray(mapper.fit(z), np.float64)
+        points = mapper.prepare_initial(z)
+        # As `mapper.fit` does, to the last digits, with a look now and then: the optimiser keeps its momentum from call
+        # to call. The attraction is exaggerated here, once: a division after each call would not give it back exactly.
+        phases = (
+            (mapper.early_exaggeration_iter, mapper.early_exaggeration, mapper.initial_momentum),
+            (mapper.n_iter, mapper.exaggeration or 1, mapper.final_momentum),
+        )
+        steps, done = sum(count for count, *_ in phases), 0
+        for count, exaggeration, momentum in phases:
+            points.affinities.P.data *= exaggeration
+            for _ in range(count // EVERY):
+                points.optimize(
+                    EVERY, exaggeration=1, learning_rate=len(z) / exaggeration, momentum=momentum, inplace=True
+                )
+                done += EVERY
+                yield done, steps, np.array(points, np.float64)
+            points.affinities.P.data /= exaggeration
+        return np.array(points, np.float64)
 
 
 PROJECTIONS: dict[str, type[Projection]] = {cls.name: cls for cls in (Linear, Circle, Umap, Tsne)}

@@ -168,6 +168,9 @@ class Training:
         )
         self.kept = dict(self.before)
         """Epoch -> features (n, d) and predictions (n,) of `sample`, 0 being before training."""
+        self.heads: dict[int, dict[str, Tensor]] = {}
+        """Epoch of `kept` -> the head's state then, where features have two dimensions, over which its answers can be
+        drawn; of the epochs since this object was made."""
         self.optimiser = _optimiser(self.model, recipe)
         self.batches = max(1, len(self.train) // recipe.batch_size + (self._last_batch() > 0))
         self.schedule = _schedule(self.optimiser, recipe, self.batches)
@@ -318,6 +321,9 @@ class Training:
         z = self._features(self.sample.images)
         with torch.no_grad():
             self.kept[max(self.before, default=0) + epoch] = z.cpu(), self.model.head(z).argmax(1).cpu()
+        if z.shape[1] == 2:
+            state = self.model.head.state_dict()
+            self.heads[max(self.before, default=0) + epoch] = {k: v.detach().cpu().clone() for k, v in state.items()}
 
     def _keep_start(self) -> None:
         """Keep the features of before training; their batch norms as if they had seen the sample, for they saw none."""
@@ -330,6 +336,8 @@ class Training:
                 self.model(self.sample.images[:500].to(self.device))
         self.model.eval()
         self._keep(0)
+        if isinstance(self.model.head, KernelHead):  # it stores no features yet, and names nothing
+            self.heads.clear()
         self.model = trained.eval()
 
     def _last_batch(self) -> int:

@@ -162,6 +162,26 @@ def test_a_point_says_what_it_is_and_a_class_can_be_hidden(open_page):
     assert page.locator(".panels canvas").first.get_attribute("data-view") == view
 
 
+def test_the_old_map_stays_until_the_new_one_has_formed(open_page):
+    page = open_page("/Embeddings?dataset=mnist&1=mnist-c4-graph&2=none&projection=tsne&perplexity=7&epochs=1")
+    expect(page.locator(".panels canvas")).to_have_count(1)
+    settled(page)
+    expect(page.get_by_text("until it has, this is the shared linear frame")).to_be_visible()
+    view = page.locator(".panels canvas").get_attribute("data-view")
+    page.get_by_role("button", name="Fit t-SNE").click()
+    seen = set()
+    while page.get_by_text("perplexity 7, seed 0").count() == 0:
+        words = page.get_by_text(re.compile(r"t-SNE: map 1 of 1, step \d+ of 750")).all_inner_texts()
+        canvas = page.locator(".panels canvas")
+        if words and canvas.count() == 1 and page.get_by_text("It is forming.").count():
+            seen.add((re.search(r"step (\d+)", words[0])[1], canvas.get_attribute("data-view")))
+        page.wait_for_timeout(100)
+    assert len({step for step, _ in seen}) > 1
+    assert len({where for _, where in seen} - {view}) > 1  # the view follows the points
+    settled(page)
+    expect(page.get_by_text("until it has")).to_have_count(0)
+
+
 def test_narrow_windows_show_one_panel_below_the_other(open_page):
     page = open_page("/Embeddings?dataset=mnist", width=390, height=844)
     expect(page.locator(".panels canvas")).to_have_count(2)

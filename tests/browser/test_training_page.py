@@ -7,7 +7,12 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
-POINTS = "() => [...document.querySelectorAll('.js-plotly-plot')][0].data.reduce((n, trace) => n + trace.x.length, 0)"
+POINTS = """() => document.querySelector(".js-plotly-plot").data.filter(({ type }) => type === "scatter")
+    .reduce((n, trace) => n + trace.x.length, 0)"""
+REGIONS = """() => {
+    const { z } = document.querySelector(".js-plotly-plot").data.find(({ type }) => type === "heatmap");
+    return [...z].flatMap(row => [...row]);
+}"""
 COORDINATES = """() => {
     const plot = document.querySelector(".js-plotly-plot");  // none while the page draws it anew
     return plot?.data ? JSON.stringify(plot.data.map(trace => trace.x)) : null;
@@ -25,6 +30,14 @@ def test_train_a_network_and_attack_it(open_page):
     expect(keep).to_be_visible()
     page.wait_for_function(f"before => ![null, before].includes(({COORDINATES})())", arg=before)
     assert page.evaluate(POINTS) == 200
+    # What the network names is shaded behind the points, and follows the epochs that are played back.
+    named = page.evaluate(REGIONS)
+    assert len(named) == 80 * 80
+    assert len(set(named)) > 3
+    page.locator(".js-plotly-plot .slider-rail-touch-rect").first.click(position={"x": 60, "y": 8})
+    page.wait_for_function(
+        f"before => JSON.stringify(({REGIONS})()) !== before", arg=page.evaluate(f"JSON.stringify(({REGIONS})())")
+    )
     page.get_by_label("Keep it as").fill("seen-in-a-browser")
     keep.click()
     expect(

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 import time
 
@@ -144,12 +145,41 @@ def test_shipped_maps_are_there_at_once_and_others_are_a_job():
     assert np.array_equal(panel["points"], shipped.points[:, rows].numpy())
 
     app = opened({"1": "mnist-c4-graph", "2": "none", "projection": "tsne", "perplexity": "5", "epochs": "1"})
-    assert any("has not been fitted" in info.value for info in app.info)
+    # The old map stays until the new one is there, and one sees that forming.
+    (old,) = plot(app)[1]["panels"]
+    assert any("until it has, this is the shared linear frame" in info.value for info in app.info)
+    assert old["epochs"] == list(models.kept_features("mnist-c4-graph").epochs)
     press(app, "Fit t-SNE")
+    seen = {}
+
+    def finished():
+        texts = [element.proto.text for element in app.get("progress")]
+        if texts and (counted := re.search(r"map 1 of 1, step (\d+) of 750", unescaped(texts[0]))):
+            seen[int(counted[1])] = plot(app)[1]["panels"][0]["points"][0]
+        return not texts
+
+    until(app, finished)
+    assert len(seen) > 2
+    assert all(not np.allclose(a, old["points"][-1]) for a in seen.values())
+    assert len({points.tobytes() for points in seen.values()}) == len(seen)
     until(app, lambda: any(e.proto.component_name == "smoothscope.scatter" for e in app.get("bidi_component")))
     (panel,) = plot(app)[1]["panels"]
     assert len(panel["epochs"]) == 1
     assert "perplexity 5, seed 0" in panel["note"]
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "cifar10"])
+def test_three_losses_have_their_maps_at_once(dataset):
+    app = opened({"dataset": dataset})
+    press(app, "Three losses")
+    names = [app.session_state[f"embed.{dataset}.{place}"] for place in (1, 2, 3)]
+    assert [models.card(name).loss for name in names] == ["graph-smoothness", "cross-entropy", "max-mahalanobis"]
+    for projection, title in (("umap", "UMAP"), ("tsne", "t-SNE")):
+        choose(app, "embed.projection", projection)
+        assert not any(label.startswith("Fit") for label in (button.label for button in app.button))
+        panels = plot(app)[1]["panels"]
+        assert len(panels) == 3
+        assert all(panel["note"].startswith(f"{title} of ") for panel in panels)
 
 
 def test_a_selection_shows_its_pictures_and_the_way_to_the_lab():

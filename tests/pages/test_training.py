@@ -8,12 +8,12 @@ from driver import ROOT, TIMEOUT, unescaped
 from streamlit.testing.v1 import AppTest
 
 from core import data, models
-from core.losses import CrossEntropy
+from core.losses import CrossEntropy, GraphSmoothness
 from core.models import MODELS
 from core.train import Recipe, Training, runs
 from pages.parts.charts import plots
 from pages.parts.engine.progress import Stop
-from pages.parts.views.training import session
+from pages.parts.views.training import result, session
 from pages.parts.work import trainings as training
 from pages.parts.work.trainings import Plan
 
@@ -171,6 +171,37 @@ def test_the_embedding_draws_every_point_once_in_every_frame():
     x, every = figure.layout.xaxis.range, torch.cat(frames)
     assert ((every[:, 0] >= x[0]) & (every[:, 0] <= x[1])).float().mean() >= 0.98
     assert len({trace.marker.symbol for trace in figure.data}) == 4
+
+
+def test_the_regions_behind_a_training_are_what_its_head_names(home):
+    _, trained = drained(training.train(PLAN, runs_folder()))
+    snapshot = trained.snapshot
+    assert sorted(snapshot.heads) == [0, 1, 2, 3]
+    points = [snapshot.kept[epoch][0] for epoch in range(4)]
+    extent = plots.reach(points)
+    shaded = [result._regions(snapshot, epoch, extent) for epoch in range(4)]
+    figure = plots.embedding(points, snapshot.labels, list("0123456789"), list("0123"), shaded)
+    for epoch, frame in enumerate(figure.frames):
+        state, drawn = snapshot.heads[epoch], frame.data[-1]
+        x = drawn.x0 + drawn.dx * torch.arange(80)
+        y = drawn.y0 + drawn.dy * torch.arange(80)
+        places = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
+        logits = places @ state["weight"].T + state["bias"]
+        named = torch.from_numpy(drawn.z.copy())
+        assert (logits.argmax(-1) == named).double().mean() > 0.999
+        z, said = snapshot.kept[epoch]
+        assert ((z @ state["weight"].T + state["bias"]).argmax(1) == said).all()
+    assert figure.data[-1].type == "heatmap"
+    assert figure.layout.updatemenus[0].buttons[0].args[1]["frame"]["redraw"]
+
+
+def test_a_kernel_head_that_stores_nothing_names_nothing(home):
+    plan = Plan("own", "fc2", "mnist", GraphSmoothness(dim=2, references=20), SMALL, {})
+    _, trained = drained(training.train(plan, runs_folder()))
+    assert sorted(trained.snapshot.heads) == [1, 2, 3]
+    assert trained.snapshot.heads[1]["references"].shape == (20, 2)
+    wide = Plan("own", "fc2", "mnist", CrossEntropy(), SMALL, {})
+    assert drained(training.train(wide, runs_folder()))[1].snapshot.heads == {}
 
 
 def test_a_network_goes_on_from_its_weights():

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
+from core.features.regions import Regions
 from pages.parts.shell import theme
 
 CONFIG = {"displaylogo": False, "displayModeBar": False}
@@ -79,18 +80,48 @@ def spectra(found: Mapping[str, tuple[Tensor, Tensor]]) -> go.Figure:
     return figure
 
 
-def embedding(frames: Sequence[Tensor], labels: Tensor, names: Sequence[str], titles: Sequence[str]) -> go.Figure:
-    """Points of the plane over time: frames of (n, 2) with labels (n,), one trace a class, one step a frame.
+def reach(frames: Sequence[Tensor]) -> tuple[float, float, float, float]:
+    """The part of the plane that frames of points (n, 2) are first seen in: (left, right, bottom, top).
 
-    All frames share one range, that of the later ones. titles: one a frame, for the slider; no slider if there is one.
+    The first frames of a training may lie far away from all others; what is outside is reached by zooming out.
     """
-    # The first frames of a training may lie far away from all others; what is outside is reached by zooming out.
     every = torch.cat(list(frames[len(frames) // 3 :]))
     low, high = (every.double().quantile(share, 0) for share in (0.005, 0.995))
     pad = 0.12 * float((high - low).max().clamp_min(1e-6))
+    return float(low[0]) - pad, float(high[0]) + pad, float(low[1]) - pad, float(high[1]) + pad
 
-    def traces(points: Tensor) -> list[go.Scatter]:
-        found = []
+
+def shade(regions: Regions | None, classes: int) -> go.Heatmap:
+    """What a network names where, in the classes' colours; Plotly draws it behind all points."""
+    share = [(c + end) / classes for c in range(classes) for end in (0, 1)]
+    scale = [[at, theme.colour(c // 2)] for c, at in enumerate(share)]
+    look: dict[str, Any] = {"showscale": False, "hoverinfo": "skip", "opacity": 0.2, "colorscale": scale}
+    look |= {"zmin": -0.5, "zmax": classes - 0.5}
+    if regions is None:
+        return go.Heatmap(z=[[None]], **look)
+    (left, right, bottom, top), (rows, columns) = regions.extent, regions.answers.shape
+    dx, dy = (right - left) / columns, (top - bottom) / rows
+    answers = regions.answers.to(torch.int8 if classes < 128 else torch.int16).numpy()
+    return go.Heatmap(z=answers, x0=left + dx / 2, dx=dx, y0=top - dy / 2, dy=-dy, **look)
+
+
+def embedding(
+    frames: Sequence[Tensor],
+    labels: Tensor,
+    names: Sequence[str],
+    titles: Sequence[str],
+    regions: Sequence[Regions | None] = (),
+) -> go.Figure:
+    """Points of the plane over time: frames of (n, 2) with labels (n,), one trace a class, one step a frame.
+
+    All frames share one range, that of the later ones. titles: one a frame, for the slider; no slider if there is one.
+    regions: what a network names where, one a frame, drawn by a trace after those of the classes.
+    """
+    left, right, bottom, top = reach(frames)
+    shaded = any(each is not None for each in regions)
+
+    def traces(number: int) -> list[go.Scatter | go.Heatmap]:
+        points, found = frames[number], []
         for index, name in enumerate(names):
             mine = points[labels == index]
             found.append(
@@ -103,18 +134,17 @@ def embedding(frames: Sequence[Tensor], labels: Tensor, names: Sequence[str], ti
                     marker=of_class(index, size=6, opacity=0.8),
                 )
             )
-        return found
+        return [*found, shade(regions[number], len(names))] if shaded else found
 
-    figure = go.Figure(traces(frames[-1]))
+    figure = go.Figure(traces(len(frames) - 1))
     style(figure, 470, "embedding", legend={"itemsizing": "constant", "title": ""})
-    figure.update_xaxes(range=[float(low[0]) - pad, float(high[0]) + pad], zeroline=False, title="")
-    figure.update_yaxes(
-        range=[float(low[1]) - pad, float(high[1]) + pad], zeroline=False, title="", scaleanchor="x", scaleratio=1
-    )
+    figure.update_xaxes(range=[left, right], zeroline=False, title="")
+    figure.update_yaxes(range=[bottom, top], zeroline=False, title="", scaleanchor="x", scaleratio=1)
     if len(frames) > 1:
-        figure.frames = [go.Frame(data=traces(f), name=t) for f, t in zip(frames, titles, strict=True)]
-        moment = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
-        play = {"fromcurrent": True, "frame": {"duration": 350, "redraw": False}, "transition": {"duration": 300}}
+        figure.frames = [go.Frame(data=traces(number), name=title) for number, title in enumerate(titles)]
+        # Plotly moves points without drawing all anew; a picture behind them it does not.
+        moment = {"mode": "immediate", "frame": {"duration": 0, "redraw": shaded}, "transition": {"duration": 0}}
+        play = {"fromcurrent": True, "frame": {"duration": 350, "redraw": shaded}, "transition": {"duration": 300}}
         figure.update_layout(
             height=560,
             sliders=[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -23,19 +24,32 @@ _one_at_a_time = threading.Lock()
 _images: Bounded[ImageSet] = Bounded(1)
 
 
+@dataclass(frozen=True)
+class Fitting:
+    """What is seen of maps that are being fitted. points: (n, 2) of each space, where they are; None before that."""
+
+    words: str
+    points: tuple[Tensor | None, ...]
+
+
 def fit(
     spaces: Sequence[Space], projection: Projection
-) -> Generator[Progress[str], None, list[tuple[Map, Distortion]]]:
-    """A map of each space, with how much to believe that of its last epoch."""
+) -> Generator[Progress[Fitting], None, list[tuple[Map, Distortion]]]:
+    """A map of each space, with how much to believe that of its last epoch; yields them as they form."""
     fitting = projection.fit(list(spaces))
+    points: list[Tensor | None] = [None] * len(spaces)
     while True:
         try:
             with _one_at_a_time:
-                share = next(fitting)
+                forming = next(fitting)
         except StopIteration as end:
             made: list[Map] = end.value
             return [(each, distortion(each, space)) for each, space in zip(made, spaces, strict=True)]
-        yield Progress(share, "Fitting")
+        if forming.points is not None:
+            points[forming.space] = forming.points
+        steps = f", step {forming.step} of {forming.steps}" if forming.steps else ""
+        words = f"{projection.title}: map {forming.map} of {forming.maps}{steps}"
+        yield Progress(forming.share, Fitting(words, tuple(points)))
 
 
 def distortion(made: Map, space: Space) -> Distortion:

@@ -51,6 +51,10 @@ class Snapshot:
     note: str
     done: int
     total: int
+    card: Card
+    """Of the network as far as it is."""
+    heads: Mapping[int, Mapping[str, Tensor]]
+    """Epoch -> its head's state, where features have two dimensions; see `core.train.Training.heads`."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,8 @@ def _train(training: Training, largest: float | None) -> Generator[Progress[Snap
             training.train.note,
             done,
             total,
+            training.card,
+            dict(training.heads),
         )
 
     progress = Progress(done / total, snapshot())

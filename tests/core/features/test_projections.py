@@ -2,6 +2,7 @@
 what they keep."""
 
 import importlib
+import itertools
 import math
 import warnings
 
@@ -172,11 +173,12 @@ def starts(monkeypatch, projection, spaces):
         library = importlib.import_module(module)
     real = getattr(library, name)
 
-    def spy(**arguments):
-        seen.append(torch.as_tensor(arguments[argument]).double().clone())
-        return real(**arguments)
+    class Spy(real):
+        def __init__(self, **arguments):
+            seen.append(torch.as_tensor(arguments[argument]).double().clone())
+            super().__init__(**arguments)
 
-    monkeypatch.setattr(library, name, spy)
+    monkeypatch.setattr(library, name, Spy)
     return projections.fitted(projection, spaces), seen
 
 
@@ -201,6 +203,78 @@ def test_each_map_starts_from_the_one_before(monkeypatch, projection):
         torch.testing.assert_close(start, points, rtol=1e-5, atol=1e-9)
 
 
+def unfolded(projection, features, start):
+    """All that is seen of one map, the finished one last."""
+    seen = []
+    work = projection._unfold(features.double().numpy(), start.double().numpy())
+    while True:
+        try:
+            seen.append(torch.from_numpy(next(work)[2].copy()))
+        except StopIteration as end:
+            return [*seen, torch.from_numpy(end.value)]
+
+
+def of_the_library(projection, features, start):
+    """The same map by the library's own fit, from one end to the other."""
+    z, start = features.double().numpy(), start.double().numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if projection.name == "umap":
+            from sklearn.neighbors import NearestNeighbors
+            from umap import UMAP
+
+            near = NearestNeighbors(n_neighbors=projection.neighbours, algorithm="brute").fit(z).kneighbors(z)
+            knn = near[1], near[0].astype("float32"), None
+            mapper = UMAP(
+                n_neighbors=projection.neighbours,
+                min_dist=projection.min_dist,
+                init=start.astype("float32"),
+                n_jobs=1,
+                random_state=projection.seed,
+                precomputed_knn=knn,
+                n_epochs=projections.STEPS,
+            )
+            return torch.from_numpy(mapper.fit_transform(z.astype("float32"))).double()
+        from openTSNE import TSNE
+
+        small = 1e-4 * (start - start.mean(0)) / start.std(0).max()
+        mapper = TSNE(
+            perplexity=projection.perplexity, initialization=small, random_state=0, n_jobs=1, neighbors="exact"
+        )
+        return torch.from_numpy(mapper.fit(z).__array__())
+
+
+@pytest.mark.parametrize("projection", [Umap(neighbours=8), Tsne(perplexity=8)])
+@pytest.mark.parametrize("doubled", [False, True])
+def test_a_map_that_is_looked_at_as_it_forms_is_the_librarys(projection, doubled):
+    features, _ = clusters()
+    z = features[-1]
+    start = projections.project(z, projections.shared_frame(features))
+    if doubled:  # points that lie on each other, which UMAP moves a little
+        start = torch.cat([start[:30], start[:30]])
+    seen = unfolded(projection, z, start)
+    assert len(seen) > 20
+    assert sum(not torch.equal(a, b) for a, b in itertools.pairwise(seen)) > 20
+    torch.testing.assert_close(seen[-1].double(), of_the_library(projection, z, start), atol=1e-4, rtol=1e-6)
+
+
+def test_a_fit_counts():
+    spaces = [Space(*clusters()), Space(*clusters(epochs=1, seed=1))]
+    told = list(Umap(neighbours=8, epochs=2).fit(spaces))
+    assert [(each.space, each.map, each.maps) for each in told if each.points is None] == [
+        (0, 1, 3),
+        (0, 2, 3),
+        (1, 3, 3),
+    ]
+    shares = [each.share for each in told]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0, 1)
+    moving = [each for each in told if each.points is not None]
+    assert [each.step for each in moving[:3]] == [10, 20, 30]
+    assert {each.steps for each in moving} == {projections.STEPS}
+    assert {tuple(each.points.shape) for each in moving} == {(60, 2)}
+
+
 @pytest.mark.parametrize("projection", [Umap(neighbours=8), Tsne(perplexity=8)])
 def test_where_a_map_starts_is_where_its_clusters_stay(projection):
     """Three clusters, begun at the corners of a triangle: they end round the map as they began, the other way round
@@ -209,7 +283,7 @@ def test_where_a_map_starts_is_where_its_clusters_stay(projection):
     corners = torch.tensor([[math.cos(t), math.sin(t)] for t in (0, 2 * math.pi / 3, 4 * math.pi / 3)])
     noise = 0.01 * torch.randn(60, 2, generator=torch.Generator().manual_seed(3))
     for start in (corners[labels] + noise, corners[labels] * torch.tensor([1.0, -1.0]) + noise):
-        points = torch.from_numpy(projection._map(features[-1].double().numpy(), start.double().numpy()))
+        points = unfolded(projection, features[-1], start)[-1].double()
         begun, ended = (projections.class_means(z, labels) - z.float().mean(0) for z in (start, points))
         cosines = torch.nn.functional.cosine_similarity(begun[:, None], ended, dim=2)
         assert cosines.argmax(1).tolist() == [0, 1, 2], cosines

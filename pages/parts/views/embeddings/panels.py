@@ -8,7 +8,7 @@ from functools import partial
 import streamlit as st
 
 from core.data import ImageSet
-from core.features.projections import Projection
+from core.features.projections import Linear, Projection
 from core.features.regions import CELLS
 from core.models import Card
 from pages.parts.components.scatter import Panel, extents, scatter
@@ -17,7 +17,7 @@ from pages.parts.shell import links, page
 from pages.parts.views.embeddings import selection, spaces
 from pages.parts.views.embeddings import trail as trails
 from pages.parts.views.embeddings.controls import GALLERY, title
-from pages.parts.views.embeddings.session import SCOPE, select, selected, slot
+from pages.parts.views.embeddings.session import SCOPE, Task, forming, select, selected, slot
 from pages.parts.views.embeddings.spaces import Drawn, View
 from pages.parts.views.embeddings.trail import TRAIL
 from pages.parts.work import maps
@@ -26,17 +26,17 @@ BESIDE = [3.4, 1]
 """Widths of the panels and of what is beside them: three thumbnails in a row, in a window of 1280."""
 
 
+LAST = f"{SCOPE}.last"
+"""Where the session keeps how it saw a view of the gallery last."""
+
+
 def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[list[Drawn] | None, View | None]:
-    """The maps that are there without waiting, and their view; offers to compute what is not."""
+    """The maps that are there without waiting, and their view; offers to compute what is not.
+
+    Meanwhile the old map stays. None where there is nothing to draw, or where the job under way draws it.
+    """
     if which == GALLERY:
-        drawn = spaces.at_once(cards, projection)
-        if drawn is None and page.begin(f"Fit {projection.title}", slot.busy):
-            shown = [network.space for network in spaces.view(cards).networks]
-            slot.start(partial(spaces.keep, cards, projection), maps.fit, shown, projection)
-            st.rerun()
-        if drawn is None:
-            st.info(f"{projection.title} with these parameters has not been fitted to these networks yet.")
-        return drawn, spaces.view(cards)
+        return _of_gallery(cards, projection)
     if not projection.quick:
         st.info("All test images at once are shown in a linear projection only; choose one, or the gallery's images.")
         return None, None
@@ -44,10 +44,54 @@ def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[
     if known is None:
         if page.begin("Send all test images through the networks", slot.busy):
             seen_by = [(Network.of(card), card.title) for card in cards]
-            slot.start(partial(spaces.keep_all, cards), maps.features, cards[0].dataset, seen_by)
+            slot.start(Task(partial(spaces.keep_all, cards)), maps.features, cards[0].dataset, seen_by)
             st.rerun()
         return None, None
+    _say(projection, known)
     return spaces.drawn_of(known, projection), known
+
+
+def _of_gallery(cards: Sequence[Card], projection: Projection) -> tuple[list[Drawn] | None, View | None]:
+    name, view = spaces.key(cards, projection), spaces.view(cards)
+    if forming(name):
+        return None, None
+    drawn = spaces.at_once(cards, projection)
+    if drawn is not None:
+        st.session_state[LAST] = projection
+        _say(projection, view)
+        return drawn, view
+    before: Projection = st.session_state.get(LAST, Linear())
+    old = spaces.at_once(cards, before)
+    if old is None:
+        before = Linear()
+        old = spaces.at_once(cards, before)
+    assert old is not None  # a linear map needs no waiting
+    if page.begin(f"Fit {projection.title}", slot.busy):
+        shown = [network.space for network in view.networks]
+        task = Task(partial(spaces.keep, cards, projection), name, partial(_draw_forming, old, view.images))
+        slot.start(task, maps.fit, shown, projection)
+        st.rerun()
+    st.info(
+        f"{projection.title} with these parameters has not been fitted to these networks yet; until it has, this is "
+        f"the {before.title.lower() if before.quick else before.title}."
+    )
+    return old, view
+
+
+def _say(projection: Projection, view: View) -> None:
+    if not slot.busy:
+        page.say(f"{projection.title} of {len(view.images)} images.")
+
+
+def _draw_forming(old: Sequence[Drawn], images: ImageSet, fitting: maps.Fitting | None) -> None:
+    """Maps as they form; the old one of a network whose turn has not come."""
+    cards = [each.network.card for each in old]
+    panels = []
+    for each, points in zip(old, fitting.points if fitting is not None else [None] * len(old), strict=True):
+        last = each.map.points[-1:] if points is None else points[None]
+        note = "Its turn has not come: this is the map of before." if points is None else "It is forming."
+        panels.append(Panel(title(each.network.card, cards), each.epochs[-1:], last, each.answers[-1:], note))
+    scatter(panels, images, selected(images), f"{SCOPE}.forming", lambda rows: select(images, rows))
 
 
 def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:

@@ -71,12 +71,12 @@ class Drawn:
             return None
         card, frame = self.network.card, self.map.frame
         assert frame is not None
-        key = fingerprint(card.name, card.sha256, *frame, extent)
-        known = _regions.get(key)
+        place = fingerprint(card.name, card.sha256, *frame, extent)
+        known = _regions.get(place)
         if known is None:
             head = cache.model(card.name, card.sha256).head
             known = regions(head, widened(extent, AROUND), frame)
-            _regions.put(key, known)
+            _regions.put(place, known)
         return known
 
     @property
@@ -108,11 +108,11 @@ def view(cards: Sequence[Card]) -> View:
     A network that kept none is shown as it is now, on the same images. ValueError in one sentence if a checkpoint is
     damaged or no image is common to all.
     """
-    key = fingerprint(*[(card.name, card.sha256) for card in cards])
-    known = _views.get(key)
+    networks = fingerprint(*[(card.name, card.sha256) for card in cards])
+    known = _views.get(networks)
     if known is None:
         known = _view(cards, cache.gallery(cards[0].dataset))
-        _views.put(key, known)
+        _views.put(networks, known)
     return known
 
 
@@ -166,7 +166,7 @@ def _now(card: Card, images: ImageSet, z: Tensor | None = None) -> Network:
 def at_once(cards: Sequence[Card], projection: Projection) -> list[Drawn] | None:
     """The maps of a view that need no waiting: linear ones, shipped ones, and those made before; None if some do."""
     shown = view(cards)
-    known = _drawn.get(_key(cards, projection))
+    known = _drawn.get(key(cards, projection))
     if known is not None:
         return known
     if projection.quick:
@@ -186,7 +186,8 @@ def _restricted(whole: Map, network: Network) -> Map:
     return Map(whole.epoch_rows, whole.points[:, network.rows], whole.note, known=network.space.features[-1])
 
 
-def _key(cards: Sequence[Card], projection: Projection) -> str:
+def key(cards: Sequence[Card], projection: Projection) -> str:
+    """A word for the maps of a view, equal exactly when they are."""
     return fingerprint(*[(c.name, c.sha256) for c in cards], projection.name, projection.values())
 
 
@@ -194,7 +195,7 @@ def keep(cards: Sequence[Card], projection: Projection, made: Sequence[tuple[Map
     """Keep the maps of a view, which are those of a finished `maps.fit` too: `at_once` has them then."""
     shown = view(cards)
     drawn = [Drawn(network, *each) for network, each in zip(shown.networks, made, strict=True)]
-    _drawn.put(_key(cards, projection), drawn)
+    _drawn.put(key(cards, projection), drawn)
     return drawn
 
 

@@ -17,7 +17,7 @@ from pages.parts.shell import page
 from pages.parts.views import attacking
 from pages.parts.views.attacking import Shown
 from pages.parts.views.embeddings.controls import title
-from pages.parts.views.embeddings.session import SCOPE, slot
+from pages.parts.views.embeddings.session import SCOPE, Task, slot
 from pages.parts.views.embeddings.spaces import Drawn
 from pages.parts.work import attacks
 
@@ -57,7 +57,7 @@ def start(
         st.session_state[TRAIL] = Trail(attack, attacked.name, index, *found, tuple(viewers))
 
     viewers = [Network.of(card) for card in cards]
-    slot.start(keep, attacks.trail, attack, Network.of(attacked), viewers, image, label, seed)
+    slot.start(Task(keep), attacks.trail, attack, Network.of(attacked), viewers, image, label, seed)
 
 
 def of(cards: Sequence[Card]) -> Trail | None:

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import itertools
+
 import streamlit as st
 import torch
 
 from core.data import DATASETS
 from core.features import projections
+from core.features.regions import Regions, regions, widened
+from core.models.heads import HEADS
 from core.train import Training
 from pages.parts.charts import plots
-from pages.parts.engine.bounded import fingerprint
+from pages.parts.engine.bounded import Bounded, fingerprint
 from pages.parts.shell import page
 from pages.parts.shell.jobs import Look
 from pages.parts.shell.settings import settings
 from pages.parts.views.training import kept
 from pages.parts.views.training.session import SCOPE
 from pages.parts.work.trainings import Plan, Snapshot, Trained
+
+AROUND, CELLS = 1.5, 80
+"""Sides of what is shaded, in those of the part of the plane that is seen at first, and cells along them: a run that is
+played back has one such picture for each epoch."""
+_shaded: Bounded[Regions] = Bounded(256)
+
+
+def _regions(snapshot: Snapshot, epoch: int, extent: tuple[float, float, float, float]) -> Regions | None:
+    """What the network named where after an epoch; None where features are not two, or its head is not kept."""
+    state, card = snapshot.heads.get(epoch), snapshot.card
+    if state is None:
+        return None
+    key = fingerprint(card.head, extent, *itertools.chain(*sorted(state.items())))
+    known = _shaded.get(key)
+    if known is None:
+        head = HEADS[card.head](2, card.classes, **card.head_arguments)
+        head.load_state_dict(dict(state))
+        known = regions(head, extent, rows=CELLS, columns=CELLS)
+        _shaded.put(key, known)
+    return known
 
 
 def draw(snapshot: Snapshot, classes: tuple[str, ...], finished: bool) -> None:
@@ -32,7 +56,9 @@ def draw(snapshot: Snapshot, classes: tuple[str, ...], finished: bool) -> None:
                 [projections.project(z, frame) for z in shown],
                 [str(epoch) for epoch in past[-len(shown) :]],
             )
-            figure = plots.embedding(points, snapshot.labels, classes, titles)
+            extent = widened(plots.reach(points), AROUND)
+            shaded = [_regions(snapshot, epoch, extent) for epoch in past[-len(shown) :]]
+            figure = plots.embedding(points, snapshot.labels, classes, titles, shaded)
             st.plotly_chart(figure, key=f"{SCOPE}.embedding.{finished}", config=plots.CONFIG)
             how = (
                 "the network's two features themselves"
@@ -43,7 +69,8 @@ def draw(snapshot: Snapshot, classes: tuple[str, ...], finished: bool) -> None:
                     else f"the two directions of largest variance of {d} after this epoch"
                 )
             )
-            st.caption(f"{len(snapshot.labels):,} test images after epoch {past[-1]}: {how}.")
+            asked = " Shaded: what the network names at each place, asked of its head." if shaded[-1] else ""
+            st.caption(f"{len(snapshot.labels):,} test images after epoch {past[-1]}: {how}.{asked}")
         else:
             st.info("This recipe keeps no features (its sample is 0), so there is no embedding to draw.")
     with right:
@@ -116,4 +143,4 @@ def _untrained(key: str, _plan: Plan) -> Snapshot:
     total = DATASETS[_plan.dataset].splits["train"]
     recipe = _plan.recipe.replace(n=_plan.recipe.n or min(enough, total), sample=min(_plan.recipe.sample, 500))
     fresh = Training(_plan.network, _plan.dataset, recipe, "untrained", _plan.loss, _plan.arguments, start=_plan.start)
-    return Snapshot((), (), fresh.kept, fresh.sample.labels, fresh.train.note, 0, 1)
+    return Snapshot((), (), fresh.kept, fresh.sample.labels, fresh.train.note, 0, 1, fresh.card, fresh.heads)
