@@ -13,18 +13,19 @@ from core.data import DATASETS
 from core.train import runs
 from pages.parts.shell import page, visitor
 from pages.parts.shell.settings import settings
-from pages.parts.views.training import controls, kept, result, session
+from pages.parts.views.training import changing, controls, kept, result, session
 from pages.parts.views.training.session import SCOPE, slot
 from pages.parts.work.trainings import Plan, Trained, train
 
 
-def begin(plan: Plan | Path, classes: tuple[str, ...]) -> None:
+def begin(plan: Plan | Path) -> None:
     """Start a job, or say why not."""
     try:
         if isinstance(plan, Plan):
             kept.check_room()
         largest = None if visitor.key() is None else settings().training_size * 1e6
-        slot.start(classes, train, plan, kept.folder(), largest)
+        slot.start(session.about(plan), train, plan, kept.folder(), largest)
+        changing.forget()
     except ValueError as error:
         slot.refuse(str(error))
     if slot.busy:
@@ -44,10 +45,7 @@ def unfinished() -> None:
             st.error(page.plain(str(error)))
         columns = st.columns(2)
         if columns[0].button("Go on", icon=":material/play_arrow:", key=f"{SCOPE}.resume", width="stretch"):
-            try:
-                begin(found[name], DATASETS[session.dataset(found[name])].classes)
-            except ValueError as error:
-                slot.refuse(str(error))
+            begin(found[name])
             st.rerun()
         if columns[1].button("Delete", icon=":material/delete:", key=f"{SCOPE}.delete", width="stretch"):
             try:
@@ -72,9 +70,9 @@ def networks() -> None:
             st.rerun()
 
 
-def take(trained: Trained, classes: tuple[str, ...]) -> None:
+def take(trained: Trained, about: session.About) -> None:
     """Keep what a job has given."""
-    st.session_state[f"{SCOPE}.trained"] = trained, classes
+    st.session_state[f"{SCOPE}.trained"] = trained, about.classes
 
 
 page.setup("Training", controls=True)
@@ -88,7 +86,7 @@ if plan is not None:
 with left, st.container(horizontal=True, vertical_alignment="center"):
     if not slot.busy:
         if page.begin("Start", disabled=plan is None) and plan is not None:
-            begin(plan, DATASETS[plan.dataset].classes)
+            begin(plan)
             st.rerun()
         unfinished()
         networks()
@@ -96,6 +94,8 @@ with left, st.container(horizontal=True, vertical_alignment="center"):
         st.button("Stop", type="primary", icon=":material/stop:", on_click=slot.stop)
         if not settings().public:
             st.markdown("After each epoch the run is saved; what is stopped can be gone on with.")
+if slot.about is not None:
+    changing.controls(slot.about)
 slot.complain()
 if slot.busy:
     page.say("The training is running.")

@@ -109,7 +109,7 @@ def keep_features(name: str, folder: Path = models.CHECKPOINTS) -> Path:
     with torch.no_grad():
         named = model.head(z).argmax(1)
     content = {
-        "epochs": torch.tensor([int(card.recipe["epochs"])]),
+        "epochs": torch.tensor([int(card.recipe.get("epochs") or 0)]),
         "features": z[None].half(),
         "predictions": named[None].to(torch.int16),
         "indices": shown.indices,

@@ -40,6 +40,9 @@ class Loss(Parameters, abc.ABC):
     adaptive: ClassVar[bool] = False
     """Whether its adaptive attack differs from the attack on the cross-entropy of the logits."""
 
+    changeable: ClassVar[tuple[str, ...]] = ()
+    """Parameters that may be set otherwise while a network is trained: they change neither its layers nor centres."""
+
     @property
     def wanted_references(self) -> int:
         """How many training features the head stores; `choose_references` picks them, `head.refer` takes them."""

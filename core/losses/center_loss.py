@@ -63,6 +63,8 @@ class CenterLoss(Loss):
         help="Width of a linear layer for the features; none takes the network's own. The paper draws 2.",
     )
 
+    changeable: ClassVar[tuple[str, ...]] = ("weight", "center_rate")
+
     def layout(self, classes: int, features: int) -> dict[str, Any]:
         return {"embedding": self.dim, "head": "linear-centers"}
 

@@ -39,6 +39,8 @@ class CrossEntropy(Loss):
         0.0, ge=0, lt=1, step=0.01, help="Share of the target that is spread evenly over all classes."
     )
 
+    changeable: ClassVar[tuple[str, ...]] = ("label_smoothing",)
+
     def layout(self, classes: int, features: int) -> dict[str, Any]:
         return {"embedding": self.dim, "head": "linear"}
 

@@ -159,6 +159,8 @@ class GraphSmoothness(Loss):
     def wanted_references(self) -> int:
         return self.references
 
+    changeable: ClassVar[tuple[str, ...]] = ("alpha", "k")
+
     def layout(self, classes: int, features: int) -> dict[str, Any]:
         dim = self.dim or classes
         norm = ("batch" if dim == 2 else "l2") if self.norm == "auto" else self.norm

@@ -110,6 +110,8 @@ class LargeMargin(QuadraticLoss):
         help="Weight of the features being likely at all, not only likelier than under the other classes.",
     )
 
+    changeable: ClassVar[tuple[str, ...]] = ("margin", "likelihood")
+
     def __call__(self, head: nn.Module, features: Tensor, labels: Tensor) -> Tensor:
         assert isinstance(head, QuadraticHead)
         distances, offsets = head.distances(features), head.offsets()

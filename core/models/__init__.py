@@ -28,7 +28,7 @@ from core.models.assembly import (
     package,
 )
 from core.models.batches import BATCH, device_of, features_of, logits_of
-from core.models.card import CARD, Accuracy, Card, check_name, is_name
+from core.models.card import CARD, Accuracy, Card, Change, check_name, is_name
 from core.models.classifier import Classifier
 from core.models.efficientnet import EfficientNetLite, package_state, weights_path
 from core.models.heads import HEADS, KernelHead
@@ -190,6 +190,7 @@ __all__ = [
     "TITLES",
     "Accuracy",
     "Card",
+    "Change",
     "Classifier",
     "KeptFeatures",
     "build",

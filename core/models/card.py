@@ -54,6 +54,20 @@ class Accuracy(BaseModel):
     split: Line
 
 
+class Change(BaseModel):
+    """What was set otherwise while a network was trained: a parameter of its recipe or its loss, from a step on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    step: int = Field(ge=0, le=2**53)
+    """Optimiser steps that had been taken by then."""
+    parameter: Line
+    value: bool | Number | float | Line | None
+
+    def __str__(self) -> str:
+        """As the command line has it: "120:learning_rate=0.01"."""
+        return f"{self.step}:{self.parameter}={str(self.value).lower() if self.value is None else self.value}"
+
+
 class Card(BaseModel):
     """Everything that must be known of a checkpoint to load it, to show it and to doubt it.
 
@@ -92,6 +106,8 @@ class Card(BaseModel):
     std: tuple[Annotated[Channel, Field(gt=0)], ...] = Field(min_length=1, max_length=4)
     """Normalisation, per channel, in [0, 1] units; a layer inside the model."""
     recipe: Values = {}
+    changes: tuple[Change, ...] = Field((), max_length=1000)
+    """What of recipe and loss was set otherwise while it was trained, in order; those say how the training began."""
     start: Name | None = None
     """The checkpoint whose weights the training began with; none for fresh ones."""
     seed: int | None = Field(None, ge=0, lt=2**63)

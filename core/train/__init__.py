@@ -1,7 +1,7 @@
 """Training: recipes as declared parameters, a loop that yields epochs, checkpoints with cards."""
 
 from core.train.checkpoint import accuracy, save
-from core.train.loop import Batch, Training, image_sets, resume, suited
+from core.train.loop import Batch, Training, changeable, image_sets, resume, suited
 from core.train.recipe import ADVERSARIES, Recipe
 from core.train.runs import Epoch
 
@@ -12,6 +12,7 @@ __all__ = [
     "Recipe",
     "Training",
     "accuracy",
+    "changeable",
     "image_sets",
     "resume",
     "save",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from core.data import DATASETS, home
 from core.data.store import check_writable
 from core.losses import LOSSES, CrossEntropy, Loss
-from core.models import NETWORKS, is_shipped
-from core.params import CommandParser, Subparsers, add_arguments, from_arguments, options
+from core.models import NETWORKS, Change, is_shipped
+from core.params import CommandParser, Subparsers, add_arguments, fields, from_arguments, options
 from core.train import ranks, runs
-from core.train.loop import Training
+from core.train.loop import Training, changeable
 from core.train.recipe import Recipe
 from core.train.runs import Epoch
 
@@ -49,6 +51,14 @@ def add_command(subparsers: Subparsers) -> None:
         "--out", type=Path, help="folder that gets it (default: where the app looks for it, in SMOOTHSCOPE_HOME)"
     )
     parser.add_argument("--start", metavar="NAME", help="begin with this checkpoint's weights; same network")
+    parser.add_argument(
+        "--change",
+        action="append",
+        default=[],
+        type=_change,
+        metavar="STEP:NAME=VALUE",
+        help="after so many steps set the learning rate, or a parameter of the loss, otherwise; several, in order",
+    )
     add_arguments(parser, Recipe)
     parser.set_defaults(run=run, more=True)
 
@@ -80,6 +90,7 @@ def _train(arguments: argparse.Namespace, recipe: Recipe, loss: Loss) -> int:
         _pairs(arguments.network_argument),
         state,
         arguments.start,
+        _changes(arguments.change, loss),
     )
     console = Console(quiet=ranks.rank() > 0)
     if training.done:
@@ -110,6 +121,27 @@ def _train(arguments: argparse.Namespace, recipe: Recipe, loss: Loss) -> int:
         assert card.accuracy is not None
         console.print(f"{out / card.name}: {100 * card.accuracy.value:.2f} % of {card.accuracy.n} test images")
     return 0
+
+
+def _change(text: str) -> tuple[int, str, str]:
+    """(120, "learning_rate", "0.01") from "120:learning_rate=0.01"."""
+    found = re.fullmatch(r"(\d{1,15}):(\w+)=(.+)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form STEP:NAME=VALUE, 120:learning_rate=0.01")
+    return int(found[1]), found[2], found[3]
+
+
+def _changes(given: Sequence[tuple[int, str, str]], loss: Loss) -> list[Change]:
+    """The changes that a command asks for. ValueError in one sentence if one is not legal, or they are out of order."""
+    if [step for step, *_ in given] != sorted(step for step, *_ in given):
+        raise ValueError("--change must be given in the order of the steps.")
+    declared = {info.name: info for info in (*fields(type(loss)), *fields(Recipe)) if info.name in changeable(loss)}
+    made = []
+    for step, name, text in given:
+        if name not in declared:
+            raise ValueError(f"--change can set {' and '.join(changeable(loss))} of this training; got {name}.")
+        made.append(Change(step=step, parameter=name, value=declared[name].read(text)))
+    return made
 
 
 def _pairs(texts: list[str]) -> dict[str, Any]:

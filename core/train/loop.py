@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from core.data import DATASETS, ImageSet, gallery, load
 from core.data.imageset import draw
 from core.data.store import remedy
 from core.losses import CrossEntropy, Loss, choose_references
-from core.models import NETWORKS, TITLES, Card, build, check, features_of, header
+from core.models import NETWORKS, TITLES, Card, Change, build, check, features_of, header
 from core.models.heads import KernelHead
 from core.models.networks import initialise
 from core.train import checkpoint, ranks, runs
@@ -38,6 +38,19 @@ class Batch:
     """Steps since the run began."""
     total: int
     loss: float
+
+
+OWN = ("name", "source", "sha256", "versions", "title", "changes")
+"""Entries of a run's card that may differ where it is continued, or are kept apart."""
+MOST = 1000
+"""Changes in one training: what a card holds."""
+RATES = ("lr", "initial_lr", "max_lr", "min_lr")
+"""What an optimiser's groups hold of a schedule's rates."""
+
+
+def changeable(loss: Loss) -> tuple[str, ...]:
+    """What can be set otherwise while a network is trained with `loss`."""
+    return ("learning_rate", *loss.changeable)
 
 
 class Objective(nn.Module):
@@ -101,6 +114,7 @@ class Training:
     after every epoch; if it exists already, the run continues from there, and on the CPU the result has the same bits
     as if it had never been interrupted. start: a checkpoint of the same network and head whose weights to begin with (a
     warm restart; a network that is to stand attacks); the epochs of which it kept features go before those of this run.
+    changes: what is to be set otherwise on the way, as the card of a run that `change` was called on has it.
     Under `torchrun` every process makes the same Training, takes its share of every batch, and the first one measures
     and writes.
 
@@ -118,6 +132,7 @@ class Training:
         arguments: Mapping[str, Any] | None = None,
         state: Path | None = None,
         start: str | None = None,
+        changes: Sequence[Change] = (),
     ) -> None:
         models.check_name(name)
         self.recipe, self.loss, self.state = recipe, loss or CrossEntropy(), state
@@ -125,6 +140,8 @@ class Training:
         self.generator = torch.Generator().manual_seed(recipe.seed)
         shape, classes = tuple(self.train.images.shape[1:]), len(self.train.classes)
         flat = self.train.images.transpose(0, 1).flatten(1)
+        self._told = _command(network, dataset, name, recipe, self.loss, arguments or {})
+        self._told += f" --start {start}" if start else ""
         self.card = Card(
             name=name,
             title=_title(network, dataset, recipe, self.loss),
@@ -138,10 +155,7 @@ class Training:
             recipe=recipe.values(),
             seed=recipe.seed,
             sha256="0" * 64,
-            source="trained by: "
-            + _command(network, dataset, name, recipe, self.loss, arguments or {})
-            + (f" --start {start}" if start else "")
-            + (" (on the gallery)" if self.train.source == "gallery" else ""),
+            source=f"trained by: {self._told}" + (" (on the gallery)" if self.train.source == "gallery" else ""),
             loss=self.loss.name,
             start=start,
         )
@@ -160,7 +174,8 @@ class Training:
         self._check_small()
         self.device = models.default_device()
         self.model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.objective = ranks.parallel(Objective(self.model, self.loss, recipe))
+        self._objective = Objective(self.model, self.loss, recipe)
+        self.objective = ranks.parallel(self._objective)
         self.references = (
             choose_references(self.train.labels, self.loss.wanted_references, self.generator)
             if self.loss.wanted_references
@@ -174,6 +189,11 @@ class Training:
         self.optimiser = _optimiser(self.model, recipe)
         self.batches = max(1, len(self.train) // recipe.batch_size + (self._last_batch() > 0))
         self.schedule = _schedule(self.optimiser, recipe, self.batches)
+        self.rate = recipe.learning_rate
+        """The largest learning rate of the schedule, as it is now."""
+        self.taken = 0
+        """Optimiser steps since the run began."""
+        self._planned = list(changes)
         self.history: list[Epoch] = []
         if state is not None and os.path.lexists(state):
             self._resume(state)
@@ -184,6 +204,33 @@ class Training:
     def done(self) -> int:
         """Epochs that are finished."""
         return len(self.history)
+
+    def change(self, parameter: str, value: Any) -> Change:
+        """Set the learning rate, or a parameter that the loss calls `changeable`, otherwise from the next step on.
+
+        The schedule goes on from where it is, all its rates being larger or smaller by one factor. The card notes it,
+        and the command in its source does it again. ValueError in one sentence for what cannot be changed, or not so.
+        """
+        self._apply(Change(step=self.taken, parameter=parameter, value=value))
+        return self.card.changes[-1]
+
+    def _apply(self, change: Change) -> None:
+        if len(self.card.changes) >= MOST:
+            raise ValueError(f"changes must be at most {MOST} in one training.")
+        if change.parameter == "learning_rate":
+            rate = self.recipe.replace(learning_rate=change.value).learning_rate
+            factor, self.rate = rate / self.rate, rate
+            for group in self.optimiser.param_groups:
+                group |= {key: factor * group[key] for key in RATES if key in group}
+            self.schedule.base_lrs = [factor * base for base in self.schedule.base_lrs]
+        elif change.parameter in self.loss.changeable:
+            self.loss = self._objective.loss = self.loss.replace(**{change.parameter: change.value})
+        else:
+            able = " and ".join(changeable(self.loss))
+            raise ValueError(f"while it is trained {able} can be changed; {change.parameter} cannot.")
+        before = "".join(f" --change {each}" for each in self.card.changes)
+        source = self.card.source.replace(self._told + before, f"{self._told}{before} --change {change}", 1)
+        self.card = self.card.model_copy(update={"changes": (*self.card.changes, change), "source": source})
 
     def __iter__(self) -> Iterator[Epoch]:
         return (event for event in self.steps() if isinstance(event, Epoch))
@@ -221,6 +268,9 @@ class Training:
             self.model.train()
             order = torch.randperm(len(self.train), generator=self.generator).split(self.recipe.batch_size)
             for batch, rows in enumerate(order[: self.batches], 1):
+                self.taken = (index - 1) * self.batches + batch - 1
+                while self._planned and self._planned[0].step <= self.taken:
+                    self._apply(self._planned.pop(0))
                 x = shifted(self.train.images[rows], self.recipe.shift, self.generator)
                 if self.recipe.flip:
                     x = flipped(x, self.generator)
@@ -235,7 +285,8 @@ class Training:
                 self.schedule.step()
                 value = float(ranks.mean(loss.detach()))
                 total_loss, seen = total_loss + value * len(rows), seen + len(rows)
-                yield Batch((index - 1) * self.batches + batch, self.batches * self.recipe.epochs, value)
+                self.taken += 1
+                yield Batch(self.taken, self.batches * self.recipe.epochs, value)
             self.model.eval()
             if ranks.rank() == 0:
                 self._refer()
@@ -358,7 +409,7 @@ class Training:
 
     def _description(self) -> dict[str, Any]:
         """What must be the same for a run to be continued; the name only says where it ends up."""
-        kept = self.card.model_dump(mode="json", exclude={"name", "source", "sha256", "versions", "title"})
+        kept = self.card.model_dump(mode="json", exclude=set(OWN))
         return {"card": kept, "world": ranks.world()}
 
     def _store(self, path: Path) -> None:
@@ -382,6 +433,7 @@ class Training:
                 "optimiser": scalars,
                 "groups": optimiser["param_groups"],
                 "schedule": self._schedule_state(),
+                "changes": [change.model_dump() for change in self.card.changes],
             },
         )
 
@@ -396,10 +448,9 @@ class Training:
     def _resume(self, path: Path) -> None:
         run = runs.read(path)
         if {"card": run.description.card, "world": run.description.world} != self._description():
-            raise ValueError(
-                f"{path.name} is the state of a run with other settings; choose another name, or delete it to start "
-                "anew."
-            )
+            raise _other_settings(path)
+        self.taken = run.done * self.batches
+        self._repeat(run.description.changes, path)
         n, width = len(self.sample), self.card.embedding or int(self.model.network.features)  # type: ignore[arg-type]
         kept = {"features": ((n, width), True), "predictions": ((n,), False)}
         fixed = header.shapes(self._fixed())
@@ -414,6 +465,20 @@ class Training:
         try:
             self._restore(runs.read_tensors(path, run.shapes), run.description)
         except (RuntimeError, TypeError):  # the generator's, of which any bytes have the right shape
+            raise runs.refusal(path) from None
+
+    def _repeat(self, made: Sequence[Change], path: Path) -> None:
+        """Do the changes again that the state in `path` was made with; what is planned after them is still to come."""
+        planned = self._planned
+        self._planned = planned[len(made) :]
+        if planned and (planned[: len(made)] != list(made) or any(one.step < self.taken for one in self._planned)):
+            raise _other_settings(path)
+        try:
+            if any(one.step > self.taken for one in made):
+                raise ValueError
+            for one in made:
+                self._apply(one)
+        except ValueError:
             raise runs.refusal(path) from None
 
     def _restore(self, tensors: Mapping[str, Tensor], description: runs.Description) -> None:
@@ -467,6 +532,12 @@ def _schedule(optimiser: torch.optim.Optimizer, recipe: Recipe, batches: int) ->
             return torch.optim.lr_scheduler.MultiStepLR(optimiser, sorted({steps // 2, 3 * steps // 4}))
         case "constant":
             return torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0)
+
+
+def _other_settings(path: Path) -> ValueError:
+    return ValueError(
+        f"{path.name} is the state of a run with other settings; choose another name, or delete it to start anew."
+    )
 
 
 def _title(network: str, dataset: str, recipe: Recipe, loss: Loss) -> str:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from core.data import DATASETS, careful, store
 from core.losses import Loss, trained_with
-from core.models import NETWORKS, Card, header, is_name
+from core.models import NETWORKS, Card, Change, header, is_name
 from core.models.assembly import check_data
 from core.models.header import Shapes
 from core.train.recipe import Recipe
@@ -56,7 +56,7 @@ Scalars = dict[str, bool | int | float | None]
 
 
 class Description(BaseModel):
-    """What the header says; the last three are the optimiser's and the schedule's own."""
+    """What the header says; optimiser, groups and schedule are PyTorch's own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,6 +67,8 @@ class Description(BaseModel):
     optimiser: dict[str, Scalars]
     groups: list[dict[str, Any]]
     schedule: dict[str, Any]
+    changes: Annotated[tuple[Change, ...], Field(max_length=1000)] = ()
+    """What was set otherwise on the way; see `core.models.Card.changes`."""
 
 
 @dataclass(frozen=True)

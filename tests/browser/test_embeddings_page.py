@@ -132,7 +132,7 @@ def test_a_lassos_pictures_are_beside_the_plots_and_regions_behind_them(open_pag
     expect(page.locator(".panels canvas").first).to_have_attribute("data-regions", "true")
     page.get_by_text("Decision regions", exact=True).click()
     expect(page.locator(".panels canvas").first).to_have_attribute("data-regions", "false")
-    assert "regions=0" in page.url
+    expect(page).to_have_url(re.compile("regions=0"))
     settled(page)
 
 

@@ -93,6 +93,26 @@ def test_values_go_over_and_come_back(processes: Pool):
     np.testing.assert_array_equal(found["array"], value["array"])
 
 
+@pytest.mark.parametrize("place", ["process", "thread"])
+def test_work_hears_what_it_is_told_in_order(processes: Pool, place: str):
+    pool = processes if place == "process" else Pool([InThread], Limits(4, 4, 60.0), 1)
+    job = submit(pool, works.listening)
+    said = ["early", ("learning_rate", 0.01), {"k": None}, "enough"]
+    job.tell(said[0])  # perhaps before it computes
+    until(lambda: job.progress)
+    for word in said[1:]:
+        job.tell(word)
+    assert job.wait(60)
+    assert (job.state, job.result) == ("done", said)
+    job.tell("too late")
+    silent = submit(pool, works.count, 3)
+    silent.tell("it does not listen")
+    assert silent.wait(60)
+    assert silent.result == 3
+    if pool is not processes:
+        pool.close()
+
+
 def test_parts_come_in_order_and_a_result_is_complete(processes: Pool):
     assert done(processes, works.count, 200) == 200
     assert done(processes, works.count, 7, True) == (0, 2, 4, 6, 1, 3, 5)

@@ -1,5 +1,6 @@
 """The Training page: start, watch, stop, go on, keep; on a machine that has nothing but the gallery."""
 
+import json
 import time
 
 import pytest
@@ -125,6 +126,52 @@ def test_a_job_says_what_training_does(home):
     assert seen[-1].fraction == 1
     assert len(trained.snapshot.losses) == 12
     assert trained.snapshot.losses[-1][0] == pytest.approx(3)
+
+
+def test_what_a_training_hears_is_done_at_that_step_and_noted(home):
+    work = training.train(PLAN, runs_folder())
+    progress = next(work)
+    while progress.snapshot.done < 4 and not progress.snapshot.epochs:
+        progress = next(work)
+    progress = work.send((("learning_rate", 0.001), ("label_smoothing", 0.2), ("dim", 3)))
+    (first, second) = progress.snapshot.card.changes
+    assert (first.parameter, first.value) == ("learning_rate", 0.001)
+    assert (second.parameter, second.value) == ("label_smoothing", 0.2)
+    assert first.step == second.step == 4
+    _, trained = drained(work)
+    assert trained.card.changes == (first, second)
+    again = Training("fc2", "mnist", SMALL, "again", PLAN.loss, changes=trained.card.changes)
+    list(again)
+    assert all(torch.equal(again.model.state_dict()[key], value) for key, value in trained.weights.items())
+
+
+def test_rate_and_loss_are_changed_while_it_runs_and_after_it_was_stopped(home):
+    app = opened(train__Recipe__epochs=300)
+    press(app, "Start")
+    until(app, lambda: app.metric)
+    assert app.select_slider(key="train.now.learning_rate").value == 0.006
+    app.select_slider(key="train.now.learning_rate").set_value(0.001).run()
+    until(app, lambda: any("Learning rate 0\\.001 from step" in caption.value for caption in app.caption))
+    app.select_slider(key="train.now.alpha").set_value(4.1).run()
+    until(app, lambda: any(caption.value.startswith("Alpha ") for caption in app.caption))
+    press(app, "Stop")
+    until(app, lambda: "Keep" in labels(app))
+    trained, _ = app.session_state["train.trained"]
+    assert [change.parameter for change in trained.card.changes] == ["learning_rate", "alpha"]
+    lines = [
+        shape for chart in app.get("plotly_chart") for shape in json.loads(chart.proto.spec)["layout"].get("shapes", [])
+    ]
+    assert len(lines) == 2
+    press(app, "Keep")
+    assert models.card("my-network").changes == trained.card.changes
+    assert "--change" in models.card("my-network").source
+    assert any("learning rate 0\\.001 from step" in caption.value for caption in app.caption)
+    press(app, "Go on")
+    until(app, lambda: app.metric)
+    assert app.select_slider(key="train.now.learning_rate").value == 0.001
+    assert any("Learning rate 0\\.001 from step" in caption.value for caption in app.caption)
+    press(app, "Stop")
+    until(app, lambda: "Delete" in labels(app))
 
 
 def test_a_name_that_is_taken_gets_a_number(home):

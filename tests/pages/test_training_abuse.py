@@ -100,7 +100,10 @@ def finished(tmp_path_factory):
     run = Training("fc2", "mnist", SMALL.replace(epochs=1), "mine", CrossEntropy())
     list(run)
     return Trained.of(
-        run, training.Snapshot(tuple(run.history), (), dict(run.kept), run.sample.labels, run.train.note, 1, 1)
+        run,
+        training.Snapshot(
+            tuple(run.history), (), dict(run.kept), run.sample.labels, run.train.note, 1, 1, run.card, {}
+        ),
     )
 
 

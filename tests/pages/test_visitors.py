@@ -32,7 +32,9 @@ def browser(monkeypatch):
 def finished(tmp_path_factory):
     run = Training("fc2", "mnist", SMALL.replace(epochs=1), "mine", CrossEntropy())
     list(run)
-    return Trained.of(run, training.Snapshot(tuple(run.history), (), dict(run.kept), run.sample.labels, "", 1, 1))
+    return Trained.of(
+        run, training.Snapshot(tuple(run.history), (), dict(run.kept), run.sample.labels, "", 1, 1, run.card, {})
+    )
 
 
 @pytest.fixture

@@ -33,6 +33,16 @@ def until_stopped(told=None):
         return "half"
 
 
+def listening():
+    """Gives back all that it has heard, once that ends with "enough"."""
+    heard, words = [], None
+    while heard[-1:] != ["enough"]:
+        words = yield Progress(0.5, tuple(heard))
+        heard += words or ()
+        time.sleep(0.01)
+    return heard
+
+
 def deaf():
     """One endless step."""
     yield Progress(0.1, os.getpid())

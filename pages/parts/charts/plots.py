@@ -177,9 +177,23 @@ def embedding(
     return figure
 
 
-def curves(losses: Sequence[tuple[float, float]], accuracies: Sequence[tuple[float, float]], epochs: int) -> go.Figure:
-    """Loss of the training batches and accuracy on test images (in %) by epoch, on two axes."""
+def curves(
+    losses: Sequence[tuple[float, float]],
+    accuracies: Sequence[tuple[float, float]],
+    epochs: int,
+    changes: Sequence[tuple[float, str]] = (),
+) -> go.Figure:
+    """Loss of the training batches and accuracy on test images (in %) by epoch, on two axes.
+
+    changes: epochs at which something was set otherwise, and what, at upright lines.
+    """
     figure = go.Figure()
+    for at, words in changes:
+        figure.add_vline(
+            at,
+            line={"color": theme.REFERENCE.colour, "dash": theme.REFERENCE.dash, "width": 2},
+            annotation={"text": words, "textangle": -90, "font": {"size": 12}, "yanchor": "top", "xanchor": "right"},
+        )
     figure.add_scatter(
         x=[x for x, _ in losses],
         y=[y for _, y in losses],

@@ -19,8 +19,17 @@ EVERY = 0.05
 """Seconds between two messages at least: an attack on a digit makes a thousand steps in one, of which few are seen."""
 
 STOP: Final = "stop"
-Order = Literal["stop"] | int
-"""To a job under way: stop, or compute with so many threads."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """Something for the work itself to hear: its generator's next `yield` gives a tuple of what was said, or None."""
+
+    value: Any
+
+
+Order = Literal["stop"] | int | Word
+"""To a job under way: stop, compute with so many threads, or hear a word."""
 
 State = Literal["waiting", "running", "done", "stopped", "failed"]
 
@@ -42,7 +51,7 @@ class Line(Protocol):
 class Request:
     """What is to be computed. work: importable by its name."""
 
-    work: Callable[..., Generator[Progress[Any], None, Any]]
+    work: Callable[..., Generator[Progress[Any], Any, Any]]
     arguments: tuple[Any, ...] = ()
     named: dict[str, Any] = field(default_factory=dict)
 
@@ -78,13 +87,22 @@ def perform(request: Request, line: Line, threads: int) -> Outcome:
 def _drive(request: Request, line: Line) -> Outcome:
     generator = request.work(*request.arguments, **request.named)
     told, shown = -EVERY, None
+    words: list[Any] = []
+    begun = False
     try:
         while True:
             for order in line.orders():
                 if order == STOP:
                     return _stop(generator)
-                torch.set_num_threads(order)
-            progress = next(generator)
+                if isinstance(order, Word):
+                    words.append(order.value)
+                else:
+                    torch.set_num_threads(order)
+            if begun and words:
+                heard, words = tuple(words), []
+                progress = generator.send(heard)
+            else:
+                progress, begun = next(generator), True
             if (now := time.monotonic()) - told >= EVERY or progress.part is not None:
                 line.tell(progress, progress.snapshot is shown and told >= 0)
                 told, shown = now, progress.snapshot
@@ -92,7 +110,7 @@ def _drive(request: Request, line: Line) -> Outcome:
         return Outcome("done", end.value)
 
 
-def _stop(generator: Generator[Progress[Any], None, Any]) -> Outcome:
+def _stop(generator: Generator[Progress[Any], Any, Any]) -> Outcome:
     try:
         generator.throw(Stop())
     except StopIteration as end:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from pages.parts.engine.performing import STOP, UNEXPECTED, Outcome, Request, State
+from pages.parts.engine.performing import STOP, UNEXPECTED, Outcome, Request, State, Word
 from pages.parts.engine.progress import Progress
 from pages.parts.engine.workers import Worker
 
@@ -63,6 +63,8 @@ class Job(Generic[S, R]):
         self.request, self.visitor, self.present, self.longest = request, visitor, present, longest
         self.worker: Worker | None = None
         self.stop_asked = False
+        self.words: deque[Any] = deque()
+        """Said to the work and not passed on yet: it hears them once it has been heard of."""
         self.told_to_stop: float | None = None
         self.left: float | None = None
         """When its visitor was seen to be gone."""
@@ -91,6 +93,10 @@ class Job(Generic[S, R]):
     def stop(self) -> None:
         """Ask the job to end after its current step; what it reached becomes its result."""
         self.stop_asked = True
+
+    def tell(self, word: Any) -> None:
+        """Say something to the work, if it listens: a plain value, which the `yield` of its generator gives it."""
+        self.words.append(word)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the job has ended; False if it has not within `seconds`."""
@@ -215,6 +221,8 @@ class Pool:
             return
         if job.elapsed > job.longest:
             job.overdue = job.stop_asked = True
+        while job.words and job.progress is not None:
+            worker.order(Word(job.words.popleft()))
         if job.told_to_stop is None and (job.stop_asked or self._abandoned(job, now)):
             job.told_to_stop = now
             worker.order(STOP)

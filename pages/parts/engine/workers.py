@@ -27,7 +27,7 @@ from loky import ProcessPoolExecutor
 from loky.process_executor import BrokenProcessPool, ShutdownExecutorError
 
 from pages.parts.engine import networks, parcel
-from pages.parts.engine.performing import MEMORY, STOP, UNEXPECTED, Order, Outcome, Request, perform, tidy
+from pages.parts.engine.performing import MEMORY, STOP, UNEXPECTED, Order, Outcome, Request, Word, perform, tidy
 from pages.parts.engine.progress import Progress
 
 DIED = (
@@ -309,8 +309,9 @@ class _Variables:
         if time.monotonic() - self._asked < self.EVERY:
             return
         self._asked = time.monotonic()
-        ordered: list[Order] = self._orders.get(timeout=10)
-        yield from ordered[self._seen :]
+        ordered: list[str | bytes] = self._orders.get(timeout=10)
+        for order in ordered[self._seen :]:
+            yield parcel.unpack(order) if isinstance(order, bytes) else STOP
         self._seen = len(ordered)
 
 
@@ -333,7 +334,7 @@ class OnCluster:
         self._job = 0
         self._newest: Progress[Any] | None = None
         self._outcome: Outcome | None = None
-        self._ordered: list[Order] = []
+        self._ordered: list[str | bytes] = []
         self._parts: list[Any] = []
 
     def begin(self, request: Request, threads: int) -> None:
@@ -392,8 +393,10 @@ class OnCluster:
             orders.delete()
 
     def order(self, order: Order) -> None:
-        if order == STOP:  # how many threads a task gets is the cluster's business
-            self._ordered.append(order)
+        if order == STOP:
+            self._ordered.append(STOP)
+        elif isinstance(order, Word):  # how many threads a task gets is the cluster's business
+            self._ordered.append(parcel.pack(order))
 
     def look(self) -> tuple[Progress[Any] | None, list[Any]]:
         with self._lock:

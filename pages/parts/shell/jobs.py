@@ -170,6 +170,11 @@ class Slot(Generic[S, R, A]):
         if self._running is not None:
             self._running.job.stop()
 
+    def tell(self, word: Any) -> None:
+        """Say something to the job under way, if it listens: a plain value, which the `yield` of its work gives it."""
+        if self._running is not None:
+            self._running.job.tell(word)
+
     def refuse(self, sentence: str) -> None:
         """Have `complain` say why something did not begin."""
         st.session_state[self._problem] = sentence

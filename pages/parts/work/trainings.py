@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,9 +106,13 @@ def _free(name: str) -> str:
     return f"{stem}-{number}"
 
 
+Heard = Sequence[tuple[str, Any]] | None
+"""What a training under way listens to: (parameter, value) pairs for `core.train.Training.change`."""
+
+
 def train(
     plan: Plan | Path, folder: Path | None = None, largest: float | None = None
-) -> Generator[Progress[Snapshot], None, Trained]:
+) -> Generator[Progress[Snapshot], Heard, Trained]:
     """Train by a plan, or go on with the run whose state lies at a path, as a job's generator.
 
     A plan whose name is taken gets a number behind it. folder: gets the run's state after each epoch; None keeps none.
@@ -134,7 +139,7 @@ def training_names(folder: Path | None = None) -> set[str]:
     return runs.names(folder) | kept | set(MODELS)
 
 
-def _train(training: Training, largest: float | None) -> Generator[Progress[Snapshot], None, Trained]:
+def _train(training: Training, largest: float | None) -> Generator[Progress[Snapshot], Heard, Trained]:
     total = training.batches * training.recipe.epochs
     done = training.batches * training.done
     losses = [(float(epoch.index), epoch.loss) for epoch in training.history]
@@ -167,7 +172,11 @@ def _train(training: Training, largest: float | None) -> Generator[Progress[Snap
             else:
                 progress = Progress(done / total, snapshot())
                 _check_size(training.state, largest)
-            yield progress
+            heard: Heard = yield progress
+            for parameter, value in heard or ():
+                with contextlib.suppress(ValueError):  # the page offers nothing that it refuses
+                    training.change(parameter, value)
+                    progress = Progress(progress.fraction, snapshot())
     except Stop:
         return Trained.of(training, snapshot())
     if training.state is not None:

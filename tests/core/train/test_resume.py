@@ -12,8 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core import data
+from core import data, models
+from core.__main__ import main
 from core.losses import LOSSES, GraphSmoothness
+from core.params import fields
 from core.train import Batch, Recipe, Training, checkpoint, loop, resume, runs
 
 PATIENCE = 600
@@ -237,3 +239,126 @@ def test_a_killed_rank_leaves_a_resumable_state(tmp_path):
     tensors = runs.read_tensors(state, run.shapes)
     assert run.description.world == 2
     assert all(value.isfinite().all() for key, value in tensors.items() if key.startswith("model."))
+
+
+# --- what is set otherwise on the way ---------------------------------------------------------------------------------
+
+CHANGES = {3: ("learning_rate", 0.001), 4: ("alpha", 5.0), 8: ("learning_rate", 0.02)}
+"""Steps taken by then, of 12 -> what is changed. Step 4 ends an epoch."""
+GRAPH = GraphSmoothness(dim=2, alpha=2.0, references=20)
+
+
+def changed(training, changes=CHANGES, until=None):
+    """Train on, and change what is to be changed, as a person does between two steps."""
+    rates = {}
+    for event in training.steps():
+        if isinstance(event, Batch):
+            rates[event.done] = training.optimiser.param_groups[0]["lr"]
+            if event.done in changes:
+                training.change(*changes[event.done])
+        elif event.index == until:
+            break
+    return rates
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "steps", "constant"])
+def test_a_rate_that_is_changed_scales_what_is_left_of_the_schedule(schedule):
+    recipe = RECIPE.replace(schedule=schedule, adversarial="none")
+    plain, other = (Training("fc2", "mnist", recipe, "run", GRAPH) for _ in range(2))
+    before, after = changed(plain, {}), changed(other, {5: ("learning_rate", recipe.learning_rate / 4)})
+    assert [after[step] / before[step] for step in range(1, 6)] == [1] * 5
+    assert [after[step] / before[step] for step in range(6, 13)] == pytest.approx([0.25] * 7, abs=1e-6)
+    assert other.rate == recipe.learning_rate / 4
+
+
+def test_what_was_changed_is_in_the_card_and_its_command_does_it_again(tmp_path):
+    live = Training("fc2", "mnist", RECIPE, "run", GRAPH)
+    changed(live)
+    told = [(change.step, change.parameter, change.value) for change in live.card.changes]
+    assert told == [(step, *change) for step, change in CHANGES.items()]
+    assert live.card.recipe["learning_rate"] == RECIPE.learning_rate  # how it began
+    assert live.loss.alpha == 5.0
+    card = live.save(tmp_path)
+    words = " --change 3:learning_rate=0.001 --change 4:alpha=5.0 --change 8:learning_rate=0.02"
+    assert words in card.source
+    assert card.__class__.read(tmp_path / "run" / "card.json").changes == live.card.changes
+    again = Training("fc2", "mnist", RECIPE, "run", GRAPH, changes=card.changes)
+    same(bits(live), bits(drained(again)))
+    assert again.card.changes == card.changes
+    unchanged = Training("fc2", "mnist", RECIPE, "run", GRAPH)
+    assert not torch.equal(*(each.model.head.references for each in (live, drained(unchanged))))
+
+
+def drained(training):
+    list(training)
+    return training
+
+
+@pytest.mark.parametrize("until", [1, 2])
+def test_a_run_that_was_changed_is_resumed_as_it_was(tmp_path, until):
+    whole = Training("fc2", "mnist", RECIPE, "run", GRAPH)
+    changed(whole)
+    state = tmp_path / "run.safetensors"
+    changed(Training("fc2", "mnist", RECIPE, "run", GRAPH, state=state), until=until)
+    rest = resume(state, "run")
+    made = [step for step in CHANGES if step <= 4 * until]
+    assert [change.step for change in rest.card.changes] == made
+    changed(rest)
+    same(bits(whole), bits(rest))
+    assert rest.card.changes == whole.card.changes
+    assert rest.card.source == whole.card.source
+    # The command with all of its changes goes on as well; one with others does not.
+    changed(Training("fc2", "mnist", RECIPE, "run", GRAPH, state=state), until=until + 1)
+    same(
+        bits(whole),
+        bits(drained(Training("fc2", "mnist", RECIPE, "run", GRAPH, state=state, changes=whole.card.changes))),
+    )
+    with pytest.raises(ValueError, match="is the state of a run with other settings"):
+        Training("fc2", "mnist", RECIPE, "run", GRAPH, state=state, changes=whole.card.changes[1:])
+
+
+def test_a_state_with_changes_that_cannot_be_is_refused(tmp_path):
+    state = tmp_path / "run.safetensors"
+    changed(Training("fc2", "mnist", RECIPE, "run", GRAPH, state=state), until=1)
+    run = runs.read(state)
+    tensors = load_file(state)
+    for change in (
+        {"step": 3, "parameter": "learning_rate", "value": -1.0},
+        {"step": 3, "parameter": "dim", "value": 3},
+        {"step": 9, "parameter": "learning_rate", "value": 0.1},
+        {"step": 3, "parameter": "learning_rate", "value": "fast"},
+    ):
+        runs.write(state, tensors, run.description.model_dump(mode="json") | {"changes": [change]})
+        with pytest.raises(ValueError, match="is not the state of a run"):
+            resume(state, "run")
+
+
+def test_only_what_leaves_the_network_as_it_is_can_be_changed():
+    training = Training("fc2", "mnist", RECIPE, "run", GRAPH)
+    with pytest.raises(ValueError, match="learning_rate and alpha and k can be changed; dim cannot"):
+        training.change("dim", 3)
+    with pytest.raises(ValueError, match="learning_rate must be greater than 0"):
+        training.change("learning_rate", 0.0)
+    assert training.card.changes == ()
+    for loss in LOSSES.values():
+        first = loss()
+        for name in loss.changeable:
+            declared = next(info for info in fields(loss) if info.name == name)
+            other = first.replace(**{name: declared.slider[1] if declared.slider else declared.high / 2})
+            assert first.layout(10, 30) == other.layout(10, 30), name
+
+
+def test_the_command_line_takes_changes(tmp_path, capsys):
+    common = ["train", "--network", "fc2", "--name", "own", "--out", str(tmp_path), "--n", "200", "--batch-size", "50"]
+    common += ["--epochs", "1", "--loss", "cross-entropy"]
+    changes = ["--change", "1:learning_rate=0.001", "--change", "2:label_smoothing=0.1"]
+    assert main([*common, *changes]) == 0
+    told = models.Card.read(tmp_path / "own" / "card.json").changes
+    assert [str(change) for change in told] == changes[1::2]
+    for wrong, said in (
+        (["--change", "2:dim=2"], "--change can set learning_rate and label_smoothing of this training; got dim."),
+        (["--change", "2:learning_rate=-1"], "learning_rate must be greater than 0"),
+        (["--change", "2:learning_rate=1", "--change", "1:learning_rate=2"], "in the order of the steps"),
+    ):
+        assert main([*common, *wrong]) != 0
+        assert said in capsys.readouterr().err

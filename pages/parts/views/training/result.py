@@ -18,7 +18,7 @@ from pages.parts.shell import page
 from pages.parts.shell.jobs import Look
 from pages.parts.shell.settings import settings
 from pages.parts.views.training import kept
-from pages.parts.views.training.session import SCOPE
+from pages.parts.views.training.session import SCOPE, About, said, setting
 from pages.parts.work.trainings import Plan, Snapshot, Trained
 
 AROUND, CELLS = 1.5, 80
@@ -40,6 +40,12 @@ def _regions(snapshot: Snapshot, epoch: int, extent: tuple[float, float, float, 
         known = regions(head, extent, rows=CELLS, columns=CELLS)
         _shaded.put(key, known)
     return known
+
+
+def _changes(snapshot: Snapshot) -> list[tuple[float, str]]:
+    """(epoch, what was set otherwise then)."""
+    steps = snapshot.total / (snapshot.epochs[-1].total if snapshot.epochs else 1)
+    return [(change.step / steps, setting(change)) for change in snapshot.card.changes]
 
 
 def draw(snapshot: Snapshot, classes: tuple[str, ...], finished: bool) -> None:
@@ -83,19 +89,23 @@ def draw(snapshot: Snapshot, classes: tuple[str, ...], finished: bool) -> None:
             columns[1].metric("Test accuracy", f"{100 * last.accuracy:.1f} %")
             columns[2].metric("Loss", f"{last.loss:.3g}")
         st.plotly_chart(
-            plots.curves(snapshot.losses, accuracies, epochs), key=f"{SCOPE}.curves.{finished}", config=plots.CONFIG
+            plots.curves(snapshot.losses, accuracies, epochs, _changes(snapshot)),
+            key=f"{SCOPE}.curves.{finished}",
+            config=plots.CONFIG,
         )
+        for change in snapshot.card.changes:
+            st.caption(page.plain(f"{said(change)}.").capitalize())
         st.caption(page.plain(snapshot.note))
 
 
-def underway(look: Look[Snapshot], classes: tuple[str, ...]) -> None:
+def underway(look: Look[Snapshot], about: About) -> None:
     """Progress of a training."""
     if look.snapshot is None:
         st.progress(0.0, look.standing)
         return
     remaining = f", about {look.remaining:.0f} s to go" if look.remaining is not None else ""
     st.progress(look.fraction, f"{look.elapsed:.0f} s{remaining}")
-    draw(look.snapshot, classes, finished=False)
+    draw(look.snapshot, about.classes, finished=False)
 
 
 def keep(trained: Trained) -> None:
