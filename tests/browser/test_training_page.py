@@ -36,7 +36,7 @@ def test_train_a_network_and_attack_it(open_page):
     assert len(set(named)) > 3
     rail = page.locator(".js-plotly-plot .slider-rail-touch-rect").first
     rail.click(position={"x": rail.bounding_box()["width"] / 3, "y": rail.bounding_box()["height"] / 2})
-    expect(page.locator(".js-plotly-plot .slider-label")).to_have_text("after epoch 1")
+    expect(page.locator(".js-plotly-plot .slider-label").first).to_have_text("after epoch 1")
     page.wait_for_function(f"named => String(({REGIONS})()) !== String(named)", arg=named)
     page.get_by_label("Keep it as").fill("seen-in-a-browser")
     keep.click()
