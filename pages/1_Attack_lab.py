@@ -7,6 +7,7 @@ import pages.parts.shell.ready  # noqa: F401  before all else, see there
 # isort: split
 import streamlit as st
 import torch
+from streamlit.delta_generator import DeltaGenerator
 
 from core.attacks import Attack
 from core.models import Card
@@ -17,7 +18,7 @@ from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Slot
 from pages.parts.views import attacking
 from pages.parts.views.attacking import Shown
-from pages.parts.views.lab import result
+from pages.parts.views.lab import presented, result
 from pages.parts.views.lab.result import SCOPE, Wanted
 from pages.parts.work import attacks
 from pages.parts.work.attacks import Finished, Snapshot
@@ -25,14 +26,17 @@ from pages.parts.work.attacks import Finished, Snapshot
 slot: Slot[Snapshot, Finished, Wanted] = Slot(SCOPE, every=0.4)
 
 
-def attack_controls(card: Card) -> Attack | None:
-    """The attack and its parameters, from the sidebar."""
+def attack_controls(card: Card, place: DeltaGenerator) -> Attack | None:
+    """The attack and its parameters, from the sidebar; before an audience those that are kept for it, from `place`."""
     scope = f"{SCOPE}.{card.dataset}"
     cls = choose.attack("Attack", f"{SCOPE}.attack", "scw")
     defaults = attacking.start_values(cls, card)
+    kept = presented.kept(cls)
+    apart = dict.fromkeys(kept, place) if page.presenting() else {}
     with st.container(key="parameters"):
-        attack = forms.form(cls, scope, defaults, link="")
+        attack = forms.form(cls, scope, defaults, link="", apart=apart)
     forms.presets(cls, scope, f"{scope}.{cls.name}")
+    presented.controls(cls)
     return attack
 
 
@@ -64,22 +68,20 @@ def take(run: Finished, wanted: Wanted) -> None:
 
 
 page.setup("Attack lab", controls=True)
+slot.complain()
+stage = st.container(key="stage")
+with stage.container(key="commands"):
+    press, about, slid = st.container(key="press"), st.container(key="about"), st.container(key="slid")
 with st.sidebar:
     chosen = choose.network(SCOPE)
     choice = choose.picture(SCOPE, *chosen) if chosen else None
-    attack = attack_controls(chosen[0]) if chosen else None
+    attack = attack_controls(chosen[0], slid) if chosen else None
     seed = choose.seed(SCOPE)
 
 before: Shown | None = st.session_state.get(attacking.IN_LAB)
 if st.session_state.pop(result.FURTHER, False) and before is not None and slot.about is None:
     go_on(before)
 wanted = slot.about
-with st.container(horizontal=True, vertical_alignment="center", key="head"):
-    press, about = st.container(width="content", key="press"), st.container(key="about")
-    if attack is not None:
-        st.container(key="formula").latex(attack.formula)
-if attack is not None:
-    st.markdown(f"**Look for:** {attack.look_for}")
 seen = wanted.choice if wanted is not None else choice  # a job goes on where the next network cannot be loaded
 if seen is not None:
     if wanted is None:
@@ -97,15 +99,15 @@ if seen is not None:
         f"**{page.plain(seen.title)}**  \nTruth: {truth}. The network says **{answer}** "
         f"({100 * float(seen.logits.softmax(0).max()):.1f} %)."
     )
-    slot.complain()
-    if wanted is not None:
-        links.keep("view.")
-        page.say("The attack is running.")
-        slot.watch(result.underway, take)
-    else:
-        shown: Shown | None = st.session_state.get(attacking.IN_LAB)
-        fits = shown is not None and shown.choice.card == seen.card and shown.choice.image.equal(seen.image)
-        if shown is not None and fits:
-            page.say(result.said(shown))
-        result.show(shown if fits else None, seen, attack)
+    with stage, st.container(key="body"):
+        if wanted is not None:
+            links.keep("view.")
+            page.say("The attack is running.")
+            slot.watch(result.underway, take)
+        else:
+            shown: Shown | None = st.session_state.get(attacking.IN_LAB)
+            fits = shown is not None and shown.choice.card == seen.card and shown.choice.image.equal(seen.image)
+            if shown is not None and fits:
+                page.say(result.said(shown))
+            result.show(shown if fits else None, seen, attack)
 page.finish()

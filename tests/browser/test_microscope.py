@@ -114,9 +114,18 @@ def enlarged(shown: np.ndarray, scale: int, left: int, top: int, width: int, hei
     return shown[y][:, x]
 
 
+def grown(shown: np.ndarray, width: int, height: int) -> np.ndarray:
+    """What a canvas must hold if all of the picture fills it, by nearest neighbour."""
+    y, x = (
+        ((np.arange(n) + 0.5) * size / n).astype(int) for n, size in zip((height, width), shown.shape[:2], strict=True)
+    )
+    return shown[y][:, x]
+
+
 @pytest.fixture
 def lens(open_page: Callable[..., Page]) -> Lens:
-    return Lens(open_page())
+    """In a window in which a photograph has room for each of its pixels once, and little more."""
+    return Lens(open_page(width=940))
 
 
 def test_lossless_at_every_scale(lens: Lens):
@@ -137,6 +146,29 @@ def test_lossless_at_every_scale(lens: Lens):
         np.testing.assert_array_equal(lens.pixels(title), expected[title].repeat(13, 0).repeat(13, 1))
 
 
+def test_no_third_of_the_room_stays_empty(open_page: Callable[..., Page]):
+    lens = Lens(open_page(width=1280))
+    expected = lens.expected()
+    for title in TITLES:
+        pixels = lens.pixels(title)
+        height, width = pixels.shape[:2]
+        assert 224 * 1.22 < width == height
+        np.testing.assert_array_equal(pixels, grown(expected[title], width, height))
+        box = lens.canvas(title).bounding_box()
+        assert box
+        assert (box["width"], box["height"]) == (width, height)  # screen pixel by screen pixel
+        assert lens.zoom == f"×{width / 224:.2f}".rstrip("0")
+    # What is pointed at is what is seen there.
+    for x, y in ((0, 0), (101, 207), (width - 1, height - 1)):
+        lens.canvas("Perturbed").hover(position={"x": x + 0.5, "y": y + 0.5})
+        lens.settled()
+        levels_there = " ".join(map(str, lens.pixels("Original")[y, x]))
+        assert f"level {levels_there}" in lens.readout("Original").replace("\n", " ")
+    lens.canvas("Original").focus()
+    lens.press("+")
+    assert lens.zoom == "×2"  # nearer, whole numbers of screen pixels again
+
+
 def test_steps_are_lossless_and_cost_nothing(open_page: Callable[..., Page]):
     """Every frame is what the step was; scrubbing through all of them sends nothing; all of it is under 12 MB."""
     sent: list[Any] = []
@@ -149,7 +181,7 @@ def test_steps_are_lossless_and_cost_nothing(open_page: Callable[..., Page]):
 
         page.on("websocket", connected)
 
-    lens = Lens(open_page(listen=listen))
+    lens = Lens(open_page(width=940, listen=listen))
     assert sum(received) > 1_000_000  # the frames were among it
     assert sum(received) < 12_000_000
     clean, perturbed = lens.pictures
@@ -321,10 +353,10 @@ def test_blink_and_swipe(open_page: Callable[..., Page]):
     lens.canvas("Original").focus()
     lens.press(" ")  # with reduced motion it does not begin to blink by itself
     expect(page.locator(".viewer canvas")).to_have_count(1)
-    scale = int(lens.zoom.removeprefix("×"))
-    assert scale >= 2
+    height, width = lens.pixels("Original").shape[:2]
+    assert width >= 2 * 224
     for title in ("Original", "Perturbed", "Original"):
-        np.testing.assert_array_equal(lens.pixels(title), expected[title].repeat(scale, 0).repeat(scale, 1))
+        np.testing.assert_array_equal(lens.pixels(title), grown(expected[title], width, height))
         expect(page.locator("figcaption")).to_have_text(title)
         lens.press(" ")
     page.get_by_role("button", name="Blink by itself").click()
@@ -337,8 +369,8 @@ def test_blink_and_swipe(open_page: Callable[..., Page]):
     divider.focus()
     lens.press("Home", "PageUp", "PageUp", "PageUp")
     expect(divider).to_have_attribute("aria-valuenow", "30")
-    at = round(0.3 * 224 * scale)
-    pair = [expected[title].repeat(scale, 0).repeat(scale, 1) for title in ("Perturbation", "Magnified")]
+    at = round(0.3 * width)
+    pair = [grown(expected[title], width, height) for title in ("Perturbation", "Magnified")]
     shown = lens.pixels("Perturbation | Magnified")
     np.testing.assert_array_equal(shown[:, :at], pair[0][:, :at])
     np.testing.assert_array_equal(shown[:, at:], pair[1][:, at:])
@@ -353,7 +385,7 @@ def test_blink_and_swipe(open_page: Callable[..., Page]):
     expect(page.locator("figcaption")).to_have_text("Perturbation | Magnified")
     shown = lens.pixels("Perturbation | Magnified")
     np.testing.assert_array_equal(
-        shown[:, : 100 * scale], lens.expected(10)["Perturbation"].repeat(scale, 0).repeat(scale, 1)[:, : 100 * scale]
+        shown[:, : width // 3], grown(lens.expected(10)["Perturbation"], width, height)[:, : width // 3]
     )
     page.locator(".viewer canvas").focus()
     lens.press("Escape")
@@ -371,15 +403,17 @@ def test_full_screen(lens: Lens):
     assert after
     assert root
     assert after["width"] > before["width"]
-    assert (root["x"], root["y"], root["width"], root["height"]) == (0, 0, 1280, 800)
+    assert (root["x"], root["y"], root["width"], root["height"]) == (0, 0, 940, 800)
     assert page.locator(".viewer").evaluate("e => e.scrollHeight <= e.clientHeight")
     # The picture stands in the middle of its place, pixel for pixel.
     width, height, rgba = lens.canvas("Perturbed").evaluate(READ_BACK)
     pixels = np.frombuffer(base64.b64decode(rgba), np.uint8).reshape(height, width, 4)
-    scale = int(lens.zoom.removeprefix("×"))
-    left, top = (width - 224 * scale) // 2, (height - 224 * scale) // 2
-    inside = pixels[top : top + 224 * scale, left : left + 224 * scale, :3]
-    np.testing.assert_array_equal(inside, lens.expected()["Perturbed"].repeat(scale, 0).repeat(scale, 1))
+    opaque = pixels[..., 3] == 255
+    across, down = int(opaque.any(0).sum()), int(opaque.any(1).sum())
+    left, top = (width - across) // 2, (height - down) // 2
+    inside = pixels[top : top + down, left : left + across, :3]
+    np.testing.assert_array_equal(inside, grown(lens.expected()["Perturbed"], across, down))
+    assert (across * down) / (width * height) > 2 / 3 or across > 224 * 1.2
     page.get_by_role("button", name="Leave full screen (Esc)").click()
     page.get_by_role("button", name="Full screen").wait_for()
     lens.settled()

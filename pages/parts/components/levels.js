@@ -51,31 +51,52 @@ export function shaded(values, pixels, span) {
 }
 
 /**
- * A picture with every factor x factor pixels averaged into one; at the right and below of those that there are.
+ * Of the pixels along one axis, which lie under each pixel of a picture `factor` times smaller, and how much of them.
+ * @param {number} size
+ * @param {number} factor
+ * @returns {[index: number, share: number][][]}
+ */
+function covered(size, factor) {
+  return Array.from({ length: Math.ceil(size / factor - 1e-6) }, (_, i) => {
+    const [from, to] = [i * factor, Math.min((i + 1) * factor, size)];
+    const first = Math.floor(from + 1e-6);
+    const count = Math.ceil(to - 1e-6) - first;
+    return Array.from({ length: count }, (_, k) => {
+      const at = first + k;
+      return [at, Math.min(at + 1, to) - Math.max(at, from)];
+    });
+  });
+}
+
+/**
+ * A picture with factor x factor pixels averaged into one, each as far as it lies under it; at the right and below of
+ * those that there are.
  * @param {Uint8ClampedArray} rgba opaque
  * @param {number} width
  * @param {number} height
- * @param {number} factor
+ * @param {number} factor 1 or more
  */
 export function averaged(rgba, width, height, factor) {
-  const across = Math.ceil(width / factor);
-  const down = Math.ceil(height / factor);
-  const small = new Uint8ClampedArray(4 * across * down);
-  for (let y = 0; y < down; y++) {
-    for (let x = 0; x < across; x++) {
+  const columns = covered(width, factor);
+  const rows = covered(height, factor);
+  const small = new Uint8ClampedArray(4 * columns.length * rows.length);
+  for (const [y, lines] of rows.entries()) {
+    for (const [x, places] of columns.entries()) {
       const sum = [0, 0, 0];
-      let n = 0;
-      for (let v = y * factor; v < Math.min((y + 1) * factor, height); v++) {
-        for (let u = x * factor; u < Math.min((x + 1) * factor, width); u++, n++) {
-          for (let c = 0; c < 3; c++) sum[c] += rgba[4 * (v * width + u) + c];
+      let area = 0;
+      for (const [v, down] of lines) {
+        for (const [u, across] of places) {
+          const share = down * across;
+          for (let c = 0; c < 3; c++) sum[c] += share * rgba[4 * (v * width + u) + c];
+          area += share;
         }
       }
-      const at = 4 * (y * across + x);
-      for (let c = 0; c < 3; c++) small[at + c] = Math.round(sum[c] / n);
+      const at = 4 * (y * columns.length + x);
+      for (let c = 0; c < 3; c++) small[at + c] = Math.round(sum[c] / area);
       small[at + 3] = 255;
     }
   }
-  return { rgba: small, width: across, height: down };
+  return { rgba: small, width: columns.length, height: rows.length };
 }
 
 /**

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.params import ParameterInfo, Parameters, fields
 from pages.parts.shell import links, page
@@ -155,24 +158,26 @@ def form(
     defaults: Mapping[str, Any],
     link: str | None = None,
     without: Collection[str] = (),
+    apart: Mapping[str, DeltaGenerator] = MappingProxyType({}),
 ) -> P | None:
     """Widgets for the parameters of `cls`; those declared to be first on top, advanced ones folded away.
 
     defaults: values of the chosen preset. link: what stands before the parameters' names in the page's link, if they
-    are in it. without: parameters that have no widget and keep those values. Returns the validated parameters, or None
-    after having said what is wrong.
+    are in it. without: parameters that have no widget and keep those values. apart: where the widgets of some are drawn
+    instead. Returns the validated parameters, or None after having said what is wrong.
     """
 
     def draw(info: ParameterInfo) -> Any:
         name = None if link is None else f"{link}{info.name}"
-        return widget(info, widget_key(info, scope), defaults.get(info.name), name)
+        with apart.get(info.name, nullcontext()):
+            return widget(info, widget_key(info, scope), defaults.get(info.name), name)
 
     order = sorted((info for info in fields(cls) if info.name not in without), key=lambda info: not info.first)
     values = {name: defaults[name] for name in without if name in defaults}
     for info in order:
-        if not info.advanced:
+        if not info.advanced or info.name in apart:
             values[info.name] = draw(info)
-    advanced = [info for info in order if info.advanced]
+    advanced = [info for info in order if info.advanced and info.name not in apart]
     if advanced:
         with st.expander("More parameters"):
             for info in advanced:

@@ -98,6 +98,11 @@ def setup(title: str, controls: bool = False) -> None:
     st.session_state[_FRAME] = unseen, sharing, st.container()
 
 
+def presenting() -> bool:
+    """The page is shown to an audience: without the sidebar."""
+    return bool(st.session_state.get(_PRESENT))
+
+
 def begin(label: str, disabled: bool = False) -> bool:
     """The button that begins what a page is for, wherever the keyboard is: Ctrl+Enter, or Cmd+Enter, presses it."""
     icon = ":material/play_arrow:"

@@ -33,6 +33,8 @@ test("averages at the edge are of the pixels that there are", () => {
   equal([small.width, small.height], [2, 1]);
   equal(small.rgba, [30, 30, 60, 255, 45, 45, 90, 255]);
   equal(averaged(grey([10, 20, 30, 41]), 2, 2, 2).rgba, [25, 25, 51, 255]); // 25.25 and 50.5
+  const two = averaged(grey([10, 40, 70]), 3, 1, 1.5); // a pixel and half of the next
+  equal([two.width, two.height, two.rgba[0], two.rgba[4]], [2, 1, 20, 60]);
 });
 
 test("a canvas holds the pixels it was given", () => {

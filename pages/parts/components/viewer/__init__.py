@@ -92,6 +92,7 @@ def viewer(
     key: str,
     *,
     columns: int = 3,
+    row: bool = False,
     stack: int = 1,
     film: Film | None = None,
     traces: Sequence[Trace] = (),
@@ -100,10 +101,11 @@ def viewer(
     """Draw `panels`.
 
     key: of the element, stable from run to run. columns: at most this many cells in a row; where the window is narrower
-    they wrap. stack: so many panels stand above each other in one cell (panels[0:stack] are the first cell), for
-    pictures that belong together, as an adversarial one and its magnification. film: steps to scrub through; panels say
-    with `follows` what they show of it. traces: equally long. view: viewers with equal names share zoom, position and
-    mode, also one after the other (default: key); they are kept for as long as the browser's window is open.
+    they wrap. row: they stay beside each other, averaged where there is no room for every pixel, and it says so.
+    stack: so many panels stand above each other in one cell (panels[0:stack] are the first cell), for pictures that
+    belong together, as an adversarial one and its magnification. film: steps to scrub through; panels say with
+    `follows` what they show of it. traces: equally long. view: viewers with equal names share zoom, position and mode,
+    also one after the other (default: key); they are kept for as long as the browser's window is open.
     """
     if not panels:
         raise ValueError("panels must hold at least one panel; got none.")
@@ -137,6 +139,7 @@ def viewer(
         "width": width,
         "height": height,
         "columns": columns,
+        "row": row,
         "stack": stack,
         "panels": described,
         "film": {"steps": film.steps, "best": film.best} if film else None,

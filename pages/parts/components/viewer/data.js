@@ -27,6 +27,7 @@
  * @property {number} width of the pictures, their pixels
  * @property {number} height
  * @property {number} columns
+ * @property {boolean} row the columns stay beside each other
  * @property {number} stack
  * @property {PanelData[]} panels
  * @property {Film | null} film

@@ -41,7 +41,7 @@ export class Figure {
     if (described === this.described) return;
     this.described = described;
     this.title.textContent = title;
-    this.note.textContent = note;
+    this.note.textContent = this.note.title = note;
     this.canvas.setAttribute("aria-label", alt);
     this.canvas.dataset.title = title;
     const rows = facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)));

@@ -67,7 +67,7 @@ export class Picture {
   }
 
   /**
-   * The picture with every factor x factor pixels averaged into one.
+   * The picture with factor x factor pixels averaged into one.
    * @param {number} factor
    */
   average(factor) {

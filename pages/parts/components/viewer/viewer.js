@@ -8,7 +8,20 @@ import { short } from "../../shell/numbers.js";
 import { Drawing } from "../arrays.js";
 import { Figure } from "./figure.js";
 import { ICONS, icon } from "./icons.js";
-import { anchored, arranged, closer, GAP, nearest, next, origin, settled, whole } from "./lens.js";
+import {
+  anchored,
+  arranged,
+  closer,
+  EMPTY,
+  fitting,
+  GAP,
+  nearest,
+  next,
+  origin,
+  SPARE,
+  settled,
+  written,
+} from "./lens.js";
 import { Picture } from "./picture.js";
 import { Scrubber } from "./scrubber.js";
 
@@ -65,6 +78,7 @@ const NOTHING = {
   width: 1,
   height: 1,
   columns: 1,
+  row: false,
   stack: 1,
   panels: [],
   film: null,
@@ -339,10 +353,22 @@ class Viewer extends Drawing {
    */
   captions(width) {
     const { panels } = this.data;
-    const lines = Math.max(width >= WIDE ? 1 : 2, ...panels.map(({ note }) => note.split("\n").length));
+    const lines = Math.max(
+      width >= WIDE || this.projected ? 1 : 2,
+      ...panels.map(({ note }) => note.split("\n").length),
+    );
     const facts = this.full ? Math.max(...panels.map((panel) => panel.facts.length)) : 0;
-    const text = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16; // larger on a projector
-    return (28 + 19 * lines + 22 * facts) * text;
+    return (28 + 19 * lines + 22 * facts) * this.type;
+  }
+
+  /** How large type is, in multiples of the usual; larger on a projector. */
+  get type() {
+    return parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+  }
+
+  /** Before an audience. */
+  get projected() {
+    return this.type > 1.2;
   }
 
   layout() {
@@ -350,6 +376,7 @@ class Viewer extends Drawing {
     const { data, body, full, view, root } = this;
     if (data === NOTHING || !root.isConnected) return;
     root.classList.toggle("full", full);
+    root.classList.toggle("projected", this.projected);
     this.fuller.title = full ? "Leave full screen (Esc)" : "Full screen";
     this.fuller.setAttribute("aria-label", this.fuller.title);
     const style = getComputedStyle(root);
@@ -358,6 +385,7 @@ class Viewer extends Drawing {
     const down = root.clientHeight - padding - this.toolbar.offsetHeight - 8;
     const side = view.mode === "side";
     const pictures = Math.ceil(data.panels.length / data.stack);
+    const main = document.querySelector("section.stMain")?.scrollTop ?? scrollY;
     let { columns, rows, width, height, scale } = arranged({
       width: data.width,
       height: data.height,
@@ -366,7 +394,9 @@ class Viewer extends Drawing {
       columns: data.columns,
       across,
       down: full ? down : null,
-      window: innerHeight,
+      row: data.row,
+      projected: this.projected,
+      below: innerHeight - (body.getBoundingClientRect().top + main) - 4,
       ratio,
       captions: (wide) => this.captions(wide),
     });
@@ -380,14 +410,18 @@ class Viewer extends Drawing {
       const column = beside ? Math.max((data.width * scale) / ratio, 220) : 0;
       width = across - column - (beside ? GAP : 0);
       height = full ? down - this.captions(width) : Math.max(rows * (tile + GAP) - GAP - this.captions(width), 200);
-      scale = whole(Math.min(width / data.width, height / data.height) * ratio);
+      scale = fitting(
+        Math.min(width / data.width, height / data.height) * ratio,
+        data.width,
+        full || this.projected ? SPARE : EMPTY,
+      );
       columns = 1;
       this.scrubber.place(beside ? "auto" : "1 / -1");
     }
     /** @type {Pixel} */
     const size = full
       ? [Math.floor(width * ratio), Math.floor((height ?? 0) * ratio)]
-      : [Math.ceil(data.width * scale), Math.ceil(data.height * scale)];
+      : [Math.ceil(data.width * scale - 1e-6), Math.ceil(data.height * scale - 1e-6)];
     const last = !side && beside ? " minmax(0, 1fr)" : "";
     body.style.gridTemplateColumns = `repeat(${columns}, ${size[0] / ratio}px)${last}`;
     const taken = (columns * size[0]) / ratio + (columns - 1) * GAP;
@@ -490,10 +524,11 @@ class Viewer extends Drawing {
       }
     } else this.drawComparison();
     const { scale } = this;
-    this.ratio.textContent = scale >= 1 ? `×${scale}` : `1 : ${Math.round(1 / scale)}`;
+    this.ratio.textContent = written(scale);
+    const uneven = scale % 1 ? `, ${Math.floor(scale)} or ${Math.ceil(scale)}: nearest neighbour` : "";
     this.ratio.title =
       scale >= 1
-        ? "Screen pixels for one pixel of the picture"
+        ? `Screen pixels for one pixel of the picture${uneven}`
         : "Averaged: several pixels of the picture for one of the screen";
     this.root.classList.toggle("averaged", scale < 1);
     this.root.classList.toggle("zoomed", view.scale !== null && scale > this.fitted);
@@ -555,8 +590,11 @@ class Viewer extends Drawing {
     context.clip();
     context.clearRect(from, 0, to - from, canvas.height);
     context.imageSmoothingEnabled = false;
-    if (scale < 1) context.drawImage(picture.average(Math.round(1 / scale)), left, top);
-    else {
+    if (scale < 1) context.drawImage(picture.average(1 / scale), left, top);
+    else if (scale % 1) {
+      const [across, down] = [Math.round(picture.width * scale), Math.round(picture.height * scale)];
+      context.drawImage(picture.canvas, left, top, across, down); // whole: its parts begin between two screen pixels
+    } else {
       const { width, height } = picture;
       const [x, y] = [Math.max(0, Math.floor((from - left) / scale)), Math.max(0, Math.floor(-top / scale))];
       const w = Math.min(width, Math.ceil((to - left) / scale)) - x;
@@ -622,8 +660,7 @@ class Viewer extends Drawing {
    */
   pixelAt({ canvas, position }) {
     const [left, top] = this.origin(canvas);
-    const x = Math.floor((position[0] - left) / this.scale);
-    const y = Math.floor((position[1] - top) / this.scale);
+    const [x, y] = [position[0] - left, position[1] - top].map((at) => Math.floor((Math.floor(at) + 0.5) / this.scale));
     return x >= 0 && y >= 0 && x < this.view.width && y < this.view.height ? [x, y] : null;
   }
 

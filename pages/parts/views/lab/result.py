@@ -57,15 +57,22 @@ def traces(trace: Mapping[str, Tensor], film: Film | None = None) -> list[Trace]
     ]
 
 
+def formula(attack: Attack | None) -> None:
+    """What an attack minimises, above the pictures."""
+    if attack is not None:
+        st.container(key="formula").latex(attack.formula)
+
+
 def underway(look: Look[Snapshot], wanted: Wanted) -> None:
     """An attack that is running: the clean picture, the best so far, their difference, the scalars."""
     image, snapshot = wanted.choice.image[0], look.snapshot
     panels, drawn = [Panel("Original", image)], []
+    left, right = st.container(key="pictures"), st.container(key="side")
     if snapshot is None:
-        st.progress(0.0, look.standing)
+        right.progress(0.0, look.standing)
     else:
         remaining = f", about {look.remaining:.0f} s to go at most" if look.remaining is not None else ""
-        st.progress(look.fraction, f"Step {snapshot.step} of {snapshot.total}, {look.elapsed:.0f} s{remaining}")
+        right.progress(look.fraction, f"Step {snapshot.step} of {snapshot.total}, {look.elapsed:.0f} s{remaining}")
         r = rounded(snapshot.best - image)
         gain = display.fitting_gain(float(r.abs().max()))
         rough, energy = float(roughness(r[None], 1.0)[0]), float(r.square().sum())
@@ -76,7 +83,11 @@ def underway(look: Look[Snapshot], wanted: Wanted) -> None:
         note = f"amplified ×{gain:.3g}, grey is no change; Ω {rough:.3g}, Ω / L2² {share:.3g}"
         panels.append(Panel("Perturbation", r, 1 / gain, note=note))
         drawn = traces(snapshot.trace)
-    viewer(panels, f"{SCOPE}.underway", columns=4, traces=drawn, view=SCOPE)
+    with right:
+        st.markdown(f"**Look for:** {wanted.attack.look_for}")
+    with left:
+        formula(wanted.attack)
+        viewer(panels, f"{SCOPE}.underway", traces=drawn, view=SCOPE)
 
 
 @st.fragment
@@ -85,20 +96,27 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
 
     current: the attack as it is set, which may be another than that of `shown`.
     """
+    left, right = st.container(key="pictures"), st.container(key="side")
     if shown is not None and current is not None and current != shown.attack:
-        st.info("The settings have changed since this run; press Run to see their effect.", icon=":material/info:")
-    left, right = st.columns([703, 225], gap="small")
+        right.info("The settings have changed since this run; press Run to see their effect.", icon=":material/info:")
     if shown is None:
         with left:
+            formula(current)
             display.clean(choice.image, choice.title, SCOPE)
         with right:
+            if current is not None:
+                st.markdown(f"**Look for:** {current.look_for}")
             probabilities("The network says", choice.logits, choice.classes, choice.attacked)
         links.write()
         return
     result = shown.run.result
     with left:
+        formula(current)
         seen = finished(shown.run, shown.choice.title)
     with right:
+        headline(result, shown.choice.classes)
+        if current is not None:
+            st.markdown(f"**Look for:** {current.look_for}")
         verdict(result, shown.choice.classes, seen.sigma_h)
         open_ended = result.converged is not None and not bool(result.converged[0])
         if open_ended and result.status[0] in ("fooled", "failed") and attacking.goes_on(shown.attack):
@@ -199,8 +217,8 @@ def _verdict_note(result: AttackResult) -> str:
     return "shown in 8 bits: still fools" if bool(result.success_8bit[0]) else "shown in 8 bits: no longer fools"
 
 
-def verdict(result: AttackResult, names: Sequence[str], sigma_h: float) -> None:
-    """The headline, the probabilities before and after, and the numbers, all from the result's own arrays."""
+def headline(result: AttackResult, names: Sequence[str]) -> None:
+    """What has come of an attack, in one sentence."""
     status = result.status[0]
     if status == "fooled":
         words = _headline(result, names)
@@ -208,7 +226,11 @@ def verdict(result: AttackResult, names: Sequence[str], sigma_h: float) -> None:
         st.html(f'<p class="ss-verdict">{told}</p>')
     else:
         st.warning(ADVICE[status])
-    true = int(result.labels[0])
+
+
+def verdict(result: AttackResult, names: Sequence[str], sigma_h: float) -> None:
+    """The probabilities before and after, and the numbers, all from the result's own arrays."""
+    status, true = result.status[0], int(result.labels[0])
     probabilities("Before", result.logits_clean[0], names, true)
     if status in ("fooled", "failed"):
         probabilities("After", result.logits_8bit[0], names, true)
