@@ -46,6 +46,8 @@ def parameter(
     lt: float | None = None,
     step: float | None = None,
     log: bool = False,
+    near_one: bool = False,
+    marks: tuple[float, ...] = (),
     paper: str | None = None,
     advanced: bool = False,
     slider: tuple[float, float] | None = None,
@@ -58,10 +60,12 @@ def parameter(
 
     default: the only default there is. help: one or two sentences for a person. title: the label (from the field's name
     if left out). symbol: as in the paper. unit: in words. ge/gt/le/lt: hard bounds, enforced. step: the slider's step.
-    log: a logarithmic slider serves better. paper: reference to section or equation. advanced: fold away on a page.
-    slider: the range a slider offers where it is narrower than the hard bounds. none: what None means, in a word.
-    first: shown before the others, for it is what people come to turn. telling: values whose results differ most to the
-    eye, for a comparison along this parameter. quick: of a budget, a value that keeps a run short, for tests.
+    log: a logarithmic slider serves better. near_one: one that is even in -log(1 - value), for what approaches 1 from
+    0 or above. marks: values that are written at the slider. paper: reference to section or equation. advanced: fold
+    away on a page. slider: the range a slider offers where it is narrower than the hard bounds. none: what None means,
+    in a word. first: shown before the others, for it is what people come to turn. telling: values whose results differ
+    most to the eye, for a comparison along this parameter. quick: of a budget, a value that keeps a run short, for
+    tests.
     """
     extra = {
         "title": title,
@@ -69,6 +73,8 @@ def parameter(
         "unit": unit,
         "step": step,
         "log": log,
+        "near_one": near_one,
+        "marks": marks,
         "paper": paper,
         "advanced": advanced,
         "slider": slider,
@@ -96,6 +102,8 @@ class ParameterInfo:
     high: float | None
     step: float | None
     log: bool
+    near_one: bool  # the slider is even in -log(1 - value)
+    marks: tuple[float, ...]  # values written at the slider
     paper: str | None
     advanced: bool
     slider: tuple[float, float] | None
@@ -261,6 +269,8 @@ def _info(name: str, declared: FieldInfo) -> ParameterInfo:
         high=high,
         step=extra.get("step"),
         log=bool(extra.get("log")),
+        near_one=bool(extra.get("near_one")),
+        marks=tuple(extra.get("marks", ())),
         paper=extra.get("paper"),
         advanced=bool(extra.get("advanced")),
         slider=extra.get("slider"),

@@ -17,6 +17,8 @@ class SmoothingParameters(GraphParameters):
         le=0.9999,
         step=0.001,
         slider=(0, 0.999),
+        near_one=True,
+        marks=(0.95, 0.997),
         symbol="α",
         title="Smoothing",
         paper="Smooth Adversarial Examples, eqs. 6 to 9",

@@ -4,14 +4,14 @@ import itertools
 import math
 
 from driver import Lab
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from core.attacks import ATTACKS
 from core.magnify import MagnifyParameters
 from core.params import fields
-from pages.parts.inputs.forms import AUTOMATIC, STOPS, help_text, logarithmic_stops, widget_key
+from pages.parts.inputs.forms import AUTOMATIC, STOPS, help_text, logarithmic_stops, stops_near_one, widget_key
 
 
 @given(
@@ -40,6 +40,27 @@ def test_a_value_outside_the_usual_range_has_a_stop():
     assert logarithmic_stops(1, 10, {0.5, 20.0})[-1] == 20.0
 
 
+@settings(deadline=None)
+@given(st.floats(0, 0.9), st.floats(1e-4, 0.05), st.floats(0, 1))
+def test_stops_near_one_are_even_in_the_logarithm_of_what_lacks(low: float, lack: float, place: float):
+    high = 1 - lack
+    include = {low + (high - low) * place}
+    stops = stops_near_one(low, high, include)
+    assert stops == sorted(set(stops))
+    assert (stops[0], stops[-1]) == (low, high)
+    assert include <= set(stops)
+    assert len(stops) <= STOPS + 3
+    step = math.log10((1 - low) / lack) / (STOPS - 1)
+    assert max(math.log10((1 - a) / (1 - b)) for a, b in itertools.pairwise(stops)) <= 2 * step + 0.045
+
+
+def test_few_presses_of_a_key_lead_from_no_smoothing_to_the_papers():
+    (alpha,) = [info for info in fields(ATTACKS["scw"]) if info.name == "alpha"]
+    stops = stops_near_one(0, 0.999, {*alpha.marks, alpha.default})
+    assert stops.index(0.997) < 60  # it was 997
+    assert stops.index(0.997) - stops.index(0.95) < 30
+
+
 def page() -> None:
     import streamlit as st
 
@@ -65,6 +86,23 @@ def test_a_form_gives_what_its_widgets_say():
     assert app.session_state["made"] == MagnifyParameters(beta=1.0)
 
 
+def test_a_box_beside_a_slider_takes_any_legal_number():
+    app = AppTest.from_function(page, default_timeout=60).run()
+    beta, radius = (app.number_input(key=f"test.MagnifyParameters.{name}.box") for name in ("beta", "radius"))
+    assert (beta.value, radius.value) == (0.3, None)
+    beta.set_value(0.123456).run()
+    assert app.session_state["made"] == MagnifyParameters(beta=0.123456)
+    assert app.slider(key="test.MagnifyParameters.beta").value == 0.123456
+    app.number_input(key="test.MagnifyParameters.radius.box").set_value(9).run()
+    assert app.session_state["made"] == MagnifyParameters(beta=0.123456, radius=9)
+    app.slider(key="test.MagnifyParameters.beta").set_value(0.5).run()
+    assert app.number_input(key="test.MagnifyParameters.beta.box").value == 0.5
+    app.number_input(key="test.MagnifyParameters.radius.box").set_value(None).run()
+    assert app.session_state["made"] == MagnifyParameters(beta=0.5)
+    assert not app.exception
+    assert not app.warning
+
+
 def smooth() -> None:
     from core.attacks import SmoothCarliniWagner
     from pages.parts.inputs import forms
@@ -74,7 +112,7 @@ def smooth() -> None:
 
 def test_what_is_declared_to_be_first_is_drawn_first():
     app = AppTest.from_function(smooth, default_timeout=60).run()
-    keys = [widget.key for widget in app.main if widget.key]
+    keys = [w.key for w in app.main if w.key and not w.key.endswith((".number", ".box"))]
     first = ["test.SmoothingParameters.alpha", "test.EnergyParameters.rho", "test.CarliniWagnerBase.margin"]
     assert keys[: len(first)] == first
     assert "test.CarliniWagnerBase.iterations" in keys[len(first) :]

@@ -100,6 +100,26 @@ export function averaged(rgba, width, height, factor) {
 }
 
 /**
+ * A picture enlarged by any factor, by nearest neighbour: every pixel is that of the picture which its middle lies in.
+ * A canvas would do it too, but for middles between two pixels, where browsers differ.
+ * @param {Uint8ClampedArray} rgba
+ * @param {number} width
+ * @param {number} height
+ * @param {number} across of the enlarged picture
+ * @param {number} down
+ */
+export function enlarged(rgba, width, height, across, down) {
+  const pixels = new Uint32Array(rgba.buffer, rgba.byteOffset, width * height);
+  const large = new Uint32Array(across * down);
+  const columns = Array.from({ length: across }, (_, x) => Math.floor(((x + 0.5) * width) / across));
+  for (let y = 0; y < down; y++) {
+    const row = Math.floor(((y + 0.5) * height) / down) * width;
+    for (let x = 0; x < across; x++) large[y * across + x] = pixels[row + columns[x]];
+  }
+  return { rgba: new Uint8ClampedArray(large.buffer), width: across, height: down };
+}
+
+/**
  * A canvas with just these pixels.
  * @param {Uint8ClampedArray<ArrayBuffer>} rgba
  * @param {number} width

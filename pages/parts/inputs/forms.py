@@ -66,17 +66,31 @@ def logarithmic_stops(low: float, high: float, include: Collection[float]) -> li
     return sorted({s for s in stops if low <= s <= high} | {low, high} | {float(v) for v in include})
 
 
+def stops_near_one(low: float, high: float, include: Collection[float]) -> list[float]:
+    """About STOPS values from low to high, both in [0, 1), even in -log(1 - value): what lacks to 1 in two digits."""
+    lacking = logarithmic_stops(1 - high, 1 - low, ())
+    between = {round(1 - lack, 12) for lack in lacking[1:-1]}
+    return sorted({low, high} | between | {float(v) for v in include})
+
+
 def _stops(info: ParameterInfo, low: float, high: float, include: Collection[float]) -> list[float]:
-    """The values that the slider of an optional parameter offers, those of `include` among them."""
+    """The values that the slider of a parameter offers which is not even, those of `include` among them."""
     if info.log:
         return logarithmic_stops(low, high, include)
+    if info.near_one:
+        return stops_near_one(low, high, {*info.marks, *include})
     step = info.step or 1
     even = [low + i * step for i in range(int((high - low) / step + 1e-9) + 1)]
     return sorted({_typed(info, v) for v in [*even, *include]})
 
 
 def _shown(value: float) -> str:
-    return f"{value:.3g}"
+    return f"{value:.6g}"
+
+
+def _decimals(value: float) -> int:
+    """How many a number needs, as it is written; 6 at most."""
+    return len(f"{value:.6f}".rstrip("0").partition(".")[2])
 
 
 def _state(info: ParameterInfo, key: str, default: Any, link: str | None) -> Any:
@@ -96,7 +110,7 @@ def follow(cls: type[Parameters], scope: str, link: str) -> None:
 
 
 def widget(info: ParameterInfo, key: str, default: Any = None, link: str | None = None) -> Any:
-    """Draw the widget of one parameter and return its value.
+    """Draw the widget of one parameter and return its value: of a number, a slider and a box for the number itself.
 
     default: another start than the declared one. link: the parameter's name in the page's link, if it is in it.
     """
@@ -106,26 +120,76 @@ def widget(info: ParameterInfo, key: str, default: Any = None, link: str | None 
         return st.toggle(label(info), **common)
     if info.kind == "choice":
         return st.segmented_control(label(info), info.choices, required=True, **common)
+    with st.container(horizontal=True, gap="small", key=f"{key}.number"):
+        with st.container(gap=None):
+            chosen = _slider(info, key, value, common)
+        _box(info, key, chosen)
+    if problem := st.session_state.pop(f"{key}.problem", None):
+        st.error(page.plain(problem))
+    return None if chosen == AUTOMATIC else chosen
+
+
+def _slider(info: ParameterInfo, key: str, value: Any, common: Mapping[str, Any]) -> Any:
     low, high = _range(info)
-    if info.optional:
-        stops = _stops(info, low, high, {value} - {AUTOMATIC})
+    if info.optional or info.log or info.near_one:
+        legal = [] if info.optional else [info.default]
+        stops = _stops(info, low, high, {*legal, value} - {AUTOMATIC})
         _hold(key, value, stops)
+        options = [AUTOMATIC, *stops] if info.optional else stops
         chosen = st.select_slider(
-            label(info), [AUTOMATIC, *stops], format_func=lambda v: info.none if v == AUTOMATIC else _shown(v), **common
+            label(info), options, format_func=lambda v: info.none if v == AUTOMATIC else _shown(v), **common
         )
-        return None if chosen == AUTOMATIC else chosen
-    if info.log:
-        stops = logarithmic_stops(low, high, {info.default, value})
-        _hold(key, value, stops)
-        return st.select_slider(label(info), stops, format_func=_shown, **common)
+        if info.marks:
+            _marks({mark: options.index(mark) / (len(options) - 1) for mark in info.marks})
+        return chosen
     kind = int if info.kind == "int" else float
     step = kind(info.step or 1)
     low, high = min(low, value), max(high, value)  # a preset or a link may lie outside the slider's usual range
     _hold(key, value, [low, high])
-    decimals = 0 if kind is int else max(0, -math.floor(math.log10(step) + 1e-9))
+    decimals = 0 if kind is int else max(_decimals(step), _decimals(value))
     return st.slider(
         label(info), kind(low), kind(high), step=step, format="%d" if kind is int else f"%.{decimals}f", **common
     )
+
+
+def _marks(places: Mapping[float, float]) -> None:
+    """Values written below a slider, each at its share of the slider's length."""
+    marks = "".join(f'<span style="left: {100 * place:.2f}%">{mark:g}</span>' for mark, place in places.items())
+    st.html(f'<div class="ss-marks" aria-hidden="true">{marks}</div>')
+
+
+def _box(info: ParameterInfo, key: str, value: Any) -> None:
+    """A box beside a slider, for a number that no hand meets on it; empty where the parameter is left out."""
+    box = f"{key}.box"
+    number = None if value == AUTOMATIC or not math.isfinite(value) else value
+    st.session_state[box] = number
+    legal = number is None or ((info.low is None or number >= info.low) and (info.high is None or number <= info.high))
+    kind = int if info.kind == "int" else float
+    low, high = (None if bound is None or not legal else kind(bound) for bound in (info.low, info.high))
+    st.number_input(
+        f"{label(info)}, as a number",
+        low,
+        high,
+        value=None if info.optional else "min",
+        step=kind(info.step or 1) if kind is int or info.step else None,
+        format="%d" if kind is int else "%.6g",
+        key=box,
+        placeholder=info.none if info.optional else None,
+        on_change=_take,
+        args=(info, key),
+        label_visibility="collapsed",
+    )
+
+
+def _take(info: ParameterInfo, key: str) -> None:
+    """Give the slider what was written into its box."""
+    written = st.session_state[f"{key}.box"]
+    if written is None and not info.optional:
+        return
+    try:
+        st.session_state[key] = AUTOMATIC if written is None else _typed(info, info.read(str(written)))
+    except ValueError as error:
+        st.session_state[f"{key}.problem"] = str(error)
 
 
 def _hold(key: str, value: Any, extent: Sequence[Any]) -> None:

@@ -1,5 +1,5 @@
 // @ts-check
-import { averaged, canvasOf, level, rint, shaded } from "../../../pages/parts/components/levels.js";
+import { averaged, canvasOf, enlarged, level, rint, shaded } from "../../../pages/parts/components/levels.js";
 import { equal, test } from "./check.js";
 
 test("halves are rounded to the even number", () => {
@@ -35,6 +35,16 @@ test("averages at the edge are of the pixels that there are", () => {
   equal(averaged(grey([10, 20, 30, 41]), 2, 2, 2).rgba, [25, 25, 51, 255]); // 25.25 and 50.5
   const two = averaged(grey([10, 40, 70]), 3, 1, 1.5); // a pixel and half of the next
   equal([two.width, two.height, two.rgba[0], two.rgba[4]], [2, 1, 20, 60]);
+});
+
+test("a picture is enlarged by nearest neighbour, whatever the factor", () => {
+  const grey = (/** @type {number[]} */ values) => Uint8ClampedArray.from(values.flatMap((v) => [v, v, v, 255]));
+  const large = enlarged(grey([10, 20, 30, 40]), 2, 2, 3, 5); // the middle column and row lie between two pixels
+  equal([large.width, large.height], [3, 5]);
+  equal(
+    Array.from({ length: 15 }, (_, i) => large.rgba[4 * i]),
+    [10, 20, 20, 10, 20, 20, 30, 40, 40, 30, 40, 40, 30, 40, 40],
+  );
 });
 
 test("a canvas holds the pixels it was given", () => {

@@ -2,7 +2,7 @@
 // A picture at its own size, made from its values.
 
 import { array } from "../arrays.js";
-import { averaged, canvasOf, shaded } from "../levels.js";
+import { averaged, canvasOf, enlarged, shaded } from "../levels.js";
 import { readout } from "./readout.js";
 
 /** @import { PanelData } from "./data.js" */
@@ -37,8 +37,8 @@ export class Picture {
     this.span = null;
     this.unit = "";
     this.shown = "";
-    /** @type {{ factor: number, canvas: HTMLCanvasElement } | null} */
-    this.reduced = null;
+    /** @type {{ scale: number, canvas: HTMLCanvasElement } | null} */
+    this.scaled = null;
   }
 
   /**
@@ -56,7 +56,7 @@ export class Picture {
     if (shown === this.shown) return;
     this.shown = shown;
     this.span = span;
-    this.reduced = null;
+    this.scaled = null;
     this.values = read(panel, frame);
     this.width = width;
     this.height = height;
@@ -67,14 +67,19 @@ export class Picture {
   }
 
   /**
-   * The picture with factor x factor pixels averaged into one.
-   * @param {number} factor
+   * The picture at a scale that is no whole number: factor x factor pixels averaged into one where it is below 1, else by
+   * nearest neighbour.
+   * @param {number} scale
    */
-  average(factor) {
-    if (this.reduced?.factor === factor) return this.reduced.canvas;
-    const { rgba, width, height } = averaged(this.rgba, this.width, this.height, factor);
-    this.reduced = { factor, canvas: canvasOf(rgba, width, height) };
-    return this.reduced.canvas;
+  at(scale) {
+    if (this.scaled?.scale === scale) return this.scaled.canvas;
+    const [across, down] = [Math.round(this.width * scale), Math.round(this.height * scale)];
+    const { rgba, width, height } =
+      scale < 1
+        ? averaged(this.rgba, this.width, this.height, 1 / scale)
+        : enlarged(this.rgba, this.width, this.height, across, down);
+    this.scaled = { scale, canvas: canvasOf(rgba, width, height) };
+    return this.scaled.canvas;
   }
 
   /**

@@ -590,11 +590,8 @@ class Viewer extends Drawing {
     context.clip();
     context.clearRect(from, 0, to - from, canvas.height);
     context.imageSmoothingEnabled = false;
-    if (scale < 1) context.drawImage(picture.average(1 / scale), left, top);
-    else if (scale % 1) {
-      const [across, down] = [Math.round(picture.width * scale), Math.round(picture.height * scale)];
-      context.drawImage(picture.canvas, left, top, across, down); // whole: its parts begin between two screen pixels
-    } else {
+    if (scale % 1) context.drawImage(picture.at(scale), left, top);
+    else {
       const { width, height } = picture;
       const [x, y] = [Math.max(0, Math.floor((from - left) / scale)), Math.max(0, Math.floor(-top / scale))];
       const w = Math.min(width, Math.ceil((to - left) / scale)) - x;
