@@ -99,6 +99,15 @@ def verdicts() -> str:
     return "\n".join(lines)
 
 
+def link(held: str) -> dict[str, str]:
+    """The lab's link to the photograph and the smooth attack that are seen here."""
+    facts = example()
+    attack = facts["attacks"][f"{held}-scw"]["attack"]
+    opened = {"model": facts["network"]["name"], "image": facts["protocol"]["parameters"]["photo"]}
+    values = {name: "none" if value is None else str(value) for name, value in attack["parameters"].items()}
+    return opened | {"attack": attack["name"]} | values
+
+
 page.setup("")
 facts = example()
 links.choice("held", KEY, "success", HELD)
@@ -125,7 +134,7 @@ with words:
     )
     ways = st.container(horizontal=True)
     if ways.button("Try it in the Attack lab", type="primary", icon=":material/science:"):
-        st.switch_page(page.file("Attack_lab"))
+        st.switch_page(page.file("Attack_lab"), query_params=link(held))
     if ways.button("Compare attacks", icon=":material/compare:"):
         st.switch_page(page.file("Compare"))
     with st.container(gap=None, key="seen"):

@@ -34,7 +34,7 @@ def attack_controls(card: Card, place: DeltaGenerator) -> Attack | None:
     kept = presented.kept(cls)
     apart = dict.fromkeys(kept, place) if page.presenting() else {}
     with st.container(key="parameters"):
-        attack = forms.form(cls, scope, defaults, link="", apart=apart)
+        attack = forms.form(cls, scope, defaults, link="", apart=apart, names={"target": choose.class_names(card)})
     forms.presets(cls, scope, f"{scope}.{cls.name}")
     presented.controls(cls)
     return attack
@@ -87,7 +87,10 @@ if seen is not None:
     if wanted is None:
         # Not a callback: its arguments would be those of the last run, a slider moved just before Run would be lost.
         with press:
-            pressed = page.begin("Run", disabled=attack is None)
+            own = attack is not None and attack.aim == seen.attacked
+            pressed = page.begin("Run", disabled=attack is None or own)
+            if own:
+                st.info("The picture is of the target class already; choose another.")
         if pressed and attack is not None:
             start(attack, seen, seed)
             st.rerun()

@@ -91,6 +91,24 @@ class Attack(Parameters, abc.ABC):
         `generator` is the only source of randomness. Raises nothing for a failed image: `Step.found` says so.
         """
 
+    @property
+    def aim(self) -> int | None:
+        """The class that every image is to be taken for; None of an attack that has no such, or chooses by itself."""
+        return None
+
+    def begin(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        generator: torch.Generator | None = None,
+        start: Tensor | None = None,
+    ) -> Iterator[Step]:
+        """`steps`, or `further` from `start`, for images (N, C, H, W) none of which is of the class `aim`."""
+        if start is None:
+            return self.steps(model, images, labels, generator)
+        return self.further(model, images, labels, start, generator)
+
     def further(
         self,
         model: nn.Module,
@@ -375,7 +393,11 @@ class Run:
             raise ValueError(f"labels must be between 0 and {classes - 1}; got {labels.tolist()[:8]}.")
         finite = self._logits_clean.isfinite().all(1)
         right = self._logits_clean.argmax(1) == self._y
-        self._attacked = (finite & right).nonzero()[:, 0]
+        if attack.aim is not None and attack.aim >= classes:
+            raise ValueError(f"target must be below {classes}, the number of classes; got {attack.aim}.")
+        astray = torch.ones_like(right) if attack.aim is None else self._y != attack.aim
+        self._right = finite & right
+        self._attacked = (self._right & astray).nonzero()[:, 0]
         self._finite = finite.clone()
         self._best = self._x.clone()
         self._trace: dict[str, list[Tensor]] = {"step": []}
@@ -385,10 +407,9 @@ class Run:
         generator = torch.Generator(device=device).manual_seed(seed)
         attacked = self._x[self._attacked], self._y[self._attacked]
         self._steps: Iterator[Step] = iter(())
-        if not self.done and start is None:
-            self._steps = attack.steps(model, *attacked, generator)
-        elif not self.done and start is not None:
-            self._steps = attack.further(model, *attacked, start.to(self._x)[self._attacked], generator)
+        if not self.done:
+            further = None if start is None else start.to(self._x)[self._attacked]
+            self._steps = attack.begin(model, *attacked, generator, further)
 
     def __iter__(self) -> Iterator[Step]:
         return self
@@ -444,6 +465,8 @@ class Run:
         for i in range(len(self._x)):
             if attacked[i]:
                 status.append("fooled" if fooled[i] else "failed" if self._finite[i] else "not finite")
+            elif self._right[i]:
+                status.append("failed")  # of the target class itself
             else:
                 status.append("already misclassified" if self._finite[i] else "not finite")
         card = getattr(self.model, "card", None)

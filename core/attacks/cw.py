@@ -46,7 +46,8 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks.adam import Adam
-from core.attacks.base import Attack, Seeks, Step, Tracker, crosses, margin
+from core.attacks.aim import Aiming
+from core.attacks.base import Seeks, Step, Tracker, crosses, margin
 from core.attacks.deepfool import gradient
 from core.attacks.gradient import norms
 from core.attacks.lagrangian import Lagrangian
@@ -299,7 +300,7 @@ class Correction(Multiplier):
         self._slope = torch.where(slopes > 0, slopes, torch.nan)
 
 
-class CarliniWagnerBase(Storable, Attack):
+class CarliniWagnerBase(Storable, Aiming):
     """The search that C&W and its smooth version share: only the change of variable differs.
 
     Quantised, the network sees rounded iterates, and its gradient there counts as that of the iterate itself; the

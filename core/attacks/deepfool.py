@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Seeks, Step, Tracker, crosses, margin
+from core.attacks.aim import Aiming
+from core.attacks.base import Seeks, Step, Tracker, crosses, margin
 from core.attacks.push import Pushing
 from core.metrics import l2
 from core.params import Parameters, parameter
@@ -63,7 +64,7 @@ class DeepFoolParameters(Parameters):
     )
 
 
-class DeepFool(DeepFoolParameters, Pushing, Attack):
+class DeepFool(DeepFoolParameters, Pushing, Aiming):
     """DeepFool, L2: Algorithm 2 of Moosavi-Dezfooli et al. (2016).
 
     Each step linearises the candidates' boundaries around x, f_k = f_t with gradient w_k, and adds the shortest of the

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Seeks, Step, Tracker, crosses, margin
+from core.attacks.aim import Aiming
+from core.attacks.base import Seeks, Step, Tracker, crosses, margin
 from core.attacks.deepfool import DeepFool, DeepFoolParameters, gradient
 from core.attacks.push import Pushing
 from core.filters import KernelKind, kernel, low_pass
@@ -162,7 +163,7 @@ class _Projection:
         return dict(zip(_PICTURES, (self.to_boundary, self.smooth, self.clipped), strict=True))
 
 
-class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Attack):
+class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
     """SmoothFool: Algorithm 2.
 
     In each round DeepFool finds the nearest point x_p of the decision boundary and its normal w there (eq. 8), x is

@@ -129,6 +129,23 @@ def widget(info: ParameterInfo, key: str, default: Any = None, link: str | None 
     return None if chosen == AUTOMATIC else chosen
 
 
+def named(info: ParameterInfo, key: str, names: Sequence[str], link: str | None = None) -> int | None:
+    """A box to search in for what an optional parameter's number stands for: one of `names`, counted from 0."""
+    value = _state(info, key, None, link)
+    numbers = [AUTOMATIC, *range(len(names))]
+    if value not in numbers:  # of a network with other classes
+        st.session_state[key] = AUTOMATIC
+    chosen = st.selectbox(
+        label(info),
+        numbers,
+        key=key,
+        format_func=lambda n: info.none if n == AUTOMATIC else names[n],
+        help=help_text(info),
+        persist_state="session",
+    )
+    return None if chosen == AUTOMATIC else int(chosen)
+
+
 def _slider(info: ParameterInfo, key: str, value: Any, common: Mapping[str, Any]) -> Any:
     low, high = _range(info)
     if info.optional or info.log or info.near_one:
@@ -165,20 +182,16 @@ def _box(info: ParameterInfo, key: str, value: Any) -> None:
     st.session_state[box] = number
     legal = number is None or ((info.low is None or number >= info.low) and (info.high is None or number <= info.high))
     kind = int if info.kind == "int" else float
-    low, high = (None if bound is None or not legal else kind(bound) for bound in (info.low, info.high))
-    st.number_input(
-        f"{label(info)}, as a number",
-        low,
-        high,
-        value=None if info.optional else "min",
-        step=kind(info.step or 1) if kind is int or info.step else None,
-        format="%d" if kind is int else "%.6g",
-        key=box,
-        placeholder=info.none if info.optional else None,
-        on_change=_take,
-        args=(info, key),
-        label_visibility="collapsed",
-    )
+    options: dict[str, Any] = {
+        "min_value": None if info.low is None or not legal else kind(info.low),
+        "max_value": None if info.high is None or not legal else kind(info.high),
+        "value": None if info.optional else "min",
+        "step": kind(info.step or 1) if kind is int or info.step else None,
+        "format": "%d" if kind is int else "%.6g",
+        "placeholder": info.none if info.optional else None,
+    }
+    name = f"{label(info)}, as a number"
+    st.number_input(name, key=box, on_change=_take, args=(info, key), label_visibility="collapsed", **options)
 
 
 def _take(info: ParameterInfo, key: str) -> None:
@@ -223,17 +236,21 @@ def form(
     link: str | None = None,
     without: Collection[str] = (),
     apart: Mapping[str, DeltaGenerator] = MappingProxyType({}),
+    names: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> P | None:
     """Widgets for the parameters of `cls`; those declared to be first on top, advanced ones folded away.
 
     defaults: values of the chosen preset. link: what stands before the parameters' names in the page's link, if they
     are in it. without: parameters that have no widget and keep those values. apart: where the widgets of some are drawn
-    instead. Returns the validated parameters, or None after having said what is wrong.
+    instead. names: what the numbers 0, 1 ... of some stand for, to be searched among. Returns the validated parameters,
+    or None after having said what is wrong.
     """
 
     def draw(info: ParameterInfo) -> Any:
         name = None if link is None else f"{link}{info.name}"
         with apart.get(info.name, nullcontext()):
+            if info.name in names:
+                return named(info, widget_key(info, scope), names[info.name], name)
             return widget(info, widget_key(info, scope), defaults.get(info.name), name)
 
     order = sorted((info for info in fields(cls) if info.name not in without), key=lambda info: not info.first)

@@ -28,7 +28,8 @@ def several(card: Card) -> list[Attack]:
         cls = choose.attack(f"Column {i}", f"{SCOPE}.{i}.attack", FIRST[i - 1], f"{i}.attack")
         with st.popover("Parameters", width="stretch", key=f"{SCOPE}.{i}.parameters"):
             values = attacking.start_values(cls, card)
-            attack = forms.form(cls, f"{SCOPE}.{card.dataset}.{i}", values, link=f"{i}.")
+            names = {"target": choose.class_names(card)}
+            attack = forms.form(cls, f"{SCOPE}.{card.dataset}.{i}", values, link=f"{i}.", names=names)
         if attack is None:
             st.error(f"The parameters of column {i} do not go together.")
         else:
@@ -54,7 +55,8 @@ def along(card: Card) -> list[Attack]:
     text = st.text_input("Values", key=key, persist_state="session", help=forms.help_text(info))
     with st.popover("Other parameters", width="stretch", key=f"{SCOPE}.along.parameters"):
         values = attacking.start_values(cls, card)
-        attack = forms.form(cls, f"{SCOPE}.{card.dataset}.along", values, link="", without=[name])
+        names = {"target": choose.class_names(card)}
+        attack = forms.form(cls, f"{SCOPE}.{card.dataset}.along", values, link="", without=[name], names=names)
     if attack is None:
         st.error("The parameters of the attack do not go together.")
         return []
@@ -67,7 +69,7 @@ def along(card: Card) -> list[Attack]:
 
 def sweepable(cls: type[Attack]) -> dict[str, ParameterInfo]:
     """The numbers among an attack's parameters; those people ask for first."""
-    numbers = {info.name: info for info in fields(cls) if info.kind in ("int", "float")}
+    numbers = {info.name: info for info in fields(cls) if info.kind in ("int", "float") and info.name != "target"}
     return {name: numbers[name] for name in sorted(numbers, key=lambda n: (not numbers[n].first, numbers[n].advanced))}
 
 

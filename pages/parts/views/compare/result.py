@@ -17,7 +17,7 @@ from pages.parts.inputs import forms
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Look
-from pages.parts.views import display, export
+from pages.parts.views import display, export, looking
 from pages.parts.views.compare import columns, comparison, example
 from pages.parts.views.compare.comparison import SCOPE, Matching, Wanted
 from pages.parts.work.attacks import Finished, Snapshot
@@ -75,6 +75,8 @@ def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, str] | None = N
     results, norm = comparison.on_one_norm([run.result for run in runs], shown.choice.model, matched)
     panels, rows = columns.panels(names, results, shown.choice, seen, perturbations, norm, best)
     with above:
+        if told := looking.compared(names, results, norm):
+            st.markdown(f"**Look for:** {page.plain(told)}")
         viewer(panels, f"{SCOPE}.pictures", columns=comparison.MOST + 1, stack=rows, view=SCOPE)
     if any(bool(result.perturbation.any()) for result in results):
         spectra = {

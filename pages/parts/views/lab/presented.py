@@ -16,7 +16,7 @@ MOST = 4
 
 def slid(cls: type[Attack]) -> dict[str, ParameterInfo]:
     """The parameters of an attack that are slid, by name; those people come to turn first."""
-    numbers = [info for info in fields(cls) if info.kind in ("int", "float")]
+    numbers = [info for info in fields(cls) if info.kind in ("int", "float") and info.name != "target"]
     return {info.name: info for info in sorted(numbers, key=lambda info: (not info.first, info.advanced))}
 
 

@@ -21,7 +21,7 @@ from pages.parts.components.viewer import Panel, Trace, viewer
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import cache, links, page, pictures
 from pages.parts.shell.jobs import Look
-from pages.parts.views import attacking, display, export
+from pages.parts.views import attacking, display, export, looking
 from pages.parts.views.attacking import Shown
 from pages.parts.work.attacks import Finished, Snapshot
 
@@ -84,7 +84,7 @@ def underway(look: Look[Snapshot], wanted: Wanted) -> None:
         panels.append(Panel("Perturbation", r, 1 / gain, note=note))
         drawn = traces(snapshot.trace)
     with right:
-        st.markdown(f"**Look for:** {wanted.attack.look_for}")
+        st.markdown(f"**Look for:** {looking.before(wanted.attack)}")
     with left:
         formula(wanted.attack)
         viewer(panels, f"{SCOPE}.underway", traces=drawn, view=SCOPE)
@@ -105,7 +105,7 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
             display.clean(choice.image, choice.title, SCOPE)
         with right:
             if current is not None:
-                st.markdown(f"**Look for:** {current.look_for}")
+                st.markdown(f"**Look for:** {looking.before(current)}")
             probabilities("The network says", choice.logits, choice.classes, choice.attacked)
         links.write()
         return
@@ -115,8 +115,8 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
         seen = finished(shown.run, shown.choice.title)
     with right:
         headline(result, shown.choice.classes)
-        if current is not None:
-            st.markdown(f"**Look for:** {current.look_for}")
+        if result.status[0] in ("fooled", "failed"):
+            st.markdown(f"**Look for:** {looking.after(result, shown.choice.card.dataset == 'imagenet')}")
         verdict(result, shown.choice.classes, seen.sigma_h)
         open_ended = result.converged is not None and not bool(result.converged[0])
         if open_ended and result.status[0] in ("fooled", "failed") and attacking.goes_on(shown.attack):
