@@ -92,3 +92,44 @@ def test_present_keeps_the_sliders_that_a_teacher_pins(open_page: Callable[..., 
     settled(page)
     expect(page.locator(".stMain .st-key-slid").get_by_test_id("stSlider")).to_have_count(0)
     expect(slider(page, "Margin")).not_to_have_value("1")  # what was slid has stayed
+
+
+def test_alpha_is_slid_where_it_matters(open_page: Callable[..., Page]):
+    page = open_page(f"/Attack_lab?{DIGIT}&alpha=0", **PROJECTOR)
+    settled(page)
+    alpha, margin = slider(page, "Smoothing"), slider(page, "Margin")
+    expect(alpha).to_have_attribute("aria-valuetext", "0")
+    expect(page.locator(".ss-marks").first).to_have_text("0.950.997")
+    alpha.focus()
+    for _ in range(60):  # it was 997
+        page.keyboard.press("ArrowRight")
+        if alpha.get_attribute("aria-valuetext") == "0.997":
+            break
+    expect(alpha).to_have_attribute("aria-valuetext", "0.997")
+    settled(page)
+    margin.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    settled(page)
+    expect(page).to_have_url(re.compile(r"alpha=0\.997.*margin=3\.5|margin=3\.5.*alpha=0\.997"))
+    expect(alpha).to_have_attribute("aria-valuetext", "0.997")
+    # A number that no hand would meet.
+    box = page.get_by_role("spinbutton", name="Smoothing α, as a number")
+    box.fill("0.98765")
+    box.press("Enter")
+    expect(page).to_have_url(re.compile(r"alpha=0\.98765"))
+    settled(page)
+    expect(slider(page, "Smoothing")).to_have_attribute("aria-valuetext", "0.98765")
+
+
+def test_a_target_is_searched_for_by_its_name(open_page: Callable[..., Page]):
+    page = open_page(f"/Attack_lab?{DIGIT}&attack=deepfool", **PROJECTOR)
+    settled(page)
+    target = page.get_by_role("combobox", name=re.compile("Target"))
+    target.scroll_into_view_if_needed()
+    target.focus()
+    page.keyboard.type("3")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("target=3"))
+    attacked(page)
+    expect(page.locator(".ss-verdict")).to_have_text(re.compile(r" is now 3$"))

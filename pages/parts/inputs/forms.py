@@ -176,27 +176,31 @@ def _marks(places: Mapping[float, float]) -> None:
 
 
 def _box(info: ParameterInfo, key: str, value: Any) -> None:
-    """A box beside a slider, for a number that no hand meets on it; empty where the parameter is left out."""
-    box = f"{key}.box"
+    """A box beside a slider, for a number that no hand meets on it; empty where the parameter is left out.
+
+    To every value its own box: one that were given a new value by the script would be sent back with the old one by a
+    browser that has not heard of it yet, and the slider would jump back under a hand that moves it quickly.
+    """
     number = None if value == AUTOMATIC or not math.isfinite(value) else value
-    st.session_state[box] = number
     legal = number is None or ((info.low is None or number >= info.low) and (info.high is None or number <= info.high))
     kind = int if info.kind == "int" else float
     options: dict[str, Any] = {
         "min_value": None if info.low is None or not legal else kind(info.low),
         "max_value": None if info.high is None or not legal else kind(info.high),
-        "value": None if info.optional else "min",
+        "value": None if info.optional else "min" if number is None else number,
         "step": kind(info.step or 1) if kind is int or info.step else None,
         "format": "%d" if kind is int else "%.6g",
         "placeholder": info.none if info.optional else None,
     }
-    name = f"{label(info)}, as a number"
-    st.number_input(name, key=box, on_change=_take, args=(info, key), label_visibility="collapsed", **options)
+    name, box = f"{label(info)}, as a number", f"{key}.box.{number}"
+    if info.optional:  # it can be emptied only if it opens empty
+        st.session_state.setdefault(box, number)
+    st.number_input(name, key=box, on_change=_take, args=(info, key, box), label_visibility="collapsed", **options)
 
 
-def _take(info: ParameterInfo, key: str) -> None:
+def _take(info: ParameterInfo, key: str, box: str) -> None:
     """Give the slider what was written into its box."""
-    written = st.session_state[f"{key}.box"]
+    written = st.session_state[box]
     if written is None and not info.optional:
         return
     try:

@@ -44,6 +44,7 @@ import { Scrubber } from "./scrubber.js";
  * @property {number} x pixel in the middle of the canvas
  * @property {number} y
  * @property {boolean} [blinks] what the person has wished for
+ * @property {{ window: string, below: number }} [room] below the pictures' beginning, in a window of this size
  */
 
 const WIDE = 400; // CSS pixels from which on the readout fits on one line
@@ -371,6 +372,20 @@ class Viewer extends Drawing {
     return this.type > 1.2;
   }
 
+  /**
+   * CSS pixels of the window from where the pictures begin, where the page has not been scrolled: the fewest there have
+   * been, so that pictures keep their size when a bar of progress above them goes.
+   */
+  below() {
+    const { view } = this;
+    const scrolled = document.querySelector("section.stMain")?.scrollTop ?? scrollY;
+    const room = innerHeight - (this.body.getBoundingClientRect().top + scrolled) - 4;
+    const window = `${innerWidth} ${innerHeight} ${this.type}`;
+    view.room =
+      view.room?.window === window ? { window, below: Math.min(view.room.below, room) } : { window, below: room };
+    return view.room.below;
+  }
+
   layout() {
     const ratio = window.devicePixelRatio;
     const { data, body, full, view, root } = this;
@@ -385,7 +400,6 @@ class Viewer extends Drawing {
     const down = root.clientHeight - padding - this.toolbar.offsetHeight - 8;
     const side = view.mode === "side";
     const pictures = Math.ceil(data.panels.length / data.stack);
-    const main = document.querySelector("section.stMain")?.scrollTop ?? scrollY;
     let { columns, rows, width, height, scale } = arranged({
       width: data.width,
       height: data.height,
@@ -396,7 +410,7 @@ class Viewer extends Drawing {
       down: full ? down : null,
       row: data.row,
       projected: this.projected,
-      below: innerHeight - (body.getBoundingClientRect().top + main) - 4,
+      below: this.below(),
       ratio,
       captions: (wide) => this.captions(wide),
     });
