@@ -390,7 +390,7 @@ def bare_pass(model: nn.Module, x: Tensor, y: Tensor) -> float:
 
 def share_of_deepfool(model: nn.Module, x: Tensor, y: Tensor) -> float:
     """Time of SmoothFool over the time of the DeepFool calls in it."""
-    inner, steps = 0.0, DeepFool.steps
+    inner, steps = 0.0, DeepFool.search
 
     def timed(*arguments: object) -> Iterator[Step]:
         nonlocal inner
@@ -403,7 +403,7 @@ def share_of_deepfool(model: nn.Module, x: Tensor, y: Tensor) -> float:
                 return
             yield step
 
-    with mock.patch.object(DeepFool, "steps", timed):
+    with mock.patch.object(DeepFool, "search", timed):
         start = time.process_time()
         run(SmoothFool(push=False), model, x, y)
         return (time.process_time() - start) / inner

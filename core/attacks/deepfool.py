@@ -19,6 +19,7 @@ from core.params import Parameters, parameter
 
 _BEHIND = 1e-4  # how far behind the linearised boundary a step ends, in L2: the original's constant
 _HOPELESS = 1.5  # a boundary this many times farther than the nearest, by its last known gradient, is not tried
+_ALIKE = 1.25  # a gradient that was never computed is taken to be this many times as long as the longest that was
 
 
 def gradient(values: Tensor, x: Tensor, keep: bool = False) -> Tensor:
@@ -26,6 +27,30 @@ def gradient(values: Tensor, x: Tensor, keep: bool = False) -> Tensor:
     if not values.requires_grad:
         return torch.zeros_like(x)
     return torch.autograd.grad(values.sum(), x, retain_graph=keep, materialize_grads=True)[0]
+
+
+class Memory:
+    """What searches that begin one where another ended know of the boundaries around their images, n of them."""
+
+    def __init__(self) -> None:
+        self.norms: Tensor | None = None
+        """(n, K) of the gradients of all classes' leads, as last known; infinite where never computed."""
+        self.seen: tuple[Tensor, Tensor] | None = None
+        """(images (n, C, H, W), logits that depend on them): the last that the network was asked, if of all images."""
+
+    def keep(self, going: Tensor) -> None:
+        """Go on with these images (n,) only."""
+        if self.norms is not None:
+            self.norms = self.norms[going]
+        if not bool(going.all()):
+            self.seen = None
+
+    def look(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(x, logits that depend on it), x (n, C, H, W); the network is asked unless it was about just this."""
+        if self.seen is None or not self.seen[0].equal(x):
+            x = x.detach().requires_grad_(True)
+            self.seen = x, model(x)
+        return self.seen
 
 
 class DeepFoolParameters(Parameters):
@@ -107,17 +132,23 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
-        yield from self.pushed(self._search(model, images, labels), model, images, labels)
+        yield from self.pushed(self.search(model, images, labels), model, images, labels)
 
-    def _search(self, model: nn.Module, images: Tensor, labels: Tensor) -> Iterator[Step]:
+    def search(self, model: nn.Module, images: Tensor, labels: Tensor, memory: Memory | None = None) -> Iterator[Step]:
+        """memory: of an earlier search, whose last images these are. With it, boundaries that were never linearised are
+        guessed at, and not tried where that is hopeless."""
         total = self.deepfool_steps + 1  # the clean image, then the steps
         tracker = Tracker(images, total, ("margin", "distortion", "boundary"))
         active, x = torch.arange(len(images), device=images.device), images
         rivals = norms = torch.empty(0)
 
         for index in range(1, total + 1):
-            x, y = x.detach().requires_grad_(True), labels[active]
-            logits = model(x)
+            y = labels[active]
+            if memory is not None and len(active) == len(images):
+                x, logits = memory.look(model, x)
+            else:
+                x = x.detach().requires_grad_(True)
+                logits = model(x)
             values = logits.detach()
             sound, fools = values.isfinite().all(1), crosses(values, y)
             tracker.record(active, x.detach(), margin(values, y), fools, sound=sound)
@@ -125,6 +156,10 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
                 others = values.scatter(1, y[:, None], -torch.inf)
                 rivals = others.topk(max(min(self.candidates, values.shape[1]) - 1, 1)).indices
                 norms = torch.full_like(rivals, torch.inf, dtype=values.dtype)  # of their gradients; not yet known
+                if memory is not None:
+                    if memory.norms is None:
+                        memory.norms = torch.full_like(values, torch.inf)
+                    norms = memory.norms.gather(1, rivals)
 
             going = sound & ~fools & (index < total)
             active, rivals, norms = active[going], rivals[going], norms[going]
@@ -132,7 +167,9 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
                 if len(active) < len(x):
                     x, y = x.detach()[going].requires_grad_(True), y[going]
                     logits = model(x)
-                towards, distance, rivals, norms = _nearest(logits, x, y, rivals, norms)
+                towards, distance, rivals, norms = _nearest(logits, x, y, rivals, norms, memory is not None)
+                if memory is not None and memory.norms is not None:
+                    memory.norms[active[:, None], rivals] = norms
                 tracker.note(active, boundary=distance)
                 tracker.give_up(active, distance.isnan())
                 length = (self.relaxation * distance + _BEHIND).view(-1, 1, 1, 1)
@@ -146,29 +183,44 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
 
 
 def _nearest(
-    logits: Tensor, x: Tensor, y: Tensor, rivals: Tensor, norms: Tensor
+    logits: Tensor, x: Tensor, y: Tensor, rivals: Tensor, norms: Tensor, guess: bool = False
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Unit vectors (N, C, H, W) towards the nearest of the linearised boundaries between `y` and `rivals` (N, K), and
     its distance (N,): infinite where no boundary has a gradient, NaN where one is not finite.
 
-    norms: (N, K) of the gradients, as last known. Also returns rivals and norms, the nearest first.
+    norms: (N, K) of the gradients, as last known. guess: those that are not known are taken to be _ALIKE times as
+    long as the longest that is. Also returns rivals and norms, the nearest first.
     """
     gaps = logits.gather(1, y[:, None]) - logits.gather(1, rivals)
-    order = (gaps.detach() / norms).argsort(dim=1, stable=True)
+    order = (gaps.detach() / (_guessed(norms) if guess else norms)).argsort(dim=1, stable=True)
     gaps, rivals, norms = gaps.gather(1, order), rivals.gather(1, order), norms.gather(1, order)
     lengths = gaps.detach().clamp_min(0)
     expected = lengths / norms
     inside = x.detach()
     towards, nearest = torch.zeros_like(inside), x.new_full((len(x),), torch.inf)
     for k in range(rivals.shape[1]):
-        if bool((expected[:, k] > _HOPELESS * nearest).all()):
+        if guess:
+            expected = lengths / _guessed(norms)
+        tried = expected[:, k] <= _HOPELESS * nearest
+        if not bool(tried.any()):
+            if guess:  # not in the order of what is expected by now
+                continue
             break
         w = gradient(-gaps[:, k], x, keep=True)
         w = torch.where(((w > 0) & (inside >= 1)) | ((w < 0) & (inside <= 0)), 0, w)
-        norm = norms[:, k] = l2(w)
+        norm = l2(w)
+        norms[:, k] = torch.where(tried, norm, norms[:, k]) if guess else norm
         distance = torch.where(norm > 0, lengths[:, k] / norm, torch.inf)
         distance = torch.where(norm.isfinite(), distance, torch.nan)
         closer = (distance < nearest) | distance.isnan()
+        closer &= tried | (not guess)
         nearest = torch.where(closer, distance, nearest)
         towards = torch.where(closer.view(-1, 1, 1, 1), w / norm.view(-1, 1, 1, 1), towards)
     return towards, nearest, rivals, norms
+
+
+def _guessed(norms: Tensor) -> Tensor:
+    """The norms (N, K) with _ALIKE times the largest known in place of those that are not; 1 where none is."""
+    known = norms.isfinite()
+    largest = torch.where(known, norms, 0).amax(1, keepdim=True)
+    return torch.where(known, norms, torch.where(largest > 0, _ALIKE * largest, 1))

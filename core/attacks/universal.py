@@ -132,7 +132,9 @@ class Universal(LowPassParameters, Attack):
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
         n, g = len(images), self.low_pass_kernel(images)
-        inner = SmoothFool(sigma_g=self.sigma_g, smoothing_kernel=self.smoothing_kernel, projections=10, push=False)
+        inner = SmoothFool(
+            sigma_g=self.sigma_g, smoothing_kernel=self.smoothing_kernel, projections=10, push=False, remember=False
+        )
         r = best = torch.zeros_like(images[:1])
         best_rate, best_lead = -1.0, -torch.inf
         finite = torch.ones(n, dtype=torch.bool, device=images.device)

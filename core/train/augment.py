@@ -69,7 +69,7 @@ def attacked(
     model.eval()
     if recipe.adversarial == "smoothfool":
         x = clean
-        for step in SmoothFool(projections=recipe.attack_steps, push=False).steps(model, clean, y, generator):
+        for step in SmoothFool(projections=recipe.attack_steps, push=False, remember=False).steps(model, clean, y):
             x = step.best
     else:
         steps = recipe.attack_steps if recipe.adversarial == "pgd" else 1

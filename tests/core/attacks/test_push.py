@@ -218,8 +218,8 @@ def test_in_float_it_has_to_fool_as_well():
             return torch.stack([torch.zeros_like(level), torch.where(inside, 1.0, -1.0) + 0 * level], 1)
 
     class Given(DeepFool):
-        def _search(self, model, images, labels):
-            *_, last = super()._search(Slope(), images, labels)
+        def search(self, model, images, labels, memory=None):
+            *_, last = super().search(Slope(), images, labels)
             yield last
 
     class Slope(nn.Module):

@@ -6,7 +6,7 @@ from scipy.signal import convolve2d
 from torch import Tensor, nn
 
 from core.attacks import run
-from core.attacks.deepfool import DeepFool
+from core.attacks.deepfool import DeepFool, Memory
 from core.attacks.smoothfool import SmoothFool, smooth_clip, smooth_normal
 from core.filters import kernel, low_pass, low_pass_matrix
 from core.metrics import l2, roughness
@@ -334,3 +334,70 @@ def test_a_normal_that_the_filter_hardly_sees_is_smoothed_twice(kind, share):
     assert torch.allclose(first.images.double() - images, behind / divided * expected, rtol=0, atol=1e-6)
     assert first.found.tolist() == [True]
     assert float((w * (first.images.double() - images)).sum()) == pytest.approx(behind, rel=1e-3)
+
+
+class Asked(nn.Module):
+    """A network, and how many pictures it was asked about and how many gradients were computed."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model, self.forwards, self.gradients = model, 0, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.forwards += len(x)
+        logits: Tensor = self.model(x)
+        if logits.requires_grad:
+            logits.register_hook(self._back)
+        return logits
+
+    def _back(self, slope: Tensor) -> None:
+        self.gradients += len(slope)
+
+
+def test_what_is_remembered_is_not_computed_again():
+    """Eight classes whose boundaries are about as steep: far ones are ruled out, and the result is the same."""
+    model = network(8, (1, 12, 12)).double()
+    images = torch.rand(6, 1, 12, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    labels = model(images).argmax(1)
+    counts = []
+    for i in range(6):
+        one, label = images[i : i + 1], labels[i : i + 1]
+        found = []
+        for remember in (False, True):
+            asked = Asked(model)
+            found.append(run(SmoothFool(remember=remember, push=False), asked, one, label))
+            counts.append((asked.forwards, asked.gradients))
+        assert found[0].status == found[1].status
+        assert float(found[1].l2) <= 1.05 * float(found[0].l2)
+    anew, remembering = (torch.tensor(counts[start::2]).double().sum(0) for start in (0, 1))
+    assert (remembering < 0.75 * anew).tolist() == [True, True]
+
+
+def test_a_far_class_with_a_steep_boundary_is_found_once_its_slope_is_known():
+    """Its gradient, forty times as long as the nearest's, was never computed: it is passed over. Known, it is tried."""
+    model = Linear(torch.tensor([[0.0, 0], [0.2, 0], [0, 8.0]]), torch.tensor([0.0, -0.15, -5.0]))
+    x = torch.tensor([0.5, 0.5]).view(1, 1, 1, 2)
+    deepfool = DeepFool(relaxation=1.0, push=False)
+    *_, free = deepfool.search(model, x, torch.tensor([0]))
+    memory = Memory()
+    *_, guessed = deepfool.search(model, x, torch.tensor([0]), memory)
+    assert int(model(free.best).argmax()) == 2
+    assert int(model(guessed.best).argmax()) == 1
+    memory.seen = None
+    memory.norms = torch.tensor([[torch.inf, 0.2, 8.0]])
+    *_, known = deepfool.search(model, x, torch.tensor([0]), memory)
+    assert torch.equal(known.best, free.best)
+
+
+def test_what_is_known_stays_with_its_image():
+    memory = Memory()
+    model = Linear(torch.eye(4), torch.zeros(4))
+    x = torch.tensor([[0.9, 0.1, 0.2, 0.3], [0.1, 0.9, 0.8, 0.2], [0.2, 0.3, 0.1, 0.9]]).view(3, 1, 2, 2)
+    first = memory.look(model, x)
+    assert memory.look(model, x.clone()) is first
+    memory.norms = torch.arange(12.0).view(3, 4)
+    memory.keep(torch.tensor([True, True, True]))
+    assert memory.look(model, x) is first
+    memory.keep(torch.tensor([True, False, True]))
+    assert memory.norms.tolist() == [[0, 1, 2, 3], [8, 9, 10, 11]]
+    assert memory.look(model, x[[0, 2]]) is not first
