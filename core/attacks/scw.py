@@ -131,8 +131,9 @@ class SmoothCarliniWagner(CarliniWagnerBase, EnergyParameters):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper, MNIST": {"alpha": 0.95, "margin": 1.0, "initial_c": 15.0, **PAPER_SEARCH},
         "paper, ImageNet": {"alpha": 0.997, "margin": 0.0, "initial_c": 100.0, **PAPER_SEARCH},
-        # Ours: survives being saved in 40 of 40 photographs (EfficientNet-Lite0); a margin of 2 instead did in 37.
-        "photograph": {"alpha": 0.997, "quantised": True},
+        # Ours: the push, for to round every iterate breaks what is smooth into islands. 8 photographs
+        # (EfficientNet-Lite0, all fool saved), medians: L2 0.48 for 0.61, Omega_n 0.043 for 0.117; benchmarks/saved.py.
+        "photograph": {"alpha": 0.997, "push": True},
         "smooth optimum": {"rho": 30.0},
     }
 

@@ -104,7 +104,7 @@ def add_verb(verbs: Subparsers) -> None:
         "--in-float",
         action="store_true",
         help="measure images as found, not as a picture file of 8 bits holds them, where only attacks that round their "
-        "iterates (quantised=true, or preset=photograph) keep all that they found",
+        "iterates or end with the push (quantised=true, push=true, or preset=photograph) keep all that they found",
     )
     parser.add_argument("--batch-size", type=int, help="images in a shard (default: 50, or as many as fit well)")
     parser.add_argument("--jobs", type=int, help="shards at a time, a thread each (default: one for each core)")

@@ -2,7 +2,7 @@
 
 At equal success the shortest perturbations are compared that fool after rounding to 8 bits; at equal length what the
 same search finds in float, brought to one L2 norm. Both attacks have their preset "photograph": one margin, and c
-corrected as the search goes.
+corrected as the search goes; but both round every iterate at equal success.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from core.metrics import ciede2000, l2, mad
 from core.models import Classifier, logits_of
 
 PRESET = "photograph"
+ROUNDED = {"quantised": True, "push": False}
+"""Both attacks come to fool in 8 bits in the same way."""
 COMPARED = ("cw", "scw")
 NORM = 3.0
 """Of the comparison at equal length, for pictures of 224 x 224 x 3 values in [0, 1]: MAD finds most plain there."""
@@ -47,7 +49,7 @@ def pictures(name: str, model: nn.Module, clean: Tensor, answer: Tensor, norm: f
     The first rounds every iterate to 8 bits, so that it fools when saved. The second is the same search in float
     (`unrounded`), at `norm` after rounding (`at_norm_8bit`).
     """
-    attack = ATTACKS[name].preset(PRESET)
+    attack = ATTACKS[name].preset(PRESET, **ROUNDED)
     shortest = run(attack, model, clean, answer)
     free = run(unrounded(attack), model, clean, answer)
     return {SUCCESS: shortest, LENGTH: asked(free, at_norm_8bit(free.images, free.adversarial, norm), model)}
@@ -109,7 +111,7 @@ def measure(
     return CostRecord(
         network=Network.of(model.card),
         data=Data.of(images, None),
-        protocol=Setting.of(ATTACKS[name].preset(PRESET)),
+        protocol=Setting.of(ATTACKS[name].preset(PRESET, **ROUNDED)),
         command=command,
         versions=records.versions(),
         norm=norm,
