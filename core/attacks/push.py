@@ -7,6 +7,8 @@ smooth perturbation becomes islands. Or to search in float, where smooth stays s
 was found. This module does the second. The direction stays what the search found, so does its roughness Omega_n; what
 the clip to [0, 1] takes off is the attack's own business (`Pushing.longer`).
 
+The push asks that the saved picture fools, no more: a margin that a search was asked for is reached in float.
+
 None of the papers does so: their results are of float images.
 """
 
