@@ -70,7 +70,7 @@ def stops_near_one(low: float, high: float, include: Collection[float]) -> list[
     """About STOPS values from low to high, both in [0, 1), even in -log(1 - value): what lacks to 1 in two digits."""
     lacking = logarithmic_stops(1 - high, 1 - low, ())
     between = {round(1 - lack, 12) for lack in lacking[1:-1]}
-    return sorted({low, high} | between | {float(v) for v in include})
+    return sorted({float(low), float(high)} | between | {float(v) for v in include})
 
 
 def _stops(info: ParameterInfo, low: float, high: float, include: Collection[float]) -> list[float]:
@@ -181,9 +181,9 @@ def _box(info: ParameterInfo, key: str, value: Any) -> None:
     To every value its own box: one that were given a new value by the script would be sent back with the old one by a
     browser that has not heard of it yet, and the slider would jump back under a hand that moves it quickly.
     """
-    number = None if value == AUTOMATIC or not math.isfinite(value) else value
-    legal = number is None or ((info.low is None or number >= info.low) and (info.high is None or number <= info.high))
     kind = int if info.kind == "int" else float
+    number = None if value == AUTOMATIC or not math.isfinite(value) else kind(value)
+    legal = number is None or ((info.low is None or number >= info.low) and (info.high is None or number <= info.high))
     options: dict[str, Any] = {
         "min_value": None if info.low is None or not legal else kind(info.low),
         "max_value": None if info.high is None or not legal else kind(info.high),
