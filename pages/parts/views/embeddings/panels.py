@@ -95,7 +95,7 @@ def _draw_forming(old: Sequence[Drawn], images: ImageSet, fitting: maps.Fitting 
 
 
 def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:
-    """The panels, the selection beside them, and what can be done with either below."""
+    """The panels and what can be done with them below, and the selection beside them."""
     chosen = selected(images)
     cards = [each.network.card for each in drawn]
     trail = trails.of(cards)
@@ -120,6 +120,34 @@ def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:
     plots, beside = st.columns(BESIDE, gap="medium")
     with plots:
         scatter(panels, images, chosen, f"{SCOPE}.scatter", lambda rows: select(images, rows), one_scale)
+        if shaded:
+            st.caption(
+                "Shaded, at the last epoch: the class that the finished network names at each place of the plane, "
+                f"asked of its head at {CELLS} × {CELLS} places; a line where the answer changes."
+            )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            selection.tools(drawn, images)
+            st.download_button(
+                "Coordinates (CSV)",
+                lambda: spaces.table(drawn, images),
+                "embeddings.csv",
+                "text/csv",
+                icon=":material/download:",
+                on_click="ignore",
+                key=f"{SCOPE}.csv",
+            )
+            st.toggle("One scale for all", key=f"{SCOPE}.one_scale", persist_state="session")
+            if flat:
+                st.toggle("Decision regions", key=f"{SCOPE}.regions", persist_state="session")
+            if trail is not None:
+                st.button(
+                    "Remove the trail",
+                    icon=":material/close:",
+                    key=f"{SCOPE}.untrail",
+                    on_click=lambda: st.session_state.pop(TRAIL, None),
+                )
+        if trail is not None:
+            trails.say(trail, cards, images)
     with beside:
         if chosen:
             selection.show(drawn, images, chosen)
@@ -128,31 +156,3 @@ def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:
                 "Draw round some points, and their pictures come here. Press ▶ to watch the training. Every class has "
                 "its own colour and shape."
             )
-    if shaded:
-        st.caption(
-            "Shaded, at the last epoch: the class that the finished network names at each place of the plane, asked of "
-            f"its head at {CELLS} × {CELLS} places; a line where the answer changes."
-        )
-    with st.container(horizontal=True, vertical_alignment="center"):
-        selection.tools(drawn, images)
-        st.download_button(
-            "Coordinates (CSV)",
-            lambda: spaces.table(drawn, images),
-            "embeddings.csv",
-            "text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-            key=f"{SCOPE}.csv",
-        )
-        st.toggle("One scale for all", key=f"{SCOPE}.one_scale", persist_state="session")
-        if flat:
-            st.toggle("Decision regions", key=f"{SCOPE}.regions", persist_state="session")
-        if trail is not None:
-            st.button(
-                "Remove the trail",
-                icon=":material/close:",
-                key=f"{SCOPE}.untrail",
-                on_click=lambda: st.session_state.pop(TRAIL, None),
-            )
-    if trail is not None:
-        trails.say(trail, cards, images)

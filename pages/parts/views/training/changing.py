@@ -29,12 +29,11 @@ def controls(about: About) -> None:
     now: dict[str, Any] = {**about.recipe.values(), **about.loss.values()}
     now |= {change.parameter: change.value for change in about.changes}
     declared = {info.name: info for info in (*fields(type(about.loss)), *fields(Recipe))}
-    with st.expander("Change it while it runs", expanded=True, icon=":material/tune:"):
-        names = changeable(about.loss)
-        for column, name in zip(st.columns(max(3, len(names))), names, strict=False):
-            with column:
-                _control(declared[name], now[name])
-        st.caption("It holds from the next step on; the card of the network says from which.")
+    st.caption("Change it while it runs: from the next step on. The card of the network says from which.")
+    names = changeable(about.loss)
+    for column, name in zip(st.columns(max(3, len(names))), names, strict=False):
+        with column:
+            _control(declared[name], now[name])
 
 
 def _control(info: ParameterInfo, begun: Any) -> None:
