@@ -85,13 +85,13 @@ def test_the_loss_falls_over_training():
 
 
 def test_a_network_that_kept_nothing_is_asked_now():
-    batch = the_batch("mnist-c4-ce")
-    model = models.load("mnist-c4-ce", "cpu")
+    batch = the_batch("cifar10-resnet32-ce")
+    model = models.load("cifar10-resnet32-ce", "cpu")
     with torch.no_grad():
         z = torch.nn.functional.normalize(model.features(batch.images.images))
     assert batch.epochs == ()
     torch.testing.assert_close(batch.features[0], z)
-    app = opened(model="mnist-c4-ce", k="9")
+    app = opened(model="cifar10-resnet32-ce", k="9")
     shown = float(metrics(app)["Loss, sum of the bars"])
     assert shown == pytest.approx(float(graph_smoothness(z, batch.images.labels, 2.0, 9)), rel=2e-3)
 
