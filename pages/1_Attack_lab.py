@@ -24,6 +24,11 @@ from pages.parts.work import attacks
 from pages.parts.work.attacks import Finished, Snapshot
 
 slot: Slot[Snapshot, Finished, Wanted] = Slot(SCOPE, every=0.4)
+TRIED = "lab.tried"
+"""Where the session keeps what was last begun by itself."""
+LIVE = "Attack by itself as soon as a slider rests. For attacks that take a moment: few steps, a small network."
+QUICK = 0.7
+"""Seconds that an attack which begins by itself may take before it is shown as one that is under way."""
 
 
 def attack_controls(card: Card, place: DeltaGenerator) -> Attack | None:
@@ -42,14 +47,31 @@ def attack_controls(card: Card, place: DeltaGenerator) -> Attack | None:
 
 def start(attack: Attack, choice: Choice, seed: int) -> None:
     """Begin the attack, or show at once what an identical run has given before."""
+    if known(attack, choice, seed):
+        return
     labels = torch.tensor([choice.attacked])
     key = attacking.key(attack, choice.model, choice.image, labels, seed)
-    known = attacking.results.get(key)
-    if known is not None:
-        st.session_state[attacking.IN_LAB] = Shown(known, attack, choice, cached=True)
-        return
     network = Network.of(choice.card)
     slot.start(Wanted(attack, choice, key), attacks.attack, attack, network, choice.image, labels, seed)
+
+
+def known(attack: Attack, choice: Choice, seed: int) -> bool:
+    """Show what an identical run has given before, if there was one."""
+    key = attacking.key(attack, choice.model, choice.image, torch.tensor([choice.attacked]), seed)
+    found = attacking.results.get(key)
+    if found is not None:
+        st.session_state[attacking.IN_LAB] = Shown(found, attack, choice, cached=True)
+    return found is not None
+
+
+def live(attack: Attack, choice: Choice, seed: int) -> None:
+    """Begin the attack as soon as its settings rest, once: what the server refuses is not asked for again and again."""
+    key = attacking.key(attack, choice.model, choice.image, torch.tensor([choice.attacked]), seed)
+    if st.session_state.get(TRIED) != key:
+        st.session_state[TRIED] = key
+        start(attack, choice, seed)
+        slot.settle(QUICK, take)
+        st.rerun()
 
 
 def go_on(shown: Shown) -> None:
@@ -71,7 +93,7 @@ page.setup("Attack lab", controls=True)
 slot.complain()
 stage = st.container(key="stage")
 with stage.container(key="commands"):
-    press, about, slid = st.container(key="press"), st.container(key="about"), st.container(key="slid")
+    press, about, slid = st.container(horizontal=True, key="press"), st.container(key="about"), st.container(key="slid")
 with st.sidebar:
     chosen = choose.network(SCOPE)
     choice = choose.picture(SCOPE, *chosen) if chosen else None
@@ -84,18 +106,26 @@ if st.session_state.pop(result.FURTHER, False) and before is not None and slot.a
 wanted = slot.about
 seen = wanted.choice if wanted is not None else choice  # a job goes on where the next network cannot be loaded
 if seen is not None:
+    own = attack is not None and attack.aim == seen.attacked
+    by_itself = links.flag("live", f"{SCOPE}.live")
     if wanted is None:
         # Not a callback: its arguments would be those of the last run, a slider moved just before Run would be lost.
         with press:
-            own = attack is not None and attack.aim == seen.attacked
             pressed = page.begin("Run", disabled=attack is None or own)
-            if own:
-                st.info("The picture is of the target class already; choose another.")
         if pressed and attack is not None:
             start(attack, seen, seed)
             st.rerun()
+        if own:
+            about.info("The picture is of the target class already; choose another.")
+        elif attack is not None and not result.shows(before, attack, seen, seed):
+            there = known(attack, seen, seed)
+            if by_itself and not there:
+                live(attack, seen, seed)
     else:
         press.button("Stop", type="primary", icon=":material/stop:", on_click=slot.stop)
+        if by_itself and attack is not None and attack != wanted.attack:
+            slot.stop()  # what was set meanwhile begins when it has ended
+    press.toggle("Live", key=f"{SCOPE}.live", persist_state="session", help=LIVE)
     truth = page.plain(seen.classes[seen.label]) if seen.label >= 0 else "not known, so its answer is attacked"
     answer = page.plain(seen.classes[int(seen.logits.argmax())])
     about.markdown(

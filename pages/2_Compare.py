@@ -86,6 +86,12 @@ if seen is not None:
     elif choice is not None:
         shown: Shown | None = st.session_state.get(f"{SCOPE}.shown")
         fits = shown is not None and shown.choice.card == choice.card and shown.choice.image.equal(choice.image)
+        if not fits and attacks:  # perhaps all of it is known, as where a link is opened
+            labels = torch.tensor([choice.attacked])
+            known = comparison.wanted(comparison.searched(attacks, result.matching()), choice, labels, seed)
+            if not known.missing:
+                take((), known)
+                shown, fits = st.session_state[f"{SCOPE}.shown"], True
         if not fits:
             runs = example.runs(choice)
             shown = Shown(runs[0], choice, free=runs[1]) if runs is not None else None

@@ -172,9 +172,10 @@ def test_blink_opens_on_what_is_to_be_compared(open_page):
     start = "/Attack_lab?model=mnist-c4-ce&iterations=10&seed=11"
     for cached in (False, True):
         page = open_page(start)
-        expect(titles(page)).to_have_text(["Original", "Magnified original"])
-        settled(page)
-        page.get_by_role("button", name="Run").click()
+        if not cached:  # else it is there at once
+            expect(titles(page)).to_have_text(["Original", "Magnified original"])
+            settled(page)
+            page.get_by_role("button", name="Run").click()
         expect(titles(page)).to_have_text(FIVE)
         settled(page)
         expect(page.get_by_text("kept from an identical run")).to_have_count(int(cached))

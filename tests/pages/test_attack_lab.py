@@ -220,6 +220,77 @@ def test_an_identical_run_is_there_at_once(lab: Lab, started: list[str]):
     assert lab.result.seed == 1
 
 
+def test_a_link_to_what_is_known_shows_it_at_once(lab: Lab, started: list[str]):
+    lab.run(**SHORT)
+    other = Lab({name: str(value) for name, value in SHORT.items()})
+    assert other.verdict == lab.verdict
+    assert torch.equal(other.result.adversarial, lab.result.adversarial)
+    assert started == ["scw"]
+    other.set(alpha=0.5)
+    other.rerun()  # not known
+    assert "have changed" in other.words
+    other.set(alpha=0.95)
+    other.rerun()
+    assert "have changed" not in other.words
+    assert started == ["scw"]
+
+
+def test_live_begins_when_a_slider_rests_and_begins_once(lab: Lab, started: list[str]):
+    lab.set(**SHORT)
+    lab.app.toggle(key="lab.live").set_value(True).run()
+    lab.sound()
+    lab.finish()
+    assert lab.result.parameters["iterations"] == 10
+    lab.set(alpha=0.5)
+    lab.rerun()
+    lab.finish()
+    assert lab.result.parameters["alpha"] == 0.5
+    assert "have changed" not in lab.words
+    lab.rerun()
+    assert started == ["scw", "scw"]
+    assert lab.app.query_params["live"] in ("1", ["1"])
+
+
+def test_live_asks_no_server_again_and_again_that_refuses(lab: Lab, monkeypatch: pytest.MonkeyPatch):
+    asked = []
+
+    def refuse(*rest: object) -> None:
+        asked.append(rest)
+        raise Busy("Everyone is here.")
+
+    monkeypatch.setattr(Pool, "submit", refuse)
+    lab.app.toggle(key="lab.live").set_value(True).run()
+    lab.rerun()
+    lab.rerun()
+    assert len(asked) == 1
+
+
+def test_a_pinned_result_stays_beside_the_next_on_one_scale(lab: Lab):
+    lab.run(**SHORT)
+    first = lab.result
+    lab.press("Pin")
+    assert "Pinned" not in lab.pictures  # beside itself it says nothing
+    lab.run(alpha=0.5)
+    second, pictures = lab.result, lab.pictures
+    gain = 0.5 / max(float(each.perturbation.abs().max()) for each in (first, second))
+    np.testing.assert_array_equal(pictures["Pinned"].levels, levels(first.adversarial_8bit[0]))
+    np.testing.assert_array_equal(pictures["Pinned, perturbation"].levels, amplified(first.perturbation[0], gain))
+    np.testing.assert_array_equal(pictures["Perturbation"].levels, amplified(second.perturbation[0], gain))
+    shown = (first.images, second.adversarial_8bit, first.adversarial_8bit)
+    scale = on_one_scale(*shown, beta=0.8, sigma_domain=3.0, sigma_range=0.2)
+    for title, expected in zip(("original", "adversarial"), scale[:2], strict=True):
+        np.testing.assert_array_equal(pictures[f"Magnified {title}"].levels, expected)
+    np.testing.assert_array_equal(pictures["Pinned, magnified"].levels, scale[2])
+    assert "α = 0.95" in pictures["Pinned"].note
+    lab.press_key("lab.next")
+    lab.run()
+    assert "Pinned" not in lab.pictures  # another picture
+    lab.press_key("lab.previous")
+    assert "Pinned" in lab.pictures
+    lab.press("Unpin")
+    assert "Pinned" not in lab.pictures
+
+
 def test_changed_settings_are_announced(lab: Lab):
     lab.run(**SHORT)
     pictures = lab.pictures

@@ -165,6 +165,22 @@ class Slot(Generic[S, R, A]):
         except Busy as error:
             self.refuse(str(error))
 
+    def settle(self, seconds: float, take: Callable[[R, A], None]) -> None:
+        """Wait for the job under way, `seconds` at most, and take its result: what is quick needs not be watched."""
+        if self._running is not None and self._running.job.wait(seconds):
+            self._end(self._running, take)
+
+    def _end(self, running: Running[S, R, A], take: Callable[[R, A], None]) -> None:
+        """Take what a job has given that has ended, and keep why it has not."""
+        job = running.job
+        st.session_state.pop(self._key, None)
+        if job.result is not None:
+            take(job.result, running.about)
+        if job.error:
+            self.refuse(job.error)
+        elif job.overdue:
+            self.refuse(f"It was stopped after {job.longest:g} s, which is the most that a job may take here.")
+
     def stop(self) -> None:
         """Ask the job under way to end; for a button's on_click."""
         if self._running is not None:
@@ -202,13 +218,7 @@ class Slot(Generic[S, R, A]):
     ) -> None:
         job = running.job
         if job.finished:
-            st.session_state.pop(self._key, None)
-            if job.result is not None:
-                take(job.result, running.about)
-            if job.error:
-                self.refuse(job.error)
-            elif job.overdue:
-                self.refuse(f"It was stopped after {job.longest:g} s, which is the most that a job may take here.")
+            self._end(running, take)
             st.rerun()
         now = pace(job, self._every)
         if max(now, every) >= 2 * min(now, every):

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 import streamlit as st
 from torch import Tensor
 
-from core.attacks import ADVICE, Attack, AttackResult
+from core.attacks import ADVICE, ATTACKS, Attack, AttackResult
 from core.data.files import quantize
 from core.export.archive import Item
 from core.metrics import l2, linf, psnr, radial_power_spectrum, roughness, ssim
+from core.params import fields
 from pages.parts.charts import plots
 from pages.parts.components.film import IMAGE, Film
 from pages.parts.components.packing import rounded
@@ -26,6 +27,8 @@ from pages.parts.views.attacking import Shown
 from pages.parts.work.attacks import Finished, Snapshot
 
 SCOPE = "lab"
+PINNED = "lab.pinned"
+"""Where the session keeps the `Shown` that stays beside the next one."""
 FURTHER = "lab.go_on"
 """Where the session keeps that the search is to go on from what is shown."""
 TRACES = {"loss": "loss", "margin": "margin", "distortion": "distortion L2", "roughness": "roughness Ω"}
@@ -43,6 +46,15 @@ class Wanted:
     choice: Choice
     key: str | None
     """Of what it gives (`attacking.key`); None where it goes on from an earlier run."""
+
+
+def shows(shown: Shown | None, attack: Attack, choice: Choice, seed: int) -> bool:
+    """Whether what is shown is of this attack, network, picture and seed."""
+    return (
+        shown is not None
+        and (shown.attack, shown.choice.card, shown.run.result.seed) == (attack, choice.card, seed)
+        and shown.choice.image.equal(choice.image)
+    )
 
 
 def traces(trace: Mapping[str, Tensor], film: Film | None = None) -> list[Trace]:
@@ -110,11 +122,15 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
         links.write()
         return
     result = shown.run.result
+    kept: Shown | None = st.session_state.get(PINNED)
+    beside = kept if kept is not None and kept.choice.card == choice.card and kept is not shown else None
+    beside = beside if beside is not None and beside.choice.image.equal(choice.image) else None
     with left:
         formula(current)
-        seen = finished(shown.run, shown.choice.title)
+        seen = finished(shown.run, shown.choice.title, beside)
     with right:
         headline(result, shown.choice.classes)
+        pin(shown, kept)
         if result.status[0] in ("fooled", "failed"):
             st.markdown(f"**Look for:** {looking.after(result, shown.choice.card.dataset == 'imagenet')}")
         verdict(result, shown.choice.classes, seen.sigma_h)
@@ -141,18 +157,47 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
     links.write()
 
 
-def finished(run: Finished, title: str) -> display.Display:
-    """A finished (or stopped) attack on one image: its pictures, the steps it made, and below the display controls."""
+def pin(shown: Shown, kept: Shown | None) -> None:
+    """The button that keeps a result beside the next one, or lets it go."""
+
+    def turn(to: Shown | None) -> None:
+        st.session_state[PINNED] = to
+
+    if kept is None:
+        text = "Keep this result beside the next ones."
+        st.button("Pin", key=f"{SCOPE}.pin", icon=":material/keep:", help=text, on_click=turn, args=(shown,))
+    else:
+        text = "Let the pinned result go."
+        st.button("Unpin", key=f"{SCOPE}.unpin", icon=":material/keep_off:", help=text, on_click=turn, args=(None,))
+
+
+def differing(one: Attack, other: Attack) -> str:
+    """In which attack and values `one` differs from the other, in words."""
+    if type(one) is not type(other):
+        return one.title
+    infos = [info for info in fields(type(one)) if getattr(one, info.name) != getattr(other, info.name)]
+    return ", ".join(f"{info.symbol or info.title} = {getattr(one, info.name)}" for info in infos) or "another seed"
+
+
+def finished(run: Finished, title: str, pinned: Shown | None = None) -> display.Display:
+    """A finished (or stopped) attack on one image: its pictures, the steps it made, and below the display controls.
+
+    pinned: an earlier result on the same image, which is shown beside it, on the same scale and gain.
+    """
     result, film = run.result, run.film
     fooled = result.status[0] == "fooled"
     above = st.container()
     seen = display.controls(SCOPE)
     r = result.perturbation[0]
-    gain = seen.gain or display.fitting_gain(float(r.abs().max()))
+    others = [] if pinned is None else [pinned.run.result]
+    peak = max(float(each.perturbation.abs().max()) for each in (result, *others))
+    gain = seen.gain or display.fitting_gain(peak)
     name = "Adversarial" if fooled else "Nearest attempt"
-    before, after = display.magnified(
-        ["Magnified original", f"Magnified {'adversarial' if fooled else 'attempt'}"],
-        [result.images, result.adversarial_8bit],
+    before, after, *shades = display.magnified(
+        ["Magnified original", f"Magnified {'adversarial' if fooled else 'attempt'}", "Pinned, magnified"][
+            : 2 + len(others)
+        ],
+        [result.images, result.adversarial_8bit, *(each.adversarial_8bit for each in others)],
         seen.magnify,
     )
     panels = [
@@ -168,6 +213,16 @@ def finished(run: Finished, title: str) -> display.Display:
         before,
         replace(after, result=True),
     ]
+    if pinned is not None:
+        (kept,) = others
+        omega = float(roughness(kept.perturbation, seen.sigma_h, normalised=True)[0])
+        note = f"{differing(pinned.attack, ATTACKS[result.attack](**result.parameters))}\n{_verdict_note(kept)}"
+        numbers = f"L2 {l2(kept.perturbation)[0]:.3f}, Ω / L2² {omega:.2g}; amplified ×{gain:.3g}"
+        panels += [
+            Panel("Pinned", kept.adversarial[0], note=note),
+            Panel("Pinned, perturbation", kept.perturbation[0], 1 / gain, note=numbers),
+            *shades,
+        ]
     if film is not None:
         # All details of a step have one gain; from step to step they differ too much for that.
         spans = [1 / display.fitting_gain(peak) for peak in film.peaks]
