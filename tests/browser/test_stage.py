@@ -103,6 +103,7 @@ def test_alpha_is_slid_where_it_matters(open_page: Callable[..., Page]):
     alpha.focus()
     for _ in range(60):  # it was 997
         page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(120)  # as a hand does
         if alpha.get_attribute("aria-valuetext") == "0.997":
             break
     expect(alpha).to_have_attribute("aria-valuetext", "0.997")
@@ -110,6 +111,7 @@ def test_alpha_is_slid_where_it_matters(open_page: Callable[..., Page]):
     margin.focus()
     for _ in range(5):
         page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(120)
     settled(page)
     expect(page).to_have_url(re.compile(r"alpha=0\.997.*margin=3\.5|margin=3\.5.*alpha=0\.997"))
     expect(alpha).to_have_attribute("aria-valuetext", "0.997")
