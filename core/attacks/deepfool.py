@@ -6,6 +6,7 @@ SmoothFool builds on it (section 3.2): it gives the point x_p of the boundary th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from core.attacks.aim import Aiming
 from core.attacks.base import Seeks, Step, Tracker, crosses, margin
 from core.attacks.push import Pushing
+from core.attacks.returning import along, back
 from core.metrics import l2
 from core.params import Parameters, parameter
 
@@ -88,6 +90,14 @@ class DeepFoolParameters(Parameters):
         help="Linearisations of the boundaries at most; few images need more than ten.",
     )
 
+    come_back: bool = parameter(
+        True,
+        title="Come back",
+        paper="ours; DeepFool (2016), Algorithm 2, stays where it first fools",
+        help="Where the last step led deep behind the boundary, as networks do it that are flat around the image and "
+        "fall off at a cliff close by, halve the way back to the image until it stands at the boundary.",
+    )
+
 
 class DeepFool(DeepFoolParameters, Pushing, Aiming):
     """DeepFool, L2: Algorithm 2 of Moosavi-Dezfooli et al. (2016).
@@ -102,6 +112,12 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
     more than 1.5 times the distance of the nearest is not linearised again in that step. An image without a gradient,
     or with one that is not finite, leaves the search. What was found is pushed at the end (`core.attacks.push`), so
     that it fools in 8 bits too.
+
+    What fools is not the shortest yet (`core.attacks.returning`): where it is deep behind the boundary the way back is
+    halved (`come_back`), and then it is turned along the boundary (`turns`). Over DDN in 200 passes, 8 digits, medians:
+    C4 1.11, with both 1.05; graph smoothness 6.5, with both 1.04 (once 8.8); MMC 1.37, with both 1.10; of each 0.02 are
+    the overshoot. It ends without knowing
+    whether it has converged.
     """
 
     name: ClassVar[str] = "deepfool"
@@ -116,7 +132,14 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
     paper: ClassVar[str] = "SmoothFool, section 3.2, after Moosavi-Dezfooli et al. (2016), Algorithm 2"
     seeks: ClassVar[Seeks] = "first success"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"candidates": 10, "overshoot": 0.02, "relaxation": 1.0, "push": False}
+        "paper": {
+            "candidates": 10,
+            "overshoot": 0.02,
+            "relaxation": 1.0,
+            "push": False,
+            "come_back": False,
+            "turns": 0,
+        }
     }
 
     relaxation: float = parameter(
@@ -129,12 +152,59 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
         "and, since the boundary is not straight, finds a shorter way.",
     )
 
+    turns: int = parameter(
+        15,
+        ge=0,
+        le=1000,
+        step=1,
+        slider=(0, 50),
+        unit="turns",
+        quick=2,
+        paper="ours, after Abdollahpoorrostam et al. (2023), SuperDeepFool",
+        help="Once it fools, the way is turned towards the projection of the image onto the boundary linearised where "
+        "it was crossed, so many times at most, as long as that shortens it. Each costs two to four passes. 0, as "
+        "published, stays at the first success.",
+    )
+
     def steps(
         self, model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Step]:
         yield from self.pushed(self.search(model, images, labels), model, images, labels)
 
     def search(self, model: nn.Module, images: Tensor, labels: Tensor, memory: Memory | None = None) -> Iterator[Step]:
+        """memory: as of `walk`."""
+        steps = self.walk(model, images, labels, memory)
+        if not self.come_back and not self.turns:
+            yield from steps
+            return
+        gap = torch.zeros_like(l2(images))
+        for step in steps:
+            total = step.total + 1
+            if step.index == 1:
+                gap = -step.scalars["margin"].clone()  # of the clean images
+            if step.index < step.total:
+                yield replace(step, total=total)
+                continue
+            rows = step.found.nonzero()[:, 0]
+            x, y, best = images[rows], labels[rows], step.best[rows]
+            if self.come_back and len(rows):
+                best = back(model, x, best, y, gap[rows], step.scalars["margin"][rows])
+            if self.turns and len(rows):
+                best = along(model, x, best, y, self.turns, self.overshoot)
+            moved = (best != step.best[rows]).flatten(1).any(1)
+            if not bool(moved.any()):
+                yield replace(step, index=total, total=total)
+                continue
+            yield replace(step, total=total)
+            current, found = step.images.clone(), step.best.clone()
+            current[rows[moved]] = found[rows[moved]] = best[moved]
+            scalars = {name: values.clone() for name, values in step.scalars.items()}
+            with torch.no_grad():
+                scalars["margin"][rows[moved]] = margin(model(best), y)[moved]
+            scalars["distortion"][rows[moved]] = l2(best - x)[moved]
+            yield replace(step, index=total, total=total, images=current, best=found, scalars=scalars)
+
+    def walk(self, model: nn.Module, images: Tensor, labels: Tensor, memory: Memory | None = None) -> Iterator[Step]:
         """memory: of an earlier search, whose last images these are. With it, boundaries that were never linearised are
         guessed at, and not tried where that is hopeless."""
         total = self.deepfool_steps + 1  # the clean image, then the steps

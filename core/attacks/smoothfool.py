@@ -24,6 +24,7 @@ ClipRule = Literal["released", "paper", "plain"]
 
 _TOLERANCE = 1e-3  # a quarter of an 8-bit level: an overflow that is simply cut off
 _PATIENCE = 30  # steps of SmoothClip without a smaller overflow before it counts as not terminating
+_GAIN = 0.5  # the share of what a push gains in length that a smooth clip must leave of it
 _SIGMA_H = 1.0  # pixels; the paper's measure of roughness
 
 
@@ -206,6 +207,7 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
             "least_progress": 0.0,
             "push": False,
             "remember": False,
+            "come_back": False,
         },
         "paper, CIFAR-10": {
             "smooth_clip": "paper",
@@ -213,6 +215,7 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
             "least_progress": 0.0,
             "push": False,
             "remember": False,
+            "come_back": False,
         },
         "paper, ImageNet": {
             "smooth_clip": "paper",
@@ -220,6 +223,7 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
             "least_progress": 0.0,
             "push": False,
             "remember": False,
+            "come_back": False,
         },
         "authors' code": {
             "smooth_clip": "released",
@@ -228,6 +232,7 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
             "projection_stretch": 1.1,
             "push": False,
             "remember": False,
+            "come_back": False,
         },
     }
 
@@ -320,6 +325,9 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
         rule: ClipRule = "plain" if self.smooth_clip == "plain" else "paper"
         g = self.low_pass_kernel(images)
         clipped = smooth_clip(images, _scale(factor, r), g, rule, limit=self.clip_steps)[0]
+        plain = super().longer(images, r, factor) - images
+        gained, wanted = (((part - r) * r).sum((1, 2, 3)) for part in (clipped, plain))
+        clipped = torch.where((gained < _GAIN * wanted).view(-1, 1, 1, 1), plain, clipped)
         return (images + clipped).clamp(0, 1)
 
     def measures(self, r: Tensor) -> dict[str, Tensor]:
@@ -361,6 +369,8 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
             deepfool_steps=self.deepfool_steps,
             relaxation=1.0,
             push=False,
+            come_back=self.come_back,
+            turns=0,
         )
         *_, last = deepfool.search(model, x, y, memory)
         to_boundary = self.boundary_stretch * (last.best - x)

@@ -133,7 +133,12 @@ class Universal(LowPassParameters, Attack):
     ) -> Iterator[Step]:
         n, g = len(images), self.low_pass_kernel(images)
         inner = SmoothFool(
-            sigma_g=self.sigma_g, smoothing_kernel=self.smoothing_kernel, projections=10, push=False, remember=False
+            sigma_g=self.sigma_g,
+            smoothing_kernel=self.smoothing_kernel,
+            projections=10,
+            push=False,
+            remember=False,
+            come_back=False,
         )
         r = best = torch.zeros_like(images[:1])
         best_rate, best_lead = -1.0, -torch.inf

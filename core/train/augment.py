@@ -69,7 +69,9 @@ def attacked(
     model.eval()
     if recipe.adversarial == "smoothfool":
         x = clean
-        for step in SmoothFool(projections=recipe.attack_steps, push=False, remember=False).steps(model, clean, y):
+        published = {"push": False, "remember": False, "come_back": False}
+        attack = SmoothFool(projections=recipe.attack_steps, **published)
+        for step in attack.steps(model, clean, y, generator):
             x = step.best
     else:
         steps = recipe.attack_steps if recipe.adversarial == "pgd" else 1

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from core.attacks import DDN, CarliniWagner, SmoothCarliniWagner, SmoothDDN, run
+from core.attacks import DDN, CarliniWagner, DeepFool, SmoothCarliniWagner, SmoothDDN, SmoothFool, run
 from core.graph import GraphEnergy
 from core.metrics import l2
 from tests.problems import normal
@@ -37,7 +37,7 @@ def attacked(attack, model):
 
 @pytest.mark.parametrize("steepness", [1.0, 8.0, 20.0])
 @pytest.mark.parametrize("scale", [1.0, 100.0])
-@pytest.mark.parametrize("attack", [DDN(), CarliniWagner(margin=0)], ids=lambda a: a.name)
+@pytest.mark.parametrize("attack", [DDN(), CarliniWagner(margin=0), DeepFool(push=False)], ids=lambda a: a.name)
 def test_the_boundary_is_found_where_it_is(attack, scale, steepness):
     """The default budget ends within 5 % of the nearest point, however far away the clean slope puts it."""
     result = attacked(attack, Cliff(steepness, scale))
@@ -81,3 +81,16 @@ def test_rounding_a_perturbation_away_leaves_step_and_c_in_order():
     rate, c = attack._scales(look, variable)
     assert float(rate) > 0
     assert 0 < float(c) < 1e3
+
+
+def test_as_published_deepfool_steps_over_it_and_smoothfool_with_it():
+    """The first linearisation puts the boundary 187 times as far, so into the corner of [0, 1]."""
+    model = Cliff(20.0, smooth=True)
+    published = attacked(DeepFool.preset("paper"), model)
+    ours = attacked(DeepFool(push=False, turns=0), model)
+    assert published.status == ours.status == ("fooled",)
+    assert float(published.l2) > 3 * DISTANCE
+    assert DISTANCE * (1 - 1e-6) <= float(ours.l2) < 1.3 * DISTANCE
+    far, near = (attacked(SmoothFool(push=False, come_back=c), model) for c in (False, True))
+    assert (far.status, near.status) == (("failed",), ("fooled",))
+    assert float(near.l2) < 1.3 * DISTANCE

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks import run
+from core.attacks.base import margin
 from core.attacks.deepfool import DeepFool
 from core.metrics import l2
 from tests.problems import Constant, Linear, linear, uniform
@@ -16,7 +17,7 @@ def test_linear_classifier_is_projected_onto_its_nearest_boundary(classes, shape
     problem = linear(n=6, classes=classes, shape=shape)
     behind = 1.02e-4  # the original's constant, times 1 + overshoot
     for overshoot in (0.0, 0.02):
-        attack = DeepFool(overshoot=overshoot, relaxation=1, push=False)
+        attack = DeepFool(overshoot=overshoot, relaxation=1, push=False, come_back=False, turns=0)
         result = run(attack, problem.model, problem.images, problem.labels)
         assert result.status == ("fooled",) * 6
         error = l2(result.perturbation - (1 + overshoot) * problem.nearest)
@@ -83,7 +84,9 @@ def test_finished_images_leave_the_batch():
             return problem.model(x).sinh()  # the farther from the boundary, the shorter the first step falls
 
     images = torch.cat([problem.images, 0.5 + 3 * (problem.images - 0.5)]).clamp(0, 1)
-    *_, last = DeepFool(relaxation=1, push=False).steps(Curved(), images, problem.labels.repeat(2))
+    *_, last = DeepFool(relaxation=1, push=False, come_back=False, turns=0).steps(
+        Curved(), images, problem.labels.repeat(2)
+    )
     assert last.found.all()
     assert (seen[0], seen[-1]) == (2, 1)
 
@@ -104,3 +107,40 @@ def test_foolbox_agrees():
     assert all(relaxed.success)
     assert torch.allclose(ours.l2, l2(theirs - images), rtol=0.1)
     assert relaxed.l2.mean() <= l2(theirs - images).mean()
+
+
+def bent(n: int = 8) -> tuple[nn.Module, Tensor, Tensor]:
+    """A small network with curved boundaries, grey images, and the labels it gives them."""
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 48), nn.Tanh(), nn.Linear(48, 5)).eval().requires_grad_(False)
+    model[1].weight.mul_(6)
+    images = 0.3 + 0.4 * uniform(n, 1, 8, 8)
+    return model, images, model(images).argmax(1)
+
+
+def test_turns_shorten_the_way_and_end_along_the_normal():
+    model, images, labels = bent()
+    first, turned = (run(DeepFool(push=False, turns=turns), model, images, labels) for turns in (0, 60))
+    assert turned.success.all()
+    assert (turned.l2 <= first.l2 * (1 + 1e-6)).all()
+    assert float((turned.l2 / first.l2).min()) < 0.97
+    cosines = []
+    for result in (first, turned):
+        x = result.adversarial.clone().requires_grad_(True)
+        (w,) = torch.autograd.grad(margin(model(x), labels).sum(), x)
+        cosines.append(torch.cosine_similarity(w.flatten(1), result.perturbation.flatten(1)))
+    assert float(cosines[1].mean()) > float(cosines[0].mean())
+    assert torch.allclose(turned.trace["distortion"][-1], turned.l2, atol=1e-5)
+    rows = torch.arange(len(labels))
+    others = turned.logits.clone()
+    others[rows, labels] = -torch.inf
+    moved = turned.l2 < first.l2
+    lead = others.amax(1) - turned.logits[rows, labels]
+    assert torch.allclose(turned.trace["margin"][-1][moved], lead[moved], atol=1e-4)
+
+
+def test_on_a_plane_there_is_nothing_to_turn():
+    problem = linear(n=6)
+    first, turned = (run(DeepFool(push=False, turns=t), problem.model, problem.images, problem.labels) for t in (0, 15))
+    assert torch.allclose(first.l2, turned.l2, rtol=0.03)
+    assert torch.equal(first.success, turned.success)

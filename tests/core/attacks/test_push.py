@@ -96,7 +96,7 @@ def test_on_black_and_white_it_is_clipped_as_the_attack_clips():
     images = (uniform(8, 1, 16, 16) > 0.5).float() * 254 / 255
     labels = model(images).argmax(1)
     smooth, plain = (
-        run(SmoothFool(overshoot=0.0, smooth_clip=rule, least_progress=0.0), model, images, labels)
+        run(SmoothFool(overshoot=0.0, smooth_clip=rule, least_progress=0.0, come_back=False), model, images, labels)
         for rule in ("paper", "plain")
     )
     for result in (smooth, plain):
@@ -133,7 +133,7 @@ def test_those_that_fool_when_saved_stay_bit_for_bit():
 def test_where_none_needs_it_there_is_no_further_step():
     problem = linear(n=4)
     images, labels = on_levels(problem)
-    attack = DeepFool(overshoot=0.5, relaxation=1.0)
+    attack = DeepFool(overshoot=0.5, relaxation=1.0, come_back=False, turns=0)
     steps = [list(attack.replace(push=p).steps(problem.model, images, labels)) for p in (False, True)]
     assert len(steps[0]) == len(steps[1])
     assert (steps[1][-1].index, steps[1][-1].total) == (52, 52)

@@ -268,8 +268,10 @@ def test_the_normal_is_that_of_the_stretched_point():
     model[1].weight.mul_(6)
     images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     labels = model(images).argmax(1)
-    attack = SmoothFool(sigma_g=1.0, boundary_stretch=1.6, projection_stretch=1.2, smooth_clip="plain", push=False)
-    *_, deepfool = DeepFool(relaxation=1.0, push=False).steps(model, images, labels)
+    attack = SmoothFool(
+        sigma_g=1.0, boundary_stretch=1.6, projection_stretch=1.2, smooth_clip="plain", push=False, come_back=False
+    )
+    *_, deepfool = DeepFool(relaxation=1.0, push=False, come_back=False, turns=0).steps(model, images, labels)
     to_boundary = 1.6 * (deepfool.best - images)
     normals = []
     for at in (images + to_boundary, deepfool.best):
@@ -365,7 +367,7 @@ def test_what_is_remembered_is_not_computed_again():
         found = []
         for remember in (False, True):
             asked = Asked(model)
-            found.append(run(SmoothFool(remember=remember, push=False), asked, one, label))
+            found.append(run(SmoothFool(remember=remember, push=False, come_back=False), asked, one, label))
             counts.append((asked.forwards, asked.gradients))
         assert found[0].status == found[1].status
         assert float(found[1].l2) <= 1.05 * float(found[0].l2)
