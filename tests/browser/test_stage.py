@@ -101,11 +101,14 @@ def test_alpha_is_slid_where_it_matters(open_page: Callable[..., Page]):
     expect(alpha).to_have_attribute("aria-valuetext", "0")
     expect(page.locator(".ss-marks").first).to_have_text("0.950.997")
     alpha.focus()
-    for _ in range(60):  # it was 997
+    for _ in range(120):  # it was 997; while the page is busy a press may be lost
         page.keyboard.press("ArrowRight")
-        page.wait_for_timeout(120)  # as a hand does
+        page.wait_for_timeout(60)
         if alpha.get_attribute("aria-valuetext") == "0.997":
-            break
+            page.wait_for_timeout(500)
+            settled(page)
+            if alpha.get_attribute("aria-valuetext") == "0.997":
+                break
     expect(alpha).to_have_attribute("aria-valuetext", "0.997")
     settled(page)
     margin.focus()
