@@ -24,11 +24,10 @@ from pages.parts.work import attacks
 from pages.parts.work.attacks import Finished, Snapshot
 
 slot: Slot[Snapshot, Finished, Wanted] = Slot(SCOPE, every=0.4)
-TRIED = "lab.tried"
-"""Where the session keeps what was last begun by itself."""
+# No strings below names here: Streamlit shows what stands alone in a page's script.
+TRIED = "lab.tried"  # where the session keeps what was last begun by itself
 LIVE = "Attack by itself as soon as a slider rests. For attacks that take a moment: few steps, a small network."
-QUICK = 0.7
-"""Seconds that an attack which begins by itself may take before it is shown as one that is under way."""
+QUICK = 0.7  # seconds that an attack which begins by itself may take before it is shown as one under way
 
 
 def attack_controls(card: Card, place: DeltaGenerator) -> Attack | None:

@@ -1,7 +1,9 @@
 """Pages are numbered in the order of the navigation; their addresses are their names, which stay."""
 
+import ast
 from pathlib import Path
 
+import pytest
 from streamlit.source_util import page_icon_and_name
 
 from pages.parts.shell import page
@@ -29,3 +31,12 @@ def test_addresses_stay():
 def test_scripts_are_short():
     lines = {path.name: path.read_text(encoding="utf-8").count("\n") for path in scripts()}
     assert {name: count for name, count in lines.items() if count > LONGEST} == {}
+
+
+@pytest.mark.parametrize("script", sorted([*ROOT.glob("pages/[0-9]*.py"), ROOT / "app.py"]), ids=lambda path: path.stem)
+def test_nothing_stands_alone_in_a_page_s_script(script: Path):
+    """Streamlit would show it: a string below a name, but for the one that the file begins with, or a bare value."""
+    first, *body = ast.parse(script.read_text(encoding="utf-8")).body
+    assert isinstance(first, ast.Expr)
+    alone = [each for each in body if isinstance(each, ast.Expr) and not isinstance(each.value, ast.Call)]
+    assert [ast.unparse(each) for each in alone] == []
