@@ -18,8 +18,9 @@ Measured on 8 photographs (EfficientNet-Lite0), medians; with either way all of 
     SmoothFool  0.31              20                                             pushed 0.43, 143    1.42 (1.05 to 2.45)
 
 What is pushed keeps the Omega_n that it was found with until it is saved; what is rounded never had it. So sC&W and
-sDDN are pushed on photographs; DDN, which is rough anyhow and shorter rounded, and C&W go on rounding. Rounded, C&W and
-sC&W have their margin in 8 bits too; pushed, they only fool, which is a part of why they are shorter.
+sDDN are pushed on photographs, and so is C&W, which is shorter then and is what sC&W is compared with; DDN, which is
+rough anyhow and shorter rounded, goes on rounding. Rounded, C&W and sC&W have their margin in 8 bits too; pushed, they
+only fool, which is a part of why they are shorter.
 """
 
 from __future__ import annotations

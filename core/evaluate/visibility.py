@@ -2,7 +2,8 @@
 
 At equal success the shortest perturbations are compared that fool after rounding to 8 bits; at equal length what the
 same search finds in float, brought to one L2 norm. Both attacks have their preset "photograph": one margin, and c
-corrected as the search goes; but both round every iterate at equal success.
+corrected as the search goes, in float, and the push at the end (`core.attacks.push`), which leaves either shorter than
+rounding every iterate does (`benchmarks/saved.py`).
 """
 
 from __future__ import annotations
@@ -17,15 +18,13 @@ from torch import Tensor, nn
 from core.attacks import ATTACKS, AttackResult, run
 from core.data import ImageSet
 from core.evaluate import records, statistics
-from core.evaluate.comparison import asked, at_norm_8bit, unrounded
+from core.evaluate.comparison import asked, at_norm_8bit
 from core.evaluate.records import Collection, Data, Network, Record, Rows, Setting
 from core.evaluate.statistics import Estimate
 from core.metrics import ciede2000, l2, mad
 from core.models import Classifier, logits_of
 
 PRESET = "photograph"
-ROUNDED = {"quantised": True, "push": False}
-"""Both attacks come to fool in 8 bits in the same way."""
 COMPARED = ("cw", "scw")
 NORM = 3.0
 """Of the comparison at equal length, for pictures of 224 x 224 x 3 values in [0, 1]: MAD finds most plain there."""
@@ -46,12 +45,12 @@ def figures(clean: Tensor, pictures: Tensor, fools: Tensor) -> dict[str, Tensor]
 def pictures(name: str, model: nn.Module, clean: Tensor, answer: Tensor, norm: float) -> dict[str, AttackResult]:
     """What the attack `name` makes of `clean` (N, C, H, W), named `answer` (N,): as short as it fools, and at one norm.
 
-    The first rounds every iterate to 8 bits, so that it fools when saved. The second is the same search in float
-    (`unrounded`), at `norm` after rounding (`at_norm_8bit`).
+    The first is lengthened by as little as makes it fool when saved. The second is the same search without that, at
+    `norm` after rounding (`at_norm_8bit`).
     """
-    attack = ATTACKS[name].preset(PRESET, **ROUNDED)
+    attack = ATTACKS[name].preset(PRESET)
     shortest = run(attack, model, clean, answer)
-    free = run(unrounded(attack), model, clean, answer)
+    free = run(attack.replace(push=False), model, clean, answer)
     return {SUCCESS: shortest, LENGTH: asked(free, at_norm_8bit(free.images, free.adversarial, norm), model)}
 
 
@@ -111,7 +110,7 @@ def measure(
     return CostRecord(
         network=Network.of(model.card),
         data=Data.of(images, None),
-        protocol=Setting.of(ATTACKS[name].preset(PRESET, **ROUNDED)),
+        protocol=Setting.of(ATTACKS[name].preset(PRESET)),
         command=command,
         versions=records.versions(),
         norm=norm,

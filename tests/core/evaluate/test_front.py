@@ -274,7 +274,7 @@ def test_what_cannot_be_measured_is_refused(problem, images):
     [
         ("ddn", DDN()),
         ("ddn:passes=200:quantised=true", DDN(passes=200, quantised=True)),
-        ("cw:preset=photograph", CarliniWagner(quantised=True)),
+        ("cw:preset=photograph", CarliniWagner(push=True)),
         ("cw:margin=2:preset=paper, MNIST", CarliniWagner.preset("paper, MNIST", margin=2.0)),
         ("sddn:preset=smooth optimum:passes=7", SmoothDDN(rho=30.0, passes=7)),
     ],
