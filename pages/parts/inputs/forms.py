@@ -179,7 +179,7 @@ def _box(info: ParameterInfo, key: str, value: Any) -> None:
     """A box beside a slider, for a number that no hand meets on it; empty where the parameter is left out.
 
     To every value its own box: one that were given a new value by the script would be sent back with the old one by a
-    browser that has not heard of it yet, and the slider would jump back under a hand that moves it quickly.
+    browser that has not heard of it yet. So is a box that is gone by now; `_take` knows it by its value.
     """
     kind = int if info.kind == "int" else float
     number = None if value == AUTOMATIC or not math.isfinite(value) else kind(value)
@@ -195,13 +195,19 @@ def _box(info: ParameterInfo, key: str, value: Any) -> None:
     name, box = f"{label(info)}, as a number", f"{key}.box.{number}"
     if info.optional:  # it can be emptied only if it opens empty
         st.session_state.setdefault(box, number)
-    st.number_input(name, key=box, on_change=_take, args=(info, key, box), label_visibility="collapsed", **options)
+    st.number_input(
+        name, key=box, on_change=_take, args=(info, key, box, number), label_visibility="collapsed", **options
+    )
 
 
-def _take(info: ParameterInfo, key: str, box: str) -> None:
-    """Give the slider what was written into its box."""
-    written = st.session_state[box]
-    if written is None and not info.optional:
+def _take(info: ParameterInfo, key: str, box: str, opened: float | None) -> None:
+    """Give the slider what was written into its box, if it still has the value that the box opened with."""
+    written, value = st.session_state[box], st.session_state.get(key)
+    if (
+        opened != (None if value == AUTOMATIC else value)
+        or written == opened
+        or (written is None and not info.optional)
+    ):
         return
     try:
         st.session_state[key] = AUTOMATIC if written is None else _typed(info, info.read(str(written)))
