@@ -192,6 +192,7 @@ def accuracy_of(out):
     return float(out.rsplit("own: ", 1)[1].split("%")[0])
 
 
+@pytest.mark.slow
 def test_two_ranks_train_as_well_as_one(tmp_path):
     words, environment = command(tmp_path, "--epochs", "5")
     ranks = [
