@@ -81,6 +81,26 @@ def test_a_link_to_a_finished_comparison(open_page: Callable[..., Page]):
     assert again != numbers
 
 
+def places(page: Page) -> list[dict[str, float]]:
+    """Of the upper picture of each column."""
+    return [canvas.bounding_box() for canvas in page.locator(".viewer figure canvas").all()[::2]]
+
+
+def test_a_filmstrip_of_photographs_is_one_row(open_page: Callable[..., Page]):
+    page = open_page("/Compare?compare=along&attack=fgsm", width=1280, height=720)
+    settled(page)
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator(".viewer .facts").filter(has_text="MAD")).to_have_count(4)
+    settled(page)
+    strip = places(page)
+    assert len({round(box["x"]) for box in strip}) == len(strip) == 5
+    assert len({round(box["y"]) for box in strip}) == 1
+    assert page.locator(".viewer .ratio").inner_text().startswith("1 : 1.")  # averaged, and it says so
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("document.querySelector('.stMain').scrollWidth <= 390")
+    assert len({round(box["x"]) for box in places(page)}) < 5
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_on_a_phone(open_page: Callable[..., Page], dark: bool):
     page = open_page("/Compare", width=390, height=844, dark=dark)

@@ -124,7 +124,10 @@ test("a row that is to stay one is averaged where it must be", () => {
   equal([arranged(row).columns, arranged(row).rows], [3, 2]);
   const kept = arranged({ ...row, row: true });
   equal([kept.columns, kept.rows, kept.scale], [5, 1, 150 / 224]);
-  equal(arranged({ ...row, row: true, across: 358 }).columns, 4); // 80 pixels for a picture
+  equal(arranged({ ...row, row: true, across: 358 }).columns, 2); // of a phone, where three would have 111 pixels each
+  const digits = { ...row, width: 28, height: 28, cells: 7, columns: 7, across: 946 };
+  equal([arranged(digits).columns, arranged({ ...digits, row: true }).columns], [6, 7]);
+  equal(arranged({ ...digits, row: true }).scale, 4); // 125 pixels for a picture
   equal(arranged({ ...row, row: true, across: 1400 }).scale, 1);
 });
 

@@ -12,6 +12,7 @@ const ALL = [...BELOW, ...SCALES];
 const SMALLEST = 140; // of a picture, in CSS pixels: something must be seen, and the readout fit
 export const EMPTY = 1 / 3; // of the room (an area), which a whole scale may leave empty at most
 export const SPARE = 1 / 8; // the same where nothing else is on the screen
+const NARROWEST = 120; // of a picture that stays in its row: what is said below it must be read
 const LEAST = 224; // CSS pixels of height that pictures are not made smaller than to bring all of them into the window
 const NEARLY = 0.8; // of that is room enough: what is below the last ones may be cut off
 export const GAP = 12; // CSS pixels between two pictures
@@ -104,7 +105,8 @@ export const anchored = (at, begin, room, before, after) => (at - begin) / befor
  * @property {number} cells of the grid: stacks of pictures, and the film's
  * @property {number} stack pictures above each other in a cell
  * @property {number} columns at most
- * @property {boolean} [row] the columns stay beside each other, averaged where there is no room for every pixel
+ * @property {boolean} [row] the columns stay beside each other for as long as they can be read, averaged where there is no
+ *   room for every pixel
  * @property {number} across CSS pixels
  * @property {number | null} down CSS pixels; null where the page scrolls
  * @property {number} below CSS pixels of the window from where the pictures begin
@@ -149,9 +151,9 @@ export function arranged({
     const high = full ? (down - (rows - 1) * GAP) / rows / stack - captions(wide) : null;
     const room = Math.min(wide / width, (high ?? Infinity) / height) * ratio;
     const empty = rows * columns - cells;
-    const together = Boolean(wish.row) && room < 1 && wide >= SMALLEST / 2;
+    const together = Boolean(wish.row) && wide >= NARROWEST;
     const found = { columns, rows: rows * stack, width: wide, height: high, empty };
-    const spare = together ? 0 : full || wish.projected ? SPARE : EMPTY;
+    const spare = together && room < 1 ? 0 : full || wish.projected ? SPARE : EMPTY;
     const scale = fitting(room, width, spare);
     if (!full && (columns === 1 || together || (room >= 1 && (scale * width) / ratio >= SMALLEST))) {
       // A little smaller where that brings all of them into the window.

@@ -110,6 +110,11 @@ def titles(attacks: Sequence[Attack]) -> list[str]:
     return found
 
 
+def filmstrip(attacks: Sequence[Attack]) -> bool:
+    """All are of one kind, along a parameter: pictures that are read as one row."""
+    return len({attack.name for attack in attacks}) == 1
+
+
 def _value(value: object) -> str:
     return "automatic" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 

@@ -61,13 +61,14 @@ def underway(look: Look[Snapshot | None], wanted: Wanted) -> None:
             reached = "best so far" if running.found else "nearest attempt so far"
             best = running.best, f"{reached}\n{step}"
         st.progress(look.fraction, f"{text}, {look.elapsed:.0f} s")
-    draw(Shown(done, wanted.choice), names, best)
+    draw(Shown(done, wanted.choice), names, comparison.filmstrip(wanted.attacks), best)
 
 
-def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, str] | None = None) -> Matching:
+def draw(shown: Shown, names: Sequence[str], row: bool, best: tuple[Tensor, str] | None = None) -> Matching:
     """The pictures and numbers, and below them how they are matched and displayed, which is returned.
 
-    While a job runs there are more names than runs, and best is what the next of them has reached.
+    row: they stay beside each other. While a job runs there are more names than runs, and best is what the next of them
+    has reached.
     """
     above = st.container()
     matched, seen, perturbations = display_controls()
@@ -77,7 +78,7 @@ def draw(shown: Shown, names: Sequence[str], best: tuple[Tensor, str] | None = N
     with above:
         if told := looking.compared(names, results, norm):
             st.markdown(f"**Look for:** {page.plain(told)}")
-        viewer(panels, f"{SCOPE}.pictures", columns=comparison.MOST + 1, stack=rows, view=SCOPE)
+        viewer(panels, f"{SCOPE}.pictures", columns=comparison.MOST + 1, row=row, stack=rows, view=SCOPE)
     if any(bool(result.perturbation.any()) for result in results):
         spectra = {
             name: radial_power_spectrum(result.perturbation) for name, result in zip(names, results, strict=False)
@@ -140,8 +141,9 @@ def show(shown: Shown | None, choice: Choice, current: Sequence[Attack]) -> None
         display.clean(choice.image, choice.title, SCOPE)
     else:
         above = st.container()
-        matched = draw(shown, comparison.titles(shown.attacks))
-        if current and comparison.searched(current, matched) != shown.attacks and not shown.example:
+        attacks = shown.attacks
+        matched = draw(shown, comparison.titles(attacks), comparison.filmstrip(attacks))
+        if current and comparison.searched(current, matched) != attacks and not shown.example:
             text = "The settings have changed since this run; press Run to see their effect."
             above.info(text, icon=":material/info:")
     links.write()
