@@ -1,4 +1,4 @@
-"""Compare: attacks side by side on one image, or one attack along a parameter."""
+"""Compare: attacks side by side on one image, one attack along a parameter, or before several networks."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from pages.parts.inputs import choose
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Slot
-from pages.parts.views.compare import comparison, controls, example, result
+from pages.parts.views.compare import comparison, controls, example, networks, result, through
 from pages.parts.views.compare.comparison import SCOPE, Wanted
 from pages.parts.views.compare.example import EXAMPLE
+from pages.parts.views.compare.networks import Asking
 from pages.parts.views.compare.result import Shown
 from pages.parts.work.attacks import Finished, Snapshot
 from pages.parts.work.attacks import several as attack_in_turn
 
-SEVERAL, ALONG = "several", "along"
-MODES = {SEVERAL: "Attacks", ALONG: "Filmstrip"}
+SEVERAL, ALONG, NETWORKS = "several", "along", "networks"
+MODES = {SEVERAL: "Attacks", ALONG: "Filmstrip", NETWORKS: "Networks"}
+WAYS = (
+    "**One picture, several ways to fool the network.** Above as one sees it, below magnified: what an attack does "
+    "to flat parts shows there first. At equal success each is as short as it came; at one norm, equally long."
+)
 
 slot: Slot[Snapshot | None, tuple[Finished, ...], Wanted] = Slot(SCOPE, every=1.0)
 
@@ -45,45 +50,21 @@ def start(attacks: list[Attack], choice: Choice, seed: int) -> None:
         take((), about)
 
 
-page.setup("Compare", controls=True)
-with st.sidebar:
-    chosen = choose.network(SCOPE, EXAMPLE.model)
-    choice = choose.picture(SCOPE, *chosen, first=EXAMPLE.photo) if chosen else None
-    links.choice("compare", f"{SCOPE}.mode", SEVERAL, MODES)
-    mode = st.segmented_control(
-        "Compare",
-        list(MODES),
-        key=f"{SCOPE}.mode",
-        format_func=MODES.__getitem__,
-        required=True,
-        persist_state="session",
-    )
-    attacks = (controls.along if mode == ALONG else controls.several)(chosen[0]) if chosen else []
-    seed = choose.seed(SCOPE)
-
-wanted = slot.about
-seen = wanted.choice if wanted is not None else choice
-if seen is not None:
-    with st.container(horizontal=True, vertical_alignment="center", key="head"):
-        press, about = st.container(width="content", key="press"), st.container(key="about")
-    if wanted is None:
-        with press:
-            pressed = page.begin("Run", disabled=not attacks)
-        if pressed and attacks and choice is not None:
-            start(comparison.searched(attacks, result.matching()), choice, seed)
-            st.rerun()
-    else:
-        press.button("Stop", type="primary", icon=":material/stop:", on_click=slot.stop)
-    about.markdown(
-        "**One picture, several ways to fool the network.** Above as one sees it, below magnified: what an attack does "
-        "to flat parts shows there first. At equal success each is as short as it came; at one norm, equally long."
-    )
-    slot.complain()
+def compare(attacks: list[Attack], choice: Choice | None, seed: int) -> None:
+    """Attacks side by side, or one along a parameter."""
+    wanted = slot.about
+    seen = wanted.choice if wanted is not None else choice
+    if seen is None:
+        return
+    pressed = controls.head(slot, bool(attacks), WAYS)
     if wanted is not None:
         links.keep("view.")
         page.say("The comparison is running.")
         slot.watch(result.underway, take)
     elif choice is not None:
+        if pressed and attacks:
+            start(comparison.searched(attacks, result.matching()), choice, seed)
+            st.rerun()
         shown: Shown | None = st.session_state.get(f"{SCOPE}.shown")
         fits = shown is not None and shown.choice.card == choice.card and shown.choice.image.equal(choice.image)
         if not fits and attacks:  # perhaps all of it is known, as where a link is opened
@@ -98,4 +79,49 @@ if seen is not None:
         if shown is not None:
             page.say(result.said(shown))
         result.show(shown, choice, attacks)
+
+
+def ask(asking: Asking | None, choice: Choice | None) -> None:
+    """One attack, and what several networks say of its picture."""
+    wanted = networks.slot.about
+    seen = wanted.asking.choice if wanted is not None else choice
+    if seen is None:
+        return
+    pressed = controls.head(networks.slot, asking is not None, through.WORDS)
+    if wanted is not None:
+        links.keep("view.")
+        page.say("The networks are being asked.")
+        networks.slot.watch(through.underway, networks.take)
+    else:
+        if pressed and asking is not None:
+            networks.start(asking)
+            st.rerun()
+        through.body(asking, seen)
+
+
+page.setup("Compare", controls=True)
+with st.sidebar:
+    chosen = choose.network(SCOPE, EXAMPLE.model)
+    choice = choose.picture(SCOPE, *chosen, first=EXAMPLE.photo) if chosen else None
+    links.choice("compare", f"{SCOPE}.mode", SEVERAL, MODES)
+    mode = st.segmented_control(
+        "Compare",
+        list(MODES),
+        key=f"{SCOPE}.mode",
+        format_func=MODES.__getitem__,
+        required=True,
+        persist_state="session",
+    )
+    asked = None
+    attacks: list[Attack] = []
+    if chosen and mode == NETWORKS:
+        asked = controls.networks(chosen[0])
+    elif chosen:
+        attacks = (controls.along if mode == ALONG else controls.several)(chosen[0])
+    seed = choose.seed(SCOPE)
+
+if mode == NETWORKS:
+    ask(Asking(asked[0], choice, asked[1], seed) if asked and choice else None, choice)
+else:
+    compare(attacks, choice, seed)
 page.finish()

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TIERS = [
     {"params", "layout", "_torchvision"},
     {"data", "graph", "filters", "losses", "models"},
-    {"attacks", "features", "magnify", "metrics"},
+    {"attacks", "defenses", "features", "magnify", "metrics"},
     {"evaluate", "train"},
     {"papers", "examples", "export"},
     {"__main__"},

@@ -101,6 +101,45 @@ def test_a_filmstrip_of_photographs_is_one_row(open_page: Callable[..., Page]):
     assert len({round(box["x"]) for box in places(page)}) < 5
 
 
+def test_networks_are_asked_about_one_attack_through_defences(open_page: Callable[..., Page]):
+    page = open_page("/Compare?model=mnist-c4-ce&iterations=10&search_steps=2", width=1280, height=720)
+    settled(page)
+    page.get_by_text("Networks", exact=True).click()
+    expect(page).to_have_url(re.compile("compare=networks"))
+    settled(page)
+    expect(page.locator(".viewer figcaption")).to_have_text(["Original", "Magnified original"])
+    # What is shown to the third column is chosen by hand: JPEG, at a low quality.
+    shown = page.get_by_role("combobox", name=re.compile("How column 3 is shown it"))
+    expect(shown).to_have_value("through JPEG")
+    page.get_by_role("button", name="Parameters").nth(1).click()
+    box = page.get_by_role("spinbutton", name="Quality, as a number")
+    box.fill("20")
+    box.press("Enter")
+    expect(page).to_have_url(re.compile("3.quality=20"))
+    page.keyboard.press("Escape")
+    settled(page)
+    page.get_by_role("button", name="Run").click()
+    facts = page.locator(".viewer .facts").filter(has_text="Clean picture")
+    expect(facts).to_have_count(4)
+    settled(page)
+    names = ["CE, C4", "CE + FGSM, C4", "CE, C4, JPEG 20", "CE, C4, Median filter 3"]
+    assert titles(page)[::2] == ["Original", *names]
+    strip = places(page)
+    assert len({round(box["x"]) for box in strip}) == len(strip) == 5
+    assert len({round(box["y"]) for box in strip}) == 1
+    notes = page.locator(".viewer .note").all_inner_texts()[2::2]
+    assert all(re.match(r"“\d”, [\d.]+ %\n(not )?fooled$", note) for note in notes), notes
+    assert notes[0].endswith("\nfooled")
+    told = page.locator("p", has_text="Look for:").inner_text()
+    assert told.startswith("Look for: fooled: CE, C4")
+    # Opened as a link it is there at once, on a phone too, where nothing is wider than the window.
+    phone = open_page(page.url[page.url.index("/Compare") :], width=390, height=844)
+    expect(phone.locator(".viewer .facts").filter(has_text="Clean picture")).to_have_count(4)
+    settled(phone)
+    assert phone.locator(".viewer .note").all_inner_texts()[2::2] == notes
+    assert phone.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_on_a_phone(open_page: Callable[..., Page], dark: bool):
     page = open_page("/Compare", width=390, height=844, dark=dark)

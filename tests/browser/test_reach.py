@@ -16,6 +16,7 @@ PAGES = {
     "/": "Smoothscope",
     f"/Attack_lab?{QUICK}": "Attack lab",
     "/Compare": "Compare",
+    "/Compare?compare=networks&model=mnist-c4-ce": "Compare",
     "/Embeddings": "Embeddings",
     "/Graph_loss": "Graph loss",
     "/Graph_loss?view=playground": "Graph loss",

@@ -98,7 +98,7 @@ def test_opens_with_a_finished_example(match: str | None, held: str):
         told = next(
             dict(panel["facts"])
             for panel in viewer["panels"]
-            if panel["title"].startswith(columns._short(title) + ", m")
+            if panel["title"].startswith(columns.short(title) + ", m")
         )
         assert told["Converged"] == ("yes" if result.converged[0] else "no")
         np.testing.assert_array_equal(shown[title].levels, levels(seen.adversarial[0]))

@@ -65,15 +65,20 @@ def tell_unusable(unusable: Mapping[str, str]) -> None:
             st.caption("The others: `python -m core models list`.")
 
 
+def brief(card: Card) -> str:
+    """A network among others of its data set, as short as can be: loss, what it was hardened against, architecture."""
+    against = card.recipe.get("adversarial") or "none"
+    defence = "" if against == "none" else f" + {HARDENED.get(str(against), str(against))}"
+    flat = f", {card.embedding}D" if card.embedding in (2, 3) else ""
+    return f"{LOSSES.get(card.loss, card.loss)}{defence}{flat}, {card.title.partition(' on ')[0]}"
+
+
 def menu(cards: Mapping[str, Card]) -> dict[str, str]:
     """Networks as a narrow box lists them, by data set, a person's own below all: what it cuts off comes last."""
 
     def told(card: Card) -> str:
         data = DATASETS[card.dataset].title if card.dataset in DATASETS else "ImageNet"
-        against = card.recipe.get("adversarial") or "none"
-        defence = "" if against == "none" else f" + {HARDENED.get(str(against), str(against))}"
-        flat = f", {card.embedding}D" if card.embedding in (2, 3) else ""
-        described = f"{data} {LOSSES.get(card.loss, card.loss)}{defence}{flat}, {card.title.partition(' on ')[0]}"
+        described = f"{data} {brief(card)}"
         return described if models.is_shipped(card.name) else f"Own: {card.name}, {described}"
 
     def place(name: str) -> tuple[bool, str, str]:

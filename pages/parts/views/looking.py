@@ -73,3 +73,9 @@ def compared(names: Sequence[str], results: Sequence[AttackResult], norm: float 
         return f"All are equally long, L2 = {norm:.3g}: what differs is of what kind they are. {told}."
     shortest, longest = min(found, key=lambda one: one[1]), max(found, key=lambda one: one[1])
     return f"Each is as short as it came: {shortest[0]} L2 = {shortest[1]:.3g}, {longest[0]} {longest[1]:.3g}. {told}."
+
+
+def passed_on(names: Sequence[str], verdicts: Sequence[str]) -> str:
+    """Whom an attack's picture fools: names by verdict, the verdicts in the order in which they come first."""
+    told = {verdict: [n for n, each in zip(names, verdicts, strict=True) if each == verdict] for verdict in verdicts}
+    return "; ".join(f"{verdict}: {', '.join(who)}" for verdict, who in told.items()) + "."

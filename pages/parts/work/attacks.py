@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from core.attacks import Attack, AttackResult, Run
+from core.defenses import Defense
 from core.features import trails
 from core.features.trails import AttackTrail, FeatureTrail
+from core.models import logits_of
 from pages.parts.components.film import Film, Recorder
 from pages.parts.engine import networks
 from pages.parts.engine.networks import Network
@@ -69,19 +71,94 @@ def several(
     """`attacks` on one image, one after the other; each that has come to its end is a part of the result."""
     for i, each in enumerate(attacks):
         running = attack(each, network, images, labels, seed)
-        try:
-            while True:
-                inner = next(running)
-                try:
-                    yield Progress((i + inner.fraction) / len(attacks), inner.snapshot)
-                except Stop as stop:
-                    running.throw(stop)
-        except StopIteration as end:
-            finished: Finished = end.value
+        finished = yield from _within(running, i / len(attacks), 1 / len(attacks))
         if finished.result.stopped:
             return (finished,)
         try:
             yield Progress((i + 1) / len(attacks), None, part=finished)
+        except Stop:
+            break
+    return ()
+
+
+def _within(
+    running: Generator[Progress[Snapshot], None, Finished], begin: float, share: float
+) -> Generator[Progress[Snapshot | None], None, Finished]:
+    """An attack as a share of a longer job, which begins at a fraction of it; stopped, it gives what it has."""
+    try:
+        while True:
+            inner = next(running)
+            try:
+                yield Progress(begin + share * inner.fraction, inner.snapshot)
+            except Stop as stop:
+                running.throw(stop)
+    except StopIteration as end:
+        finished: Finished = end.value
+        return finished
+
+
+@dataclass(frozen=True)
+class Asker:
+    """A network that is shown pictures through a defence, or as they are."""
+
+    network: Network
+    defense: Defense | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a network was shown of a clean picture and of an attacked one, and what it says of them."""
+
+    clean: Tensor
+    """(1, C, H, W), as the network was shown it."""
+    adversarial: Tensor
+    """The same of the attacked picture."""
+    logits_clean: Tensor
+    """(K,)."""
+    logits: Tensor
+    """(K,)."""
+
+
+def ask(asker: Asker, clean: Tensor, adversarial: Tensor) -> Asked:
+    """Show a network a clean and an attacked picture, (1, C, H, W) each, in [0, 1]."""
+    model, defense = networks.load(asker.network), asker.defense
+    pictures = (clean, adversarial) if defense is None else (defense(clean), defense(adversarial))
+    before, after = (logits_of(model, picture)[0] for picture in pictures)  # one at a time, as everywhere else
+    return Asked(*pictures, before, after)
+
+
+_ATTACKING = 0.9
+"""Of making an attack and asking others about it, roughly."""
+
+
+def transfer(
+    making: Attack,
+    network: Network,
+    askers: Sequence[Asker],
+    images: Tensor,
+    labels: Tensor,
+    seed: int,
+    made: Tensor | None = None,
+) -> Generator[Progress[Snapshot | None], None, tuple[Finished | Asked, ...]]:
+    """An attack on one image, made on `network`, and what others say of its picture as a file keeps it, in 8 bits.
+
+    made: that picture (1, C, H, W), where it is known; else the result's first part is the attack. The others follow in
+    the order of `askers`. An attack that is stopped is shown to them as far as it came.
+    """
+    begin = 0.0
+    if made is None:
+        finished = yield from _within(attack(making, network, images, labels, seed), 0.0, _ATTACKING)
+        begin, made = _ATTACKING, finished.result.adversarial_8bit
+        if finished.result.stopped:
+            return (finished, *(ask(asker, images, made) for asker in askers))
+        try:
+            yield Progress(begin, None, part=finished)
+        except Stop:
+            return ()
+    for i, asker in enumerate(askers, 1):
+        asked = ask(asker, images, made)
+        try:
+            yield Progress(begin + (1 - begin) * i / len(askers), None, part=asked)
         except Stop:
             break
     return ()

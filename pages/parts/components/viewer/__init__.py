@@ -101,8 +101,8 @@ def viewer(
     """Draw `panels`.
 
     key: of the element, stable from run to run. columns: at most this many cells in a row; where the window is narrower
-    they wrap. row: they stay beside each other for as long as they can be read, averaged where there is no room for every
-    pixel, and it says so.
+    they wrap. row: they stay beside each other for as long as they can be read, averaged where there is no room for
+    every pixel, and it says so.
     stack: so many panels stand above each other in one cell (panels[0:stack] are the first cell), for pictures that
     belong together, as an adversarial one and its magnification. film: steps to scrub through; panels say with
     `follows` what they show of it. traces: equally long. view: viewers with equal names share zoom, position and mode,

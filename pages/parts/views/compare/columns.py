@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import streamlit as st
 import torch
@@ -22,56 +22,91 @@ from pages.parts.views.display import Display
 from pages.parts.work.attacks import Finished
 
 
+@dataclass(frozen=True)
+class Column:
+    """What stands above each other beside the original: a picture, what was changed, and what is said of both."""
+
+    name: str
+    short: str
+    """Its name where more has to be said beside it."""
+    picture: Tensor
+    """(C, H, W) in [0, 1]."""
+    perturbation: Tensor
+    """(C, H, W)."""
+    magnified: Tensor
+    """(1, C, H, W) the picture as it is magnified, in 8 bits."""
+    note: str
+    facts: Sequence[tuple[str, str]]
+
+
+def made(
+    names: Sequence[str], results: Sequence[AttackResult], classes: Sequence[str], sigma_h: float, norm: float | None
+) -> list[Column]:
+    """A column for each result."""
+    return [
+        Column(
+            name,
+            short(name),
+            result.adversarial[0],
+            result.perturbation[0],
+            result.adversarial_8bit,
+            _verdict(result, classes, norm),
+            facts(result, sigma_h),
+        )
+        for name, result in zip(names, results, strict=False)
+    ]
+
+
 def panels(
-    names: Sequence[str],
-    results: Sequence[AttackResult],
+    columns: Sequence[Column],
+    coming: Sequence[tuple[str, str]],
     choice: Choice,
     seen: Display,
     perturbations: bool,
-    norm: float | None,
     best: tuple[Tensor, str] | None = None,
 ) -> tuple[list[Panel], int]:
     """The pictures of a comparison for the viewer, and how many stand above each other in a column.
 
-    First the original, then a column for each result: the adversarial picture; if asked for, the perturbation, all of
-    them on one gain; the magnified picture, all on one scale, with the numbers below. Where there are more names than
-    results, the other columns are still to come; best: what the next of them has reached, and a note on it.
+    First the original, then the columns: picture; if asked for, perturbation, all of them on one gain; the magnified
+    picture, all on one scale, with the numbers below. coming: names, long and short, of columns that are not there yet;
+    best: what the next of them has reached, and a note on it.
     """
     clean = choice.image
     shades = display.magnified(
-        ["Original, magnified", *(f"{_short(name)}, magnified" for name in names[: len(results)])],
-        [clean, *(result.adversarial_8bit for result in results)],
+        ["Original, magnified", *(f"{column.short}, magnified" for column in columns)],
+        [clean, *(column.magnified for column in columns)],
         seen.magnify,
     )
-    peak = max((float(result.perturbation.abs().max()) for result in results), default=0.0)
+    peak = max((float(column.perturbation.abs().max()) for column in columns), default=0.0)
     gain = seen.gain or display.fitting_gain(peak)
-    found = [Panel("Original", clean[0], note=f"{choice.title}\n{_answer(choice.logits, choice.classes)}")]
+    found = [Panel("Original", clean[0], note=f"{choice.title}\n{answer(choice.logits, choice.classes)}")]
     if perturbations:
         found.append(Panel("No perturbation", torch.zeros_like(clean[0]), 1 / gain, note="grey is no change"))
     found.append(shades[0])
-    for name, result, shade in zip(names, results, shades[1:], strict=False):
-        found.append(Panel(name, result.adversarial[0], note=_verdict(result, choice.classes, norm)))
+    for column, shade in zip(columns, shades[1:], strict=True):
+        found.append(Panel(column.name, column.picture, note=column.note))
         if perturbations:
             note = f"amplified ×{gain:.3g}, one gain for all"
-            found.append(Panel(f"{_short(name)}, perturbation", result.perturbation[0], 1 / gain, note=note))
-        found.append(replace(shade, note="on the same scale", facts=facts(result, seen.sigma_h)))
-    for name in names[len(results) :]:
+            found.append(Panel(f"{column.short}, perturbation", column.perturbation, 1 / gain, note=note))
+        found.append(replace(shade, note="on the same scale", facts=column.facts))
+    for name, brief in coming:
         reached, note = best or (clean[0], "to come\n\N{NO-BREAK SPACE}")  # two lines, as under the others
         best = None
         found.append(Panel(name, reached, note=note))
         empty = torch.zeros_like(clean[0])
         if perturbations:
-            found.append(Panel(f"{_short(name)}, perturbation", empty, 1.0, note="to come"))
-        found.append(Panel(f"{_short(name)}, magnified", empty, 1.0, note="to come"))
+            found.append(Panel(f"{brief}, perturbation", empty, 1.0, note="to come"))
+        found.append(Panel(f"{brief}, magnified", empty, 1.0, note="to come"))
     return found, 3 if perturbations else 2
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """ "sC&W, α = 0.9" of "Smooth C&W (sC&W), α = 0.9"."""
     return re.sub(r"^.*\((\S*[^\d\s]\S*)\)", r"\1", name)
 
 
-def _answer(logits: Tensor, classes: Sequence[str]) -> str:
+def answer(logits: Tensor, classes: Sequence[str]) -> str:
+    """The class that logits (K,) name, and its probability."""
     p = logits.double().softmax(0)
     return f"“{classes[int(p.argmax())]}”, {100 * float(p.max()):.1f} %"
 
@@ -85,10 +120,10 @@ def _verdict(result: AttackResult, classes: Sequence[str], norm: float | None) -
         outcome = "fools the network" + ("" if bool(result.success_8bit[0]) else ", but not in 8 bits")
     else:
         outcome = "does not fool the network" if norm is None else f"does not fool the network at L2 = {norm:.3g}"
-    return f"{_answer(result.logits[0], classes)}\n{outcome}"
+    return f"{answer(result.logits[0], classes)}\n{outcome}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three digits, or all of a larger number."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
@@ -108,8 +143,8 @@ def _distances(x: Tensor, adversarial: Tensor, sigma_h: float) -> list[tuple[str
         ("L2", f"{l2(r)[0]:.3f}"),
         ("MAD", f"{cache.mad(x, adversarial)[0]:.3g}"),
         ("CIEDE2000", f"{float(ciede2000(x, adversarial).max()):.2f}"),
-        ("Ω × 10³", _number(1e3 * float(roughness(r, sigma_h)[0]))),
-        ("Ω / L2² × 10³", _number(1e3 * float(roughness(r, sigma_h, normalised=True)[0]))),
+        ("Ω × 10³", number(1e3 * float(roughness(r, sigma_h)[0]))),
+        ("Ω / L2² × 10³", number(1e3 * float(roughness(r, sigma_h, normalised=True)[0]))),
         ("SSIM", f"{ssim(x, adversarial)[0]:.4f}"),
         ("PSNR", f"{psnr(x, adversarial)[0]:.1f} dB"),
     ]

@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
+from core import models
 from core.attacks import Attack
+from core.defenses import DEFENSES
 from core.examples import COMPARED
 from core.models import Card
 from core.params import ParameterInfo, fields
 from pages.parts.inputs import choose, forms
-from pages.parts.shell import links
+from pages.parts.shell import links, page
+from pages.parts.shell.jobs import Slot
 from pages.parts.views import attacking
 from pages.parts.views.compare.comparison import MOST, SCOPE
+from pages.parts.views.compare.networks import Column
+
+SAME, BARE = "same", "none"
+"""In the place of a network, the one that the attack is made on; in that of a defence, none."""
+DEFENDED = ("jpeg", "median", "bilateral", "bit_depth")
+"""The defences that columns open with, after the networks."""
 
 FIRST = ("cw", "scw", "smoothfool", "sddn", "ddn", "deepfool")
 """What the columns open with."""
+
+
+def head(slot: Slot[Any, Any, Any], able: bool, words: str) -> bool:
+    """Run, or Stop while a job is under way, beside it what is compared; whether Run was pressed. able: it can be."""
+    with st.container(horizontal=True, vertical_alignment="center", key="head"):
+        press, about = st.container(width="content", key="press"), st.container(key="about")
+    pressed = False
+    if slot.busy:
+        press.button("Stop", type="primary", icon=":material/stop:", on_click=slot.stop)
+    else:
+        with press:
+            pressed = page.begin("Run", disabled=not able)
+    about.markdown(words)
+    slot.complain()
+    return pressed
 
 
 def several(card: Card) -> list[Attack]:
@@ -65,6 +91,61 @@ def along(card: Card) -> list[Attack]:
     except ValueError as error:
         st.error(str(error))
         return []
+
+
+def networks(card: Card) -> tuple[Attack, tuple[Column, ...]] | None:
+    """Controls of an attack on a network and of the columns that are asked about it; None if its parameters are wrong.
+
+    Asked are networks of the same data set, which take pictures of the same size.
+    """
+    cls = choose.attack("Attack", f"{SCOPE}.networks.attack", "scw")
+    with st.popover("Parameters", width="stretch", key=f"{SCOPE}.networks.parameters"):
+        values, names = attacking.start_values(cls, card), {"target": choose.class_names(card)}
+        attack = forms.form(cls, f"{SCOPE}.{card.dataset}.networks", values, link="", names=names)
+    if attack is None:
+        st.error("The parameters of the attack do not go together.")
+    cards = models.survey()[0]
+    kin = {n: c for n, c in cards.items() if (c.dataset, c.input_shape) == (card.dataset, card.input_shape)}
+    links.whole("columns", f"{SCOPE}.networks.columns", len(COMPARED) + 1, 1, MOST)
+    count = st.slider("Columns", 1, MOST, key=f"{SCOPE}.networks.columns", persist_state="session")
+    opening = _opening([name for name in choose.menu(kin) if name != card.name])
+    found = [_column(i, card, kin, *opening[i - 1]) for i in range(1, count + 1)]
+    columns = tuple(each for each in found if each is not None)
+    return None if attack is None or len(columns) < count else (attack, columns)
+
+
+def _opening(others: Sequence[str]) -> list[tuple[str, str]]:
+    """Network and defence of each column as the page opens: itself, another network, then itself behind defences."""
+    opening = [(SAME, BARE), *((name, BARE) for name in others[:1]), *((SAME, name) for name in DEFENDED)]
+    return [*opening, (SAME, BARE)][:MOST]
+
+
+def _column(i: int, card: Card, kin: Mapping[str, Card], first: str, behind: str) -> Column | None:
+    """Controls of column `i`, and what they say. kin: the networks that can be asked, by name."""
+    scope = f"{SCOPE}.networks.{card.dataset}.{i}"
+    titles = {SAME: "The attacked network"} | choose.menu(kin)
+    key = f"{scope}.network"
+    links.choice(f"{i}.network", key, first, titles)
+    if st.session_state[key] not in titles:  # of another size, or deleted meanwhile
+        st.session_state[key] = SAME
+    name = st.selectbox(f"Column {i}", list(titles), key=key, format_func=titles.__getitem__, persist_state="session")
+    key = f"{scope}.defense"
+    defenses = {BARE: "as it is"} | {each: f"through {cls.title}" for each, cls in DEFENSES.items()}
+    links.choice(f"{i}.defense", key, behind, defenses)
+    chosen = st.selectbox(
+        f"How column {i} is shown it",
+        list(defenses),
+        key=key,
+        format_func=defenses.__getitem__,
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    asked = card if name == SAME else kin[name]
+    if chosen == BARE:
+        return Column(asked, None)
+    with st.popover("Parameters", width="stretch", key=f"{scope}.parameters"):
+        defense = forms.form(DEFENSES[chosen], scope, {}, link=f"{i}.")
+    return None if defense is None else Column(asked, defense)
 
 
 def sweepable(cls: type[Attack]) -> dict[str, ParameterInfo]:

@@ -74,7 +74,9 @@ def draw(shown: Shown, names: Sequence[str], row: bool, best: tuple[Tensor, str]
     matched, seen, perturbations = display_controls()
     runs = shown.to_match(matched)
     results, norm = comparison.on_one_norm([run.result for run in runs], shown.choice.model, matched)
-    panels, rows = columns.panels(names, results, shown.choice, seen, perturbations, norm, best)
+    there = columns.made(names, results, shown.choice.classes, seen.sigma_h, norm)
+    coming = [(name, columns.short(name)) for name in names[len(there) :]]
+    panels, rows = columns.panels(there, coming, shown.choice, seen, perturbations, best)
     with above:
         if told := looking.compared(names, results, norm):
             st.markdown(f"**Look for:** {page.plain(told)}")
