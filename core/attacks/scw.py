@@ -73,7 +73,7 @@ class Smooth:
     def reach(self, slope: Tensor, gap: Tensor) -> tuple[Tensor, Tensor]:
         z = torch.zeros_like(slope, requires_grad=True)
         with torch.enable_grad():
-            (slope,) = torch.autograd.grad(self.smoother(z), z, slope)
+            (slope,) = torch.autograd.grad((self.smoother(z) * slope).sum(), z)
         step, ascent = reach(slope, gap)
         return step, self.smoother(ascent)
 

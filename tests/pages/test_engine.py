@@ -419,7 +419,9 @@ def test_the_settings_choose_who_computes(monkeypatch):
         started.clear()
         with settings.overridden(**given):
             made = jobs.make_pool()
-        made._prepare()
+        made._prepare(missing=1)
+        assert started == expected[1:]
+        made._prepare(missing=0)
         assert started == expected
         assert len(made._idle) == (given["workers"] or jobs.IN_THREADS)
 

@@ -473,6 +473,26 @@ def test_a_slot_starts_watches_and_takes(on_page: Gate):
     assert (opened.words, opened.taken) == (["False None"], ("all", "for me"))
 
 
+def test_the_last_look_waits_for_the_end(on_page: Gate, monkeypatch: pytest.MonkeyPatch):
+    asked, wait = [], Job.wait
+
+    def lets_go(job: Job, seconds: float | None = None) -> bool:
+        asked.append(seconds)
+        on_page.go.set()
+        return wait(job, LONG)
+
+    opened = Opened(on_page.work)
+    opened.press("start")
+    on_page.enter()
+    monkeypatch.setattr(Job, "wait", lets_go)
+    monkeypatch.setattr(Job, "remaining", 61.0)
+    opened.app.run()
+    assert (asked, opened.taken) == ([], None)  # the next look, 60 s later, comes first
+    monkeypatch.setattr(Job, "remaining", 0.25)
+    opened.app.run()
+    assert (asked, opened.words, opened.taken) == ([0.5], ["False None"], ("all", "for me"))
+
+
 def test_a_slot_stops_and_keeps_what_was_reached(on_page: Gate):
     opened = Opened(on_page.work)
     opened.press("start")

@@ -121,6 +121,7 @@ class Pool:
     def __init__(self, make: Sequence[Callable[[], Worker]], limits: Limits, cores: int) -> None:
         """make: makes each worker, when it is first needed or `prepare` is called. cores: threads shared by jobs."""
         self._make, self.limits, self._cores = list(make), limits, cores
+        self._places = len(make)
         self._idle: list[Worker] = []
         self._lock = threading.Condition()
         self._waiting: list[Job[Any, Any]] = []
@@ -130,16 +131,17 @@ class Pool:
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def prepare(self) -> None:
-        """Make the workers that there are not yet, beside whatever else happens."""
+    def prepare(self, at_least: int | None = None) -> None:
+        """Make the workers that there are not yet, or so many in all, beside whatever else happens."""
+        missing = 0 if at_least is None else max(self._places - at_least, 0)
         with self._lock:
-            if self._make and not self._closed:
-                threading.Thread(target=self._prepare, daemon=True, name="prepare").start()
+            if len(self._make) > missing and not self._closed:
+                threading.Thread(target=self._prepare, args=(missing,), daemon=True, name="prepare").start()
 
-    def _prepare(self) -> None:
+    def _prepare(self, missing: int) -> None:
         with self._lock:
-            while self._make:
-                self._idle.append(self._make.pop()())
+            while len(self._make) > missing:
+                self._idle.insert(0, self._make.pop()())  # the last in the list is taken first: it has begun first
 
     def submit(self, request: Request, visitor: str, present: Callable[[], bool], longest: float) -> Job[Any, Any]:
         """Have something computed, now or when it is its turn. Busy, in one sentence, if that would be too long.

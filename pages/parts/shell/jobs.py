@@ -51,7 +51,8 @@ def pool() -> Pool:
         return _pool
 
 
-page.at_end.append(lambda: pool().prepare())  # workers start while the first page is read
+page.at_begin.append(lambda: pool().prepare(1))  # who presses at once finds one that has begun to start
+page.at_end.append(lambda: pool().prepare())  # the others start while the first page is read
 
 
 def make_pool() -> Pool:
@@ -234,6 +235,9 @@ class Slot(Generic[S, R, A]):
             standing=standing(job),
         )
         draw(look, running.about)
+        if job.remaining is not None and job.remaining < self._every and job.wait(2 * job.remaining):
+            self._end(running, take)  # the next look would see it only `every` later
+            st.rerun()
 
 
 def pace(job: Job[S, R], every: float) -> float:

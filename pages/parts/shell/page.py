@@ -47,8 +47,10 @@ PRESENTATION = Path(__file__).with_name("presentation.css")
 """On top of the style where a page is shown to an audience: no controls, large type."""
 PAUSE = 0.5
 """Seconds that a browser is given for the first picture."""
+at_begin: list[Callable[[], None]] = []
+"""What is done before a page is drawn, by those who come above this module."""
 at_end: list[Callable[[], None]] = []
-"""What is done when a page has been drawn, by those who come above this module."""
+"""What is done when it has been drawn."""
 _DRAWN = "page.drawn"
 _PRESENT = "page.present"
 _FRAME = "page.frame"
@@ -96,6 +98,8 @@ def setup(title: str, controls: bool = False) -> None:
         help="Show the controls again" if present else "Hide the controls and enlarge the type, for a projector",
     )
     st.session_state[_FRAME] = unseen, sharing, st.container()
+    for each in at_begin:
+        each()
 
 
 def presenting() -> bool:
