@@ -42,8 +42,8 @@ from core.train import Recipe, Training, resume
 from tests.servers import serving, workers
 from tests.visitors import Visitor
 
-EPOCHS = 400
-"""Of a training that is killed on the page: more than are done between the kills."""
+EPOCHS = 600
+"""Of a training that is killed on the page: more than are done between fifty kills."""
 DIGITS = "mnist-c4-ce"
 SHORT = ["train", "--network", "fc2", "--name", "own", "--n", "500", "--batch-size", "20"]
 """A training on the command line."""
@@ -88,7 +88,7 @@ def servers(kills: int, dice: Random) -> list[tuple[str, str]]:
                 button = "Go on" if state.exists() else "Start"
                 visitor.press(button)
                 words[f"begun with {button}"] += 1
-                time.sleep(dice.uniform(0, 8))
+                time.sleep(dice.uniform(0, 4))
                 words.update(visitor.errors)
                 mine = workers(server.pid)
                 server.kill()
