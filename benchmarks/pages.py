@@ -26,6 +26,7 @@ PAGES = {
     "Embeddings": ("Embeddings", ".panels canvas"),
     "Graph loss": ("Graph_loss", ".graph[data-places]"),
     "MMC centres": ("MMC_centres", ".orbit canvas[data-points]"),
+    "Curves": ("Curves", ".js-plotly-plot .main-svg"),
     "Training": ("Training", ".js-plotly-plot .main-svg"),
 }
 """Name in the navigation -> address, and what is there once the first picture is drawn."""

@@ -18,7 +18,7 @@ from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Slot
 from pages.parts.views import attacking
 from pages.parts.views.attacking import Shown
-from pages.parts.views.lab import presented, result
+from pages.parts.views.lab import over, presented, result
 from pages.parts.views.lab.result import SCOPE, Wanted
 from pages.parts.work import attacks
 from pages.parts.work.attacks import Finished, Snapshot
@@ -142,4 +142,5 @@ if seen is not None:
             if shown is not None and fits:
                 page.say(result.said(shown))
             result.show(shown if fits else None, seen, attack)
+            over.draw(shown if fits else None)
 page.finish()

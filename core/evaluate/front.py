@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -78,11 +80,14 @@ METRICS: dict[str, Metric] = {
 class FrontRecord(Record):
     """What an attack did to many images, by several measures. `protocol` is the attack.
 
-    Rows: "index", "label", "status", "fools", "converged", then one column a metric: NaN where it does not fool. For
-    each norm N of `norms` also "fools_at_N" and METRIC_at_N, the latter NaN where that norm was not met.
+    Rows: "index", "label", "status", "fools", "converged", "passes" (images that went through the network for it, the
+    mean of those of its shard), then one column a metric: NaN where it does not fool. For each norm N of `norms` also
+    "fools_at_N" and METRIC_at_N, the latter NaN where that norm was not met.
     """
 
     kind: ClassVar[str] = "front"
+    more: ClassVar[tuple[str, ...]] = ()
+    """Columns that a subclass adds to its rows."""
 
     metrics: tuple[str, ...] = Field(min_length=1)
     """Keys of METRICS, l2 among them."""
@@ -102,7 +107,7 @@ class FrontRecord(Record):
         rows = self.rows
         if rows is None or len(rows) != self.data.n or int(rows["fools"].sum()) != self.fooled:
             raise ValueError("fooled must be the number of rows that do")
-        if set(rows.columns) != set(_columns(self.metrics, self.norms)):
+        if set(rows.columns) != {*_columns(self.metrics, self.norms), *self.more}:
             raise ValueError("rows must have a column for every metric and norm")
         if not self.fooled <= self.n <= self.data.n:
             raise ValueError("fooled and n must be in this order")
@@ -149,7 +154,7 @@ class FrontRecord(Record):
 
 def _columns(metrics: Sequence[str], norms: Sequence[float]) -> list[str]:
     """Names of the columns of the rows."""
-    found = ["index", "label", "status", "fools", "converged", *metrics]
+    found = ["index", "label", "status", "fools", "converged", "passes", *metrics]
     for norm in norms:
         found += [at(name, norm) for name in ("fools", *metrics)]
     return found
@@ -300,15 +305,16 @@ def measure(
     names = tuple(name for name in METRICS if name in {"l2", *metrics})
     wanted = tuple(dict.fromkeys(norms))
     size = at_once(images, batch_size, SHARD)
+    network = Network.of(model.card)
     shards = [
-        _Shard(attack, Network.of(model.card), model, images[start : start + size], names, wanted, in_float, seed)
+        AttackShard(attack, network, model, images[start : start + size], names, wanted, in_float, seed)
         for start in range(0, len(images), size)
     ]
     found = shards_of.gather(shards, parts, engine, on_progress)
     rows = Rows({name: np.concatenate([part.rows[name] for part in found]) for name in found[0].rows.columns})
-    n = int((rows["status"] != "already misclassified").sum())
+    n = attacked(rows)
     return FrontRecord(
-        network=Network.of(model.card),
+        network=network,
         data=Data.of(images, seed),
         protocol=Setting.of(attack),
         command=command,
@@ -324,9 +330,14 @@ def measure(
     )
 
 
+def attacked(rows: Rows) -> int:
+    """Images that the network named rightly: the rest was not attacked."""
+    return int((rows["status"] != "already misclassified").sum())
+
+
 @dataclass(frozen=True)
-class _Shard:
-    """A batch of the images of a front, and all that is measured of it."""
+class AttackShard:
+    """A batch of images, and all that is measured of what one attack does to them."""
 
     attack: Attack
     network: Network
@@ -346,28 +357,66 @@ class _Shard:
         attack = Setting.of(self.attack).model_dump(mode="json")
         images = identity(self.images.images), self.images.indices.tolist(), self.images.labels.tolist()
         measured = self.metrics, self.norms, self.in_float, self.seed
-        return json.dumps([FrontRecord.kind, self.network.sha256, attack, images, measured, records.versions()])
+        rows = _columns(self.metrics, self.norms)
+        return json.dumps([FrontRecord.kind, rows, self.network.sha256, attack, images, measured, records.versions()])
 
     def compute(self, told: shards_of.Told = lambda share: None) -> Part:
         """Attack the images, and measure."""
+        steps = self.steps()
+        try:
+            while True:
+                told(next(steps))
+        except StopIteration as end:
+            part: Part = end.value
+            return part
+
+    def steps(self) -> Generator[float, None, Part]:
+        """The same a step at a time, for who may want to stop in between; yields 0 ... 1."""
         model = self.model if self.model is not None else _loaded(self.network)
         free = unrounded(self.attack)
-        runs = 2 if self.norms and free != self.attack else 1
-        result = self._run(self.attack, model, lambda share: told(share / runs))
+        twice = bool(self.norms) and free != self.attack
+        result, passes = yield from self._run(self.attack, model, (0.0, 0.5 if twice else 1.0))
         columns = _as_found(result, self.metrics, self.in_float)
-        loose = result if runs == 1 else self._run(free, model, lambda share: told((1 + share) / runs))
+        loose = (yield from self._run(free, model, (0.5, 1.0)))[0] if twice else result
         columns |= _scaled(loose, model, self.metrics, self.norms, self.in_float)
         rows = {"index": self.images.indices.int(), "label": self.images.labels.short(), "status": list(result.status)}
+        rows["passes"] = torch.full((len(self.images),), passes)
         return Part(Rows(rows | columns), result.seconds)
 
-    def _run(self, attack: Attack, model: Classifier, told: shards_of.Told) -> AttackResult:
+    def _run(
+        self, attack: Attack, model: Classifier, shares: tuple[float, float]
+    ) -> Generator[float, None, tuple[AttackResult, float]]:
+        """The result, and how often the network was asked of each image that was attacked, on average."""
         # What is drawn at random is another's for every shard, and the same however many shards there are.
         first = int(self.images.indices[0])
         seed = int(np.random.SeedSequence([self.seed, first]).generate_state(1)[0])
         run = Run(attack, model, self.images.images, self.images.labels, seed)
-        for step in run:
-            told(step.index / step.total)
-        return run.result()
+        asked_of, start, end = 0, *shares
+        while True:
+            with _counted(model) as seen:
+                step = next(run, None)
+            asked_of += sum(seen)
+            if step is None:
+                break
+            yield start + (end - start) * step.index / step.total
+        result = run.result()
+        return result, asked_of / max(sum(status != "already misclassified" for status in result.status), 1)
+
+
+@contextmanager
+def _counted(model: Classifier) -> Iterator[list[int]]:
+    """How many images this thread sends through `model` meanwhile, batch by batch."""
+    mine, seen = threading.get_ident(), list[int]()
+
+    def count(module: object, given: tuple[Tensor, ...], found: Tensor) -> None:
+        if threading.get_ident() == mine:  # others may have the same network in their hands
+            seen.append(len(found))
+
+    handle = model.register_forward_hook(count)
+    try:
+        yield seen
+    finally:
+        handle.remove()
 
 
 @lru_cache(maxsize=2)

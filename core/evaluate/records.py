@@ -141,6 +141,9 @@ class Rows:
     def __hash__(self) -> int:
         return hash(self.digest())
 
+    def __reduce__(self) -> tuple[type[Rows], tuple[dict[str, NDArray[Any]]]]:
+        return Rows, (dict(self.columns),)  # a mapping proxy cannot be pickled
+
     def __repr__(self) -> str:
         return f"Rows({len(self)} x {', '.join(self.columns)})"
 

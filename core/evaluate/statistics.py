@@ -73,6 +73,14 @@ def wilson(successes: int, n: int) -> Estimate:
     return Estimate(value=successes / n, low=found.low, high=found.high, n=n, method="Wilson")
 
 
+def wilson_band(successes: ArrayLike, n: int) -> tuple[Floats, Floats]:
+    """The ends (k,), (k,) of `wilson` for several numbers of successes (k,) of the same n at once."""
+    share, z = np.asarray(successes, np.float64) / n, float(stats.norm.ppf(1 - LEVEL / 2))
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    reach = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return np.maximum(middle - reach, 0.0), np.minimum(middle + reach, 1.0)
+
+
 def fisher(first: int, first_n: int, second: int, second_n: int) -> Comparison:
     """Two shares of different images: Fisher's exact test.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import core.papers.graph_smoothness.cli
 import core.papers.mmc.cli
 from core.evaluate import front_cli, maps
-from core.papers import smooth_adversarial_examples, smoothfool
+from core.papers import smooth_adversarial_examples, smooth_curves, smoothfool
 from core.params import Subparsers
 
 
@@ -13,6 +13,7 @@ def add_command(subparsers: Subparsers) -> None:
     """Register `evaluate` with the verbs of all papers."""
     verbs = subparsers.add_parser("evaluate", help="the papers' tables").add_subparsers(required=True, metavar="TABLE")
     smooth_adversarial_examples.add_verb(verbs)
+    smooth_curves.add_verb(verbs)
     smoothfool.add_verb(verbs)
     core.papers.graph_smoothness.cli.add_verbs(verbs)
     core.papers.mmc.cli.add_verbs(verbs)

@@ -13,6 +13,7 @@ from core.papers.mmc.attacks import ACCURACIES
 from core.papers.mmc.dependency import DEPENDENCIES
 from core.papers.mmc.tables import NORM_RECORDS, OPTIMISER_RECORDS, TIMES_RECORDS
 from core.papers.mmc.uncertainty import CERTAINTIES
+from core.papers.smooth_curves import FOLDER, collection
 
 RESUMED: tuple[Collection[Any], ...] = (
     ACCURACIES,
@@ -29,6 +30,7 @@ COLLECTIONS: tuple[Collection[Any], ...] = (*RESUMED, COSTS)
 
 
 def everything() -> list[Collection[Any]]:
-    """Those, the maps in assets/results/maps, and the examples."""
+    """Those, the maps in assets/results/maps, the curves in assets/results/curves, and the examples."""
     mapped = [maps.collection(path.stem) for path in sorted(maps.FOLDER.glob("*.json"))]
-    return [*COLLECTIONS, *mapped, examples.START, examples.COMPARE]
+    drawn = [collection(path.stem) for path in sorted(FOLDER.glob("*.json"))]
+    return [*COLLECTIONS, *mapped, *drawn, examples.START, examples.COMPARE]

@@ -28,6 +28,9 @@ PAGES = {
     "/MMC_centres?tab=Runner-up": "MMC centres",
     "/MMC_centres?tab=Attacks": "MMC centres",
     "/MMC_centres?tab=Tables": "MMC centres",
+    "/Curves": "Curves",
+    "/Curves?view=cost": "Curves",
+    "/Curves?view=table&point=published-cw.500.1": "Curves",
     "/Training": "Training",
 }
 GRAVE = """async () => {

@@ -100,7 +100,7 @@ def test_training_says_what_is_wrong_with_the_network_to_begin_with(home, name):
     damage = {n: d for n, (d, _) in hostile.LOADED.items()} | hostile.KEPT | hostile.HARMLESS
     hostile.put(home, name, damage[name])
     card = models.card(name)
-    app = opened("pages/6_Training.py", network="lenet", loss=card.loss, start=name)
+    app = opened("pages/7_Training.py", network="lenet", loss=card.loss, start=name)
     boxes = [box for box in app.selectbox if box.label == "Begin with"]
     if name == "loss-unknown":
         assert not any(name in box.options for box in boxes)

@@ -20,6 +20,7 @@ ICONS = {
     "Embeddings": ":material/scatter_plot:",
     "Graph_loss": ":material/polyline:",
     "MMC_centres": ":material/hub:",
+    "Curves": ":material/show_chart:",
     "Training": ":material/model_training:",
 }
 """The pages by their names, which are their addresses too, in the order of the navigation, which numbers the files."""
@@ -30,6 +31,7 @@ SEEN = {
     "Embeddings": "Images as points, where each loss has put them.",
     "Graph_loss": "Which images a loss ties together, and which it parts.",
     "MMC_centres": "Fixed centres to walk around, and the images at them.",
+    "Curves": "Many images at once: how many fall, and how much it takes.",
     "Training": "A network that learns: its classes part as you look on.",
 }
 """What is seen on each of them, in a short sentence for who has never been there."""

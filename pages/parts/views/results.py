@@ -21,7 +21,7 @@ def stored(collection: Collection[R]) -> list[R]:
     Empty after an error, too.
     """
     try:
-        found = _read(collection, str(collection.path), _stamp(collection))
+        found = read(collection)
     except ValueError as error:
         st.error(page.plain(str(error)))
         return []
@@ -32,6 +32,11 @@ def stored(collection: Collection[R]) -> list[R]:
     for sentence in refused:
         st.warning(page.plain(sentence))
     return kept
+
+
+def read(collection: Collection[R]) -> tuple[R, ...]:
+    """All records as they are shipped, none if there are none. ValueError in one sentence if they cannot be read."""
+    return _read(collection, str(collection.path), _stamp(collection))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -205,7 +205,7 @@ def test_what_is_drawn_at_random_is_another_s_in_every_shard(images):
 
 
 def test_a_network_that_is_another_elsewhere_is_refused(images):
-    shard = front._Shard(
+    shard = front.AttackShard(
         ATTACK, records.Network(name="mnist-c4-ce", sha256="0" * 64), None, images[:2], ("l2",), (), False, 0
     )
     with pytest.raises(ValueError, match="mnist-c4-ce is another network where this was to be computed"):

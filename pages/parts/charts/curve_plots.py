@@ -1,0 +1,293 @@
+"""Charts of many images: success against distortion, what smoothness costs by budget, a paper's table beside ours.
+
+What can be clicked carries the entry, the budget and a rank: the point stands for the images up to that rank, from the
+least distorted on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.evaluate.curves import CurveRecord
+from core.evaluate.front import METRICS
+from core.evaluate.statistics import Estimate
+from pages.parts.charts import plots
+from pages.parts.shell import theme
+from pages.parts.shell.theme import Look
+
+DRAWN = 160
+"""Steps of a curve at most: more are not seen."""
+DOTS = 12
+"""Points of a curve to click."""
+_LOOKS = {
+    "published-cw": (0, "circle-open", "dot"),
+    "published-scw": (1, "square-open", "dot"),
+    "cw": (0, "circle", "solid"),
+    "ddn": (5, "triangle-up", "solid"),
+    "scw": (1, "square", "dash"),
+    "sddn": (6, "triangle-down", "dash"),
+    "scw-rho": (4, "diamond", "dash"),
+    "sddn-rho": (8, "star", "dash"),
+    "smoothfool": (2, "cross", "dash"),
+    "fgsm": (3, "x", "solid"),
+    "ifgsm": (9, "pentagon", "solid"),
+    "pgd2": (7, "hexagon", "solid"),
+    "qpgd2": (7, "hexagon-open", "dash"),
+}
+"""Colour, marker and dash of each entry: pairs share a colour's family, what is smooth is dashed."""
+UNITS = {"l2": ", pixels in [0, 1]", "linf": ", in [0, 1]", "mad": ", 0 is invisible", "roughness": " = Ω / L2²"}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A record as it is drawn."""
+
+    record: CurveRecord
+    title: str
+    apart: bool = False
+    """Of other data than the other curves: a run of one's own."""
+
+    @property
+    def key(self) -> str:
+        """Of the entry."""
+        return self.record.protocol.name
+
+    def point(self, rank: int) -> list[str | int]:
+        """What a click on a point of it gives."""
+        return [self.key, self.record.budget or 0, rank, *(["own"] if self.apart else [])]
+
+
+def look(key: str) -> Look:
+    """Colour, marker and dash of an entry."""
+    colour, symbol, dash = _LOOKS.get(key, (3, "x", "solid"))
+    return Look(theme.colour(colour), symbol, dash)
+
+
+def _style(figure: go.Figure, height: int, key: str, **layout: Any) -> go.Figure:
+    legend = plots.LEGEND_ABOVE | {"title": "", "font": {"size": 14}}
+    plots.style(figure, height, key, font_size=15, margin={"r": 14, "t": 30}, legend=legend, **layout)
+    for axes in (figure.update_xaxes, figure.update_yaxes):
+        axes(tickfont={"size": 14}, title_font={"size": 15})
+    return figure
+
+
+def _seen() -> dict[str, Any]:
+    """Of markers: what is not selected looks as before."""
+    return {"unselected": {"marker": {"opacity": 1}}, "selected": {"marker": {"opacity": 1}}}
+
+
+def success(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | None, key: str) -> go.Figure:
+    """P(D), eq. 21 of Smooth Adversarial Examples: the share of images fooled within a bound, with Wilson's intervals.
+
+    pointed: curve and rank of the point whose images are looked at.
+    """
+    figure, more = go.Figure(), METRICS[metric].more
+    for curve in curves:
+        drawn, found = look(curve.key), curve.record.characteristic(metric)
+        count = len(found.bounds)
+        if not count:
+            continue
+        take = np.unique(np.linspace(0, count - 1, min(count, DRAWN)).round().astype(int))
+        bounds, shares = found.bounds[take], 100 * found.shares[take]
+        low, high = (100 * end[take] for end in found.band())
+        figure.add_scatter(
+            x=[*bounds, *bounds[::-1]],
+            y=[*low, *high[::-1]],
+            fill="toself",
+            fillcolor=theme.faded(drawn.colour, 0.13),
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            legendgroup=curve.title,
+        )
+        figure.add_scatter(
+            x=[1.0 if more else 0.0, *bounds],
+            y=[0.0, *shares],
+            mode="lines",
+            line={"color": drawn.colour, "width": 3, "dash": drawn.dash, "shape": "hv"},
+            hoverinfo="skip",
+            name=curve.title,
+            legendgroup=curve.title,
+        )
+        ranks = np.unique(np.linspace(1, count, min(count, DOTS)).round().astype(int))
+        figure.add_scatter(
+            x=found.bounds[ranks - 1],
+            y=100 * found.shares[ranks - 1],
+            mode="markers",
+            marker={"color": drawn.colour, "symbol": drawn.symbol, "size": 10, "line": {"width": 1.5}},
+            customdata=[curve.point(int(rank)) for rank in ranks],
+            hovertemplate=f"%{{y:.0f}} % within {METRICS[metric].title} %{{x:.3g}}<br>click for the images"
+            f"<extra>{curve.title}</extra>",
+            showlegend=False,
+            legendgroup=curve.title,
+            **_seen(),
+        )
+        if pointed is not None and curve is pointed[0] and pointed[1] <= count:
+            _ring(figure, found.bounds[pointed[1] - 1], 100 * found.shares[pointed[1] - 1])
+    title = f"{METRICS[metric].title}{UNITS.get(metric, '')}"
+    figure.update_xaxes(title=f"{title} at most" if not more else f"{title} at least", rangemode="tozero")
+    if more:
+        figure.update_xaxes(autorange="reversed", rangemode="normal")
+    figure.update_yaxes(title="", range=[0, 103], ticksuffix=" %")
+    return _style(figure, 430, key)
+
+
+def _ring(figure: go.Figure, x: float, y: float) -> None:
+    """Around the point that is looked at."""
+    figure.add_scatter(
+        x=[x],
+        y=[y],
+        mode="markers",
+        marker={"color": theme.POINTED.colour, "symbol": "circle-open", "size": 20, "line": {"width": 3}},
+        hoverinfo="skip",
+        showlegend=False,
+        **_seen(),
+    )
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A record on the picture of costs: its means over the images that all fool."""
+
+    curve: Curve
+    x: float
+    y: float
+    x_interval: Estimate | None = None
+    y_interval: Estimate | None = None
+    """Where the intervals are drawn."""
+
+
+def cost(stops: Mapping[str, Sequence[Stop]], metric: str, paper: Mapping[str, float], key: str) -> go.Figure:
+    """Mean L2 against the mean of another measure, by budget: a path for every family, from few passes to many.
+
+    paper: its own mean distortions, by what they are of.
+    """
+    figure = go.Figure()
+    for name, path in stops.items():
+        drawn = look(path[0].curve.key)
+        sizes = [9 + 3 * i for i in range(len(path))]
+        figure.add_scatter(
+            x=[stop.x for stop in path],
+            y=[stop.y for stop in path],
+            mode="lines+markers+text",
+            name=name,
+            line={"color": drawn.colour, "width": 2.5, "dash": drawn.dash},
+            marker={"color": drawn.colour, "symbol": drawn.symbol, "size": sizes, "line": {"width": 1.5}},
+            text=[str(stop.curve.record.budget or "") if len(path) > 1 else "" for stop in path],
+            textposition="top center",
+            textfont={"size": 12},
+            customdata=[stop.curve.point(stop.curve.record.fooled) for stop in path],
+            hovertemplate=f"L2 %{{x:.3g}}, {METRICS[metric].title} %{{y:.3g}}, %{{customdata[1]}} passes<br>click for "
+            f"the images<extra>{name}</extra>",
+            **_seen(),
+        )
+        for stop in path:
+            if stop.x_interval is not None and stop.y_interval is not None:
+                _cross(figure, stop.x_interval, stop.y_interval, drawn.colour)
+    for of, value in paper.items():
+        figure.add_vline(x=value, line={"color": theme.PAPER.colour, "width": 2, "dash": theme.PAPER.dash})
+        figure.add_annotation(
+            x=value,
+            y=1,
+            yref="paper",
+            yanchor="top",
+            xanchor="left",
+            xshift=3,
+            showarrow=False,
+            textangle=90,
+            text=of,
+            font={"color": theme.PAPER.colour, "size": 13},
+        )
+    figure.update_xaxes(title=f"mean L2{UNITS['l2']}")
+    figure.update_yaxes(title=f"mean {METRICS[metric].title}{UNITS.get(metric, '')}", rangemode="tozero")
+    return _style(figure, 450, key)
+
+
+def _cross(figure: go.Figure, x: Estimate, y: Estimate, colour: str) -> None:
+    """The intervals of a point."""
+    figure.add_scatter(
+        x=[x.value],
+        y=[y.value],
+        mode="markers",
+        marker={"size": 1, "color": colour},
+        error_x={"symmetric": False, "array": [x.high - x.value], "arrayminus": [x.value - x.low], "thickness": 2},
+        error_y={"symmetric": False, "array": [y.high - y.value], "arrayminus": [y.value - y.low], "thickness": 2},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def table(
+    rows: Sequence[tuple[str, Curve | None, Estimate | None]], paper: Mapping[str, Sequence[float]], key: str
+) -> go.Figure:
+    """Mean distortions of a table's attacks: ours with its interval, and the paper's on each of its networks.
+
+    rows: the attack's name, its curve and its mean L2, of those that were measured. paper: by network, an entry a row.
+    """
+    figure = go.Figure()
+    ours = [(name, curve, mean) for name, curve, mean in rows if curve is not None and mean is not None]
+    for index, (network, values) in enumerate(paper.items()):
+        figure.add_scatter(
+            x=list(values),
+            y=[name for name, _, _ in rows],
+            mode="markers",
+            name=f"paper, {network}",
+            marker={
+                "color": theme.PAPER.colour,
+                "symbol": (theme.PAPER.symbol, "square-open", "cross-open")[index % 3],
+                "size": 14,
+                "line": {"width": 2.5},
+            },
+            hovertemplate=f"%{{y}}: %{{x:.2f}}<extra>paper, {network}</extra>",
+            **_seen(),
+        )
+    figure.add_scatter(
+        x=[mean.value for _, _, mean in ours],
+        y=[name for name, _, _ in ours],
+        mode="markers",
+        name="ours",
+        marker={"color": theme.FIRST.colour, "symbol": theme.FIRST.symbol, "size": 14},
+        error_x={
+            "symmetric": False,
+            "array": [mean.high - mean.value for _, _, mean in ours],
+            "arrayminus": [mean.value - mean.low for _, _, mean in ours],
+            "thickness": 2,
+        },
+        customdata=[curve.point(curve.record.fooled) for _, curve, _ in ours],
+        hovertemplate="%{y}: %{x:.3g}<br>click for the images<extra>ours</extra>",
+        **_seen(),
+    )
+    figure.update_xaxes(title="mean L2 over the images that are fooled", rangemode="tozero")
+    order = [name for name, _, _ in rows]
+    figure.update_yaxes(title="", categoryorder="array", categoryarray=order[::-1])
+    return _style(figure, 130 + 42 * len(rows), key)
+
+
+def spread(values: np.ndarray, here: float | None, metric: str, titles: tuple[str, str], key: str) -> go.Figure:
+    """How a measure is spread over many images, and where one of them lies. values: (n,), of those that are fooled.
+
+    titles: of the images, and of the one.
+    """
+    figure = go.Figure()
+    every = [*values.tolist(), *([] if here is None else [here])]
+    edges = np.linspace(min(every), max(every) + 1e-12, 31)
+    counts, _ = np.histogram(values, edges)
+    figure.add_bar(
+        x=(edges[1:] + edges[:-1]) / 2,
+        y=counts,
+        width=edges[1] - edges[0],
+        marker={"color": theme.FIRST.colour, "line": {"width": 0}},
+        name=titles[0],
+        hovertemplate="%{y} images at %{x:.3g}<extra></extra>",
+    )
+    if here is not None:
+        figure.add_vline(x=here, line={"color": theme.POINTED.colour, "width": 4, "dash": theme.POINTED.dash})
+    figure.update_xaxes(title=f"{METRICS[metric].title}{UNITS.get(metric, '')}", zeroline=False)
+    figure.update_yaxes(title="", rangemode="tozero")
+    return _style(figure, 220, key, bargap=0.03, showlegend=False)

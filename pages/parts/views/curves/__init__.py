@@ -1,0 +1,1 @@
+"""What the Curves page shows: one module a view, `session` for what they share, `behind` for the images of a point."""

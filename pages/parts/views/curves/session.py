@@ -1,0 +1,117 @@
+"""What the views of the Curves page share: the records of a network, stored and one's own, and the point looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from core.evaluate.claims import Claim, Verdict
+from core.evaluate.curves import CurveRecord
+from core.evaluate.records import Collection
+from core.models import Card
+from core.papers import smooth_curves
+from core.papers.smooth_curves import TITLES
+from pages.parts.charts.curve_plots import Curve
+from pages.parts.shell import links
+from pages.parts.views import many, results, verdicts
+
+SCOPE = "curves"
+FIRST = ("published-cw", "published-scw", "cw", "scw", "ddn", "scw-rho")
+"""Entries that the page opens with."""
+POINT = f"{SCOPE}.point"
+"""Where the session keeps which point was clicked last: "entry.budget.rank", or nothing."""
+NO_POINT = ""
+
+Found = Sequence[CurveRecord]
+
+
+def collection(card: Card) -> Collection[CurveRecord]:
+    """Where the records of a network lie that come with the project."""
+    return smooth_curves.collection(card.name)
+
+
+def stored(card: Card) -> list[CurveRecord]:
+    """The records of a network: those that come with the project, and in their place those of more images that were
+    measured in this session."""
+    there = collection(card)
+    found = results.stored(there) if there.path.exists() else []
+    return many.with_own(found, card)
+
+
+def one_data(found: Found) -> list[CurveRecord]:
+    """Those that are of the same data as most, for numbers that are held against each other."""
+    names = [record.data.name for record in found]
+    return [record for record in found if names.count(record.data.name) == max(map(names.count, names))]
+
+
+def at_budget(found: Found, keys: Sequence[str], budget: int) -> list[Curve]:
+    """Of each entry the record with the largest budget that is allowed, in the order of a legend."""
+    most = one_data(found)
+    picked = [smooth_curves.pick(most, key, budget) for key in TITLES if key in keys]
+    drawn = [Curve(record, titled(record)) for record in picked if record is not None]
+    apart = [r for r in found if r not in most and r.protocol.name in keys and (r.budget or 0) <= budget]
+    return drawn + [Curve(record, f"{titled(record)}, {record.data.name}", apart=True) for record in apart]
+
+
+def every(found: Found, keys: Sequence[str], budget: int) -> list[Curve]:
+    """All records of entries with a budget that is allowed, of one data."""
+    return [Curve(r, titled(r)) for r in one_data(found) if r.protocol.name in keys and (r.budget or 0) <= budget]
+
+
+def titled(record: CurveRecord) -> str:
+    """An entry in a legend, with its budget, and how many images it is of."""
+    name = TITLES.get(record.protocol.name, record.protocol.name)
+    budget = "" if record.budget is None else f" {record.budget}"
+    own = ", your run" if many.is_own(record) else ""
+    return f"{name}{budget}{own}"
+
+
+def pointed(curves: Sequence[Curve]) -> tuple[Curve, int] | None:
+    """Curve and rank of the point that is looked at, if it is one of these and has as many images."""
+    parts = st.session_state.get(POINT, NO_POINT).split(".")
+    for curve in curves:
+        if parts[:2] == [curve.key, str(curve.record.budget or 0)] and parts[3:] == ["own"] * curve.apart:
+            rank = int(parts[2])
+            return (curve, rank) if 1 <= rank <= curve.record.fooled else None
+    return None
+
+
+def follow() -> None:
+    """Take the point from the page's link."""
+
+    def parse(text: str) -> str:
+        key, *numbers = text.split(".")[:3]
+        legal = key in TITLES and len(numbers) == 2 and text.split(".")[3:] in ([], ["own"])
+        if not legal or not all(n.isascii() and n.isdigit() and len(n) < 9 for n in numbers):
+            raise ValueError("it must be ENTRY.BUDGET.RANK, as a click on a point writes it.")
+        return text
+
+    links.read("point", POINT, NO_POINT, parse)
+
+
+def clicked(chart: str) -> None:
+    """What to do when a point of the chart with this key was clicked."""
+    state: Mapping[str, Any] = st.session_state[chart]
+    points = state["selection"]["points"]
+    if points and points[0].get("customdata"):
+        st.session_state[POINT] = ".".join(map(str, points[0]["customdata"]))
+
+
+def forget() -> None:
+    """Look at no point any more."""
+    st.session_state[POINT] = NO_POINT
+
+
+def decide(claims: Sequence[Claim[[Found]]], found: Found) -> None:
+    """Claims with their verdicts by the records."""
+    stamp = tuple((r.title, r.data.n, r.data.sha256 or "") for r in found)
+    for claim in claims:
+        verdicts.draw(claim, _decided(claim.statement, stamp, claim, found))
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _decided(statement: str, stamp: tuple[tuple[str, int, str], ...], _claim: Claim[[Found]], _found: Found) -> Verdict:
+    """The verdict, kept: it resamples."""
+    return _claim.decide(_found)

@@ -1,0 +1,102 @@
+"""How the curves were made, runs from the page, and files to take home."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import streamlit as st
+
+from core.evaluate import records
+from core.evaluate.curves import CurveRecord
+from core.models import Card
+from core.papers import smooth_curves
+from core.papers.smooth_curves import TITLES
+from pages.parts.shell import page
+from pages.parts.shell.jobs import Slot
+from pages.parts.views import many, results
+from pages.parts.views.curves.session import SCOPE, Found, collection
+from pages.parts.views.many import Task
+from pages.parts.work.curves import Counted
+
+slot: Slot[Counted, CurveRecord, Task] = Slot(SCOPE, every=0.7)
+
+
+def run(card: Card, budget: int) -> None:
+    """What is to be measured now, and on how many images more."""
+    with st.popover("Run it now", icon=":material/play_arrow:"):
+        key = st.selectbox("Attack", list(TITLES), key=f"{SCOPE}.run.entry", format_func=TITLES.__getitem__)
+        made = {e.key: e for e in smooth_curves.entries(card, [budget])}
+        entry = made[key]
+        more = int(st.number_input("Images more", 1, many.MOST, 20, key=f"{SCOPE}.run.n"))
+        try:
+            known = many.known(card, entry)
+        except ValueError as error:
+            st.error(page.plain(str(error)))
+            return
+        title = TITLES[key] if entry.budget is None else f"{TITLES[key]} {entry.budget}"
+        st.caption(
+            f"{page.plain(title)}: no image is measured that can be gone on with here."
+            if known is None
+            else f"{page.plain(title)}: {known.data.n} images are measured; the run goes on with the next."
+        )
+        label = f"Measure {more} images" if known is None else f"{more} more images"
+        if st.button(label, type="primary", key=f"{SCOPE}.run.start", disabled=slot.busy, width="stretch"):
+            many.start(slot, card, entry, title, more)
+            st.rerun()
+
+
+def origin(found: Found, card: Card) -> None:
+    """How it was made, and the files."""
+    with st.expander("How this was made", icon=":material/terminal:"):
+        st.markdown(
+            "An image counts where the network names it rightly. Distortions are of the images as found, in float; "
+            "where an attack has a target distortion, it is run with several, and an image counts with the least "
+            "distorted success (section 5.1). **Published**: the paper's parameters, 5 searches of 100 passes. The "
+            "families (C&W to sDDN) have margin 0 and as many passes as it says beside them; the smooth optimum has "
+            f"ρ = {smooth_curves.RHO:g}. Bands and brackets are 95 % intervals: Wilson's of shares, bootstrapped of "
+            "means. Each of these commands goes on with what is there; with a larger --n it adds images:"
+        )
+        st.code("\n".join(dict.fromkeys(record.command for record in found)), language="bash")
+        st.caption(results.known(found))
+    with st.container(horizontal=True):
+        name = f"curves-{card.name}"
+        st.download_button(
+            "CSV",
+            lambda: _csv(found),
+            f"{name}.csv",
+            "text/csv",
+            key=f"{SCOPE}.csv",
+            on_click="ignore",
+            icon=":material/download:",
+            help="A row for each image and attack.",
+        )
+        st.download_button(
+            "Parquet",
+            lambda: _parquet(found, card),
+            f"{name}.parquet",
+            "application/vnd.apache.parquet",
+            key=f"{SCOPE}.parquet",
+            on_click="ignore",
+            icon=":material/download:",
+            help="The same with its types; the column record counts the entries.",
+        )
+
+
+def _csv(found: Found) -> bytes:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    tables = []
+    for record in found:
+        assert record.rows is not None
+        attack, budget = np.full(len(record.rows), record.protocol.name), np.full(len(record.rows), record.budget or 0)
+        tables.append(pa.table({"attack": attack, "budget": budget, **record.rows.columns}))
+    file = io.BytesIO()
+    csv.write_csv(pa.concat_tables(tables), file)
+    return file.getvalue()
+
+
+def _parquet(found: Found, card: Card) -> bytes:
+    path = collection(card).path
+    return records.contents(path, found)[records.beside(path)]

@@ -1,0 +1,47 @@
+"""An attack on many images, as a job."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from core.evaluate import curves
+from core.evaluate.curves import CurveRecord, Entry, Wanted
+from core.papers import smooth_curves
+from pages.parts.engine import networks
+from pages.parts.engine.networks import Network
+from pages.parts.engine.progress import Progress, Stop
+
+BATCH = 10
+"""Images between which a job that is stopped can keep what it has."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What is seen of a measurement under way: how many images there are to be, and the record of those that are."""
+
+    images: int
+    record: CurveRecord | None
+
+
+def measure(
+    entry: Entry, network: Network, dataset: str, n: int, norm: float, known: CurveRecord | None, seed: int = 0
+) -> Generator[Progress[Counted], None, CurveRecord | None]:
+    """`entry` on the first `n` images of a data set that the network names rightly.
+
+    known: a record of the first of them, with which it goes on. ValueError in one sentence if it is of others.
+    """
+    model = networks.load(network)
+    yield Progress(0.0, Counted(n, known))
+    images = smooth_curves.right(model, smooth_curves.pictures(dataset, seed), n)
+    wanted = Wanted(model, images, (norm,), seed, BATCH if images.images[0, 0].numel() < 10_000 else 1)
+    if known is not None and not wanted.goes_on(known):
+        raise ValueError("What is stored is of other images than those that are here; it cannot be gone on with.")
+    record = known
+    try:
+        for underway in curves.steps(entry, wanted, known, smooth_curves.command(entry, wanted)):
+            record = underway.record
+            yield Progress(underway.share, Counted(len(images), record))
+    except Stop:
+        pass
+    return record

@@ -1,0 +1,48 @@
+"""Curves in a real Chromium: a point is clicked, its images open, one of them opens the lab with that attack."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+
+def test_from_a_point_to_its_images_to_the_lab(open_page):
+    page = open_page("/Curves")
+    points = page.locator(".js-plotly-plot .scatterlayer .trace .points path")
+    points.first.wait_for()
+    expect(page.locator(".wall")).to_have_count(0)
+    # The last dot of the first curve: all that it fools.
+    dot = page.locator(".js-plotly-plot .scatterlayer .trace:has(.points)").first.locator(".points path").last
+    box = dot.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator(".js-plotly-plot .hoverlayer")).to_contain_text("click for the images")
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    thumbnails = page.locator(".wall button")
+    thumbnails.first.wait_for()
+    expect(page).to_have_url(re.compile("point="))
+    entry = re.search(r"point=([a-z-]+)", page.url).group(1)
+    assert entry == "published-cw"
+    label = thumbnails.first.get_attribute("aria-label")
+    index = re.search(r"test image (\d+): L2", label).group(1)
+    thumbnails.first.click()
+    expect(page).to_have_url(re.compile(r"/Attack_lab\?.*"))
+    expect(page).to_have_url(re.compile(f"image={index}"))
+    expect(page.get_by_text(f"test image {index}")).to_be_visible()
+    expect(page).to_have_url(re.compile("initial_c=15.0"))
+    # Back where one was.
+    page.go_back()
+    thumbnails.first.wait_for()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_fits_a_projector_and_a_phone(open_page, dark):
+    page = open_page("/Curves", width=1280, height=720, dark=dark)
+    plot = page.locator(".js-plotly-plot").first
+    expect(plot.locator(".scatterlayer .trace").first).to_be_visible()
+    box = plot.bounding_box()
+    assert box["y"] + box["height"] <= 720  # the whole first picture
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_timeout(400)
+    assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390

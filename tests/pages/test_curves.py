@@ -1,0 +1,198 @@
+"""The Curves page: what it draws are the records, its points open their images, and a run goes on from those."""
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from driver import ROOT, TIMEOUT, sent
+from streamlit.testing.v1 import AppTest
+
+from core import models
+from core.data import gallery
+from core.evaluate import curves
+from core.evaluate.curves import CurveRecord, Wanted
+from core.evaluate.records import Collection
+from core.papers import smooth_curves
+from core.papers.smooth_curves import CLAIMS, entries, norm, pick, pictures, right
+
+MODEL = "mnist-c4-ce"
+KEYS = ("published-cw", "published-scw", "cw", "scw", "scw-rho", "fgsm")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A folder with records of a few images, every attack with few passes."""
+    folder = tmp_path_factory.mktemp("curves")
+    model = models.load(MODEL)
+    wanted = Wanted(model, right(model, pictures("mnist", 0), 12), (norm(model.card),), 0, 6)
+    kept = Collection(CurveRecord, folder / f"{MODEL}.json")
+    for entry in entries(model.card, (10, 30)):
+        if entry.key in KEYS:
+            short = entry
+            if entry.key.startswith("published"):
+                quick = tuple(attack.replace(iterations=10, search_steps=2) for attack in entry.attacks)
+                short = curves.Entry(entry.key, quick, entry.budget)
+            kept.put(curves.measure(short, wanted, command="python -m core evaluate curves"))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def there(made, monkeypatch):
+    monkeypatch.setattr(smooth_curves, "FOLDER", made)
+
+
+@pytest.fixture
+def found(made):
+    return Collection(CurveRecord, made / f"{MODEL}.json").read()
+
+
+def opened(**address):
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
+    app.switch_page("pages/6_Curves.py")
+    for name, text in address.items():
+        app.query_params[name] = text
+    return sound(app.run())
+
+
+def sound(app):
+    assert not app.exception, app.exception[0].stack_trace
+    return app
+
+
+def chart(app):
+    (found,) = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+    return found
+
+
+def words(app):
+    return " ".join(element.value for element in [*app.markdown, *app.caption])
+
+
+def decoded(values):
+    """A column of a figure."""
+    if isinstance(values, dict):
+        return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
+    return np.array(values, float)
+
+
+def test_the_curves_are_the_records(found):
+    app = opened()
+    lines = {t["name"]: t for t in chart(app)["data"] if t["mode"] == "lines" and t.get("name")}
+    assert list(lines) == [
+        "C&W, as published 500",
+        "sC&W, as published 500",
+        "C&W 30",
+        "sC&W 30",
+        "sC&W, smooth optimum 30",
+    ]
+    record = pick(found, "cw")
+    x, y = (decoded(lines["C&W 30"][axis]) for axis in "xy")
+    assert (x[0], y[0]) == (0, 0)
+    assert x[1:] == pytest.approx(np.sort(record.column("l2")[record.fools]))
+    assert y[-1] == pytest.approx(100 * record.success.value)
+    verdict = {claim.statement: claim.decide(found).outcome for claim in CLAIMS}
+    assert verdict[smooth_curves.SHORTER.statement] in ("holds", "fails", "undecided")
+    assert "with the published search, sC\\&W" in words(app).replace("\\,", ",")
+    assert "python -m core evaluate curves" in app.code[0].value
+    # Fewer passes, another measure.
+    app.select_slider(key="curves.budget").set_value(10)
+    app.segmented_control(key="curves.against.success").set_value("mad")
+    sound(app.run())
+    lines = {t["name"]: t for t in chart(app)["data"] if t["mode"] == "lines" and t.get("name")}
+    assert list(lines) == ["C&W 10", "sC&W 10", "sC&W, smooth optimum 10"]
+    record = pick(found, "cw", 10)
+    assert decoded(lines["C&W 10"]["x"])[1:] == pytest.approx(np.sort(record.column("mad")[record.fools]))
+    assert app.query_params["budget"] == ["10"]
+
+
+def test_a_point_opens_its_images_and_they_the_lab(found):
+    record = pick(found, "cw")
+    app = opened(point="cw.30.5")
+    (wall,) = sent(app, "picker")
+    order = np.argsort(record.column("l2"), kind="stable")[:5][::-1]
+    assert [item["row"] for item in wall["items"]] == order.tolist()
+    index = int(record.column("index")[order[0]])
+    assert f"test image {index}: L2 {record.column('l2')[order[0]]:.3g}" in wall["items"][0]["label"]
+    assert "5 of 12 images are fooled" in words(app)
+    app.session_state["curves.open"] = int(order[0])
+    app.run()
+    assert app.query_params["model"] == [MODEL]
+    assert app.query_params["image"] == [str(index)]
+    assert app.query_params["attack"] == ["cw"]
+    assert (app.query_params["iterations"], app.query_params["margin"]) == (["30"], ["0.0"])
+    shelf = gallery.read("mnist")
+    assert index in shelf.indices
+
+
+def test_those_that_were_not_fooled_are_shown_too(found):
+    record = pick(found, "fgsm")
+    app = opened(curves="fgsm", point=f"fgsm.0.{record.fooled}")
+    failed = np.flatnonzero(~record.fools)
+    app.segmented_control(key="curves.group").set_value(2)
+    sound(app.run())
+    if len(failed):
+        (wall,) = sent(app, "picker")
+        assert [item["row"] for item in wall["items"]] == failed.tolist()
+        assert all(item["label"].endswith("not fooled") for item in wall["items"])
+    else:
+        assert "None." in words(app)
+
+
+def test_costs_are_means_over_those_that_all_fool(found):
+    app = opened(view="cost", curves="cw,scw")
+    paths = {t["name"]: t for t in chart(app)["data"] if t["mode"] == "lines+markers+text"}
+    shown = [r for r in found if r.protocol.name in ("cw", "scw")]
+    common = np.logical_and.reduce([r.fools for r in shown])
+    assert f"the {common.sum()} images that all of these fool" in words(app)
+    assert decoded(paths["sC&W"]["x"]) == pytest.approx(
+        [r.column("l2")[common].astype(float).mean() for r in shown if r.protocol.name == "scw"]
+    )
+    assert paths["C&W"]["customdata"][-1][:2] == ["cw", 30]
+
+
+def test_the_table_has_the_papers_numbers_beside_ours(found):
+    app = opened(view="table")
+    data = {t["name"]: t for t in chart(app)["data"]}
+    assert decoded(data["paper, C4"]["x"]).tolist() == [5.02, 2.69, 1.71, 2.49, 3.36, 1.97]
+    assert list(data["ours"]["y"]) == ["FGSM", "C&W", "sC&W"]
+    html = "".join(element.proto.body for element in app.get("html"))
+    assert "not measured" in html
+    assert "100 %, 1.97" in html
+
+
+def test_a_run_goes_on_with_what_is_there(found):
+    """One more image of FGSM, which every job's machine has done in a moment."""
+    app = opened(curves="fgsm")
+    app.selectbox(key="curves.run.entry").set_value("fgsm")
+    app.number_input(key="curves.run.n").set_value(2)
+    sound(app.run())
+    assert "12 images are measured; the run goes on with the next" in words(app)
+    app.button(key="curves.run.start").click()
+    app.run()
+    for _ in range(200):
+        if "your run" in app.get("plotly_chart")[0].proto.spec:
+            break
+        app.run()
+    own = app.session_state["many.own"]
+    (record,) = own.values()
+    assert record.data.n == 14
+    assert record.rows["l2"][:12].tolist() == pytest.approx(pick(found, "fgsm").rows["l2"].tolist(), nan_ok=True)
+
+
+def test_a_network_without_records_says_so():
+    app = opened(model="mnist-fc2-ce")
+    assert "Nothing is measured for this network yet" in app.info[0].value
+    assert "--model mnist-fc2-ce" in app.code[0].value
+
+
+@pytest.mark.parametrize("point", ["x.1.2", "cw.30", "cw.30.-1"])
+def test_a_point_that_is_none_is_left_out_of_the_link(point):
+    app = opened(point=point)
+    assert "was left out of the link" in app.warning[0].value
+
+
+def test_a_point_of_what_is_not_drawn_opens_nothing():
+    app = opened(point="cw.30.99")
+    assert sent(app, "picker") == []
