@@ -58,8 +58,9 @@ def chosen_entries(found: Found) -> list[str]:
     """The attacks that are drawn."""
     key, there = f"{SCOPE}.entries", {record.protocol.name for record in found}
     options = [name for name in TITLES if name in there or name in st.session_state[key]]
-    common = {"selection_mode": "multi", "format_func": TITLES.__getitem__, "persist_state": "session"}
-    return list(st.pills("Attacks", options, key=key, **common))
+    return st.pills(
+        "Attacks", options, key=key, selection_mode="multi", format_func=TITLES.__getitem__, persist_state="session"
+    )
 
 
 def follow() -> None:
@@ -83,7 +84,7 @@ page.setup("Curves", controls=True)
 follow()
 head = st.container(horizontal=True, vertical_alignment="center")
 with head:
-    view = st.segmented_control(
+    chosen = st.segmented_control(
         "View",
         list(VIEWS),
         key=f"{SCOPE}.view",
@@ -92,6 +93,7 @@ with head:
         label_visibility="collapsed",
         persist_state="session",
     )
+view = chosen or SUCCESS
 with st.sidebar:
     card = network()
 found = session.stored(card)
@@ -114,7 +116,7 @@ else:
     point = session.pointed(drawn)
     behind.open_lab(None if point is None else point[0])
     look_for = {SUCCESS: success.LOOK_FOR[against], COST: cost.LOOK_FOR, TABLE: table.LOOK_FOR}
-    st.markdown(f"**Look for:** {look_for[view]}")
+    st.markdown(f"**Look for:** {look_for[view]} **Click a point:** the images behind it open.")
     left, right = (st.container(), None) if point is None else st.columns([1.7, 1], gap="medium")
     with left:
         if view == SUCCESS:

@@ -72,7 +72,7 @@ class CurveRecord(FrontRecord):
 
     @model_validator(mode="after")
     def _chosen(self) -> Self:
-        if not np.array_equal(self.column("target") >= 0, self.fools):
+        if not np.array_equal(self.column("target") != -1, self.fools):
             raise ValueError("a target must be named where an image is fooled, and only there")
         return self
 

@@ -67,8 +67,8 @@ _SIZES = {_DIGITS: 2**0.5, _PICTURES: 2.0}
 TARGETS = {_DIGITS: 8, _PICTURES: 6}
 
 TITLES = {
-    "published-cw": "C&W, as published",
-    "published-scw": "sC&W, as published",
+    "published-cw": "C&W, published",
+    "published-scw": "sC&W, published",
     "cw": "C&W",
     "ddn": "DDN",
     "scw": "sC&W",
@@ -417,6 +417,33 @@ def command(entry: Entry, wanted: Wanted, full: bool = False) -> str:
     return f"python -m core evaluate {CurveRecord.kind} {shlex.join(words)}" + " --full" * full
 
 
+def commands(found: Found) -> list[str]:
+    """What makes all of these again, in as few lines as those of one n and one list of budgets take."""
+    groups: dict[tuple[str, ...], dict[str, list[int]]] = {}
+    for record in found:
+        words = shlex.split(record.command)
+        about = tuple(_without(words, "--entries", "--budgets"))
+        budgets = groups.setdefault(about, {}).setdefault(record.protocol.name, [])
+        if "--budgets" in words and not record.protocol.name.startswith("published"):
+            budgets.append(record.budget or 0)
+    told = []
+    for about, by_entry in groups.items():
+        for several in dict.fromkeys(tuple(each) for each in by_entry.values()):
+            keys = [key for key, each in by_entry.items() if tuple(each) == several]
+            line = [*about, "--entries", *keys, *(["--budgets", *map(str, several)] if several else [])]
+            told.append(shlex.join(line))
+    return told
+
+
+def _without(words: Sequence[str], *options: str) -> Iterator[str]:
+    """A command's words without some options and what follows them."""
+    left_out = False
+    for word in words:
+        left_out = word in options if word.startswith("--") else left_out
+        if not left_out:
+            yield word
+
+
 @dataclass(frozen=True)
 class _Line:
     """A row as it is printed."""
@@ -438,7 +465,11 @@ def _print(found: Found, card: Card) -> None:
         return f"{line.record.l2:.2f}" if isinstance(line.record, Published) else number(line.record.mean("l2"))
 
     def of(metric: str) -> Callable[[_Line], str]:
-        return lambda line: "" if isinstance(line.record, Published) else number(line.record.mean(metric))
+        def told(line: _Line) -> str:
+            mean = None if isinstance(line.record, Published) else line.record.mean(metric)
+            return "" if mean is None else f"{mean.value:.3g}"
+
+        return told
 
     def lines() -> Iterator[_Line]:
         for record in sorted(found, key=lambda r: (list(TITLES).index(r.protocol.name), r.budget or 0)):

@@ -14,7 +14,7 @@ def test_from_a_point_to_its_images_to_the_lab(open_page):
     points.first.wait_for()
     expect(page.locator(".wall")).to_have_count(0)
     # The last dot of the first curve: all that it fools.
-    dot = page.locator(".js-plotly-plot .scatterlayer .trace:has(.points)").first.locator(".points path").last
+    dot = page.locator(".js-plotly-plot .scatterlayer .trace:has(.points path)").first.locator(".points path").last
     box = dot.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.locator(".js-plotly-plot .hoverlayer")).to_contain_text("click for the images")

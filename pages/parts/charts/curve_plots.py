@@ -40,7 +40,12 @@ _LOOKS = {
     "qpgd2": (7, "hexagon-open", "dash"),
 }
 """Colour, marker and dash of each entry: pairs share a colour's family, what is smooth is dashed."""
-UNITS = {"l2": ", pixels in [0, 1]", "linf": ", in [0, 1]", "mad": ", 0 is invisible", "roughness": " = Ω / L2²"}
+UNITS = {"l2": ", pixels in [0, 1]", "linf": ", in [0, 1]", "mad": ", 0 is invisible"}
+
+
+def named(metric: str) -> str:
+    """What a measure is called on a page."""
+    return "Ω / L2²" if metric == "roughness" else METRICS[metric].title
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,13 @@ def _style(figure: go.Figure, height: int, key: str, **layout: Any) -> go.Figure
     return figure
 
 
+def _marker(drawn: Look, size: int | list[int]) -> dict[str, Any]:
+    """What can be clicked. Open symbols are drawn by their outline alone."""
+    outline = drawn.colour if drawn.symbol.endswith("-open") else theme.OUTLINE
+    width = 2 if drawn.symbol.endswith("-open") else 1
+    return {"color": drawn.colour, "symbol": drawn.symbol, "size": size, "line": {"width": width, "color": outline}}
+
+
 def _seen() -> dict[str, Any]:
     """Of markers: what is not selected looks as before."""
     return {"unselected": {"marker": {"opacity": 1}}, "selected": {"marker": {"opacity": 1}}}
@@ -90,7 +102,9 @@ def success(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | N
     for curve in curves:
         drawn, found = look(curve.key), curve.record.characteristic(metric)
         count = len(found.bounds)
-        if not count:
+        if not count:  # it fools none: nothing but its name
+            line = {"color": drawn.colour, "width": 3, "dash": drawn.dash}
+            figure.add_scatter(x=[1.0 if more else 0.0], y=[0.0], mode="lines", line=line, name=curve.title)
             continue
         take = np.unique(np.linspace(0, count - 1, min(count, DRAWN)).round().astype(int))
         bounds, shares = found.bounds[take], 100 * found.shares[take]
@@ -120,9 +134,9 @@ def success(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | N
             x=found.bounds[ranks - 1],
             y=100 * found.shares[ranks - 1],
             mode="markers",
-            marker={"color": drawn.colour, "symbol": drawn.symbol, "size": 10, "line": {"width": 1.5}},
+            marker=_marker(drawn, 10),
             customdata=[curve.point(int(rank)) for rank in ranks],
-            hovertemplate=f"%{{y:.0f}} % within {METRICS[metric].title} %{{x:.3g}}<br>click for the images"
+            hovertemplate=f"%{{y:.0f}} % within {named(metric)} %{{x:.3g}}<br>click for the images"
             f"<extra>{curve.title}</extra>",
             showlegend=False,
             legendgroup=curve.title,
@@ -130,12 +144,12 @@ def success(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | N
         )
         if pointed is not None and curve is pointed[0] and pointed[1] <= count:
             _ring(figure, found.bounds[pointed[1] - 1], 100 * found.shares[pointed[1] - 1])
-    title = f"{METRICS[metric].title}{UNITS.get(metric, '')}"
+    title = f"{named(metric)}{UNITS.get(metric, '')}"
     figure.update_xaxes(title=f"{title} at most" if not more else f"{title} at least", rangemode="tozero")
     if more:
         figure.update_xaxes(autorange="reversed", rangemode="normal")
     figure.update_yaxes(title="", range=[0, 103], ticksuffix=" %")
-    return _style(figure, 430, key)
+    return _style(figure, 450, key)
 
 
 def _ring(figure: go.Figure, x: float, y: float) -> None:
@@ -149,6 +163,11 @@ def _ring(figure: go.Figure, x: float, y: float) -> None:
         showlegend=False,
         **_seen(),
     )
+
+
+def _passes(stop: Stop, path: Sequence[Stop]) -> str:
+    """What is written at the ends of a path: its passes."""
+    return str(stop.curve.record.budget) if len(path) > 1 and stop in (path[0], path[-1]) else ""
 
 
 @dataclass(frozen=True)
@@ -178,12 +197,12 @@ def cost(stops: Mapping[str, Sequence[Stop]], metric: str, paper: Mapping[str, f
             mode="lines+markers+text",
             name=name,
             line={"color": drawn.colour, "width": 2.5, "dash": drawn.dash},
-            marker={"color": drawn.colour, "symbol": drawn.symbol, "size": sizes, "line": {"width": 1.5}},
-            text=[str(stop.curve.record.budget or "") if len(path) > 1 else "" for stop in path],
+            marker=_marker(drawn, sizes),
+            text=[_passes(stop, path) for stop in path],
             textposition="top center",
             textfont={"size": 12},
             customdata=[stop.curve.point(stop.curve.record.fooled) for stop in path],
-            hovertemplate=f"L2 %{{x:.3g}}, {METRICS[metric].title} %{{y:.3g}}, %{{customdata[1]}} passes<br>click for "
+            hovertemplate=f"L2 %{{x:.3g}}, {named(metric)} %{{y:.3g}}, %{{customdata[1]}} passes<br>click for "
             f"the images<extra>{name}</extra>",
             **_seen(),
         )
@@ -205,7 +224,7 @@ def cost(stops: Mapping[str, Sequence[Stop]], metric: str, paper: Mapping[str, f
             font={"color": theme.PAPER.colour, "size": 13},
         )
     figure.update_xaxes(title=f"mean L2{UNITS['l2']}")
-    figure.update_yaxes(title=f"mean {METRICS[metric].title}{UNITS.get(metric, '')}", rangemode="tozero")
+    figure.update_yaxes(title=f"mean {named(metric)}{UNITS.get(metric, '')}", rangemode="tozero")
     return _style(figure, 450, key)
 
 
@@ -288,6 +307,6 @@ def spread(values: np.ndarray, here: float | None, metric: str, titles: tuple[st
     )
     if here is not None:
         figure.add_vline(x=here, line={"color": theme.POINTED.colour, "width": 4, "dash": theme.POINTED.dash})
-    figure.update_xaxes(title=f"{METRICS[metric].title}{UNITS.get(metric, '')}", zeroline=False)
+    figure.update_xaxes(title=f"{named(metric)}{UNITS.get(metric, '')}", zeroline=False)
     figure.update_yaxes(title="", rangemode="tozero")
     return _style(figure, 220, key, bargap=0.03, showlegend=False)

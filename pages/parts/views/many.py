@@ -55,8 +55,10 @@ def with_own(found: Sequence[CurveRecord], card: Card) -> list[CurveRecord]:
     return [r for r in found if _key(r) not in mine] + list(mine.values())
 
 
-def take(record: CurveRecord, task: Task) -> None:
-    """Keep what a job has given."""
+def take(record: CurveRecord | None, task: Task) -> None:
+    """Keep what a job has given; None if it was stopped before any image was done."""
+    if record is None:
+        return
     own()[_key(record)] = record
     page.say(f"{task.title}: {record.n} images are measured.")
 
@@ -75,7 +77,7 @@ def every(card: Card) -> list[CurveRecord]:
     return [r for r in found if r.network is not None and r.network.sha256 == card.sha256]
 
 
-def start(slot: Slot[Counted, CurveRecord, Task], card: Card, entry: Entry, title: str, more: int) -> None:
+def start(slot: Slot[Counted, CurveRecord | None, Task], card: Card, entry: Entry, title: str, more: int) -> None:
     """Begin to measure `more` images, on top of those that are known. ValueError in one sentence if records cannot be
     read."""
     before = known(card, entry)
@@ -84,7 +86,7 @@ def start(slot: Slot[Counted, CurveRecord, Task], card: Card, entry: Entry, titl
     slot.start(Task(title, card.name), work.measure, *arguments)
 
 
-def underway(slot: Slot[Counted, CurveRecord, Task], look: Look[Counted], task: Task, key: str) -> None:
+def underway(slot: Slot[Counted, CurveRecord | None, Task], look: Look[Counted], task: Task, key: str) -> None:
     """Progress of a job, and the button that stops it."""
     seen = look.snapshot
     left, right = st.columns([5, 1], vertical_alignment="center")

@@ -15,7 +15,7 @@ from core.evaluate.records import Collection, Data, Network, Rows, versions
 from core.papers import smooth_curves as paper
 from core.papers.smooth_curves import CLAIMS, TITLES, entries, pick
 
-N = 30
+N = 120
 CARD = models.card("mnist-c4-ce")
 
 
@@ -114,6 +114,28 @@ def test_the_papers_numbers_are_of_the_same_data():
     assert paper.published(CARD, "published-scw")["C4"].l2 == 1.97
     assert set(paper.published(models.card("imagenet-efficientnet-lite0"), "pgd2")) == {"InceptionV3", "ResNetV2"}
     assert paper.published(CARD, "ddn") == {}
+
+
+def test_few_commands_say_how_many_records_are_made():
+    command = "python -m core evaluate curves --model n --n {} --entries {}{} --seed 0"
+    made = [
+        record(key, budget).model_copy(update={"command": command.format(n, key, f" --budgets {b}" if b else "")})
+        for key, budget, b, n in (
+            ("published-cw", None, 500, 9),
+            ("fgsm", None, 0, 9),
+            ("cw", 10, 10, 9),
+            ("cw", 30, 30, 9),
+            ("ddn", 10, 10, 9),
+            ("ddn", 30, 30, 9),
+            ("scw", 10, 10, 5),
+        )
+    ]
+    base = "python -m core evaluate curves --model n --n"
+    assert paper.commands(made) == [
+        f"{base} 9 --seed 0 --entries published-cw fgsm",
+        f"{base} 9 --seed 0 --entries cw ddn --budgets 10 30",
+        f"{base} 5 --seed 0 --entries scw --budgets 10",
+    ]
 
 
 COMMAND = ["evaluate", "curves", "--entries", "fgsm", "ddn", "--budgets", "5", "--batch-size", "4", "--jobs", "1"]

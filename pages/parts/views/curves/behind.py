@@ -12,6 +12,7 @@ from core.attacks import Attack
 from core.data import DATASETS, ImageSet
 from core.evaluate.curves import CurveRecord
 from core.evaluate.front import METRICS
+from pages.parts.charts import curve_plots
 from pages.parts.charts.curve_plots import Curve
 from pages.parts.components import picker
 from pages.parts.inputs import choose
@@ -33,7 +34,7 @@ def draw(curve: Curve, metric: str, rank: int) -> None:
     """The images of `curve` up to a rank by `metric`, and the others; a click on one opens it in the Attack lab."""
     record = curve.record
     groups = _groups(record, metric, rank)
-    bound = f"{METRICS[metric].title} {'≥' if METRICS[metric].more else '≤'} {_bound(record, metric, rank)}"
+    bound = f"{curve_plots.named(metric)} {'≥' if METRICS[metric].more else '≤'} {_bound(record, metric, rank)}"
     st.markdown(
         f"**{page.plain(curve.title)}**, {page.plain(bound)}: {len(groups[0])} of {record.n} images are fooled."
     )
@@ -110,7 +111,7 @@ def _label(record: CurveRecord, images: ImageSet, row: int, at: int, metric: str
         return f"{told}: not fooled"
     measures = dict.fromkeys((metric, "l2", "roughness", "mad"))
     return f"{told}: " + ", ".join(
-        f"{METRICS[name].title} {record.column(name)[row]:{METRICS[name].form}}" for name in measures
+        f"{curve_plots.named(name)} {record.column(name)[row]:{METRICS[name].form}}" for name in measures
     )
 
 

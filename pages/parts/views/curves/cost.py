@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from core.evaluate import statistics
 from core.evaluate.curves import CurveRecord
-from core.evaluate.front import METRICS
 from core.evaluate.statistics import Estimate
 from core.models import Card
 from core.papers import smooth_curves
@@ -57,7 +56,7 @@ def draw(found: Found, keys: Sequence[str], budget: int, metric: str, card: Card
         config=plots.CONFIG,
         on_select=partial(session.clicked, chart),
         selection_mode="points",
-        alt=f"Mean L2 against mean {METRICS[metric].title}, a path over the budgets for every attack.",
+        alt=f"Mean L2 against mean {curve_plots.named(metric)}, a path over the budgets for every attack.",
     )
     st.caption(
         f"At equal success: means over the {len(common)} images that all of these fool, with bootstrapped 95 % "

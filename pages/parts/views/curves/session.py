@@ -61,9 +61,9 @@ def every(found: Found, keys: Sequence[str], budget: int) -> list[Curve]:
 
 
 def titled(record: CurveRecord) -> str:
-    """An entry in a legend, with its budget, and how many images it is of."""
+    """An entry in a legend, with its budget."""
     name = TITLES.get(record.protocol.name, record.protocol.name)
-    budget = "" if record.budget is None else f" {record.budget}"
+    budget = "" if record.budget is None or "published" in name else f" {record.budget}"
     own = ", your run" if many.is_own(record) else ""
     return f"{name}{budget}{own}"
 

@@ -7,7 +7,6 @@ from functools import partial
 
 import streamlit as st
 
-from core.evaluate.front import METRICS
 from core.papers import smooth_curves
 from pages.parts.charts import curve_plots, plots
 from pages.parts.charts.curve_plots import Curve
@@ -36,7 +35,7 @@ def draw(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | None
         config=plots.CONFIG,
         on_select=partial(session.clicked, chart),
         selection_mode="points",
-        alt=f"Share of images fooled within a bound on {METRICS[metric].title}, a curve an attack.",
+        alt=f"Share of images fooled within a bound on {curve_plots.named(metric)}, a curve an attack.",
     )
 
 

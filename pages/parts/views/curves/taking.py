@@ -19,7 +19,7 @@ from pages.parts.views.curves.session import SCOPE, Found, collection
 from pages.parts.views.many import Task
 from pages.parts.work.curves import Counted
 
-slot: Slot[Counted, CurveRecord, Task] = Slot(SCOPE, every=0.7)
+slot: Slot[Counted, CurveRecord | None, Task] = Slot(SCOPE, every=0.7)
 
 
 def run(card: Card, budget: int) -> None:
@@ -57,7 +57,7 @@ def origin(found: Found, card: Card) -> None:
             f"ρ = {smooth_curves.RHO:g}. Bands and brackets are 95 % intervals: Wilson's of shares, bootstrapped of "
             "means. Each of these commands goes on with what is there; with a larger --n it adds images:"
         )
-        st.code("\n".join(dict.fromkeys(record.command for record in found)), language="bash")
+        st.code("\n".join(smooth_curves.commands(found)), language="bash")
         st.caption(results.known(found))
     with st.container(horizontal=True):
         name = f"curves-{card.name}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from core.evaluate.curves import CurveRecord, Entry
-from core.evaluate.front import METRICS
 from core.metrics import l2, roughness
 from core.models import Card
 from pages.parts.charts import curve_plots, plots
@@ -19,7 +18,7 @@ from pages.parts.work.curves import Counted
 SCOPE = "lab.over"
 IMAGES = 100
 SHOWN = ("l2", "roughness", "mad")
-slot: Slot[Counted, CurveRecord, Task] = Slot(SCOPE, every=0.7)
+slot: Slot[Counted, CurveRecord | None, Task] = Slot(SCOPE, every=0.7)
 
 
 def draw(shown: Shown | None) -> None:
@@ -82,9 +81,9 @@ def _distributions(record: CurveRecord, shown: Shown) -> None:
                 ),
                 key=f"{SCOPE}.{name}",
                 config=plots.CONFIG,
-                alt=f"{METRICS[name].title} of {len(values)} images that are fooled, this one marked.",
+                alt=f"{curve_plots.named(name)} of {len(values)} images that are fooled, this one marked.",
             )
             if fooled:
                 below = float((values <= here[name]).mean())
-                st.caption(f"{METRICS[name].title} {here[name]:.3g}: {100 * below:.0f} % of them have no more.")
+                st.caption(f"{curve_plots.named(name)} {here[name]:.3g}: {100 * below:.0f} % of them have no more.")
     st.caption(f"{page.plain(record.data.name)}, in float; {record.passes:.0f} passes an image. `{record.command}`")
