@@ -24,22 +24,6 @@ DRAWN = 160
 """Steps of a curve at most: more are not seen."""
 DOTS = 12
 """Points of a curve to click."""
-_LOOKS = {
-    "published-cw": (0, "circle-open", "dot"),
-    "published-scw": (1, "square-open", "dot"),
-    "cw": (0, "circle", "solid"),
-    "ddn": (5, "triangle-up", "solid"),
-    "scw": (1, "square", "dash"),
-    "sddn": (6, "triangle-down", "dash"),
-    "scw-rho": (4, "diamond", "dash"),
-    "sddn-rho": (8, "star", "dash"),
-    "smoothfool": (2, "cross", "dash"),
-    "fgsm": (3, "x", "solid"),
-    "ifgsm": (9, "pentagon", "solid"),
-    "pgd2": (7, "hexagon", "solid"),
-    "qpgd2": (7, "hexagon-open", "dash"),
-}
-"""Colour, marker and dash of each entry: pairs share a colour's family, what is smooth is dashed."""
 UNITS = {"l2": ", pixels in [0, 1]", "linf": ", in [0, 1]", "mad": ", 0 is invisible"}
 
 
@@ -69,8 +53,7 @@ class Curve:
 
 def look(key: str) -> Look:
     """Colour, marker and dash of an entry."""
-    colour, symbol, dash = _LOOKS.get(key, (3, "x", "solid"))
-    return Look(theme.colour(colour), symbol, dash)
+    return theme.CURVES.get(key, theme.POINTED)
 
 
 def _style(figure: go.Figure, height: int, key: str, **layout: Any) -> go.Figure:
@@ -158,7 +141,7 @@ def _ring(figure: go.Figure, x: float, y: float) -> None:
         x=[x],
         y=[y],
         mode="markers",
-        marker={"color": theme.POINTED.colour, "symbol": "circle-open", "size": 20, "line": {"width": 3}},
+        marker={"color": theme.RING.colour, "symbol": theme.RING.symbol, "size": 20, "line": {"width": 3}},
         hoverinfo="skip",
         showlegend=False,
         **_seen(),
@@ -259,7 +242,7 @@ def table(
             name=f"paper, {network}",
             marker={
                 "color": theme.PAPER.colour,
-                "symbol": (theme.PAPER.symbol, "square-open", "cross-open")[index % 3],
+                "symbol": (theme.PAPER.symbol, theme.CENTER)[index % 2],
                 "size": 14,
                 "line": {"width": 2.5},
             },

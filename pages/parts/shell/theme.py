@@ -110,6 +110,24 @@ PAPER = Look(PURPLE, "diamond-open", "dot")
 """A paper's numbers beside ours."""
 POINTED = Look(RED, "x", "dot")
 """What a chart is about: one image among many, those that were fooled, a bound."""
+CURVES = {
+    "published-cw": Look(BLUE, "circle-open", "dot"),
+    "published-scw": Look(ORANGE, "square-open", "dot"),
+    "cw": Look(BLUE, "circle"),
+    "ddn": Look(CLASSES[5], "triangle-up"),
+    "scw": Look(ORANGE, "square", "dash"),
+    "sddn": Look(CLASSES[6], "triangle-down", "dash"),
+    "scw-rho": Look(PURPLE, "diamond", "dash"),
+    "sddn-rho": Look(CLASSES[8], "star", "dash"),
+    "smoothfool": Look(GREEN, "cross", "dash"),
+    "fgsm": Look(RED, "x"),
+    "ifgsm": Look(CLASSES[9], "pentagon"),
+    "pgd2": Look(CLASSES[7], "hexagon"),
+    "qpgd2": Look(CLASSES[7], "hexagon-open", "dash"),
+}
+"""Attacks on many images: pairs of a plain and a smooth one, of which the smooth one is dashed; as published, dotted."""
+RING = Look(RED, "circle-open")
+"""Around the point that is looked at."""
 BEFORE = Look(GREEN, "circle-open")
 """Where something was before it was moved."""
 
