@@ -125,7 +125,7 @@ CURVES = {
     "pgd2": Look(CLASSES[7], "hexagon"),
     "qpgd2": Look(CLASSES[7], "hexagon-open", "dash"),
 }
-"""Attacks on many images: pairs of a plain and a smooth one, of which the smooth one is dashed; as published, dotted."""
+"""Attacks on many images. Of a plain one and a smooth one the smooth one is dashed; as published, both are dotted."""
 RING = Look(RED, "circle-open")
 """Around the point that is looked at."""
 BEFORE = Look(GREEN, "circle-open")
