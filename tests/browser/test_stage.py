@@ -5,8 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from playwright.sync_api import Page, expect
 from test_main_path import FIVE, read_back, settled, slider, titles
+
+from core import data, models
+from core.attacks import ATTACKS, run
 
 pytestmark = pytest.mark.browser
 
@@ -141,3 +145,49 @@ def test_a_target_is_searched_for_by_its_name(open_page: Callable[..., Page]):
     expect(page).to_have_url(re.compile("target=3"))
     attacked(page)
     expect(page.locator(".ss-verdict")).to_have_text(re.compile(r" is now 3$"))
+
+
+def in_words(logits: torch.Tensor) -> str:
+    """The three most probable classes of a digit's logits (K,)."""
+    best = logits.double().softmax(0).topk(3)
+    return ", ".join(f"“{c}” {100 * p:.1f} %" for c, p in zip(best.indices.tolist(), best.values.tolist(), strict=True))
+
+
+def test_the_film_says_what_the_network_says_and_magnifies_its_key_frames(open_page: Callable[..., Page]):
+    page = attacked(open_page(f"/Attack_lab?{DIGIT}", **PROJECTOR))
+    torch.set_num_threads(1)  # as the server's
+    digits, model = data.gallery.read("mnist"), models.load("mnist-c4-ce")
+    told: list[str] = []
+    result = run(
+        ATTACKS["scw"](iterations=10),
+        model,
+        digits.images[:1],
+        digits.labels[:1],
+        on_step=lambda step: told.append(in_words(model(step.images.detach())[0].detach())),
+    )
+    slid, heading = page.get_by_role("slider", name="Step of the attack"), page.locator(".viewer .heading")
+    total = len(told)
+    expect(slid).to_have_attribute("max", str(total))
+    expect(page.locator(".ss-table tr", has_text="Steps").locator("td").nth(1)).to_have_text(str(total))
+    magnified = page.locator('.viewer canvas[data-title="Magnified adversarial"]')
+    notes, pictures = [], []
+    for step in range(1, total + 1):
+        slid.fill(str(step))
+        expect(heading).to_contain_text(f"Step {step} of {total}")
+        is_result = "the result" in heading.inner_text()
+        expected = in_words(result.logits_8bit[0]) if is_result else told[step - 1]
+        expect(heading).to_have_text(f"Step {step} of {total}{', the result' if is_result else ''}: {expected}")
+        assert f", {expected}, " in slid.get_attribute("aria-valuetext")
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        notes.append(page.locator(".viewer .note").nth(4).inner_text().partition(";")[0])
+        pictures.append(read_back(magnified)[0].tobytes())
+    # What is magnified is a key frame, and says of which step it is.
+    keys = [step for step, note in enumerate(notes, 1) if note == f"step {step}"]
+    assert 4 <= len(keys) <= 6
+    assert len({pictures[key - 1] for key in keys}) == len(keys)
+    for step, note in enumerate(notes, 1):
+        if note.startswith("nearest key frame: "):
+            key = int(note.rpartition(" ")[2])
+            assert abs(key - step) == min(abs(other - step) for other in [*keys, key])
+            if key in keys:
+                assert pictures[step - 1] == pictures[key - 1]

@@ -11,14 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import data, models
-from core.attacks import ATTACKS, Run, Step
+from core.attacks import ATTACKS, Run, Step, run
 from core.data.files import quantize
 from core.metrics import roughness
+from core.params import quick
 from pages.parts.components import film as films
 from pages.parts.components import viewer as microscope
-from pages.parts.components.film import FRAMES, IMAGE, Recorder, chosen
+from pages.parts.components.film import FRAMES, IMAGE, Recorder, chosen, key_frames
 from pages.parts.components.packing import STEP, Parcel, pack, pack_steps, rounded
 from pages.parts.components.viewer import Panel, viewer
+from pages.parts.engine.networks import Network
+from pages.parts.engine.progress import Stop
+from pages.parts.work import attacks
 
 MNIST = data.gallery.read("mnist")
 PHOTO = data.gallery.read("cifar10").images[0]
@@ -185,6 +189,83 @@ def test_a_film_of_noise_keeps_fewer_frames(monkeypatch: pytest.MonkeyPatch):
 
 def test_nothing_made_is_no_film():
     assert Recorder(PHOTO).film() is None
+
+
+def test_key_frames_are_those_wanted_and_others_far_from_them():
+    assert key_frames(range(1, 101), [0, 99]) == (0, 12, 24, 49, 74, 99)
+    assert key_frames([1, 2, 3, 50, 100], [0, 2, 4], limit=4) == (0, 2, 3, 4)  # by the steps' numbers
+    assert key_frames([1, 2, 3], [2]) == (0, 1, 2)  # no more than there are
+    assert key_frames(range(1, 10), [0, 3, 5, 8], limit=2) == (0, 3, 5, 8)
+
+
+def test_a_film_keeps_what_was_heard_and_asks_about_the_rest():
+    asked: list[torch.Tensor] = []
+
+    def ask(images: torch.Tensor) -> torch.Tensor:
+        asked.append(images)
+        return torch.tensor([[0.0, 1.0, 0.0]])
+
+    def heard(image: torch.Tensor) -> torch.Tensor | None:
+        return torch.tensor([2.0, 0.0, 0.0]) if torch.equal(image, PHOTO) else None
+
+    recorder = Recorder(PHOTO, ask=ask, heard=heard, label=2)
+    for i in range(3):
+        recorder.see(step(i + 1, (PHOTO + i / 8).clamp(0, 1), PHOTO))
+    film = recorder.film()
+    assert film is not None
+    assert [answer.classes[0] for answer in film.answers] == [0, 1, 1]
+    torch.testing.assert_close(
+        torch.cat(asked), torch.stack([(PHOTO + i / 8).clamp(0, 1) for i in (1, 2)]), atol=2e-5, rtol=0
+    )
+    p = torch.tensor([2.0, 0.0, 0.0], dtype=torch.float64).softmax(0).tolist()
+    assert film.answers[0].probabilities == pytest.approx(p)
+    assert film.answers[0].truth == pytest.approx(p[2])
+    assert film.keys == (0, 1, 2)
+    assert film.pictures is not None
+    assert film.pictures.dtype == torch.uint8
+    np.testing.assert_array_equal(
+        film.pictures[1].numpy(), (quantize((PHOTO + 1 / 8).clamp(0, 1)) * 255).round().byte()
+    )
+
+
+@pytest.mark.parametrize("name", ["scw", "deepfool", "ifgsm", "spsa"])
+def test_what_a_film_says_of_each_step_is_what_the_network_says(name: str):
+    """Heard meanwhile or asked afterwards, it is the same; and steps are counted in one way, also of a stopped run."""
+    digits, model = data.gallery.read("mnist"), models.load("mnist-c4-ce")
+    made: list[torch.Tensor] = []
+    work = ATTACKS[name](**quick(ATTACKS[name]))
+    network = Network.of(model.card)
+    running = attacks.attack(work, network, digits.images[:1], digits.labels[:1], 1)
+    first = next(running).snapshot
+    assert first.step == 1
+    with pytest.raises(StopIteration) as end:
+        running.throw(Stop())
+    stopped = end.value.value
+    assert len(stopped.result.trace["step"]) == stopped.film.steps[-1] == 1
+    running = attacks.attack(work, network, digits.images[:1], digits.labels[:1], 1)
+    shown = []
+    try:
+        while True:
+            shown.append(next(running).snapshot.step)
+    except StopIteration as over:
+        finished = over.value
+    result = run(
+        work,
+        model,
+        digits.images[:1],
+        digits.labels[:1],
+        seed=1,
+        on_step=lambda each: made.append(each.images.detach().clone()),
+    )
+    assert torch.equal(result.adversarial, finished.result.adversarial)
+    assert finished.film.steps[-1] == len(made) == len(finished.result.trace["step"]) >= max(shown)
+    for number, answer in zip(finished.film.steps, finished.film.answers, strict=True):
+        if number == finished.film.steps[finished.film.best]:
+            continue  # of the result, which may be an earlier image
+        p = model(made[number - 1])[0].detach().double().softmax(0)
+        assert answer.classes[0] == int(p.argmax())
+        assert answer.probabilities == pytest.approx(p.topk(3).values.tolist(), abs=2e-3)
+        assert answer.truth == pytest.approx(float(p[digits.labels[0]]), abs=2e-3)
 
 
 def test_details_are_kept_however_small():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,8 +19,31 @@ FRAMES = 64
 """Frames kept at most."""
 BYTES = 9_000_000
 """Of all strips together at most, packed; where noise makes them larger, fewer frames are kept."""
+KEYS = 6
+"""Key frames at most, which are kept as pictures too, to be magnified."""
+TOP = 3
+"""Classes that are kept of an answer."""
 IMAGE = "image"
 """The strip of the attack's images, as offsets from the clean one."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the network says of a step, before rounding."""
+
+    classes: tuple[int, ...]
+    """The most probable, TOP at most, falling."""
+    probabilities: tuple[float, ...]
+    """Of each of them."""
+    truth: float
+    """The probability of the true class."""
+
+    @classmethod
+    def of(cls, logits: Tensor, label: int) -> Answer:
+        """What logits (K,) say; label: the true class."""
+        p = logits.detach().cpu().double().softmax(0)
+        top = p.topk(min(TOP, len(p)))
+        return cls(tuple(top.indices.tolist()), tuple(top.values.tolist()), float(p[label]))
 
 
 @dataclass(frozen=True)
@@ -42,6 +65,13 @@ class Film:
     """Largest absolute value of a detail, at each kept step."""
     roughness: tuple[float, ...]
     """Omega of what was added to the clean image at each kept step, sigma_h = 1 pixel."""
+    answers: tuple[Answer, ...] = ()
+    """Of each kept step; empty where no network was asked."""
+    keys: tuple[int, ...] = ()
+    """Which of the kept steps (0 ...) are key frames, ascending: the first, the first that fools, the best, the last,
+    and some between them."""
+    pictures: Tensor | None = None
+    """(K, C, H, W) uint8, the levels of the key frames."""
 
 
 def stride(n: int, limit: int) -> int:
@@ -63,18 +93,41 @@ def chosen(n: int, best: int, limit: int = FRAMES) -> list[int]:
     return sorted({*range(0, n, stride(n, limit)), best, n - 1})
 
 
+def key_frames(steps: Sequence[int], wanted: Sequence[int], limit: int = KEYS) -> tuple[int, ...]:
+    """Which of the kept steps are key frames: those `wanted` (0 ...), and others as far from all of them as can be."""
+    found = {*wanted}
+    while len(found) < min(limit, len(steps)):
+        apart = [min(abs(step - steps[i]) for i in found) for step in steps]
+        found.add(apart.index(max(apart)))
+    return tuple(sorted(found))
+
+
 @dataclass(frozen=True)
 class _Frame:
     pictures: dict[str, NDArray[np.int16]]
     fine: float  # the step of the details
     notes: dict[str, str]
+    fools: bool
+    logits: Tensor | None  # (K,) of the image, where somebody has heard them
 
 
 class Recorder:
     """Keeps the `chosen` steps of an attack on one image while it runs."""
 
-    def __init__(self, clean: Tensor, limit: int = FRAMES) -> None:
-        """clean: (C, H, W), exactly k/255, as every picture from a file is."""
+    def __init__(
+        self,
+        clean: Tensor,
+        limit: int = FRAMES,
+        ask: Callable[[Tensor], Tensor] | None = None,
+        heard: Callable[[Tensor], Tensor | None] = lambda image: None,
+        label: int = 0,
+    ) -> None:
+        """clean: (C, H, W), exactly k/255, as every picture from a file is.
+
+        ask: the network, (1, C, H, W) -> logits (1, K), which is asked about every kept step in the end. heard: what it
+        has just said of an image (C, H, W), if it was asked about that: logits (K,). label: the true class.
+        """
+        self._ask, self._heard, self._label = ask, heard, label
         self._clean = clean.detach().cpu()
         self._levels = np.rint(self._clean.numpy() * np.float32(255)).astype(np.int32)
         self._limit = limit
@@ -109,7 +162,8 @@ class Recorder:
         fine = (peak or 1.0) / 2047
         pictures |= {name: to_steps(r[0], fine) for name, r in step.detail.items()}
         margin = step.scalars.get("margin")
-        fools = "" if margin is None else "fools the network" if float(margin[0]) > 0 else "does not fool the network"
+        fools = margin is not None and float(margin[0]) > 0
+        told = "" if margin is None else "fools the network" if fools else "does not fool the network"
         notes = {
             name: f"L2 {r[0].norm():.3g}, Ω/L2² {float(roughness(r[:1], 1.0, normalised=True)[0]):.2g}"
             for name, r in step.detail.items()
@@ -117,7 +171,7 @@ class Recorder:
         plainly = step.scalars.get("clipped_plainly")
         if plainly is not None and float(plainly[0]) == 1:
             notes["clipped"] += ", cut off value by value"
-        return _Frame(pictures, fine, {IMAGE: fools} | notes)
+        return _Frame(pictures, fine, {IMAGE: told} | notes, fools, self._heard(image))
 
     def _offsets(self, image: Tensor) -> NDArray[np.int16]:
         """image - clean, rounded so that clean + offset has the very 8-bit levels of `image`, ties included."""
@@ -135,8 +189,21 @@ class Recorder:
         while True:
             film = _film(frames, chosen(self._made, self._best[0], limit), self._best[0])
             if limit <= 4 or sum(len(strip.data) for strip in film.strips.values()) <= BYTES:
-                return film
+                return self._answered(film, [frames[step - 1] for step in film.steps])
             limit //= 2
+
+    def _answered(self, film: Film, frames: Sequence[_Frame]) -> Film:
+        """The film with its key frames, and with what the network says of each step."""
+        images = [self._clean + from_steps(frame.pictures[IMAGE]) for frame in frames]
+        answers: tuple[Answer, ...] = ()
+        if self._ask is not None:
+            pairs = zip(frames, images, strict=True)
+            logits = [self._ask(x[None])[0] if frame.logits is None else frame.logits for frame, x in pairs]
+            answers = tuple(Answer.of(each, self._label) for each in logits)
+        turning = [i for i, frame in enumerate(frames) if frame.fools][:1]
+        keys = key_frames(film.steps, [0, film.best, len(frames) - 1, *turning])
+        levels = torch.stack([(quantize(images[i]) * 255).round().byte() for i in keys])
+        return replace(film, answers=answers, keys=keys, pictures=levels)
 
 
 def _film(frames: Mapping[int, _Frame], order: list[int], best: int) -> Film:

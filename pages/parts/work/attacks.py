@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,7 +15,7 @@ from core.attacks import Attack, AttackResult, Run
 from core.defenses import Defense
 from core.features import trails
 from core.features.trails import AttackTrail, FeatureTrail
-from core.models import logits_of
+from core.models import Classifier, logits_of
 from pages.parts.components.film import Film, Recorder
 from pages.parts.engine import networks
 from pages.parts.engine.networks import Network
@@ -42,22 +44,51 @@ class Snapshot:
     found: bool
     trace: dict[str, Tensor]
     step: int
+    """Steps that were made, as the result and the film count them."""
     total: int
+    """Steps that may be made at most; some are skipped where an attack finds its end early."""
+
+
+class _Overheard(Classifier):
+    """A network that knows what it was asked last, so that nobody has to ask it again about the steps of an attack."""
+
+    def __init__(self, model: Classifier) -> None:
+        super().__init__(model.network, model.head, model.card, model.embedding)
+        self.behind, self.mean, self.std = model, model.mean, model.std
+        self.train(model.training)
+        self._last: deque[tuple[Tensor, Tensor]] = deque(maxlen=4)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) in [0, 1] -> (N, d)."""
+        found = self.behind.features(x)
+        if len(x) == 1:
+            self._last.append((x.detach().clone(), found.detach()))  # attacks change theirs in place
+        return found
+
+    @torch.no_grad()
+    def heard(self, image: Tensor) -> Tensor | None:
+        """Logits (K,) of an image (C, H, W), if that was asked about a moment ago; else None."""
+        for x, features in reversed(self._last):
+            if torch.equal(x[0], image.to(x)):
+                logits: Tensor = self.head(features)[0]
+                return logits
+        return None
 
 
 def attack(
     attack: Attack, network: Network, images: Tensor, labels: Tensor, seed: int, start: Tensor | None = None
 ) -> Generator[Progress[Snapshot], None, Finished]:
     """`attack` on one image (1, C, H, W). start: the adversarial image of an earlier run, to go on from."""
-    run = Run(attack, networks.load(network), images, labels, seed, start)
+    model = _Overheard(networks.load(network))
+    run = Run(attack, model, images, labels, seed, start)
     progress: Progress[Snapshot] | None = None
     shown = 0.0
-    recorder = Recorder(images[0])
+    recorder = Recorder(images[0], ask=partial(logits_of, model), heard=model.heard, label=int(labels[0]))
     try:
-        for step in run:
+        for made, step in enumerate(run, 1):
             recorder.see(step)
             if progress is None or time.monotonic() - shown > EVERY:
-                snapshot = Snapshot(run.best()[0], bool(step.found[0]), run.trace(), step.index, step.total)
+                snapshot = Snapshot(run.best()[0], bool(step.found[0]), run.trace(), made, step.total)
                 progress, shown = Progress(step.index / step.total, snapshot), time.monotonic()
             yield progress
     except Stop:

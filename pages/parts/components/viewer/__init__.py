@@ -43,6 +43,7 @@ class Panel:
     alt: what a screen reader says; title and note if left out.
     follows: the strip of the film that the panel shows while a step is looked at. base: (C, H, W) what is added to it.
     spans: of each step, where they are too different for one span.
+    keys: which of the film's steps (0 ...) the strip holds, where it holds key frames only; the nearest one is shown.
     result: the panel shows the result whichever step is looked at, and says so then.
     """
 
@@ -56,6 +57,7 @@ class Panel:
     follows: str = ""
     base: Tensor | None = None
     spans: Sequence[float] | None = None
+    keys: Sequence[int] | None = None
     result: bool = False
 
     def __post_init__(self) -> None:
@@ -95,6 +97,7 @@ def viewer(
     row: bool = False,
     stack: int = 1,
     film: Film | None = None,
+    said: Sequence[str] = (),
     traces: Sequence[Trace] = (),
     view: str | None = None,
 ) -> None:
@@ -105,8 +108,9 @@ def viewer(
     every pixel, and it says so.
     stack: so many panels stand above each other in one cell (panels[0:stack] are the first cell), for pictures that
     belong together, as an adversarial one and its magnification. film: steps to scrub through; panels say with
-    `follows` what they show of it. traces: equally long. view: viewers with equal names share zoom, position and mode,
-    also one after the other (default: key); they are kept for as long as the browser's window is open.
+    `follows` what they show of it. said: of each of its steps, in a few words. traces: equally long. view: viewers with
+    equal names share zoom, position and mode, also one after the other (default: key); they are kept for as long as the
+    browser's window is open.
     """
     if not panels:
         raise ValueError("panels must hold at least one panel; got none.")
@@ -130,8 +134,9 @@ def viewer(
                 "facts": list(panel.facts),
                 "alt": panel.alt or f"{panel.title}. {panel.note}".strip(),
                 "strip": arrays.name(film.strips[panel.follows]) if film and panel.follows else None,
-                "notes": film.notes[panel.follows] if film and panel.follows else None,
+                "notes": film.notes.get(panel.follows) if film and panel.follows else None,
                 "base": arrays.name(panel.base) if film and panel.follows and panel.base is not None else None,
+                "keys": list(panel.keys) if film and panel.keys is not None else None,
                 "result": panel.result,
             }
         )
@@ -143,7 +148,7 @@ def viewer(
         "row": row,
         "stack": stack,
         "panels": described,
-        "film": {"steps": film.steps, "best": film.best} if film else None,
+        "film": {"steps": film.steps, "best": film.best, "said": list(said) or None} if film else None,
         "traces": [{"title": t.title, "zero": t.zero} for t in traces],
         "curves": arrays.name(torch.tensor([list(t.values) for t in traces])) if traces else None,
     }

@@ -14,10 +14,16 @@
  * @property {string | null} strip (T, C, H, W): what is shown of each step
  * @property {string[] | null} notes of each step
  * @property {string | null} base (C, H, W): what is added to a step
+ * @property {number[] | null} keys which of the film's steps the strip holds, rising; null for all
  * @property {boolean} result
  */
 
-/** @typedef {{ steps: number[], best: number }} Film */
+/**
+ * @typedef {object} Film
+ * @property {number[]} steps
+ * @property {number} best
+ * @property {string[] | null} said of each step, in a few words
+ */
 /** @typedef {{ title: string, zero: boolean }} TraceData */
 
 /**

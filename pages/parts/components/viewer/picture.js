@@ -3,14 +3,27 @@
 
 import { array } from "../arrays.js";
 import { averaged, canvasOf, enlarged, shaded } from "../levels.js";
+import { nearest } from "./curves.js";
 import { readout } from "./readout.js";
 
-/** @import { PanelData } from "./data.js" */
+/** @import { PanelData, ViewerData } from "./data.js" */
 
 const { fround } = Math;
 
 /**
- * The values that are shown: those of the result, or of a step of the film (frame, null for the result).
+ * Which of the key frames is nearest to a step of the film.
+ * @param {number[]} keys
+ * @param {number[]} steps of the film
+ * @param {number} frame
+ */
+export const keyOf = (keys, steps, frame) =>
+  nearest(
+    keys.map((key) => steps[key]),
+    steps[frame],
+  );
+
+/**
+ * The values that are shown: those of the result, or of a frame of the panel's strip (null for the result).
  * @param {PanelData} panel
  * @param {number | null} frame
  */
@@ -44,20 +57,20 @@ export class Picture {
   /**
    * Draw the picture at its own size, if what it shows has changed.
    * @param {PanelData} panel
-   * @param {number | null} frame
-   * @param {number} width
-   * @param {number} height
+   * @param {number | null} frame of the film
+   * @param {ViewerData} data
    */
-  refresh(panel, frame, width, height) {
+  refresh(panel, frame, { width, height, film }) {
     const wide = frame !== null && panel.spans ? panel.spans[frame] : panel.span;
     const span = wide === null ? null : fround(wide);
-    const shown = [panel.array, span, panel.strip !== null && frame !== null && `${panel.strip} ${frame}`].join();
+    const at = frame !== null && panel.keys && film ? keyOf(panel.keys, film.steps, frame) : frame;
+    const shown = [panel.array, span, panel.strip !== null && at !== null && `${panel.strip} ${at}`].join();
     this.unit = panel.unit;
     if (shown === this.shown) return;
     this.shown = shown;
     this.span = span;
     this.scaled = null;
-    this.values = read(panel, frame);
+    this.values = read(panel, at);
     this.width = width;
     this.height = height;
     const { rgba, clipped } = shaded(this.values, width * height, span);

@@ -85,6 +85,7 @@ export class Scrubber {
     const scrub = Boolean(film && film.steps.length > 1);
     this.slider.hidden = this.controls.hidden = !scrub;
     this.curves.classList.toggle("still", !scrub);
+    this.curves.classList.toggle("many", traces.length > 4);
     const known = JSON.stringify([curves, traces, film?.best]);
     if (known === this.known) return;
     this.known = known;
@@ -122,17 +123,19 @@ export class Scrubber {
     const { film, screen } = this;
     const step = film ? film.steps[screen.position] : this.total;
     const result = film !== null && screen.position === film.best;
-    const what = film && film.steps.length > 1 ? `of ${this.total}${result ? ", the result" : ""}` : "";
-    this.heading.replaceChildren(make("b", {}, `Step ${step}`), ` ${what}`);
+    const what = film && film.steps.length > 1 ? ` of ${this.total}${result ? ", the result" : ""}` : "";
+    const named = film?.said ? `: ${film.said[screen.position]}` : "";
+    this.heading.replaceChildren(make("b", {}, `Step ${step}`), `${what}${named}`);
+    this.heading.title = this.heading.textContent;
     for (const [k, cursor] of this.cursors.entries()) {
       cursor.style.left = `${100 * along(step, this.total)}%`;
       this.numbers[k].textContent = short(this.values[k * this.total + step - 1]);
     }
     this.slider.value = String(step);
     this.best.disabled = result;
-    const note = film && this.notes?.[screen.position];
+    const notes = [film?.said?.[screen.position], film && this.notes?.[screen.position]].filter(Boolean);
     const facts = this.traces.map((trace, k) => `${trace.title} ${this.numbers[k].textContent}`);
-    const said = [`step ${step} of ${this.total}`, ...(note ? [note] : []), ...facts];
+    const said = [`step ${step} of ${this.total}`, ...notes, ...facts];
     this.slider.setAttribute("aria-valuetext", said.join(", "));
   }
 

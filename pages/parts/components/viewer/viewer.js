@@ -22,7 +22,7 @@ import {
   settled,
   written,
 } from "./lens.js";
-import { Picture } from "./picture.js";
+import { keyOf, Picture } from "./picture.js";
 import { Scrubber } from "./scrubber.js";
 
 /** @import { ViewerData } from "./data.js" */
@@ -528,7 +528,7 @@ class Viewer extends Drawing {
     this.pending = 0;
     const { data, view, frame } = this;
     if (data === NOTHING || !this.root.isConnected) return;
-    for (const [i, picture] of this.pictures.entries()) picture.refresh(data.panels[i], frame, data.width, data.height);
+    for (const [i, picture] of this.pictures.entries()) picture.refresh(data.panels[i], frame, data);
     if (view.mode === "side") {
       for (const [i, figure] of this.figures.entries()) {
         const panel = data.panels[i];
@@ -561,6 +561,10 @@ class Viewer extends Drawing {
       const { clipped } = this.pictures[i];
       const said = panel.notes?.[frame];
       const lost = clipped ? `; ${(100 * clipped).toPrecision(2)} % beyond the scale` : "";
+      if (panel.keys) {
+        const key = keyOf(panel.keys, steps, frame);
+        return `${panel.keys[key] === frame ? "" : "nearest key frame: "}step ${steps[panel.keys[key]]}${lost}`;
+      }
       const gain = panel.spans ? `, amplified ×${short(1 / panel.spans[frame])}` : "";
       return `step ${step}${said ? `: ${said}` : ""}${gain}${lost}`;
     }

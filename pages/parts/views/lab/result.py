@@ -7,18 +7,22 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import streamlit as st
 from torch import Tensor
 
 from core.attacks import ADVICE, ATTACKS, Attack, AttackResult
-from core.data.files import quantize
+from core.data import quantize
+from core.data.imageset import from_levels
 from core.export.archive import Item
+from core.magnify import MagnifyParameters
 from core.metrics import l2, linf, psnr, radial_power_spectrum, roughness, ssim
 from core.params import fields
 from pages.parts.charts import plots
-from pages.parts.components.film import IMAGE, Film
-from pages.parts.components.packing import rounded
+from pages.parts.components.film import IMAGE, Answer, Film
+from pages.parts.components.packing import LARGEST, STEP, Parcel, pack_steps, rounded, to_steps
 from pages.parts.components.viewer import Panel, Trace, viewer
+from pages.parts.engine.bounded import fingerprint
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import cache, links, page, pictures
 from pages.parts.shell.jobs import Look
@@ -31,9 +35,16 @@ PINNED = "lab.pinned"
 """Where the session keeps the `Shown` that stays beside the next one."""
 FURTHER = "lab.go_on"
 """Where the session keeps that the search is to go on from what is shown."""
-TRACES = {"loss": "loss", "margin": "margin", "distortion": "distortion L2", "roughness": "roughness Ω"}
+TRACES = {
+    "loss": "loss",
+    "margin": "margin",
+    "distortion": "distortion L2",
+    "roughness": "roughness Ω",
+    "truth": "true class, %",
+}
 """Scalars that are drawn, where an attack reports them."""
-
+MAGNIFIED = "magnified"
+"""The strip of a film that holds its key frames, magnified."""
 
 _CONVERGED = "The last third of its budget made it shorter by 1 % at most; no: it may not be the shortest, allow more"
 
@@ -64,6 +75,10 @@ def traces(trace: Mapping[str, Tensor], film: Film | None = None) -> list[Trace]
         drawn["roughness"] = [math.nan] * len(trace["step"])
         for step, value in zip(film.steps, film.roughness, strict=True):
             drawn["roughness"][step - 1] = value
+    if film is not None and film.answers:
+        drawn["truth"] = [math.nan] * len(trace["step"])
+        for step, answer in zip(film.steps, film.answers, strict=True):
+            drawn["truth"][step - 1] = 100 * answer.truth
     return [
         Trace(TRACES[name], values, zero=name == "margin") for name, values in drawn.items() if len(trace["step"]) > 1
     ]
@@ -127,7 +142,7 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
     beside = beside if beside is not None and beside.choice.image.equal(choice.image) else None
     with left:
         formula(current)
-        seen = finished(shown.run, shown.choice.title, beside)
+        seen = finished(shown.run, shown.choice.title, shown.choice.classes, beside)
     with right:
         headline(result, shown.choice.classes)
         pin(shown, kept)
@@ -179,7 +194,7 @@ def differing(one: Attack, other: Attack) -> str:
     return ", ".join(f"{info.symbol or info.title} = {getattr(one, info.name)}" for info in infos) or "another seed"
 
 
-def finished(run: Finished, title: str, pinned: Shown | None = None) -> display.Display:
+def finished(run: Finished, title: str, classes: Sequence[str], pinned: Shown | None = None) -> display.Display:
     """A finished (or stopped) attack on one image: its pictures, the steps it made, and below the display controls.
 
     pinned: an earlier result on the same image, which is shown beside it, on the same scale and gain.
@@ -200,6 +215,9 @@ def finished(run: Finished, title: str, pinned: Shown | None = None) -> display.
         [result.images, result.adversarial_8bit, *(each.adversarial_8bit for each in others)],
         seen.magnify,
     )
+    keys = None
+    if film is not None:
+        keys, film = keyed(after, film, seen.magnify)
     panels = [
         Panel("Original", result.images[0], note=title),
         Panel(name, result.adversarial[0], note=_verdict_note(result), follows=IMAGE, base=result.images[0]),
@@ -211,7 +229,7 @@ def finished(run: Finished, title: str, pinned: Shown | None = None) -> display.
             follows=IMAGE,
         ),
         before,
-        replace(after, result=True),
+        replace(after, result=True) if keys is None else keys,
     ]
     if pinned is not None:
         (kept,) = others
@@ -238,8 +256,36 @@ def finished(run: Finished, title: str, pinned: Shown | None = None) -> display.
             for step, values in film.details.items()
         ]
     with above:
-        viewer(panels, f"{SCOPE}.finished", film=film, traces=traces(result.trace, film), view=SCOPE)
+        told = [] if film is None else [in_words(answer, classes) for answer in film.answers]
+        if film is not None and told:  # the result is what is shown, in 8 bits
+            told[film.best] = in_words(Answer.of(result.logits_8bit[0], int(result.labels[0])), classes)
+        viewer(panels, f"{SCOPE}.finished", film=film, said=told, traces=traces(result.trace, film), view=SCOPE)
     return seen
+
+
+def keyed(panel: Panel, film: Film, magnify: MagnifyParameters) -> tuple[Panel, Film]:
+    """The magnified result, which shows the key frames while steps are looked at, and the film with these magnified."""
+    if film.pictures is None:
+        return replace(panel, result=True), film
+    strips = dict(film.strips) | {MAGNIFIED: _magnified(film.pictures, **magnify.values())}
+    return replace(panel, follows=MAGNIFIED, keys=film.keys), replace(film, strips=strips)
+
+
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs={Tensor: fingerprint})
+def _magnified(levels: Tensor, **settings: float) -> Parcel:
+    """Key frames (K, C, H, W) uint8, magnified: to a 32767th of the largest value of each."""
+    pictures = from_levels(levels.numpy()).split(1)
+    shades = [
+        panel.values for panel in display.magnified([""] * len(pictures), pictures, MagnifyParameters(**settings))
+    ]
+    sizes = [float(shade.abs().max()) / LARGEST or STEP for shade in shades]
+    return pack_steps(np.stack([to_steps(shade, size) for shade, size in zip(shades, sizes, strict=True)]), sizes)
+
+
+def in_words(answer: Answer, names: Sequence[str]) -> str:
+    """The most probable classes of a step."""
+    pairs = zip(answer.classes, answer.probabilities, strict=True)
+    return ", ".join(f"“{names[c]}” {100 * p:.1f} %" for c, p in pairs)
 
 
 def said(shown: Shown) -> str:
