@@ -142,5 +142,6 @@ if seen is not None:
             if shown is not None and fits:
                 page.say(result.said(shown))
             result.show(shown if fits else None, seen, attack)
-            over.draw(shown if fits else None)
+    if wanted is None:
+        over.draw(shown if fits else None)
 page.finish()
