@@ -171,10 +171,10 @@ def test_a_run_goes_on_with_what_is_there(found):
     assert "12 images are measured; the run goes on with the next" in words(app)
     app.button(key="curves.run.start").click()
     app.run()
-    for _ in range(200):
-        if "your run" in app.get("plotly_chart")[0].proto.spec:
-            break
-        app.run()
+    while (running := app.session_state.get("curves.running")) is not None:
+        assert running.job.wait(TIMEOUT)
+        sound(app.run())
+    assert "your run" in app.get("plotly_chart")[0].proto.spec
     own = app.session_state["many.own"]
     (record,) = own.values()
     assert record.data.n == 14
