@@ -18,7 +18,7 @@ from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Slot
 from pages.parts.views import attacking
 from pages.parts.views.attacking import Shown
-from pages.parts.views.lab import over, presented, result
+from pages.parts.views.lab import live, over, presented, result
 from pages.parts.views.lab.result import SCOPE, Wanted
 from pages.parts.work import attacks
 from pages.parts.work.attacks import Finished, Snapshot
@@ -26,7 +26,6 @@ from pages.parts.work.attacks import Finished, Snapshot
 slot: Slot[Snapshot, Finished, Wanted] = Slot(SCOPE, every=0.4)
 # No strings below names here: Streamlit shows what stands alone in a page's script.
 TRIED = "lab.tried"  # where the session keeps what was last begun by itself
-LIVE = "Attack by itself as soon as a slider rests. For attacks that take a moment: few steps, a small network."
 QUICK = 0.7  # seconds that an attack which begins by itself may take before it is shown as one under way
 
 
@@ -63,7 +62,7 @@ def known(attack: Attack, choice: Choice, seed: int) -> bool:
     return found is not None
 
 
-def live(attack: Attack, choice: Choice, seed: int) -> None:
+def begin_once(attack: Attack, choice: Choice, seed: int) -> None:
     """Begin the attack as soon as its settings rest, once: what the server refuses is not asked for again and again."""
     key = attacking.key(attack, choice.model, choice.image, torch.tensor([choice.attacked]), seed)
     if st.session_state.get(TRIED) != key:
@@ -83,7 +82,7 @@ def go_on(shown: Shown) -> None:
 def take(run: Finished, wanted: Wanted) -> None:
     """Keep what a job has given."""
     if wanted.key is not None:
-        attacking.keep(wanted.key, run)
+        attacking.keep(wanted.key, run, wanted.choice.card)
     further = wanted.key is None
     st.session_state[attacking.IN_LAB] = Shown(run, wanted.attack, wanted.choice, cached=False, further=further)
 
@@ -106,7 +105,7 @@ wanted = slot.about
 seen = wanted.choice if wanted is not None else choice  # a job goes on where the next network cannot be loaded
 if seen is not None:
     own = attack is not None and attack.aim == seen.attacked
-    by_itself = links.flag("live", f"{SCOPE}.live")
+    by_itself = live.wanted(attack, seen.card)
     if wanted is None:
         # Not a callback: its arguments would be those of the last run, a slider moved just before Run would be lost.
         with press:
@@ -119,12 +118,12 @@ if seen is not None:
         elif attack is not None and not result.shows(before, attack, seen, seed):
             there = known(attack, seen, seed)
             if by_itself and not there:
-                live(attack, seen, seed)
+                begin_once(attack, seen, seed)
     else:
         press.button("Stop", type="primary", icon=":material/stop:", on_click=slot.stop)
-        if by_itself and attack is not None and attack != wanted.attack:
+        if by_itself and attack != wanted.attack:
             slot.stop()  # what was set meanwhile begins when it has ended
-    press.toggle("Live", key=f"{SCOPE}.live", persist_state="session", help=LIVE)
+    live.switch(press, attack, seen.card)
     truth = page.plain(seen.classes[seen.label]) if seen.label >= 0 else "not known, so its answer is attacked"
     answer = page.plain(seen.classes[int(seen.logits.argmax())])
     about.markdown(

@@ -191,3 +191,36 @@ def test_the_film_says_what_the_network_says_and_magnifies_its_key_frames(open_p
             assert abs(key - step) == min(abs(other - step) for other in [*keys, key])
             if key in keys:
                 assert pictures[step - 1] == pictures[key - 1]
+
+
+def test_live_follows_a_hand_a_pin_keeps_and_a_link_knows(open_page: Callable[..., Page]):
+    page = open_page("/Attack_lab?model=mnist-c4-ce&attack=fgsm&seed=31", **PROJECTOR)
+    settled(page)
+    live = page.get_by_role("switch", name=re.compile("Live"))
+    expect(live).to_be_disabled()  # nobody has measured it here
+    attacked(page)
+    expect(live).to_be_enabled()
+    page.get_by_role("button", name="Pin", exact=True).click()
+    expect(page.get_by_role("button", name="Unpin")).to_be_visible()
+    page.locator(".st-key-press label", has_text="Live").click()
+    expect(page).to_have_url(re.compile("live=1"))
+    settled(page)
+    before = page.locator(".ss-table").inner_text()
+    epsilon = slider(page, "ε")
+    epsilon.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    # It has run by itself: the pinned result stands beside the next, and nothing is out of date.
+    expect(titles(page).filter(has_text="Pinned")).to_have_count(3)
+    settled(page)
+    expect(page.get_by_text("The settings have changed")).to_have_count(0)
+    expect(page).to_have_url(re.compile("epsilon="))
+    after = page.locator(".ss-table").inner_text()
+    assert after != before
+    # What is known is there at once where its link is opened, without Live and without a button.
+    address = re.sub(r"&?live=1", "", page.url[page.url.index("/Attack_lab") :])
+    fresh = open_page(address, **PROJECTOR)
+    expect(titles(fresh)).to_have_text(FIVE)
+    settled(fresh)
+    assert fresh.locator(".ss-table").inner_text() == after
+    expect(fresh.get_by_role("switch", name=re.compile("Live"))).not_to_be_checked()

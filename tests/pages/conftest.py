@@ -15,9 +15,10 @@ from pages.parts.views import attacking
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty home: no full data set, no checkpoint but the project's; and no result from another test."""
+    """An empty home: no full data set, no checkpoint but the project's; no result and no time from another test."""
     monkeypatch.setenv("SMOOTHSCOPE_HOME", str(tmp_path))
     monkeypatch.setattr(attacking, "results", type(attacking.results)(attacking.results.size))
+    monkeypatch.setattr(attacking, "took", type(attacking.took)(attacking.took.size))
     monkeypatch.setattr(page, "PAUSE", 0.0)  # there is no browser to wait for
     with settings.overridden(workers=0):  # what a test has put in a function's place, another process would not see
         pool = jobs.make_pool()

@@ -15,6 +15,7 @@ from pages.parts.engine.performing import Request
 from pages.parts.engine.pool import Busy, Pool
 from pages.parts.engine.progress import Progress
 from pages.parts.shell import jobs
+from pages.parts.views import attacking
 from pages.parts.work import attacks
 
 MNIST = data.gallery.read("mnist")
@@ -235,12 +236,16 @@ def test_a_link_to_what_is_known_shows_it_at_once(lab: Lab, started: list[str]):
     assert started == ["scw"]
 
 
-def test_live_begins_when_a_slider_rests_and_begins_once(lab: Lab, started: list[str]):
+def test_live_begins_when_a_slider_rests_and_begins_once(lab: Lab, started: list[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(attacking, "AT_ONCE", 1000.0)  # on a machine that does other things too
     lab.set(**SHORT)
-    lab.app.toggle(key="lab.live").set_value(True).run()
-    lab.sound()
-    lab.finish()
+    lab.rerun()
+    assert lab.widget("lab.live").disabled  # nobody has measured it yet
+    assert "Press Run once" in lab.widget("lab.live").help
+    lab.run()
     assert lab.result.parameters["iterations"] == 10
+    assert not lab.widget("lab.live").disabled
+    lab.app.toggle(key="lab.live").set_value(True).run()
     lab.set(alpha=0.5)
     lab.rerun()
     lab.finish()
@@ -251,7 +256,32 @@ def test_live_begins_when_a_slider_rests_and_begins_once(lab: Lab, started: list
     assert lab.app.query_params["live"] in ("1", ["1"])
 
 
-def test_live_asks_no_server_again_and_again_that_refuses(lab: Lab, monkeypatch: pytest.MonkeyPatch):
+def test_live_rests_where_a_run_was_measured_to_be_slow(lab: Lab, started: list[str], monkeypatch: pytest.MonkeyPatch):
+    """Per network and attack, by the time that the last run took where it was computed."""
+    lab.run(**SHORT)
+    seconds = lab.result.seconds
+    assert attacking.measured(lab.shown.attack, lab.shown.choice.card) == seconds
+    monkeypatch.setattr(attacking, "AT_ONCE", seconds / 2)
+    lab.rerun()
+    switch = lab.widget("lab.live")
+    assert switch.disabled
+    assert f"took {seconds:.2g} s" in switch.help
+    # From a link it is on: it rests and says so, and can be turned off.
+    other = Lab({"live": "1"} | {name: str(value) for name, value in SHORT.items()})
+    other.set(alpha=0.5)
+    other.rerun()
+    assert started == ["scw"]
+    assert "rests: " in other.words
+    assert not other.widget("lab.live").disabled
+    # Another attack has not been measured: it begins once, and is.
+    other.choose("fgsm")
+    other.finish()
+    assert started == ["scw", "fgsm"]
+    assert attacking.measured(other.shown.attack, other.shown.choice.card) == other.result.seconds
+    assert attacking.measured(other.shown.attack, models.card("mnist-fc2-ce")) is None
+
+
+def test_live_asks_no_server_again_and_again_that_refuses(monkeypatch: pytest.MonkeyPatch):
     asked = []
 
     def refuse(*rest: object) -> None:
@@ -259,7 +289,7 @@ def test_live_asks_no_server_again_and_again_that_refuses(lab: Lab, monkeypatch:
         raise Busy("Everyone is here.")
 
     monkeypatch.setattr(Pool, "submit", refuse)
-    lab.app.toggle(key="lab.live").set_value(True).run()
+    lab = Lab({"live": "1"})
     lab.rerun()
     lab.rerun()
     assert len(asked) == 1

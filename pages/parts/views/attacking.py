@@ -34,6 +34,11 @@ IN_LAB = "lab.shown"
 results: Bounded[Finished] = Bounded(settings().results_kept)
 """Finished runs, so that an identical run is there at once: 12 MB each at most for 224 pixels, film and all."""
 
+AT_ONCE = 0.5
+"""Seconds that an attack may have taken for one that begins by itself whenever a slider rests."""
+took: Bounded[float] = Bounded(1024)
+"""Seconds of the last run of each attack on each network."""
+
 
 def key(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, seed: int) -> str:
     """Equal exactly when the attack must give the same result."""
@@ -45,10 +50,18 @@ def goes_on(attack: Attack) -> bool:
     return type(attack).further is not Attack.further
 
 
-def keep(key: str, finished: Finished) -> None:
-    """Keep a run that has reached its end in `results`."""
-    if not finished.result.stopped:
+def keep(key: str, finished: Finished, card: Card) -> None:
+    """Keep a run that has reached its end in `results`, and how long it took on the network of `card`."""
+    result = finished.result
+    if result.trace.get("step") is not None and (not result.stopped or result.seconds > AT_ONCE):
+        took.put(f"{result.attack} {card.sha256}", result.seconds)
+    if not result.stopped:
         results.put(key, finished)
+
+
+def measured(attack: Attack, card: Card) -> float | None:
+    """Seconds that the last run of such an attack on this network took in its worker; None if there was none."""
+    return took.get(f"{attack.name} {card.sha256}")
 
 
 def start_values(cls: type[Attack], card: Card) -> dict[str, Any]:

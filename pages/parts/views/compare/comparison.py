@@ -78,7 +78,7 @@ class Wanted:
     def keep(self, made: Sequence[Finished]) -> None:
         """Keep those that have reached their end."""
         for key, finished in zip(self.missing, made, strict=False):
-            attacking.keep(key, finished)
+            attacking.keep(key, finished, self.choice.card)
 
 
 def wanted(attacks: Sequence[Attack], choice: Choice, labels: Tensor, seed: int) -> Wanted:

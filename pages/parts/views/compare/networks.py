@@ -127,7 +127,7 @@ def take(made: tuple[Finished | Asked, ...], wanted: Wanted) -> None:
     found = wanted.answered(made)
     if found is None:
         return
-    attacking.keep(wanted.asking.key, found.run)
+    attacking.keep(wanted.asking.key, found.run, wanted.asking.choice.card)
     picture = found.run.result.adversarial_8bit
     for column, asked in zip(wanted.asking.columns, found.answers, strict=False):
         _answers.put(_key(column, wanted.asking.choice.image, picture), asked)
