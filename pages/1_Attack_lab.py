@@ -75,16 +75,17 @@ def begin_once(attack: Attack, choice: Choice, seed: int) -> None:
 def go_on(shown: Shown) -> None:
     """Begin where the search that is shown stopped."""
     found, network = shown.run.result, Network.of(shown.choice.card)
-    wanted = Wanted(shown.attack, shown.choice, None)
-    slot.start(wanted, attacks.attack, shown.attack, network, found.images, found.labels, found.seed, found.adversarial)
+    start = found.adversarial
+    wanted = Wanted(shown.attack, shown.choice, None, start)
+    slot.start(wanted, attacks.attack, shown.attack, network, found.images, found.labels, found.seed, start)
 
 
 def take(run: Finished, wanted: Wanted) -> None:
     """Keep what a job has given."""
     if wanted.key is not None:
         attacking.keep(wanted.key, run, wanted.choice.card)
-    further = wanted.key is None
-    st.session_state[attacking.IN_LAB] = Shown(run, wanted.attack, wanted.choice, cached=False, further=further)
+    shown = Shown(run, wanted.attack, wanted.choice, cached=False, start=wanted.start)
+    st.session_state[attacking.IN_LAB] = shown
 
 
 page.setup("Attack lab", controls=True)

@@ -7,7 +7,7 @@ import json
 import platform
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,37 @@ import torch
 from torch import Tensor
 
 import core
-from core.attacks import AttackResult
-from core.data import to_png
+from core import models
+from core.attacks import ATTACKS, AttackResult
+from core.data import careful, to_png
 from core.magnify import MagnifyParameters, display_scale, magnify
 
 SCRIPT = Path(__file__).with_name("reproduce.py")
 """The script that goes into every package."""
+NETWORKS = "networks"
+"""Folder of a package for networks that do not come with the project."""
+LARGEST_NETWORK = 100_000_000
+"""Bytes of weights up to which they go into a package."""
+README = """# Taken home from Smoothscope {version}
+
+One picture, attacked: {runs}.
+
+- `clean.png` and, for each run, its adversarial picture (8 bits), its perturbation (mid-grey is no change, amplified
+  {gain:.4g} times) and both magnified on one scale (white is +{white:.4g} standard deviations)
+- `arrays.npz`: the same as float32, with logits and traces
+- `parameters.json`: network, attack, parameters, seed, what came of it, versions
+- `reproduce.py`: makes the adversarial pictures again from `clean`{networks}
+
+To make them again, in Smoothscope's folder, where `make app` has been run:
+
+    .venv/bin/python FOLDER/reproduce.py
+
+or, where Smoothscope is installed as a package (its README, "As a package"), in any folder:
+
+    env/bin/python FOLDER/reproduce.py
+
+FOLDER is this one. It says of each picture how far it differs, and ends with 0 if none does by more than 1e-5.
+"""
 
 
 @dataclass(frozen=True)
@@ -39,6 +64,8 @@ class Item:
     """With which it was computed: sums in another order end in other last digits."""
     norm: float | None = None
     """The L2 norm it was brought to afterwards by `core.evaluate.comparison.at_norm`."""
+    start: Tensor | None = None
+    """(1, C, H, W) the adversarial image of an earlier run, if it went on from one."""
 
 
 def file_name(text: str) -> str:
@@ -53,7 +80,8 @@ def package(
 
     It holds, losslessly: PNGs of the clean image, each adversarial image (rounded to 8 bits), each perturbation
     (mid-grey is no change; gain: None takes the largest that clips none) and all of them magnified as `display` says,
-    on one scale; arrays.npz, the same as float32 and the logits and traces; parameters.json; reproduce.py.
+    on one scale; arrays.npz, the same as float32 and the logits and traces; parameters.json; reproduce.py; README.md,
+    which says how it is run; and the networks that do not come with the project, as far as they are still here.
     """
     if not items:
         raise ValueError("items must hold at least one result; got none.")
@@ -86,7 +114,31 @@ def package(
         }
         zipped.writestr("parameters.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
         zipped.writestr("reproduce.py", SCRIPT.read_text(encoding="utf-8"))
+        own = dict(file for item in items for file in _network(item))
+        for name, content in own.items():
+            zipped.writestr(name, content, zipfile.ZIP_STORED)
+        runs = ", ".join(f"`{item.name}` by {ATTACKS[item.result.attack].title}" for item in items)
+        networks = f"; `{NETWORKS}` holds those that do not come with Smoothscope" if own else ""
+        text = README.format(version=core.__version__, runs=runs, gain=gain, white=scale.limit, networks=networks)
+        zipped.writestr("README.md", text)
     return file.getvalue()
+
+
+def _network(item: Item) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of the files of the attacked network; nothing of one that comes with the project or has gone."""
+    name = item.result.model
+    if models.is_shipped(name) or name not in models.MODELS:
+        return
+    folder = models.MODELS[name]
+    try:
+        card = models.Card.read(folder / models.CARD)
+        if card.sha256 != item.sha256 or ":" in card.weights:  # another by now, or a package's
+            return
+        weights, _ = careful.read_bytes(folder / card.weights, LARGEST_NETWORK)
+    except (ValueError, careful.Unreadable):
+        return
+    yield f"{NETWORKS}/{name}/{models.CARD}", (folder / models.CARD).read_bytes()
+    yield f"{NETWORKS}/{name}/{card.weights}", weights
 
 
 def amplified(r: Tensor, gain: float) -> Tensor:
@@ -117,6 +169,8 @@ def _arrays(items: Sequence[Item]) -> Mapping[str, Any]:
             "logits": r.logits[0],
             "logits_8bit": r.logits_8bit[0],
         }
+        if item.start is not None:
+            parts["start"] = item.start[0]
         parts |= {f"trace.{name}": values if values.ndim == 1 else values[:, 0] for name, values in r.trace.items()}
         found |= {f"{item.name}.{name}": values.numpy() for name, values in parts.items()}
     return found

@@ -182,6 +182,7 @@ def load(name: str, device: str | torch.device | None = None) -> Classifier:
 
 __all__ = [
     "BATCH",
+    "CARD",
     "CHECKPOINTS",
     "EMBEDDINGS",
     "HEADS",

@@ -183,10 +183,10 @@ def test_a_search_that_has_not_converged_goes_on_from_where_it_stopped(lab: Lab)
     expected = run(lab.shown.attack, model, first.images, first.labels, first.seed, start=first.adversarial)
     torch.testing.assert_close(second.adversarial, expected.adversarial)
     assert float(second.l2[0]) <= float(first.l2[0])
-    # What neither a link nor a script repeats is not taken home, nor kept for an identical run.
-    assert lab.shown.further
+    # No link repeats it, and it is not kept for an identical run; what is taken home says where it began.
+    assert torch.equal(lab.shown.start, first.adversarial)
     assert "gone on from an earlier run" in lab.words
-    assert not lab.app.get("download_button")
+    assert lab.app.get("download_button")
     lab.press("Run")
     lab.finish()
     assert torch.equal(lab.result.adversarial, first.adversarial)

@@ -24,8 +24,12 @@ class Shown:
     choice: Choice
     cached: bool
     """It was there from an identical run."""
-    further: bool = False
-    """It went on from where an earlier run stopped: no link and no script makes it again."""
+    start: Tensor | None = None
+    """(1, C, H, W) where an earlier run stopped, if it went on from there: no link makes it again."""
+
+    @property
+    def further(self) -> bool:
+        return self.start is not None
 
 
 IN_LAB = "lab.shown"

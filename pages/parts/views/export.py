@@ -22,5 +22,6 @@ def button(
         key=key,
         on_click="ignore",
         icon=":material/download:",
-        help="One zip: lossless pictures, float arrays, parameters, and a script that makes the images again.",
+        help="One zip: lossless pictures, float arrays, parameters, and a script that makes the images again; its "
+        "README.md says with which command.",
     )

@@ -3,9 +3,12 @@
 import io
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ from core.evaluate.comparison import matched
 from core.export.archive import Item, file_name, package
 from core.export.reproduce import main
 from core.magnify import MagnifyParameters, display_scale, magnify
+from core.params import quick
 
 ROOT = Path(__file__).parents[3]
 MNIST = data.gallery.read("mnist")
@@ -52,11 +56,14 @@ def levels(image: torch.Tensor) -> np.ndarray:
     return (image[0, 0] * 255).round().byte().numpy()
 
 
-def reproduce(folder: Path) -> subprocess.CompletedProcess:
+def reproduce(folder: Path, where: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
+    """What README.md of a package says, done in a folder, with nothing set that would help."""
+    (command,) = re.findall(r"^    \.venv/bin/python (.*)$", (folder / "README.md").read_text(encoding="utf-8"), re.M)
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
-        [sys.executable, "reproduce.py"],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        [sys.executable, command.replace("FOLDER", str(folder))],
+        cwd=where,
+        env=bare | environment,
         capture_output=True,
         text=True,
         timeout=300,
@@ -72,6 +79,7 @@ def test_everything_is_in_it_and_lossless(tmp_path: Path):
         "arrays.npz",
         "parameters.json",
         "reproduce.py",
+        "README.md",
     }
     np.testing.assert_array_equal(png(folder / "clean.png"), levels(result.images))
     np.testing.assert_array_equal(png(folder / "scw.png"), levels(quantize(result.adversarial)))
@@ -125,6 +133,62 @@ def test_the_script_makes_the_same_images_again(tmp_path: Path):
     lines = done.stdout.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["whole", "stopped", "random", "longer"]
     assert all(float(line.rpartition(" ")[2]) <= 1e-5 for line in lines)
+
+
+def test_whatever_was_attacked_is_attacked_again(tmp_path: Path):
+    """Every attack on a picture that somebody brought, towards a target, gone on with, pushed: one package."""
+    brought = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 1, 28, 28)) / np.float32(255)).float()
+    label = MODEL(brought).argmax(1)  # nobody knows the truth: the network's own answer is attacked
+    target = int(MODEL(brought)[0].argsort()[-3])
+    fitting = {name: cls for name, cls in ATTACKS.items() if name != "color_shift"}  # of a grey picture
+    made = {name: run(cls(**quick(cls)), MODEL, brought, label, seed=5) for name, cls in fitting.items()}
+    items = [item(f"{i}-{name}", result) for i, (name, result) in enumerate(made.items())]
+    aimed = {name: {"target": target} | quick(ATTACKS[name]) for name in ("cw", "scw", "deepfool", "smoothfool")}
+    items += [item(f"aimed-{n}", run(ATTACKS[n](**values), MODEL, brought, label)) for n, values in aimed.items()]
+    pushed = run(ATTACKS["scw"](iterations=10, search_steps=1, push=True), MODEL, brought, label)
+    assert "push" in pushed.trace
+    items.append(item("pushed", pushed))
+    for name in ("cw", "sddn"):
+        cls, start = ATTACKS[name], made[name].adversarial
+        further = run(cls(**quick(cls)), MODEL, brought, label, seed=5, start=start)
+        items.append(replace(item(f"further-{name}", further), start=start))
+    folder = unzip(package(items, MNIST.classes, DISPLAY), tmp_path)
+    assert not (folder / "networks").exists()
+    done = reproduce(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [each.name for each in items]
+
+
+def test_a_network_of_ones_own_goes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    own = tmp_path / "home" / "checkpoints" / "mine"
+    shutil.copytree(models.MODELS["mnist-fc2-ce"], own)
+    card = json.loads((own / "card.json").read_text(encoding="utf-8"))
+    (own / "card.json").write_text(json.dumps(card | {"name": "mine"}), encoding="utf-8")
+    monkeypatch.setenv("SMOOTHSCOPE_HOME", str(tmp_path / "home"))
+    models.refresh()
+    try:
+        model = models.load("mine")
+        result = run(ATTACKS["fgsm"](), model, MNIST.images[:1], MNIST.labels[:1])
+        taken = Item("mine", result, model.card.sha256, 1)
+        folder = unzip(package([taken], MNIST.classes, DISPLAY), tmp_path / "taken")
+        gone = unzip(package([replace(taken, sha256="0" * 64)], MNIST.classes, DISPLAY), tmp_path / "trained anew")
+    finally:
+        monkeypatch.undo()
+        models.refresh()
+    done = reproduce(folder, SMOOTHSCOPE_HOME=str(tmp_path / "another home"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (gone / "networks").exists()
+    with pytest.raises(SystemExit, match=r"^there is no model 'mine'"):
+        main(gone)
+
+
+def test_the_script_says_where_it_has_to_be_run(tmp_path: Path):
+    folder = unzip(package([item("fgsm", attacked("fgsm"))], MNIST.classes, DISPLAY), tmp_path)
+    done = reproduce(folder, where=folder)
+    if done.returncode:  # else it is installed as a package here
+        assert done.stderr.startswith("Smoothscope is not found here.")
+        assert f'.venv/bin/python "{folder / "reproduce.py"}"' in done.stderr
 
 
 def test_the_script_notices_another_image(tmp_path: Path):

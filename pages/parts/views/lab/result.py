@@ -57,6 +57,8 @@ class Wanted:
     choice: Choice
     key: str | None
     """Of what it gives (`attacking.key`); None where it goes on from an earlier run."""
+    start: Tensor | None = None
+    """(1, C, H, W) where that run stopped."""
 
 
 def shows(shown: Shown | None, attack: Attack, choice: Choice, seed: int) -> bool:
@@ -162,13 +164,12 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
     if shown.cached:
         notes.append("kept from an identical run")
     if shown.further:
-        notes.append("gone on from an earlier run, which neither a link nor a script repeats")
+        notes.append("gone on from an earlier run, which no link repeats, but what is taken home does")
     left, right = st.columns([3, 1], vertical_alignment="center")
     left.caption(page.plain(", ".join(notes)) + ".")
-    if not shown.further:
-        item = Item(shown.attack.name, result, shown.choice.card.sha256, shown.run.threads)
-        with right:
-            export.button([item], shown.choice.classes, seen.magnify, seen.gain, f"{SCOPE}.export")
+    item = Item(shown.attack.name, result, shown.choice.card.sha256, shown.run.threads, start=shown.start)
+    with right:
+        export.button([item], shown.choice.classes, seen.magnify, seen.gain, f"{SCOPE}.export")
     links.write()
 
 
