@@ -19,7 +19,7 @@ from pages.parts.views.curves.session import FIRST, SCOPE, Found
 from pages.parts.views.curves.taking import slot
 
 SUCCESS, COST, TABLE = "success", "cost", "table"
-VIEWS = {SUCCESS: "Success against distortion", COST: "What smoothness costs", TABLE: "The paper's Table 1"}
+VIEWS = {SUCCESS: "Success against distortion", COST: "What smoothness costs", TABLE: "The paper's table"}
 AGAINST = {"l2": "L2", "mad": "MAD", "roughness": "Ω / L2²", "linf": "L∞", "ssim": "SSIM", "ciede2000": "Colour"}
 
 
@@ -115,7 +115,7 @@ else:
     drawn = session.every(found, entries, most) if view == COST else session.at_budget(found, entries, most)
     point = session.pointed(drawn)
     behind.open_lab(None if point is None else point[0])
-    look_for = {SUCCESS: success.LOOK_FOR[against], COST: cost.LOOK_FOR, TABLE: table.LOOK_FOR}
+    look_for = {SUCCESS: success.LOOK_FOR[against], COST: cost.LOOK_FOR, TABLE: table.look_for(card)}
     st.markdown(f"**Look for:** {look_for[view]} **Click a point:** the images behind it open.")
     left, right = (st.container(), None) if point is None else st.columns([1.7, 1], gap="medium")
     with left:
@@ -133,6 +133,6 @@ else:
     elif view == COST:
         cost.claims(session.one_data(found))
     else:
-        table.claims(session.one_data(found))
+        table.claims(session.one_data(found), card)
     taking.origin(found, card)
 page.finish()

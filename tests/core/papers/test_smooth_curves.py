@@ -114,6 +114,13 @@ def test_the_papers_numbers_are_of_the_same_data():
     assert paper.published(CARD, "published-scw")["C4"].l2 == 1.97
     assert set(paper.published(models.card("imagenet-efficientnet-lite0"), "pgd2")) == {"InceptionV3", "ResNetV2"}
     assert paper.published(CARD, "ddn") == {}
+    hardened = models.card("mnist-c4-ce-fgsm")
+    assert {key: row.l2 for key, row in paper.published(hardened, "published-cw").items()} == {"C4": 3.03}
+    few = np.arange(N) % 2 == 0
+    found = record("published-cw", fools=few), record("published-scw")
+    verdict = paper.STILL.decide(found)
+    assert (verdict.outcome, verdict.findings[0].estimate.value) == ("holds", pytest.approx(0.5))
+    assert paper.STILL.decide(found[:1]).outcome == "undecided"
 
 
 def test_few_commands_say_how_many_records_are_made():

@@ -1,4 +1,4 @@
-"""The paper's Table 1, theirs beside ours."""
+"""The paper's Table 1, or its Table 2 for a network that was trained against FGSM, theirs beside ours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pages.parts.views.curves import session
 from pages.parts.views.curves.session import SCOPE, Found
 
 LOOK_FOR = (
-    "theirs (open) and ours (filled) are different networks, so it is the order that can be held against each other: "
+    "Theirs (open) and ours (filled) are different networks, so it is the order that can be held against each other: "
     "who is shorter than whom."
 )
 
@@ -47,8 +47,17 @@ def draw(found: Found, card: Card) -> None:
     st.html(_numbers(found, card, networks))
 
 
-def claims(found: Found) -> None:
+def look_for(card: Card) -> str:
+    """What to look for, and in which table."""
+    number = 2 if smooth_curves.trained_against_fgsm(card) else 1
+    return f"the order in the paper's Table {number}. {LOOK_FOR}"
+
+
+def claims(found: Found, card: Card) -> None:
     """What the paper says of it."""
+    if smooth_curves.trained_against_fgsm(card):
+        session.decide((smooth_curves.STILL, smooth_curves.SHORTER), found)
+        return
     shown = (
         smooth_curves.SHORTER,
         smooth_curves.AS_OFTEN,
