@@ -98,6 +98,19 @@ def asked(result: AttackResult, adversarial: Tensor, model: nn.Module) -> Attack
     return replace(result, adversarial=adversarial, logits=logits, logits_8bit=logits_8bit, status=tuple(status))
 
 
+def shown_to(result: AttackResult, model: nn.Module) -> AttackResult:
+    """`result` as another network sees it, or the same behind a defence: whether it is fooled.
+
+    Images that `model` does not name rightly when they are clean count as misclassified already.
+    """
+    there = asked(result, result.adversarial, model)
+    with torch.no_grad():
+        clean = model(result.images.to(device_of(model, result.images))).cpu()
+    right = (clean.argmax(1) == result.labels).tolist()
+    status: list[Status] = [s if right[i] else "already misclassified" for i, s in enumerate(there.status)]
+    return replace(there, logits_clean=clean, status=tuple(status))
+
+
 def matched(result: AttackResult, model: nn.Module, norm: float) -> AttackResult:
     """`result` with its perturbations at one L2 norm (`at_norm`), and `model` asked anew whether they still fool it."""
     return asked(result, at_norm(result.images, result.adversarial, norm), model)

@@ -19,10 +19,11 @@ from pydantic import Field, model_validator
 
 from core.attacks import ATTACKS, Attack
 from core.data import ImageSet
+from core.defenses import Defense
 from core.evaluate import records, statistics
 from core.evaluate import shards as shards_of
 from core.evaluate.attacking import at_once
-from core.evaluate.front import METRICS, SHARD, AttackShard, FrontRecord, at, attacked
+from core.evaluate.front import METRICS, SHARD, AttackShard, FrontRecord, at, attacked, judged
 from core.evaluate.records import Data, Network, Rows, Setting
 from core.evaluate.shards import Engine, Part
 from core.evaluate.statistics import Comparison, Estimate, Floats
@@ -41,6 +42,8 @@ class Entry:
     """One, or one for each target distortion."""
     budget: int | None = None
     """Passes through the network that it may make an image; None of an attack that ends by itself."""
+    judge: Defense | Network | None = None
+    """Who is to be fooled, if not the network that is attacked."""
 
     def __post_init__(self) -> None:
         if len({attack.name for attack in self.attacks}) != 1:
@@ -54,7 +57,8 @@ class Entry:
     def setting(self) -> Setting:
         """It as a record has it."""
         attacks = [{"name": attack.name, "parameters": attack.values()} for attack in self.attacks]
-        return Setting(name=self.key, parameters={"budget": self.budget, "attacks": attacks})
+        judge = {} if self.judge is None else {"judge": judged(self.judge)}
+        return Setting(name=self.key, parameters={"budget": self.budget, "attacks": attacks, **judge})
 
 
 class CurveRecord(FrontRecord):
@@ -190,7 +194,15 @@ class Wanted:
         return [
             [
                 AttackShard(
-                    attack, network, self.model, self.images[i : i + size], MEASURED, self.norms, True, self.seed
+                    attack,
+                    network,
+                    self.model,
+                    self.images[i : i + size],
+                    MEASURED,
+                    self.norms,
+                    True,
+                    self.seed,
+                    entry.judge,
                 )
                 for attack in entry.attacks
             ]

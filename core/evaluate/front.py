@@ -30,10 +30,11 @@ from torch import Tensor
 from core import models
 from core.attacks import ATTACKS, Attack, AttackResult, Run
 from core.data import ImageSet
+from core.defenses import Defended, Defense
 from core.evaluate import records, statistics
 from core.evaluate import shards as shards_of
 from core.evaluate.attacking import at_once
-from core.evaluate.comparison import asked, at_norm, at_norm_8bit, unrounded
+from core.evaluate.comparison import asked, at_norm, at_norm_8bit, shown_to, unrounded
 from core.evaluate.records import Data, Network, Record, Rows, Setting, identity
 from core.evaluate.shards import Engine, Part
 from core.evaluate.statistics import Comparison, Estimate, Floats
@@ -348,6 +349,8 @@ class AttackShard:
     norms: tuple[float, ...]
     in_float: bool
     seed: int
+    judge: Defense | Network | None = None
+    """Who is to be fooled, if not the network that is attacked: the same behind a defence, or another one."""
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "model": None}
@@ -358,7 +361,9 @@ class AttackShard:
         images = identity(self.images.images), self.images.indices.tolist(), self.images.labels.tolist()
         measured = self.metrics, self.norms, self.in_float, self.seed
         rows = _columns(self.metrics, self.norms)
-        return json.dumps([FrontRecord.kind, rows, self.network.sha256, attack, images, measured, records.versions()])
+        judge = [] if self.judge is None else [judged(self.judge)]
+        told = [FrontRecord.kind, rows, self.network.sha256, attack, images, measured, records.versions(), *judge]
+        return json.dumps(told)
 
     def compute(self, told: shards_of.Told = lambda share: None) -> Part:
         """Attack the images, and measure."""
@@ -376,12 +381,20 @@ class AttackShard:
         free = unrounded(self.attack)
         twice = bool(self.norms) and free != self.attack
         result, passes = yield from self._run(self.attack, model, (0.0, 0.5 if twice else 1.0))
+        judge = self._judge(model)
+        if judge is not None:
+            result = shown_to(result, judge)
         columns = _as_found(result, self.metrics, self.in_float)
         loose = (yield from self._run(free, model, (0.5, 1.0)))[0] if twice else result
-        columns |= _scaled(loose, model, self.metrics, self.norms, self.in_float)
+        columns |= _scaled(loose, judge or model, self.metrics, self.norms, self.in_float)
         rows = {"index": self.images.indices.int(), "label": self.images.labels.short(), "status": list(result.status)}
         rows["passes"] = torch.full((len(self.images),), passes)
         return Part(Rows(rows | columns), result.seconds)
+
+    def _judge(self, model: Classifier) -> Classifier | None:
+        if self.judge is None:
+            return None
+        return _loaded(self.judge) if isinstance(self.judge, Network) else Defended(model, self.judge)
 
     def _run(
         self, attack: Attack, model: Classifier, shares: tuple[float, float]
@@ -401,6 +414,11 @@ class AttackShard:
             yield start + (end - start) * step.index / step.total
         result = run.result()
         return result, asked_of / max(sum(status != "already misclassified" for status in result.status), 1)
+
+
+def judged(judge: Defense | Network) -> dict[str, object]:
+    """Who is to be fooled, as a record says it."""
+    return judge.model_dump() if isinstance(judge, Network) else Setting.of(judge).model_dump(mode="json")
 
 
 @contextmanager

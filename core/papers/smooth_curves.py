@@ -34,20 +34,22 @@ from core.attacks import (
     SmoothFool,
     SmoothProjectedGradient,
 )
+from core.attacks.gradient import IteratedGradient
 from core.data import DATASETS, DataError, ImageSet, gallery
 from core.data.imageset import draw
+from core.defenses import Bilateral, Defense
 from core.evaluate import curves, records, statistics
 from core.evaluate.attacking import drawn, own
 from core.evaluate.claims import NOT_MEASURED, Claim, Finding, Verdict, both, every, within
 from core.evaluate.claims import Part as Compared
 from core.evaluate.cli import check_writable
 from core.evaluate.curves import CurveRecord, Entry, Wanted
-from core.evaluate.records import Collection
+from core.evaluate.records import Collection, Network
 from core.evaluate.shards import PROCESSES, Engine
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import Column, bars, percent, show
 from core.models import Card, Classifier, logits_of
-from core.papers.smooth_adversarial_examples import COLUMNS, PAPER_NAME, TABLE1, TABLE2, Published
+from core.papers.smooth_adversarial_examples import COLUMNS, PAPER_NAME, TABLE1, TABLE2, TABLE3, Published
 from core.params import Subparsers
 
 FOLDER = records.RESULTS / "curves"
@@ -91,6 +93,18 @@ IN_TABLE1 = {
     "published-scw": "sC&W",
 }
 """What the paper's Table 1 calls them, in its order."""
+FILTERED, HARDENED = "bilateral-", "hardened-"
+"""What stands before the keys of Table 3's entries: made on the network, they are judged by it behind a bilateral
+filter, or by one of its kind that was trained against FGSM."""
+JUDGES = {FILTERED: "Bilateral filter in front", HARDENED: "Trained against FGSM"}
+TRANSFERRED = {
+    f"{judge}{key}": f"{title}, {words}"
+    for judge, words in ((FILTERED, "through the filter"), (HARDENED, "transferred"))
+    for key, title in TITLES.items()
+    if key in IN_TABLE1
+}
+KEYS = (*TITLES, *TRANSFERRED)
+"""Of all entries."""
 SMOOTH = frozenset({"published-scw", "scw", "sddn", "scw-rho", "sddn-rho", "smoothfool", "qpgd2"})
 
 
@@ -127,7 +141,27 @@ def entries(card: Card, budgets: Sequence[int] = BUDGETS) -> list[Entry]:
         "sddn-rho": lambda b: SmoothDDN(rho=RHO, passes=b),
     }
     with_budgets = [Entry(key, (make(b),), b) for b in budgets for key, make in families.items()]
-    return [*published, Entry("smoothfool", (SmoothFool(push=False),)), *with_budgets]
+    return [*published, Entry("smoothfool", (SmoothFool(push=False),)), *with_budgets, *_transferred(card, published)]
+
+
+def _transferred(card: Card, published: Sequence[Entry]) -> Iterator[Entry]:
+    """The entries of Table 3 (section 5.5): one target distortion alone, and all of the steps that lead to it."""
+    judges: dict[str, Defense | Network] = {FILTERED: Bilateral()}
+    if (other := hardened(card)) is not None:
+        judges[HARDENED] = Network.of(other)
+    for judge, who in judges.items():
+        for entry in published:
+            attack = entry.attacks[-1]
+            attack = attack.replace(keep="last") if isinstance(attack, IteratedGradient) else attack
+            yield Entry(f"{judge}{entry.key}", (attack,), entry.budget, who)
+
+
+def hardened(card: Card) -> Card | None:
+    """The network of the same kind that was trained against FGSM; None where there is none, or it is that one."""
+    name = f"{card.name}-fgsm"
+    with suppress(ValueError):  # it cannot be used
+        return models.card(name) if name in models.MODELS else None
+    return None
 
 
 def _passes(attack: CarliniWagner | SmoothCarliniWagner) -> int:
@@ -176,7 +210,10 @@ def trained_against_fgsm(card: Card) -> bool:
 
 def published(card: Card, key: str) -> dict[str, Published]:
     """The paper's numbers of an entry for the data set of a network, by the network that it attacked: those of Table 1,
-    or of Table 2 for a network that was trained against FGSM."""
+    or of Table 2 for a network that was trained against FGSM; of Table 3 for what was transferred."""
+    for judge in JUDGES:
+        if key.startswith(judge) and card.dataset == "imagenet":
+            return {"InceptionV3": TABLE3[IN_TABLE1[key.removeprefix(judge)]][list(JUDGES).index(judge)]}
     row = IN_TABLE1.get(key)
     if row is None:
         return {}
@@ -206,8 +243,13 @@ def _compare(
 _UNITS = {"l2": "L2", "mad": "MAD", "roughness": "Ω_n"}
 
 
+def titled(record: CurveRecord) -> str:
+    """An entry in words."""
+    return {**TITLES, **TRANSFERRED}.get(record.protocol.name, record.protocol.name)
+
+
 def _named(record: CurveRecord) -> str:
-    title = TITLES.get(record.protocol.name, record.protocol.name)
+    title = titled(record)
     return title if record.budget is None else f"{title} ({record.budget} passes)"
 
 
@@ -259,6 +301,32 @@ def _still(found: Found) -> Verdict:
         return NOT_MEASURED
     of = f"success of sC&W less that of C&W, n = {difference.difference.n}"
     return every([Compared(of, difference, 1)], unit="points")
+
+
+def _through(smooth: str, plain: str, judge: str) -> Callable[[Found], Verdict]:
+    def decide(found: Found) -> Verdict:
+        a, b = pick(found, f"{judge}{smooth}"), pick(found, f"{judge}{plain}")
+        difference = None if a is None or b is None else curves.shares(a, b)
+        if difference is None:
+            return NOT_MEASURED
+        of = f"success of sC&W less that of C&W, n = {difference.difference.n}"
+        return every([Compared(of, difference, -1)], unit="points")
+
+    return decide
+
+
+def _withstands(judge: str, bounds: tuple[float, float], *keys: str) -> Callable[[Found], Verdict]:
+    def decide(found: Found) -> Verdict:
+        records_of = [pick(found, f"{judge}{key}") for key in keys]
+        shares = [r.success for r in records_of if r is not None]
+        findings = [
+            Finding(of=f"success of {IN_TABLE1[key]}, n = {share.n}", unit="share", estimate=share)
+            for key, share in zip(keys, shares, strict=False)
+            if share is not None
+        ]
+        return within(bounds, findings) if len(findings) == len(keys) else NOT_MEASURED
+
+    return decide
 
 
 def _costs(found: Found) -> Verdict:
@@ -336,6 +404,29 @@ STILL = Claim(
     {row: TABLE2[row][0].success for row in ("C&W", "sC&W")},
 )
 """decide(records of one network that was trained so)."""
+NO_PROTECTION = Claim(
+    "a bilateral filter in front does not really prevent the attacks: half of C&W's images and of PGD2's still fool",
+    PAPER_NAME,
+    "section 5.5, Table 3",
+    _withstands(FILTERED, (0.5, 1.0), "published-cw", "pgd2"),
+    {row: TABLE3[row][0].success for row in TABLE3},
+)
+WEAKER = Claim(
+    "through a bilateral filter, sC&W fools less often than C&W",
+    PAPER_NAME,
+    "section 5.5, Table 3",
+    _through("published-scw", "published-cw", FILTERED),
+    {row: TABLE3[row][0].success for row in ("C&W", "sC&W")},
+)
+EFFICIENT = Claim(
+    "training against FGSM protects from what was made on the plain network: at most 12 % are fooled",
+    PAPER_NAME,
+    "section 5.5, Table 3",
+    _withstands(HARDENED, (0.0, 0.12), *IN_TABLE1),
+    {row: TABLE3[row][1].success for row in TABLE3},
+)
+OF_TABLE3 = {FILTERED: (NO_PROTECTION, WEAKER), HARDENED: (EFFICIENT,)}
+"""decide(records of one network), by who judges."""
 CLAIMS = (SHORTER, AS_OFTEN, FREE, PGD, QUICK, LESS_VISIBLE, HIDDEN, COSTS)
 """decide(records of one network), each at the largest budget that both attacks have."""
 
@@ -351,9 +442,7 @@ def add_verb(verbs: Subparsers) -> None:
     )
     parser.add_argument("--full", action="store_true", help="draw from the full set, where it is installed")
     parser.add_argument("--n", type=int, help="correctly classified images, the first of them (default: all)")
-    parser.add_argument(
-        "--entries", nargs="+", default=list(TITLES), metavar="ENTRY", help=f"some of {', '.join(TITLES)}"
-    )
+    parser.add_argument("--entries", nargs="+", default=list(KEYS), metavar="ENTRY", help=f"some of {', '.join(KEYS)}")
     parser.add_argument(
         "--budgets", nargs="+", type=int, default=list(BUDGETS), metavar="PASSES", help="(default: %(default)s)"
     )
@@ -378,9 +467,9 @@ def add_verb(verbs: Subparsers) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.n is not None and arguments.n < 1:
         raise ValueError(f"n must be at least 1; got {arguments.n}.")
-    unknown = [key for key in arguments.entries if key not in TITLES]
+    unknown = [key for key in arguments.entries if key not in KEYS]
     if unknown:
-        raise ValueError(f"entries must be some of {', '.join(TITLES)}; got {unknown[0]!r}.")
+        raise ValueError(f"entries must be some of {', '.join(KEYS)}; got {unknown[0]!r}.")
     if any(budget < 2 for budget in arguments.budgets):
         raise ValueError(f"budgets must be at least 2 passes; got {min(arguments.budgets)}.")
     engine = Engine(arguments.engine, joblib.cpu_count() if arguments.jobs is None else arguments.jobs)
@@ -397,8 +486,7 @@ def _run(arguments: argparse.Namespace) -> int:
         for entry in entries(card, arguments.budgets):
             if entry.key not in arguments.entries:
                 continue
-            title = TITLES[entry.key] if entry.budget is None else f"{TITLES[entry.key]} {entry.budget}"
-            task = bar.add_task(title, total=1.0)
+            task = bar.add_task(f"{entry.key} {entry.budget or ''}", total=1.0)
             known = before(kept.read(), entry, wanted)
             if known is not None and known.data.n >= len(images):
                 bar.update(task, completed=1.0)
@@ -497,7 +585,7 @@ def _print(found: Found, card: Card) -> None:
         return told
 
     def lines() -> Iterator[_Line]:
-        for record in sorted(found, key=lambda r: (list(TITLES).index(r.protocol.name), r.budget or 0)):
+        for record in sorted(found, key=lambda r: (KEYS.index(r.protocol.name), r.budget or 0)):
             yield _Line(_named(record), record)
             for network, row in published(card, record.protocol.name).items():
                 yield _Line(f"  paper, {network}", row)
@@ -521,7 +609,8 @@ def _print(found: Found, card: Card) -> None:
     )
     note = "Means over the fooled images, in float, with their bootstrapped 95 % intervals; of shares Wilson's."
     show(f"What smoothness costs: {card.name}", columns, list(lines()), note)
-    for claim in CLAIMS + ((STILL,) if trained_against_fgsm(card) else ()):
+    shown: list[Claim[[Found]]] = [*CLAIMS, *(claim for several in OF_TABLE3.values() for claim in several)]
+    for claim in shown + [STILL] * trained_against_fgsm(card):
         verdict = claim.decide(found)
         p = "" if verdict.p is None else f" ({verdict.test}, p = {verdict.p:.2g})"
         print(f"{verdict.outcome}: {claim.statement}{p}")

@@ -31,6 +31,7 @@ PAGES = {
     "/Curves": "Curves",
     "/Curves?view=cost": "Curves",
     "/Curves?view=table&point=published-cw.500.1": "Curves",
+    "/Curves?view=through": "Curves",
     "/Training": "Training",
 }
 GRAVE = """async () => {

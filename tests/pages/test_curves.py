@@ -19,7 +19,8 @@ from core.papers.smooth_curves import entries, norm, pick, pictures, right
 from pages.parts.views import verdicts
 
 MODEL = "mnist-c4-ce"
-KEYS = ("published-cw", "published-scw", "cw", "scw", "scw-rho", "fgsm")
+N = 8
+KEYS = ("published-cw", "published-scw", "cw", "scw", "scw-rho", "fgsm", "bilateral-fgsm")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def made(tmp_path_factory) -> Path:
     """A folder with records of a few images, every attack with few passes."""
     folder = tmp_path_factory.mktemp("curves")
     model = models.load(MODEL)
-    wanted = Wanted(model, right(model, pictures("mnist", 0), 12), (norm(model.card),), 0, 6)
+    wanted = Wanted(model, right(model, pictures("mnist", 0), N), (norm(model.card),), 0, 4)
     kept = Collection(CurveRecord, folder / f"{MODEL}.json")
     for entry in entries(model.card, (10, 30)):
         if entry.key in KEYS:
@@ -115,7 +116,7 @@ def test_a_point_opens_its_images_and_they_the_lab(found):
     assert [item["row"] for item in wall["items"]] == order.tolist()
     index = int(record.column("index")[order[0]])
     assert f"test image {index}: L2 {record.column('l2')[order[0]]:.3g}" in wall["items"][0]["label"]
-    assert "5 of 12 images are fooled" in words(app)
+    assert f"5 of {N} images are fooled" in words(app)
     app.session_state["curves.open"] = int(order[0])
     sound(app.run())
     # In the lab, whose link leaves out what it opens with in any case.
@@ -162,13 +163,32 @@ def test_the_table_has_the_papers_numbers_beside_ours(found):
     assert "100 %, 1.97" in html
 
 
+def test_what_passes_a_filter_is_drawn_and_told(found):
+    app = opened(view="through", judge="bilateral-", point="bilateral-fgsm.0.1")
+    record = pick(found, "bilateral-fgsm")
+    lines = {t["name"]: t for t in chart(app)["data"] if t["mode"] == "lines" and t.get("name")}
+    assert list(lines) == ["FGSM, through the filter"]
+    y = decoded(lines["FGSM, through the filter"]["y"])
+    assert y[-1] == pytest.approx(100 * record.success.value)
+    (wall,) = sent(app, "picker")
+    assert len(wall["items"]) == 1
+    html = "".join(element.proto.body for element in app.get("html"))
+    assert f"{100 * record.success.value:.1f} %" in html
+    assert verdicts.text(smooth_curves.WEAKER, smooth_curves.WEAKER.decide(found)) in words(app)
+    app.radio(key="curves.judge").set_value("hardened-")
+    sound(app.run())
+    assert app.get("plotly_chart") == []
+    assert "This is not measured for this network" in app.info[0].value
+    assert "hardened-fgsm" in app.code[0].value
+
+
 def test_a_run_goes_on_with_what_is_there(found):
     """One more image of FGSM, which every job's machine has done in a moment."""
     app = opened(curves="fgsm")
     app.selectbox(key="curves.run.entry").set_value("fgsm")
     app.number_input(key="curves.run.n").set_value(2)
     sound(app.run())
-    assert "12 images are measured; the run goes on with the next" in words(app)
+    assert f"{N} images are measured; the run goes on with the next" in words(app)
     app.button(key="curves.run.start").click()
     app.run()
     while (running := app.session_state.get("curves.running")) is not None:
@@ -177,8 +197,8 @@ def test_a_run_goes_on_with_what_is_there(found):
     assert "your run" in app.get("plotly_chart")[0].proto.spec
     own = app.session_state["many.own"]
     (record,) = own.values()
-    assert record.data.n == 14
-    assert record.rows["l2"][:12].tolist() == pytest.approx(pick(found, "fgsm").rows["l2"].tolist(), nan_ok=True)
+    assert record.data.n == N + 2
+    assert record.rows["l2"][:N].tolist() == pytest.approx(pick(found, "fgsm").rows["l2"].tolist(), nan_ok=True)
 
 
 def test_a_network_without_records_says_so():

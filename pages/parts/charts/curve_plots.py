@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from core.evaluate.curves import CurveRecord
 from core.evaluate.front import METRICS
 from core.evaluate.statistics import Estimate
+from core.papers.smooth_curves import JUDGES
 from pages.parts.charts import plots
 from pages.parts.shell import theme
 from pages.parts.shell.theme import Look
@@ -52,7 +53,9 @@ class Curve:
 
 
 def look(key: str) -> Look:
-    """Colour, marker and dash of an entry."""
+    """Colour, marker and dash of an entry, whoever judges it."""
+    for judge in JUDGES:
+        key = key.removeprefix(judge)
     return theme.CURVES.get(key, theme.POINTED)
 
 

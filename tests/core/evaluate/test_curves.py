@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from core import metrics
-from core.attacks import DDN, FGSM, ProjectedGradient
-from core.data import ImageSet
+from core import metrics, models
+from core.attacks import DDN, FGSM, ProjectedGradient, run
+from core.data import ImageSet, gallery
+from core.defenses import BitDepth
 from core.evaluate import curves, records, statistics
 from core.evaluate.curves import Characteristic, CurveRecord, Entry, Wanted, measure, shortest
 from core.evaluate.records import Collection, Rows
@@ -153,6 +154,30 @@ def test_a_step_at_a_time_it_can_be_stopped_and_keeps_whole_batches(problem, ddn
     assert list(dict.fromkeys(sizes)) == [0, 4, 8, 12]
     half = next(one.record for one in seen if one.record is not None and one.record.data.n == 8)
     assert half.rows["l2"].tolist() == ddn.rows["l2"][:8].tolist()
+
+
+def test_another_one_judges():
+    """Made on the network, judged by it behind a defence: those count that it names rightly there when clean."""
+    model, shelf, judge = models.load("mnist-c4-ce"), gallery.read("mnist")[:12], BitDepth(bits=6)
+    plain = Entry("ddn", (DDN(passes=15),), 15)
+    entry = Entry("ddn", plain.attacks, 15, judge)
+    given = Wanted(model, shelf, (2.0,), batch_size=12)
+    found, alone = measure(entry, given), measure(plain, given)
+    x, y = shelf.images, shelf.labels
+    right = (model(judge(x)).argmax(1) == y).numpy()
+    assert found.attacked.tolist() == right.tolist()
+    made = run(plain.attacks[0], model, x, y).adversarial
+    fooled = (model(judge(made)).argmax(1) != y).numpy()
+    assert 0 < fooled.sum() < 12
+    assert found.fools.tolist() == (right & fooled).tolist()
+    assert found.rows["l2"][found.fools] == pytest.approx(alone.rows["l2"][found.fools], rel=1e-5)
+    assert found.protocol.parameters["judge"] == {"name": "bit_depth", "parameters": {"bits": 6}}
+    assert not found.is_of(plain)
+    one, other = (given.shards(each)[0][0].depends_on() for each in (entry, plain))
+    assert one != other
+    network = records.Network.of(models.card("mnist-c4-ce-fgsm"))
+    elsewhere = measure(Entry("ddn", plain.attacks, 15, network), given)
+    assert elsewhere.fooled == int((models.load("mnist-c4-ce-fgsm")(made).argmax(1) != y).sum())
 
 
 def test_a_record_is_written_and_read_and_checks_itself(tmp_path, ddn):

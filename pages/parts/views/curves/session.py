@@ -12,7 +12,7 @@ from core.evaluate.curves import CurveRecord
 from core.evaluate.records import Collection
 from core.models import Card
 from core.papers import smooth_curves
-from core.papers.smooth_curves import TITLES
+from core.papers.smooth_curves import KEYS
 from pages.parts.charts.curve_plots import Curve
 from pages.parts.shell import links
 from pages.parts.views import many, results, verdicts
@@ -49,7 +49,7 @@ def one_data(found: Found) -> list[CurveRecord]:
 def at_budget(found: Found, keys: Sequence[str], budget: int) -> list[Curve]:
     """Of each entry the record with the largest budget that is allowed, in the order of a legend."""
     most = one_data(found)
-    picked = [smooth_curves.pick(most, key, budget) for key in TITLES if key in keys]
+    picked = [smooth_curves.pick(most, key, budget) for key in KEYS if key in keys]
     drawn = [Curve(record, titled(record)) for record in picked if record is not None]
     apart = [r for r in found if r not in most and r.protocol.name in keys and (r.budget or 0) <= budget]
     return drawn + [Curve(record, f"{titled(record)}, {record.data.name}", apart=True) for record in apart]
@@ -62,7 +62,7 @@ def every(found: Found, keys: Sequence[str], budget: int) -> list[Curve]:
 
 def titled(record: CurveRecord) -> str:
     """An entry in a legend, with its budget."""
-    name = TITLES.get(record.protocol.name, record.protocol.name)
+    name = smooth_curves.titled(record)
     budget = "" if record.budget is None or "published" in name else f" {record.budget}"
     own = ", your run" if many.is_own(record) else ""
     return f"{name}{budget}{own}"
@@ -83,7 +83,7 @@ def follow() -> None:
 
     def parse(text: str) -> str:
         key, *numbers = text.split(".")[:3]
-        legal = key in TITLES and len(numbers) == 2 and text.split(".")[3:] in ([], ["own"])
+        legal = key in KEYS and len(numbers) == 2 and text.split(".")[3:] in ([], ["own"])
         if not legal or not all(n.isascii() and n.isdigit() and len(n) < 9 for n in numbers):
             raise ValueError("it must be ENTRY.BUDGET.RANK, as a click on a point writes it.")
         return text

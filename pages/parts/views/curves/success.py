@@ -11,7 +11,7 @@ from core.papers import smooth_curves
 from pages.parts.charts import curve_plots, plots
 from pages.parts.charts.curve_plots import Curve
 from pages.parts.views.curves import session
-from pages.parts.views.curves.session import SCOPE, Found
+from pages.parts.views.curves.session import Found
 
 LOOK_FOR = {
     "l2": "the further left a curve rises, the shorter the perturbations that fool. Smooth ones (dashed) stand to the "
@@ -26,9 +26,8 @@ LOOK_FOR = {
 }
 
 
-def draw(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | None) -> None:
-    """The chart."""
-    chart = f"{SCOPE}.success.{metric}"
+def draw(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | None, chart: str) -> None:
+    """The chart, under the key `chart`."""
     st.plotly_chart(
         curve_plots.success(curves, metric, pointed, chart),
         key=chart,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import streamlit as st
@@ -44,7 +44,7 @@ def draw(found: Found, card: Card) -> None:
     )
     if not networks:
         st.caption("The paper attacks no network on these images; its parameters for ImageNet are used.")
-    st.html(_numbers(found, card, networks))
+    st.html(numbers(found, card, list(IN_TABLE1)))
 
 
 def look_for(card: Card) -> str:
@@ -77,13 +77,14 @@ def _kept(title: str, n: int, images: str, _record: CurveRecord) -> Estimate | N
     return _record.mean("l2")
 
 
-def _numbers(found: Found, card: Card, networks: list[str]) -> str:
-    """The table itself, which scrolls in a narrow window."""
+def numbers(found: Found, card: Card, keys: Sequence[str]) -> str:
+    """What was measured of entries, with the paper's numbers, as a table that scrolls in a narrow window."""
+    networks = list(smooth_curves.published(card, keys[0]))
     heads = ["", "n", "success", "mean L2", "passes", "s an image", *(f"paper, {name}" for name in networks)]
     lines = []
-    for key, name in IN_TABLE1.items():
+    for key in keys:
         record, theirs = smooth_curves.pick(found, key), smooth_curves.published(card, key)
-        cells = [name, *_cells(record)]
+        cells = [{**smooth_curves.TITLES, **smooth_curves.TRANSFERRED}[key], *_cells(record)]
         cells += [f"{100 * theirs[n].success:.0f} %, {theirs[n].l2:.2f}" for n in networks]
         lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
     head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)

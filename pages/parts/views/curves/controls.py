@@ -1,0 +1,81 @@
+"""What can be set on the Curves page, and how a link says it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core import models
+from core.models import Card
+from core.papers import smooth_curves
+from core.papers.smooth_curves import BUDGETS, TITLES
+from pages.parts.inputs import choose
+from pages.parts.shell import links
+from pages.parts.views.curves import session, transfer
+from pages.parts.views.curves.session import FIRST, SCOPE, Found
+
+SUCCESS, COST, TABLE, THROUGH = "success", "cost", "table", "through"
+VIEWS = {
+    SUCCESS: "Success against distortion",
+    COST: "What smoothness costs",
+    TABLE: "The paper's table",
+    THROUGH: "Transfer",
+}
+AGAINST = {"l2": "L2", "mad": "MAD", "roughness": "Ω / L2²", "linf": "L∞", "ssim": "SSIM", "ciede2000": "Colour"}
+
+
+def network() -> Card:
+    """A select box of all networks, those first of which there is something to see."""
+    cards, unusable = models.survey()
+    titles = choose.menu(cards)
+    names = sorted(titles, key=lambda name: not smooth_curves.collection(name).path.exists())
+    first = choose.FIRST if choose.FIRST in names else names[0]
+    links.choice("model", f"{SCOPE}.model", first, names)
+    if st.session_state[f"{SCOPE}.model"] not in names:  # it was deleted meanwhile
+        st.session_state[f"{SCOPE}.model"] = first
+    name = st.selectbox("Network", names, key=f"{SCOPE}.model", format_func=titles.__getitem__, persist_state="session")
+    choose.tell_unusable(unusable)
+    return cards[name]
+
+
+def metric(view: str) -> str:
+    """The measure on an axis."""
+    key = f"{SCOPE}.against.{view}"
+    label = "Distortion" if view == SUCCESS else "Beside L2"
+    names = list(AGAINST) if view == SUCCESS else ["roughness", "mad"]
+    chosen = st.segmented_control(
+        label, names, key=key, format_func=AGAINST.__getitem__, required=True, persist_state="session"
+    )
+    return str(chosen)
+
+
+def budget() -> int:
+    """Passes at most."""
+    text = "Of each attack the curve with the most passes that are allowed is drawn; published ones take 500."
+    return int(st.select_slider("Passes", BUDGETS, key=f"{SCOPE}.budget", help=text, persist_state="session"))
+
+
+def entries(found: Found) -> list[str]:
+    """The attacks that are drawn."""
+    key, there = f"{SCOPE}.entries", {record.protocol.name for record in found}
+    options = [name for name in TITLES if name in there or name in st.session_state[key]]
+    return st.pills(
+        "Attacks", options, key=key, selection_mode="multi", format_func=TITLES.__getitem__, persist_state="session"
+    )
+
+
+def follow() -> None:
+    """Take all that can be set from the page's link, also what this view has no widget for."""
+
+    def parse(text: str) -> list[str]:
+        keys = [key for key in text.split(",") if key]
+        if not set(keys) <= set(TITLES):
+            raise ValueError("there is no such curve here.")
+        return keys
+
+    links.choice("view", f"{SCOPE}.view", SUCCESS, VIEWS)
+    links.choice("against", f"{SCOPE}.against.{SUCCESS}", "l2", AGAINST)
+    links.choice("beside", f"{SCOPE}.against.{COST}", "roughness", ["roughness", "mad"])
+    links.choice("budget", f"{SCOPE}.budget", BUDGETS[-1], BUDGETS)
+    links.read("curves", f"{SCOPE}.entries", list(FIRST), parse, ",".join)
+    transfer.follow()
+    session.follow()

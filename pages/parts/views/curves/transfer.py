@@ -1,0 +1,52 @@
+"""The paper's Table 3: what was made on one network, judged by another, or by the same behind a filter."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.models import Card
+from core.papers import smooth_curves
+from core.papers.smooth_curves import FILTERED, HARDENED, IN_TABLE1, JUDGES, OF_TABLE3
+from pages.parts.shell import links
+from pages.parts.views.curves import session, table
+from pages.parts.views.curves.session import SCOPE, Found
+
+LOOK_FOR = {
+    FILTERED: "what still fools when a bilateral filter looks first. Attacks that go to the end of their ball (PGD₂, "
+    "I-FGSM, FGSM) have length to spare; those that stop at the boundary are easily pushed back across it.",
+    HARDENED: "what was made on the plain network, shown to one that was trained against FGSM: nearly nothing passes, "
+    "however long it is.",
+}
+_KEY = f"{SCOPE}.judge"
+
+
+def follow() -> None:
+    """Take who judges from the page's link."""
+    links.choice("judge", _KEY, FILTERED, JUDGES)
+
+
+def chosen() -> str:
+    """Who judges: what stands before the keys of the entries."""
+    judge = st.radio(
+        "Judged by the network", list(JUDGES), key=_KEY, format_func=JUDGES.__getitem__, persist_state="session"
+    )
+    return str(judge)
+
+
+def draw(found: Found, card: Card, judge: str) -> None:
+    """All numbers, beside the paper's."""
+    keys = [f"{judge}{key}" for key in IN_TABLE1]
+    if not any(smooth_curves.pick(found, key) for key in keys):
+        st.info("This is not measured for this network.")
+        st.code(f"python -m core evaluate curves --model {card.name} --n 100 --entries {' '.join(keys)}", "bash")
+        return
+    st.html(table.numbers(found, card, keys))
+    st.caption(
+        "One target distortion each, the paper's; I-FGSM and PGD₂ make all their steps (section 5.5). An image counts "
+        "where who judges names it rightly when it is clean."
+    )
+
+
+def claims(found: Found, judge: str) -> None:
+    """What the paper says of it."""
+    session.decide(OF_TABLE3[judge], found)
