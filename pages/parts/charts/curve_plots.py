@@ -130,8 +130,8 @@ def success(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | N
         )
         if pointed is not None and curve is pointed[0] and pointed[1] <= count:
             _ring(figure, found.bounds[pointed[1] - 1], 100 * found.shares[pointed[1] - 1])
-    title = f"{named(metric)}{UNITS.get(metric, '')}"
-    figure.update_xaxes(title=f"{title} at most" if not more else f"{title} at least", rangemode="tozero")
+    title = f"{named(metric)} at {'least' if more else 'most'}{UNITS.get(metric, '')}"
+    figure.update_xaxes(title=title, rangemode="tozero")
     if more:
         figure.update_xaxes(autorange="reversed", rangemode="normal")
     figure.update_yaxes(title="", range=[0, 103], ticksuffix=" %")

@@ -14,8 +14,8 @@ from pages.parts.views.curves import session
 from pages.parts.views.curves.session import Found
 
 LOOK_FOR = {
-    "l2": "the further left a curve rises, the shorter the perturbations that fool. Smooth ones (dashed) stand to the "
-    "right of plain ones (solid) once both have searched long enough; with few passes they need not.",
+    "l2": "the further left a curve rises, the shorter the perturbations that fool. Hold a smooth one (dashed) against "
+    "its plain one (solid), and move the passes: what smoothness costs depends on how long both search.",
     "linf": "plain attacks spread their change thinly; what counts here is the largest change of one value.",
     "roughness": "on the left lie attacks whose perturbations are clouds, on the right those that are noise. The "
     "published sC&W is smooth because it stops early: give it more passes, and it moves to the right.",
