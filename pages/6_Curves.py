@@ -48,7 +48,7 @@ if not found:
     st.info(
         "Nothing is measured for this network yet: run it now on a few images, or many by the command that it says."
     )
-    st.code(f"python -m core evaluate curves --model {card.name} --n 100", language="bash")
+    st.code(f"python -m core evaluate curves --model {card.name} --n 100", None, wrap_lines=True)
 else:
     drawn = session.every(found, entries, most) if view == COST else session.at_budget(found, entries, most)
     point = session.pointed(drawn)

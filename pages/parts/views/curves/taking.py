@@ -57,7 +57,7 @@ def origin(found: Found, card: Card) -> None:
             f"ρ = {smooth_curves.RHO:g}. Bands and brackets are 95 % intervals: Wilson's of shares, bootstrapped of "
             "means. Each of these commands goes on with what is there; with a larger --n it adds images:"
         )
-        st.code("\n".join(smooth_curves.commands(found)), language="bash")
+        st.code("\n".join(smooth_curves.commands(found)), None, wrap_lines=True)
         st.caption(results.known(found))
     with st.container(horizontal=True):
         name = f"curves-{card.name}"

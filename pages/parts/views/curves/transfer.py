@@ -38,7 +38,11 @@ def draw(found: Found, card: Card, judge: str) -> None:
     keys = [f"{judge}{key}" for key in IN_TABLE1]
     if not any(smooth_curves.pick(found, key) for key in keys):
         st.info("This is not measured for this network.")
-        st.code(f"python -m core evaluate curves --model {card.name} --n 100 --entries {' '.join(keys)}", "bash")
+        st.code(
+            f"python -m core evaluate curves --model {card.name} --n 100 --entries {' '.join(keys)}",
+            None,
+            wrap_lines=True,
+        )
         return
     st.html(table.numbers(found, card, keys))
     st.caption(
