@@ -5,6 +5,8 @@
 Every visit has a fresh browser profile, so nothing is in its cache. Two ways in: a click in the navigation of the start
 page, and the page's own address, which adds the time that Streamlit's script takes to be read. The aim: 2 seconds.
 Beside it, what the server has sent until then through the page's web socket: its elements with their data and scripts.
+The last line is of the Smoothing page: from a move of the pointer to the impulse response that follows it. The aim:
+0.15 seconds.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from serving import ROOT, serving
 PAGES = {
     "Attack lab": ("Attack_lab", ".viewer canvas"),
     "Compare": ("Compare", ".viewer canvas"),
+    "Smoothing": ("Smoothing", ".response[data-at]"),
     "Embeddings": ("Embeddings", ".panels canvas"),
     "Graph loss": ("Graph_loss", ".graph[data-places]"),
     "MMC centres": ("MMC_centres", ".orbit canvas[data-points]"),
@@ -56,6 +59,32 @@ def visit(browser: Browser, address: str, name: str, click: bool) -> tuple[float
     return seconds, sum(received)
 
 
+FOLLOWING = """async ([x, y]) => {
+    const root = document.querySelector('[data-testid="stBidiComponentRegular"]:has(.response)') ?? document;
+    const response = document.querySelector(".response") ?? root.shadowRoot.querySelector(".response");
+    const canvas = response.querySelector("canvas");
+    const box = canvas.getBoundingClientRect();
+    const [before, begun] = [response.dataset.at, performance.now()];
+    const clientX = box.left + x * box.width, clientY = box.top + y * box.height;
+    canvas.dispatchEvent(new PointerEvent("pointermove", { clientX, clientY, bubbles: true }));
+    while (response.dataset.at === before) await new Promise(requestAnimationFrame);
+    return (performance.now() - begun) / 1000;
+}"""
+"""A promise of the seconds after which the pixel at a place of the picture, from 0 to 1, has its impulse response."""
+
+
+def following(browser: Browser, address: str, n: int) -> list[float]:
+    """Seconds from a move of the pointer to the impulse response there, in a photograph of 224 x 224 pixels."""
+    page = browser.new_context(viewport={"width": 1500, "height": 900}).new_page()
+    page.goto(f"{address}/Smoothing")
+    page.locator(".response[data-at]").wait_for(timeout=PATIENCE)
+    page.wait_for_timeout(2000)
+    places = [((7 * i) % n / n + 0.01, (3 * i) % n / n + 0.02) for i in range(1, n)]
+    found: list[float] = [page.evaluate(FOLLOWING, place) for place in places]
+    page.context.close()
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=5, help="visits of each page in each way (default %(default)s)")
@@ -79,7 +108,10 @@ def main() -> None:
                     f"{statistics.median(received) / 1000:.0f}",
                 )
                 found.append({"page": name, "click": click, "seconds": seconds, "received": received})
+        moves = following(browser, address, 4 * arguments.n)
     Console().print(table)
+    extremes = f"{min(moves):.3f} to {max(moves):.3f}"
+    print(f"Impulse response after {statistics.median(moves):.3f} s ({extremes}), n = {len(moves)}")
     if arguments.json:
         arguments.json.write_text(json.dumps(found) + "\n", encoding="utf-8")
 

@@ -30,7 +30,7 @@ from rich.table import Table
 from tests.servers import healthy, serving, workers
 from tests.visitors import Visitor
 
-PAGES = ("", "Attack_lab", "Compare", "Embeddings", "Graph_loss", "MMC_centres", "Curves", "Training")
+PAGES = ("", "Attack_lab", "Compare", "Smoothing", "Embeddings", "Graph_loss", "MMC_centres", "Curves", "Training")
 SHOWN = 12
 """Sentences that are printed."""
 

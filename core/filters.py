@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Literal, get_args
 
+import scipy.optimize
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -108,6 +109,26 @@ def low_pass(images: Tensor, kernel: Tensor, boundary: Boundary = "zero") -> Ten
     taps = kernel.to(images)
     rows, columns = (low_pass_matrix(taps, size, boundary) for size in images.shape[2:])
     return rows @ images @ columns.mT
+
+
+def gaussian_as_strong(before: Tensor, after: Tensor) -> float | None:
+    """Standard deviation (pixels) of the Gaussian that leaves `before` (N, C, H, W) the root mean square of `after`.
+
+    It mirrors at the edges and is cut off as `kernel` says. None where `after` is not the smaller one. ValueError where
+    even the widest Gaussian leaves more: that of signals with a mean.
+    """
+    goal, whole = (float(z.double().square().mean().sqrt()) for z in (after, before))
+    if goal >= whole:
+        return None
+
+    def excess(exponent: float) -> float:
+        left = low_pass(before, kernel("gaussian", math.exp(exponent)), "reflect")
+        return float(left.double().square().mean().sqrt()) - goal
+
+    low, high = math.log(0.2), math.log(1000)
+    if excess(high) > 0:
+        raise ValueError(f"no Gaussian leaves as little as a root mean square of {goal:.3g}.")
+    return math.exp(scipy.optimize.brentq(excess, low, high, xtol=1e-3))
 
 
 class JointBilateral:

@@ -52,7 +52,7 @@ def found(made):
 
 def opened(**address):
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    app.switch_page("pages/6_Curves.py")
+    app.switch_page("pages/7_Curves.py")
     for name, text in address.items():
         app.query_params[name] = text
     return sound(app.run())

@@ -34,7 +34,7 @@ def opened(address=None, /, **state):
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
     for key, value in state.items():
         app.session_state[key.replace("__", ".")] = value
-    app.switch_page("pages/3_Embeddings.py")
+    app.switch_page("pages/4_Embeddings.py")
     for name, text in ({"dataset": "mnist"} | (address or {})).items():
         app.query_params[name] = text
     return run(app)
@@ -323,7 +323,7 @@ def test_an_own_picture_has_no_place_here():
     lab.app.file_uploader(key="lab.file").set_value(("test image 12: 3.png", png.getvalue(), "image/png")).run()
     lab.run(**quick(ATTACKS[lab.attack]))
     assert lab.shown.choice.index is None
-    lab.app.switch_page("pages/3_Embeddings.py")
+    lab.app.switch_page("pages/4_Embeddings.py")
     lab.app.query_params["dataset"] = "mnist"
     run(lab.app)
     assert "Trail of the lab's attack" not in [button.label for button in lab.app.button]
@@ -333,7 +333,7 @@ def test_the_attack_of_the_lab_leaves_its_trail_here():
     lab = Lab({"attack": "deepfool"})
     lab.run()
     shown = lab.app.session_state["lab.shown"]
-    lab.app.switch_page("pages/3_Embeddings.py")
+    lab.app.switch_page("pages/4_Embeddings.py")
     lab.app.query_params["dataset"] = "mnist"
     run(lab.app)
     press(lab.app, "Trail of the lab's attack")

@@ -24,7 +24,7 @@ SHORT = {"points": "40", "steps": "20"}
 
 def opened(**address):
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    app.switch_page("pages/4_Graph_loss.py")
+    app.switch_page("pages/5_Graph_loss.py")
     for name, text in address.items():
         app.query_params[name] = text
     app.run()

@@ -68,8 +68,8 @@ ODD = [*hostile.LOADED, *PAST, *hostile.HARMLESS]
     ("page", "setting"),
     [
         ("pages/1_Attack_lab.py", {"model": ""}),
-        ("pages/4_Graph_loss.py", {"model": ""}),
-        ("pages/3_Embeddings.py", {"1": "", "2": "none", "3": "none"}),
+        ("pages/5_Graph_loss.py", {"model": ""}),
+        ("pages/4_Embeddings.py", {"1": "", "2": "none", "3": "none"}),
     ],
 )
 def test_a_page_says_what_is_wrong_with_the_network_that_it_is_to_show(home, page, setting, name):
@@ -91,7 +91,7 @@ def test_a_page_says_what_is_wrong_with_the_network_that_it_is_to_show(home, pag
 @pytest.mark.parametrize("tab", ["Features", "Loss and density", "Uncertainty", "Runner-up", "Attacks"])
 def test_mmc_says_what_is_wrong_with_a_network(home, name, tab):
     hostile.put(home, name, hostile.LOADED[name][0])
-    app = opened("pages/5_MMC_centres.py", tab=tab, ce=name)
+    app = opened("pages/6_MMC_centres.py", tab=tab, ce=name)
     assert [hostile.LOADED[name][1] in unescaped(error.value) for error in app.error] == [True]
 
 
@@ -100,7 +100,7 @@ def test_training_says_what_is_wrong_with_the_network_to_begin_with(home, name):
     damage = {n: d for n, (d, _) in hostile.LOADED.items()} | hostile.KEPT | hostile.HARMLESS
     hostile.put(home, name, damage[name])
     card = models.card(name)
-    app = opened("pages/7_Training.py", network="lenet", loss=card.loss, start=name)
+    app = opened("pages/8_Training.py", network="lenet", loss=card.loss, start=name)
     boxes = [box for box in app.selectbox if box.label == "Begin with"]
     if name == "loss-unknown":
         assert not any(name in box.options for box in boxes)

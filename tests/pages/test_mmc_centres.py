@@ -23,7 +23,7 @@ from pages.parts.views.mmc.density import power
 
 def opened(**address):
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    app.switch_page("pages/5_MMC_centres.py")
+    app.switch_page("pages/6_MMC_centres.py")
     for name, text in address.items():
         app.query_params[name] = text
     app.run()

@@ -9,7 +9,7 @@ from streamlit.source_util import page_icon_and_name
 from pages.parts.shell import page
 
 ROOT = Path(__file__).parents[2]
-ADDRESSES = ["Attack_lab", "Compare", "Embeddings", "Graph_loss", "MMC_centres", "Curves", "Training"]
+ADDRESSES = ["Attack_lab", "Compare", "Smoothing", "Embeddings", "Graph_loss", "MMC_centres", "Curves", "Training"]
 """As links have them."""
 LONGEST = 150
 """Lines of a page's script, about: it lays out controls, calls, and draws; what it shows are views."""

@@ -26,7 +26,7 @@ def opened(**state):
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
     for key, value in state.items():
         app.session_state[key.replace("__", ".")] = value
-    app.switch_page("pages/7_Training.py").run()
+    app.switch_page("pages/8_Training.py").run()
     assert not app.exception, app.exception[0].stack_trace
     return app
 

@@ -302,7 +302,7 @@ def test_the_command_line_refuses_the_name_of_a_shipped_network(home, capsys):
 @pytest.mark.parametrize("name", ["n", "test_n", "epochs", "learning_rate"])
 def test_a_number_that_cannot_be_is_left_out_of_the_link(name, text):
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    app.switch_page("pages/7_Training.py")
+    app.switch_page("pages/8_Training.py")
     app.query_params[name] = text
     app.run()
     assert not app.exception, app.exception[0].stack_trace

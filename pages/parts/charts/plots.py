@@ -80,6 +80,24 @@ def spectra(found: Mapping[str, tuple[Tensor, Tensor]]) -> go.Figure:
     return figure
 
 
+def passed(found: Mapping[str, tuple[Tensor, Tensor]]) -> go.Figure:
+    """Energy by spatial frequency before (the first) and after several filters, all in shares of what there was."""
+    figure = go.Figure()
+    total = next(iter(found.values()))[1][0].sum()
+    for index, (name, (frequencies, power)) in enumerate(found.items()):
+        figure.add_scatter(
+            x=frequencies.tolist(),
+            y=(power[0] / total).clamp_min(1e-9).tolist(),
+            name=name,
+            mode="lines",
+            line={"color": theme.colour(index), "width": 3, "dash": theme.dash(index)},
+            hovertemplate="%{x:.2f} cycles/pixel: %{y:.1e}",
+        )
+    figure.update_xaxes(title="cycles per pixel")
+    figure.update_yaxes(title="share of the energy before", type="log", exponentformat="power")
+    return style(figure, 280, "passed", legend=LEGEND_ABOVE)
+
+
 def reach(frames: Sequence[Tensor]) -> tuple[float, float, float, float]:
     """The part of the plane that frames of points (n, 2) are first seen in: (left, right, bottom, top).
 

@@ -17,6 +17,7 @@ ROOT = layout.root()
 ICONS = {
     "Attack_lab": ":material/science:",
     "Compare": ":material/compare:",
+    "Smoothing": ":material/grain:",
     "Embeddings": ":material/scatter_plot:",
     "Graph_loss": ":material/polyline:",
     "MMC_centres": ":material/hub:",
@@ -28,6 +29,7 @@ ICONS = {
 SEEN = {
     "Attack_lab": "Fool a network yourself, and watch every step of it.",
     "Compare": "One picture, fooled in several ways, side by side.",
+    "Smoothing": "What becomes of one pixel, smoothed along a picture.",
     "Embeddings": "Images as points, where each loss has put them.",
     "Graph_loss": "Which images a loss ties together, and which it parts.",
     "MMC_centres": "Fixed centres to walk around, and the images at them.",

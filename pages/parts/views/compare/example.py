@@ -16,7 +16,7 @@ EXAMPLE = examples.comparison()
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _results(_model: Classifier, sha256: str) -> dict[str, list[AttackResult]]:
+def results(_model: Classifier, sha256: str) -> dict[str, list[AttackResult]]:
     """The example's results; sha256: of the weights, by which they are kept."""
     return examples.read_comparison(_model)
 
@@ -25,8 +25,8 @@ def runs(choice: Choice) -> tuple[tuple[Finished, ...], tuple[Finished, ...]] | 
     """The example's runs, at equal success and for one norm; None unless its network and photograph are chosen."""
     if choice.card.name != EXAMPLE.model:
         return None
-    results = _results(choice.model, choice.card.sha256)
-    if not results[SUCCESS][0].images.equal(choice.image):
+    found = results(choice.model, choice.card.sha256)
+    if not found[SUCCESS][0].images.equal(choice.image):
         return None
-    shortest, free = (tuple(Finished(result, None) for result in results[held]) for held in (SUCCESS, LENGTH))
+    shortest, free = (tuple(Finished(result, None) for result in found[held]) for held in (SUCCESS, LENGTH))
     return shortest, free
