@@ -14,9 +14,9 @@ from pages.parts.inputs import choose
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Slot
-from pages.parts.views.compare import comparison, controls, example, networks, result, through
+from pages.parts.views import example
+from pages.parts.views.compare import comparison, controls, networks, result, through
 from pages.parts.views.compare.comparison import SCOPE, Wanted
-from pages.parts.views.compare.example import EXAMPLE
 from pages.parts.views.compare.networks import Asking
 from pages.parts.views.compare.result import Shown
 from pages.parts.work.attacks import Finished, Snapshot
@@ -101,8 +101,8 @@ def ask(asking: Asking | None, choice: Choice | None) -> None:
 
 page.setup("Compare", controls=True)
 with st.sidebar:
-    chosen = choose.network(SCOPE, EXAMPLE.model)
-    choice = choose.picture(SCOPE, *chosen, first=EXAMPLE.photo) if chosen else None
+    chosen = choose.network(SCOPE, example.EXAMPLE.model)
+    choice = choose.picture(SCOPE, *chosen, first=example.EXAMPLE.photo) if chosen else None
     links.choice("compare", f"{SCOPE}.mode", SEVERAL, MODES)
     mode = st.segmented_control(
         "Compare",

@@ -39,7 +39,7 @@ def panels(app):
 def test_the_edges_to_the_right_and_below_are_all_edges():
     graph = PixelGraph(torch.rand(1, 3, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
     right, down = planes(graph, graph.normalised_weights[0, 0])
-    z = torch.rand(4, 5, dtype=torch.float64)
+    z = torch.arange(20, dtype=torch.float64).view(4, 5).square()
     out = torch.zeros(4, 5, dtype=torch.float64)
     out[:, :-1] += right[:, :-1] * z[:, 1:]
     out[:, 1:] += right[:, :-1] * z[:, :-1]
@@ -53,7 +53,7 @@ def test_the_edges_to_the_right_and_below_are_all_edges():
 def test_how_alike_neighbours_are_is_the_mean_of_a_pixels_weights():
     graph = PixelGraph(torch.tensor([[[[0.0, 0.0, 1.0]]]]), bandwidth=0.1)
     torch.testing.assert_close(likeness(graph)[0, 0], torch.tensor([[1.0, 0.5, 0.0]]), rtol=0, atol=1e-4)
-    eight = PixelGraph(torch.rand(1, 1, 4, 4), neighbourhood=8)
+    eight = PixelGraph(torch.zeros(1, 1, 4, 4), neighbourhood=8)
     with pytest.raises(ValueError, match="4 neighbours"):
         planes(eight, eight.normalised_weights[0, 0])
 
@@ -121,7 +121,7 @@ def test_magnification_taken_apart_is_what_it_is_put_together_from():
     shown = panels(app)
     picture = shown["Picture x"]["array"][None]
     values = MagnifyParameters.preset("authors' code")
-    statistics = local_statistics(picture, values.sigma_domain, values.sigma_range, values.radius)
+    statistics = local_statistics(picture, values.sigma_domain, values.sigma_range)
     torch.testing.assert_close(shown["x − μ"]["array"], statistics.residual[0])
     torch.testing.assert_close(shown["Magnified"]["array"], statistics.magnify(values.beta)[0])
     other = opened(view="magnification", attack="scw")

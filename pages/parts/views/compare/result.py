@@ -17,8 +17,8 @@ from pages.parts.inputs import forms
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Look
-from pages.parts.views import display, export, looking
-from pages.parts.views.compare import columns, comparison, example
+from pages.parts.views import display, example, export, looking
+from pages.parts.views.compare import columns, comparison
 from pages.parts.views.compare.comparison import SCOPE, Matching, Wanted
 from pages.parts.work.attacks import Finished, Snapshot
 

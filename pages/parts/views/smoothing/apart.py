@@ -10,7 +10,7 @@ from core.magnify import display_scale
 from pages.parts.components.viewer import Panel, viewer
 from pages.parts.shell import cache, links
 from pages.parts.views import display
-from pages.parts.views.compare.example import EXAMPLE, results
+from pages.parts.views.example import EXAMPLE, results
 from pages.parts.views.smoothing.shared import SCOPE
 
 SHOWN = {"adversarial": "Adversarial", "clean": "Clean"}

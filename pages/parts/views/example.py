@@ -1,4 +1,4 @@
-"""The finished comparison that the page opens with."""
+"""The finished comparison that Compare opens with, and Smoothing takes apart."""
 
 from __future__ import annotations
 
