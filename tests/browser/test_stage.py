@@ -29,6 +29,16 @@ def attacked(page: Page) -> Page:
     return page
 
 
+def apart(page: Page) -> list[str]:
+    """The numbers below the pictures that do not stand beside their sliders."""
+    return page.locator('.stMain [class*="-number"]:has(.stSlider)').evaluate_all(
+        """all => all.filter(e => {
+            const [slider, box] = [".stSlider", ".stNumberInput"].map(s => e.querySelector(s).getBoundingClientRect());
+            return box.top >= slider.bottom || box.left < slider.right;
+        }).map(e => e.className)"""
+    )
+
+
 def height(page: Page, selector: str) -> float:
     """Of the lowest edge of any of them."""
     return max(box["y"] + box["height"] for each in page.locator(selector).all() if (box := each.bounding_box()))
@@ -176,11 +186,14 @@ def test_the_film_says_what_the_network_says_and_magnifies_its_key_frames(open_p
         expect(heading).to_contain_text(f"Step {step} of {total}")
         is_result = "the result" in heading.inner_text()
         expected = in_words(result.logits_8bit[0]) if is_result else told[step - 1]
-        expect(heading).to_have_text(f"Step {step} of {total}{', the result' if is_result else ''}: {expected}")
+        expect(heading).to_have_text(f"Step {step} of {total}{', the result' if is_result else ''}")
+        expect(page.locator(".viewer .said")).to_have_text(expected)
         assert f", {expected}, " in slid.get_attribute("aria-valuetext")
         page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         notes.append(page.locator(".viewer .note").nth(4).inner_text().partition(";")[0])
         pictures.append(read_back(magnified)[0].tobytes())
+    expect(page.locator('.stMain [class*="-number"]')).to_have_count(3)
+    assert apart(page) == []
     # What is magnified is a key frame, and says of which step it is.
     keys = [step for step, note in enumerate(notes, 1) if note == f"step {step}"]
     assert 4 <= len(keys) <= 6

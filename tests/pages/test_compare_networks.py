@@ -64,8 +64,8 @@ def test_pictures_and_numbers_are_of_what_each_network_sees():
     asked: list[tuple[str, str, str, Defense | None]] = [
         ("CE, C4", "CE, C4", "mnist-c4-ce", None),
         ("CE, LeNet", "CE, LeNet", "mnist-lenet-ce", None),
-        ("CE, C4, JPEG 30", "CE, C4, JPEG 30", "mnist-c4-ce", JPEG(quality=30)),
-        ("CE, C4, Median filter 3", "CE, C4, Median filter 3", "mnist-c4-ce", Median()),
+        ("CE, C4, JPEG 30", "JPEG 30", "mnist-c4-ce", JPEG(quality=30)),
+        ("CE, C4, Median filter 3", "Median filter 3", "mnist-c4-ce", Median()),
     ]
     pairs = [(clean, picture) if defense is None else (defense(clean), defense(picture)) for _, _, _, defense in asked]
     shown = panels(page.app)
@@ -205,6 +205,8 @@ def test_titles_say_what_differs_and_are_told_apart():
     assert titles([Column(c4, None), Column(fc2, None), Column(c4, None)]) == ["CE, C4", "CE, FC2", "CE, C4 (2)"]
     assert titles([Column(c4, JPEG()), Column(c4, None)]) == ["JPEG 75", "No defence"]
     assert titles([Column(adv, JPEG(quality=5)), Column(c4, None)]) == ["CE + FGSM, C4, JPEG 5", "CE, C4"]
+    twice = [Column(c4, JPEG()), Column(fc2, JPEG()), Column(fc2, Median()), Column(fc2, None)]
+    assert networks.shorts(twice, list("abcd")) == ["a", "b", "Median filter 3", "d"]
     own = c4.model_copy(update={"name": "mine"})
     assert titles([Column(c4, None), Column(own, None)]) == ["mnist-c4-ce", "mine"]
     assert {networks.through(cls()) for cls in DEFENSES.values()} == {

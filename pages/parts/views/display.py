@@ -36,7 +36,8 @@ def controls(scope: str) -> Display:
     """
     start = MagnifyParameters.presets["authors' code"]
     values = {}
-    beta, domain, width, gains, detail = st.columns([1.2, 1, 1, 0.8, 0.8], gap="small")
+    beta, domain, width = st.columns(3, gap="small")  # a slider and its number need all that room
+    gains, detail, _ = st.columns(3, gap="small")
     for column, name in ((beta, "beta"), (domain, "sigma_domain"), (width, "sigma_range")):
         with column:
             values[name] = forms.widget(

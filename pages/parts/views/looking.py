@@ -8,6 +8,7 @@ from torch import Tensor
 
 from core.attacks import Attack, AttackResult
 from core.metrics import l2, linf, roughness
+from pages.parts.shell import page
 
 NOISE, CLOUDS = 0.4, 0.1
 """Omega_n (sigma_h = 1 pixel) from which on a perturbation is called noise, and below which clouds: of white noise it
@@ -76,6 +77,6 @@ def compared(names: Sequence[str], results: Sequence[AttackResult], norm: float 
 
 
 def passed_on(names: Sequence[str], verdicts: Sequence[str]) -> str:
-    """Whom an attack's picture fools: names by verdict, the verdicts in the order in which they come first."""
+    """Whom an attack's picture fools, in Markdown: names by verdict, the verdicts in the order in which they come."""
     told = {verdict: [n for n, each in zip(names, verdicts, strict=True) if each == verdict] for verdict in verdicts}
-    return "; ".join(f"{verdict}: {', '.join(who)}" for verdict, who in told.items()) + "."
+    return "; ".join(f"**{verdict}:** {page.plain(' · '.join(who))}" for verdict, who in told.items()) + "."

@@ -40,7 +40,7 @@ export class Figure {
     const described = JSON.stringify([title, note, alt, facts]);
     if (described === this.described) return;
     this.described = described;
-    this.title.textContent = title;
+    this.title.textContent = this.title.title = title;
     this.note.textContent = this.note.title = note;
     this.canvas.setAttribute("aria-label", alt);
     this.canvas.dataset.title = title;

@@ -40,6 +40,7 @@ export class Scrubber {
     /** @type {HTMLOutputElement[]} */
     this.numbers = [];
     this.heading = make("div", { class: "heading" });
+    this.said = make("div", { class: "said" });
     const drag = (/** @type {PointerEvent} */ event) => this.drag(event);
     this.curves = make("div", { class: "curves", onpointerdown: drag, onpointermove: drag });
     this.slider = make("input", {
@@ -61,7 +62,7 @@ export class Scrubber {
       button(icon(ICONS.on), "Step on", () => this.go(this.screen.position + 1)),
       this.best,
     );
-    this.root = make("div", { class: "steps" }, this.heading, this.curves, this.slider, this.controls);
+    this.root = make("div", { class: "steps" }, this.heading, this.said, this.curves, this.slider, this.controls);
   }
 
   /** Whether there is anything to show. */
@@ -124,9 +125,9 @@ export class Scrubber {
     const step = film ? film.steps[screen.position] : this.total;
     const result = film !== null && screen.position === film.best;
     const what = film && film.steps.length > 1 ? ` of ${this.total}${result ? ", the result" : ""}` : "";
-    const named = film?.said ? `: ${film.said[screen.position]}` : "";
-    this.heading.replaceChildren(make("b", {}, `Step ${step}`), `${what}${named}`);
-    this.heading.title = this.heading.textContent;
+    this.heading.replaceChildren(make("b", {}, `Step ${step}`), what);
+    this.said.hidden = !film?.said;
+    this.said.textContent = this.said.title = film?.said?.[screen.position] ?? "";
     for (const [k, cursor] of this.cursors.entries()) {
       cursor.style.left = `${100 * along(step, this.total)}%`;
       this.numbers[k].textContent = short(this.values[k * this.total + step - 1]);

@@ -52,7 +52,7 @@ def several(card: Card) -> list[Attack]:
     found = []
     for i in range(1, count + 1):
         cls = choose.attack(f"Column {i}", f"{SCOPE}.{i}.attack", FIRST[i - 1], f"{i}.attack")
-        with st.popover("Parameters", width="stretch", key=f"{SCOPE}.{i}.parameters"):
+        with st.expander("Parameters", key=f"{SCOPE}.{i}.parameters"):
             values = attacking.start_values(cls, card)
             names = {"target": choose.class_names(card)}
             attack = forms.form(cls, f"{SCOPE}.{card.dataset}.{i}", values, link=f"{i}.", names=names)
@@ -79,7 +79,7 @@ def along(card: Card) -> list[Attack]:
 
     links.read("values", key, opening_values(info), read)
     text = st.text_input("Values", key=key, persist_state="session", help=forms.help_text(info))
-    with st.popover("Other parameters", width="stretch", key=f"{SCOPE}.along.parameters"):
+    with st.expander("Other parameters", key=f"{SCOPE}.along.parameters"):
         values = attacking.start_values(cls, card)
         names = {"target": choose.class_names(card)}
         attack = forms.form(cls, f"{SCOPE}.{card.dataset}.along", values, link="", without=[name], names=names)
@@ -99,7 +99,7 @@ def networks(card: Card) -> tuple[Attack, tuple[Column, ...]] | None:
     Asked are networks of the same data set, which take pictures of the same size.
     """
     cls = choose.attack("Attack", f"{SCOPE}.networks.attack", "scw")
-    with st.popover("Parameters", width="stretch", key=f"{SCOPE}.networks.parameters"):
+    with st.expander("Parameters", key=f"{SCOPE}.networks.parameters"):
         values, names = attacking.start_values(cls, card), {"target": choose.class_names(card)}
         attack = forms.form(cls, f"{SCOPE}.{card.dataset}.networks", values, link="", names=names)
     if attack is None:
@@ -143,7 +143,7 @@ def _column(i: int, card: Card, kin: Mapping[str, Card], first: str, behind: str
     asked = card if name == SAME else kin[name]
     if chosen == BARE:
         return Column(asked, None)
-    with st.popover("Parameters", width="stretch", key=f"{scope}.parameters"):
+    with st.expander("Parameters", key=f"{scope}.parameters"):
         defense = forms.form(DEFENSES[chosen], scope, {}, link=f"{i}.")
     return None if defense is None else Column(asked, defense)
 

@@ -169,3 +169,15 @@ def titles(columns: Sequence[Column]) -> list[str]:
         again = sum(other == title or other.startswith(f"{title} (") for other in found)
         found.append(f"{title} ({again + 1})" if again else title)
     return found
+
+
+def shorts(columns: Sequence[Column], names: Sequence[str]) -> list[str]:
+    """What each column is called where more is said beside it: by its defence alone, where no other has that.
+
+    names: their `titles`.
+    """
+    alone = Counter(through(column.defense) for column in columns)
+    return [
+        name if column.defense is None or alone[through(column.defense)] > 1 else through(column.defense)
+        for column, name in zip(columns, names, strict=True)
+    ]

@@ -118,7 +118,7 @@ def matching() -> Matching:
 
 def display_controls() -> tuple[Matching, display.Display, bool]:
     """Widgets of what is only display; they never rerun an attack."""
-    left, right = st.columns([1, 2.4], gap="medium")
+    left, right = st.columns([1, 3.2], gap="medium")
     with left:
         chosen = forms.form(Matching, SCOPE, {}, link="view.") or Matching()
         perturbations = links.flag("view.perturbations", f"{SCOPE}.perturbations")

@@ -46,13 +46,15 @@ def _logits(asked: Asked) -> tuple[Tensor, Tensor]:
     return asked.logits_clean, asked.logits
 
 
-def seen_by(names: Sequence[str], answers: Sequence[Asked], asking: Asking, sigma_h: float) -> list[columns.Column]:
-    """A column for each network that has answered."""
+def seen_by(
+    names: Sequence[tuple[str, str]], answers: Sequence[Asked], asking: Asking, sigma_h: float
+) -> list[columns.Column]:
+    """A column for each network that has answered; its names are long and short."""
     choice = asking.choice
     return [
         columns.Column(
             name,
-            name,
+            short,
             asked.adversarial[0],
             (asked.adversarial - asked.clean)[0],
             asked.adversarial,
@@ -60,7 +62,7 @@ def seen_by(names: Sequence[str], answers: Sequence[Asked], asking: Asking, sigm
             f"{networks.verdict(asked, choice.attacked, asking.attack.aim)}",
             facts(asked, asking, sigma_h),
         )
-        for name, asked in zip(names, answers, strict=False)
+        for (name, short), asked in zip(names, answers, strict=False)
     ]
 
 
@@ -90,13 +92,13 @@ def draw(asking: Asking, answers: Sequence[Asked], best: tuple[Tensor, str] | No
     names = networks.titles(asking.columns)
     above = st.container()
     seen, perturbations = controls()
-    there = seen_by(names, answers, asking, seen.sigma_h)
-    coming = [(name, name) for name in names[len(there) :]]
-    panels, rows = columns.panels(there, coming, asking.choice, seen, perturbations, best)
+    both = list(zip(names, networks.shorts(asking.columns, names), strict=True))
+    there = seen_by(both, answers, asking, seen.sigma_h)
+    panels, rows = columns.panels(there, both[len(there) :], asking.choice, seen, perturbations, best)
     with above:
         if len(there) == len(names):
             verdicts = [networks.verdict(each, asking.choice.attacked, asking.attack.aim) for each in answers]
-            st.markdown(f"**Look for:** {page.plain(looking.passed_on(names, verdicts))}")
+            st.markdown(f"**Look for** who is {looking.passed_on(names, verdicts)}")
         viewer(panels, f"{SCOPE}.pictures", columns=comparison.MOST + 1, row=True, stack=rows, view=SCOPE)
     spectra = {
         each.name: radial_power_spectrum(each.perturbation[None]) for each in there if bool(each.perturbation.any())
@@ -113,7 +115,7 @@ def draw(asking: Asking, answers: Sequence[Asked], best: tuple[Tensor, str] | No
 
 def controls() -> tuple[display.Display, bool]:
     """Widgets of what is only display; they never ask anybody."""
-    left, right = st.columns([1, 2.4], gap="medium")
+    left, right = st.columns([1, 3.2], gap="medium")
     with left:
         perturbations = links.flag("view.perturbations", f"{SCOPE}.perturbations")
         perturbations = st.toggle("Show the perturbations", key=f"{SCOPE}.perturbations", persist_state="session")
