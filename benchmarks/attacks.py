@@ -91,7 +91,6 @@ bare forward and backward pass on the whole batch, measured in the same round.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import platform
 import resource
@@ -99,10 +98,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -110,17 +108,16 @@ import numpy as np
 import skimage.data
 import skimage.transform
 import torch
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.quick import Counting
+from benchmarks.adversaries import Counting, Perturb, console, imported, said, summary
+from benchmarks.converged import measure_converged
 from core import data, models
 from core.attacks import (
     ATTACKS,
-    DDN,
     Attack,
     CarliniWagner,
     ColorDDN,
@@ -132,7 +129,6 @@ from core.attacks import (
     margin,
     run,
 )
-from core.attacks.smoothing import EnergyParameters
 from core.data import ImageSet, quantize
 from core.evaluate import correct
 from core.evaluate.attacking import PIXELS_AT_ONCE, drawn
@@ -140,7 +136,6 @@ from core.evaluate.front import METRICS
 from core.evaluate.statistics import bootstrap, wilson
 from core.metrics import l2, roughness
 
-console = Console(highlight=False, width=120)
 NETWORK = "imagenet-efficientnet-lite0"
 STEPS = 12  # timed of each attack in each round
 
@@ -149,15 +144,6 @@ def photograph(size: int) -> Tensor:
     """The astronaut (1, 3, size, size) in [0, 1]."""
     image = skimage.transform.resize(skimage.data.astronaut() / 255, (size, size), anti_aliasing=True)
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float()
-
-
-def summary(values: list[float]) -> dict[str, float]:
-    """Median, range, and how many values."""
-    return {"median": statistics.median(values), "low": min(values), "high": max(values), "n": len(values)}
-
-
-def said(value: dict[str, float], digits: int = 2) -> str:
-    return f"{value['median']:.{digits}f} ({value['low']:.{digits}f} to {value['high']:.{digits}f})"
 
 
 # --- step
@@ -307,10 +293,6 @@ def measure_paper(
 # --- peers
 
 
-Perturb = Callable[[nn.Module, Tensor, Tensor], Tensor]
-"""(network, images, labels) -> adversarial images."""
-
-
 @dataclass(frozen=True)
 class Method:
     """An attack to compare: what it does, whose it is, and how to run it on a network."""
@@ -321,23 +303,10 @@ class Method:
     """None if it is not installed."""
 
 
-def _imported(name: str) -> ModuleType | None:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        if error.name is None or name.split(".")[0] != error.name.split(".")[0]:
-            console.print(f"{name} cannot be imported: {error}")
-        return None
-
-
 def peers() -> list[Method]:
     """All methods, in the order of the table."""
-    from core._torchvision import torchvision  # noqa: F401  # the peers import it, and it may need help
-
-    if "visdom" not in sys.modules and importlib.util.find_spec("visdom") is None:
-        sys.modules["visdom"] = ModuleType("visdom")  # adv-lib imports this plotting client without needing it here
-    foolbox, torchattacks = _imported("foolbox"), _imported("torchattacks")
-    cw, ddn = (_imported(f"adv_lib.attacks.{m}") for m in ("carlini_wagner", "decoupled_direction_norm"))
+    foolbox, torchattacks = imported("foolbox"), imported("torchattacks")
+    cw, ddn = (imported(f"adv_lib.attacks.{m}") for m in ("carlini_wagner", "decoupled_direction_norm"))
 
     def ours(attack: Attack) -> Perturb:
         return lambda model, x, y: run(attack, model, x, y).adversarial
@@ -487,100 +456,6 @@ def measure_peers(model: models.Classifier, images: ImageSet, rounds: int) -> di
     return {"methods": list(rows.values()), "smoothfool_over_deepfool": summary(around)}
 
 
-# --- converged
-
-
-BUDGET = 1000  # passes of the references
-DEFAULTS: dict[str, Attack] = {
-    "cw": CarliniWagner(margin=0),
-    "ddn": ATTACKS["ddn"](),
-    "deepfool": DeepFool(push=False),
-    "scw": SmoothCarliniWagner(margin=0),
-    "sddn": SmoothDDN(),
-    "smoothfool": SmoothFool(push=False),
-    "scw, ρ 30": SmoothCarliniWagner(margin=0, rho=30.0),
-    "sddn, ρ 30": SmoothDDN(rho=30.0),
-}
-
-
-def lengths_of(
-    attack: Attack | Perturb, model: nn.Module, x: Tensor, y: Tensor, energy: Attack | None
-) -> tuple[Tensor, Tensor]:
-    """What an attack comes to on each image (N,): the L2, or |r|_K where `energy` has a rho; and its verdict (N,).
-
-    Infinite where it does not fool.
-    """
-    if isinstance(attack, Attack):
-        result = run(attack, model, x, y)
-        adversarial, converged = result.adversarial, result.converged
-        assert converged is not None
-    else:
-        adversarial, converged = attack(model, x, y).detach(), torch.zeros(len(x), dtype=torch.bool)
-    with torch.no_grad():
-        logits = model(adversarial)
-    inside = ((adversarial >= 0) & (adversarial <= 1)).flatten(1).all(1)
-    won = (logits.argmax(1) != y) & logits.isfinite().all(1) & inside
-    if isinstance(energy, EnergyParameters) and energy.rho:
-        length = energy.energy(x)(adversarial - x).sqrt()
-    else:
-        length = l2(adversarial, x)
-    return torch.where(won, length, torch.inf), converged
-
-
-def measure_converged(networks: list[str], n: int, photos: str | None) -> list[dict[str, Any]]:
-    """Network by network, each attack's default budget over the best known of its constraint."""
-    peers()  # adv-lib needs help to be imported
-    lagrangian = _imported("adv_lib.attacks.augmented_lagrangian")
-    rows: list[dict[str, Any]] = []
-    for name in networks:
-        model = models.load(name, device="cpu")
-        photographs = model.card.dataset == "imagenet"
-        if photographs and not photos:
-            console.print(f"{name}: left out, needs --photos")
-            continue
-        source = data.load(photos) if photographs and photos else data.load(model.card.dataset, "test", n=10 * n)
-        images = correct(model, source, max(n // 3, 2) if photographs else n, batch_size=8)
-        x, y = images.images, images.labels
-        references: dict[str, Attack | Perturb] = {"DDN": DDN(passes=BUDGET)}
-        references["DDN 100"] = DDN(passes=100)
-        if lagrangian is not None:
-            references["ALMA"] = lambda model, x, y: lagrangian.alma(model, x, y, num_steps=BUDGET)
-            references["ALMA 500"] = lambda model, x, y: lagrangian.alma(model, x, y, num_steps=500)
-        plain = {key: lengths_of(attack, model, x, y, None)[0] for key, attack in references.items()}
-        sobolev = lengths_of(SmoothDDN(rho=30.0, passes=BUDGET), model, x, y, DEFAULTS["sddn, ρ 30"])[0]
-        smooth = lengths_of(SmoothDDN(passes=BUDGET), model, x, y, None)[0]
-        found = {key: lengths_of(attack, model, x, y, attack) for key, attack in DEFAULTS.items()}
-        of_l2 = [*plain.values(), smooth, *(found[key][0] for key in DEFAULTS if "ρ" not in key)]
-        best = torch.stack(of_l2).amin(0)
-        best_sobolev = torch.stack([sobolev, found["scw, ρ 30"][0], found["sddn, ρ 30"][0]]).amin(0)
-        best_smooth = torch.minimum(smooth, found["sddn"][0])
-        for key, (length, verdict) in found.items():
-            against = best_sobolev if "ρ" in key else best_smooth if key == "sddn" else best
-            ratios = (length / against).tolist()
-            rows.append(
-                {
-                    "network": name,
-                    "attack": key,
-                    "n": len(x),
-                    "against": "|r|_K" if "ρ" in key else "sDDN, 1000 passes" if key == "sddn" else "L2",
-                    "ratio": summary(ratios),
-                    "converged": float(verdict.float().mean()),
-                    "ratios": ratios,
-                }
-            )
-        anchors = {key: summary((length / best).tolist()) for key, length in plain.items()}
-        anchors |= {f"mean L2 of {key}": {"mean": float(length.mean())} for key, length in plain.items()}
-        said_of = ", ".join(f"{row['attack']} {said(row['ratio'])}" for row in rows if row["network"] == name)
-        console.print(f"{name} (n = {len(x)}): {said_of}; {BUDGET} passes: {anchors}")
-    table = Table("network", "n", *DEFAULTS, title="median over the best known, and share converged")
-    for name in dict.fromkeys(row["network"] for row in rows):
-        mine = [row for row in rows if row["network"] == name]
-        cells = [f"{row['ratio']['median']:.2f}, {row['converged']:.1f}" for row in mine]
-        table.add_row(name, str(mine[0]["n"]), *cells)
-    console.print(table)
-    return rows
-
-
 # --- invisible
 
 
@@ -591,8 +466,7 @@ MEASURES = ("l2", "mad", "ciede2000", "ciede2000_norm", "roughness")
 
 def invisible() -> list[Method]:
     """Our searches that round as they go, and what else looks for perturbations that nobody sees."""
-    peers()  # adv-lib needs help to be imported
-    color = _imported("adv_lib.attacks.perceptual_color_attacks")
+    color = imported("adv_lib.attacks.perceptual_color_attacks")
 
     def ours(attack: Attack) -> Perturb:
         return lambda model, x, y: run(attack, model, x, y).adversarial_8bit
@@ -721,8 +595,10 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", default=list(models.MODELS), help="of `converged` (default: all)")
     parser.add_argument("--rhos", type=float, nargs="+", default=[0, 3, 30], help="of `optimum` (default %(default)s)")
     parser.add_argument(
-        "--methods", nargs="+", metavar="WORD", help="of `invisible`, those with one of these (default: all)"
+        "--methods", nargs="+", metavar="WORD", help="of `converged`, `invisible`: those with one of these"
     )
+    parser.add_argument("--kept", type=Path, metavar="FOLDER", help="of `converged`: go on with what is known there")
+    parser.add_argument("--budget", type=int, default=1000, help="passes of its references (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of `step` and `peers` (default %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch (default %(default)s)")
     parser.add_argument("--json", type=Path, help="write the numbers here")
@@ -747,7 +623,8 @@ def main() -> None:
     if "step" in sections:
         keep("step", measure_steps(arguments.rounds))
     if "converged" in sections:
-        keep("converged", measure_converged(arguments.networks, arguments.n, arguments.photos))
+        about = arguments.networks, arguments.methods, arguments.n, arguments.photos, arguments.kept, arguments.budget
+        keep("converged", measure_converged(*about))
     if "invisible" in sections:
         small = min(arguments.n, INVISIBLE), min(arguments.photos_n, INVISIBLE)
         for name, source, n in ((SMALL, "cifar10", small[0]), (NETWORK, arguments.photos, small[1])):

@@ -37,10 +37,11 @@ from pathlib import Path
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.adversaries import Counting
 from core import data, models
 from core.attacks import DDN, Attack, CarliniWagner, SmoothCarliniWagner, SmoothDDN, SmoothProjectedGradient, run
 from core.evaluate import correct
@@ -49,25 +50,6 @@ from core.metrics import roughness, ssim
 
 PASSES = (25, 50, 100)
 MU = 10.0
-
-
-class Counting(nn.Module):
-    """A network that counts the images that pass through it, forward and backward."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model, self.card = model, model.card
-        self.forwards = self.backwards = 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.forwards += len(x)
-        logits: Tensor = self.model(x)
-        if logits.requires_grad:
-            logits.register_hook(self._back)
-        return logits
-
-    def _back(self, gradient: Tensor) -> None:
-        self.backwards += len(gradient)
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.attacks import NETWORK, said, summary
-from benchmarks.quick import Counting
+from benchmarks.adversaries import Counting, said, summary
+from benchmarks.attacks import NETWORK
 from core import data, models
 from core.attacks import SmoothFool, run
 from core.data import ImageSet

@@ -8,13 +8,10 @@ boundary that DeepFool linearises is the one between t and the class that is nam
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Step
+from core.attacks.base import Attack
 from core.params import parameter
 
 
@@ -52,17 +49,7 @@ class Aiming(Attack):
     def aim(self) -> int | None:
         return self.target
 
-    def begin(
-        self,
-        model: nn.Module,
-        images: Tensor,
-        labels: Tensor,
-        generator: torch.Generator | None = None,
-        start: Tensor | None = None,
-    ) -> Iterator[Step]:
+    def posed(self, model: nn.Module, labels: Tensor) -> tuple[nn.Module, Tensor]:
         if self.target is None:
-            yield from super().begin(model, images, labels, generator, start)
-            return
-        aims = torch.full_like(labels, self.target)
-        for step in super().begin(Aimed(model, self.target), images, torch.zeros_like(labels), generator, start):
-            yield replace(step, targets=aims)
+            return super().posed(model, labels)
+        return Aimed(model, self.target), torch.zeros_like(labels)

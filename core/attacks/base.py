@@ -10,7 +10,7 @@ from __future__ import annotations
 import abc
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -96,6 +96,10 @@ class Attack(Parameters, abc.ABC):
         """The class that every image is to be taken for; None of an attack that has no such, or chooses by itself."""
         return None
 
+    def posed(self, model: nn.Module, labels: Tensor) -> tuple[nn.Module, Tensor]:
+        """The network and the labels (N,) as the search is to see them."""
+        return model, labels
+
     def begin(
         self,
         model: nn.Module,
@@ -105,9 +109,15 @@ class Attack(Parameters, abc.ABC):
         start: Tensor | None = None,
     ) -> Iterator[Step]:
         """`steps`, or `further` from `start`, for images (N, C, H, W) none of which is of the class `aim`."""
+        model, seen = self.posed(model, labels)
         if start is None:
-            return self.steps(model, images, labels, generator)
-        return self.further(model, images, labels, start, generator)
+            steps = self.steps(model, images, seen, generator)
+        else:
+            steps = self.further(model, images, seen, start, generator)
+        if self.aim is None:
+            return steps
+        aims = torch.full_like(labels, self.aim)
+        return (replace(step, targets=aims) for step in steps)
 
     def further(
         self,

@@ -5,6 +5,7 @@ import torch
 from scipy.signal import convolve2d
 from torch import Tensor, nn
 
+from benchmarks.adversaries import Counting
 from core.attacks import run
 from core.attacks.deepfool import DeepFool, Memory
 from core.attacks.smoothfool import SmoothFool, smooth_clip, smooth_normal
@@ -338,24 +339,6 @@ def test_a_normal_that_the_filter_hardly_sees_is_smoothed_twice(kind, share):
     assert float((w * (first.images.double() - images)).sum()) == pytest.approx(behind, rel=1e-3)
 
 
-class Asked(nn.Module):
-    """A network, and how many pictures it was asked about and how many gradients were computed."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model, self.forwards, self.gradients = model, 0, 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.forwards += len(x)
-        logits: Tensor = self.model(x)
-        if logits.requires_grad:
-            logits.register_hook(self._back)
-        return logits
-
-    def _back(self, slope: Tensor) -> None:
-        self.gradients += len(slope)
-
-
 def test_what_is_remembered_is_not_computed_again():
     """Eight classes whose boundaries are about as steep: far ones are ruled out, and the result is the same."""
     model = network(8, (1, 12, 12)).double()
@@ -366,9 +349,9 @@ def test_what_is_remembered_is_not_computed_again():
         one, label = images[i : i + 1], labels[i : i + 1]
         found = []
         for remember in (False, True):
-            asked = Asked(model)
+            asked = Counting(model)
             found.append(run(SmoothFool(remember=remember, push=False, come_back=False), asked, one, label))
-            counts.append((asked.forwards, asked.gradients))
+            counts.append((asked.forwards, asked.backwards))
         assert found[0].status == found[1].status
         assert float(found[1].l2) <= 1.05 * float(found[0].l2)
     anew, remembering = (torch.tensor(counts[start::2]).double().sum(0) for start in (0, 1))

@@ -1,0 +1,249 @@
+"""How far every search for the shortest perturbation ends from the best that is known, and what it says of itself.
+
+The section `converged` of `benchmarks/attacks.py`, which has the figures. Every network of checkpoints/, every attack
+that seeks the shortest perturbation at its default budget and margin 0, and against them the shortest that any of ours,
+DDN, sDDN (with rho and without) or adv-lib's ALMA with 1000 passes finds.
+
+What is known of an image is kept in a file a network, so that a run that was killed goes on, and more images do only
+what is missing. What a reference found stays found, whatever becomes of the code; what an attack finds at its default
+budget is found again once its parameters or core/attacks have changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+from torch import Tensor, nn
+
+from benchmarks.adversaries import Perturb, console, imported
+from core import data, models
+from core.attacks import ATTACKS, DDN, Attack, CarliniWagner, DeepFool, SmoothCarliniWagner, SmoothDDN, SmoothFool, run
+from core.data import ImageSet
+from core.data.store import write_together
+from core.evaluate import correct
+from core.evaluate.statistics import bootstrap
+from core.metrics import l2
+
+RHO = 30.0
+CLOSE = 1.05  # over the best known: what an attack may end at without saying that it stopped early
+DRAWN = 120  # test images of a data set, from which the first that are classified correctly are taken
+AT_ONCE = {28: 12, 32: 3}  # images in a batch by their size; one of any other
+SHARE = {28: 1, 32: 2}  # of n images, a so-manieth of pictures of that size; a third of any other
+
+DEFAULTS: dict[str, Attack] = {
+    "C&W": CarliniWagner(margin=0),
+    "DDN": ATTACKS["ddn"](),
+    "DeepFool": DeepFool(push=False),
+    f"sC&W, ρ {RHO:g}": SmoothCarliniWagner(margin=0, rho=RHO),
+    "sDDN": SmoothDDN(),
+    f"sDDN, ρ {RHO:g}": SmoothDDN(rho=RHO),
+    "sC&W": SmoothCarliniWagner(margin=0),
+    "SmoothFool": SmoothFool(push=False),
+}
+"""In the order of the table."""
+COSTLY = ("sC&W", "SmoothFool")  # of which the ratio says what their smoothness costs, not how far they converged
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attack came to on one image. Infinite where it does not fool."""
+
+    l2: float
+    energy: float
+    """|r|_K, K = I + RHO (D - W)."""
+    converged: bool | None
+    """Its own verdict; None of adv-lib's."""
+
+
+@dataclass
+class Kept:
+    """What is known of a network: by attack and image, in a file or for this run only."""
+
+    path: Path | None
+    found: dict[str, dict[str, Outcome]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folder: Path | None, card: models.Card) -> Kept:
+        """What `folder` knows of the network; nothing where there is no folder, or of other weights."""
+        if folder is None:
+            return cls(None)
+        path = folder / f"{card.name}.{card.sha256[:12]}.json"
+        if not path.exists():
+            return cls(path)
+        known = json.loads(path.read_text())
+        return cls(path, {key: {image: Outcome(*row) for image, row in rows.items()} for key, rows in known.items()})
+
+    def add(self, key: str, outcomes: dict[str, Outcome]) -> None:
+        """Take note, on the disk too."""
+        self.found.setdefault(key, {}).update(outcomes)
+        if self.path is not None:
+            rows = {
+                key: {image: (o.l2, o.energy, o.converged) for image, o in rows.items()}
+                for key, rows in self.found.items()
+            }
+            text = json.dumps(rows).encode()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_together({self.path: lambda file: file.write(text)})
+
+
+def code() -> str:
+    """A hash of what the attacks are made of."""
+    files = sorted((Path(__file__).resolve().parents[1] / "core" / "attacks").glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def references(budget: int) -> dict[str, Attack | Perturb]:
+    """What looks for the best, with so many passes each; adv-lib's where it is installed."""
+    found: dict[str, Attack | Perturb] = {
+        "DDN": DDN(passes=budget),
+        f"sDDN, ρ {RHO:g}": SmoothDDN(rho=RHO, passes=budget),
+        "sDDN": SmoothDDN(passes=budget),
+    }
+    if (lagrangian := imported("adv_lib.attacks.augmented_lagrangian")) is not None:
+        found["ALMA"] = lambda model, x, y: lagrangian.alma(model, x, y, num_steps=budget)
+    return {f"{name}, {budget} passes": attack for name, attack in found.items()}
+
+
+def outcomes(attack: Attack | Perturb, model: nn.Module, x: Tensor, y: Tensor) -> list[Outcome]:
+    """Of the images x (n, C, H, W) with labels y (n,)."""
+    verdicts: list[bool | None] = [None] * len(x)
+    if isinstance(attack, Attack):
+        result = run(attack, model, x, y)
+        adversarial = result.adversarial
+        if result.converged is not None:
+            verdicts = list(result.converged.tolist())
+    else:
+        adversarial = attack(model, x, y).detach()
+    with torch.no_grad():
+        logits = model(adversarial)
+    inside = ((adversarial >= 0) & (adversarial <= 1)).flatten(1).all(1)
+    won = (logits.argmax(1) != y) & logits.isfinite().all(1) & inside
+    energy = SmoothDDN(rho=RHO).energy(x)(adversarial - x).sqrt()
+    lengths = (torch.where(won, values, torch.inf).tolist() for values in (l2(adversarial, x), energy))
+    return [Outcome(*row) for row in zip(*lengths, verdicts, strict=True)]
+
+
+def measure(
+    name: str, attacks: dict[str, Attack], n: int, photos: str | None, folder: Path | None, budget: int
+) -> list[dict[str, Any]]:
+    """One row an attack, of the network `name`; none where it needs photographs and there are none."""
+    model = models.load(name, device="cpu")
+    photographs = model.card.dataset == "imagenet"
+    if photographs and not photos:
+        console.print(f"{name}: left out, needs --photos")
+        return []
+    source = data.load(photos) if photographs and photos else data.load(model.card.dataset, "test", n=DRAWN)
+    size = model.card.input_shape[-1]
+    images = correct(model, source, max(n // SHARE.get(size, 3), 2), batch_size=8)
+    names = [hashlib.sha256(image.numpy().tobytes()).hexdigest()[:16] for image in images.images]
+    kept, version = Kept.of(folder, model.card), code()
+    against = references(budget)
+    keys = {key: f"{key}, {json.dumps(attack.values(), sort_keys=True)}, {version}" for key, attack in attacks.items()}
+    for key, attack in [*against.items(), *((keys[key], attack) for key, attack in attacks.items())]:
+        complete(kept, key, attack, model, images, names)
+    best = {measured: [shortest(kept, image, measured) for image in names] for measured in ("l2", "energy")}
+    reference = kept.found[f"sDDN, {budget} passes"]
+    rows: list[dict[str, Any]] = []
+    for key, attack in attacks.items():
+        mine = [kept.found[keys[key]][image] for image in names]
+        measured = "energy" if getattr(attack, "rho", 0.0) else "l2"
+        # sDDN without rho goes along a smooth direction: what it is compared with is its own 1000 passes.
+        least = [min(o.l2, reference[image].l2) for o, image in zip(mine, names, strict=True)]
+        ratios = [
+            getattr(o, measured) / shortest if math.isfinite(shortest) else math.inf
+            for o, shortest in zip(mine, least if key == "sDDN" else best[measured], strict=True)
+        ]
+        said_so = [bool(o.converged) for o in mine]
+        rows.append(
+            {
+                "network": name,
+                "attack": key,
+                "n": len(mine),
+                "ratios": ratios,
+                "converged": sum(said_so),
+                "astray": 0 if key in COSTLY else sum(map(astray, said_so, ratios)),
+            }
+        )
+    return rows
+
+
+def astray(converged: bool, ratio: float) -> bool:
+    """A verdict that does not hold."""
+    return converged and ratio > CLOSE
+
+
+def complete(
+    kept: Kept, key: str, attack: Attack | Perturb, model: models.Classifier, images: ImageSet, names: Sequence[str]
+) -> None:
+    """Attack those of `images`, of these `names`, that are not known under `key`."""
+    missing = [i for i, name in enumerate(names) if name not in kept.found.get(key, {})]
+    size = AT_ONCE.get(images.images.shape[-1], 1)
+    for start in range(0, len(missing), size):
+        part = missing[start : start + size]
+        found = outcomes(attack, model, images.images[part], images.labels[part])
+        kept.add(key, dict(zip((names[i] for i in part), found, strict=True)))
+
+
+def shortest(kept: Kept, image: str, measured: str) -> float:
+    """The least that anything found on an image."""
+    values: list[float] = [getattr(rows[image], measured) for rows in kept.found.values() if image in rows]
+    return min(values)
+
+
+def cell(row: dict[str, Any]) -> str:
+    """The median over the best known, its 95 % interval, and how many say that they have converged; of these, those
+    that are more than 5 % off."""
+    ratios = [ratio for ratio in row["ratios"] if math.isfinite(ratio)]
+    median = statistics.median(row["ratios"])
+    if len(ratios) < len(row["ratios"]):
+        text = f"{median:.2f}, {len(ratios)} fool"
+    else:
+        interval = bootstrap(ratios, "median") if len(ratios) > 1 else None
+        text = f"{median:.2f}" + (f" ({interval.low:.2f}-{interval.high:.2f})" if interval else "")
+    told = "" if row["attack"] in COSTLY else f" {row['converged']}"
+    return text + told + "!" * int(row["astray"])
+
+
+def table(rows: list[dict[str, Any]], columns: Sequence[str], title: str) -> Table:
+    """Networks by attacks, `columns` of them."""
+    made = Table("network", "n", *columns, title=title)
+    for name in dict.fromkeys(row["network"] for row in rows):
+        mine = {row["attack"]: row for row in rows if row["network"] == name}
+        cells = [cell(mine[key]) if key in mine else "-" for key in columns]
+        made.add_row(name, str(next(iter(mine.values()))["n"]), *cells)
+    return made
+
+
+def measure_converged(
+    networks: Sequence[str],
+    only: Sequence[str] | None,
+    n: int,
+    photos: str | None,
+    folder: Path | None,
+    budget: int,
+) -> list[dict[str, Any]]:
+    """Network by network, each attack's default budget over the best known.
+
+    only: words, of which an attack's name has one (default: all). n: digits; half as many pictures of CIFAR-10, a
+    third as many photographs. photos: "folder:PATH" of these. folder: where what is known is kept.
+    """
+    attacks = {key: attack for key, attack in DEFAULTS.items() if not only or any(word in key for word in only)}
+    rows: list[dict[str, Any]] = []
+    for name in networks:
+        found = measure(name, attacks, n, photos, folder, budget)
+        console.print("; ".join([name, *(f"{row['attack']} {cell(row)}" for row in found)]))
+        rows += found
+    title = "median over the best known (95 %), how many say they have converged, ! for each of these that is 5 % off"
+    for part in (list(attacks)[:4], list(attacks)[4:]):
+        if part:
+            console.print(table(rows, part, title))
+    return rows
