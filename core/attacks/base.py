@@ -61,7 +61,8 @@ class Step:
     targets: Tensor | None = None
     """(N,) the class that each image is to be taken for, of a targeted attack."""
     converged: Tensor | None = None
-    """(N,) bool, of the last step: `best` fools, and the last third of the steps shortened it by 1 % at most."""
+    """(N,) bool, of the last step: `best` fools, the last third of the steps shortened it by 1 % at most, and what else
+    the attack knows does not speak against it, or for it although they did (`core.attacks.nearest`)."""
 
 
 Seeks = Literal["success", "first success", "shortest"]
@@ -205,14 +206,24 @@ class Tracker:
         """Of the images `rows` (n,) those where (n,) the network or its gradient was not finite are given up."""
         self.finite[rows] &= ~where
 
-    def step(self, index: int, last: bool = False, targets: Tensor | None = None) -> Step:
-        """The Step to yield: number `index`, or the last one."""
+    def step(
+        self,
+        index: int,
+        last: bool = False,
+        targets: Tensor | None = None,
+        clear: Tensor | None = None,
+        stands: Tensor | None = None,
+    ) -> Step:
+        """The Step to yield: number `index`, or the last one. clear, stands: (N,) bool, where nothing speaks against
+        convergence, and where what is found cannot be shortened whatever the last steps did."""
         if 3 * index <= 2 * self.total:
             self._earlier = self.rank.clone(), self._cost.clone()
         converged = None
         if last or index == self.total:
             rank, cost = self._earlier
-            converged = self.found & (self.rank == rank) & (self._cost >= (1 - _SHORTENED) * cost)
+            converged = (self.rank == rank) & (self._cost >= (1 - _SHORTENED) * cost)
+            converged = self.found & (converged if stands is None else converged | stands)
+            converged = converged if clear is None else converged & clear
         return Step(
             self.total if last else index,
             self.total,
@@ -266,6 +277,13 @@ def crosses(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Te
     return (lead > _ROUNDING * logits.abs().amax(1)) & logits.isfinite().all(1)
 
 
+def gradient(values: Tensor, x: Tensor, keep: bool = False) -> Tensor:
+    """d values.sum() / dx, zero where values do not depend on x at all. keep: the graph will be used again."""
+    if not values.requires_grad:
+        return torch.zeros_like(x)
+    return torch.autograd.grad(values.sum(), x, retain_graph=keep, materialize_grads=True)[0]
+
+
 def check_batch(model: nn.Module, images: Tensor, labels: Tensor) -> None:
     """ValueError in one sentence unless images are (N, C, H, W) floats in [0, 1] and labels (N,) integers."""
     if images.ndim != 4 or not images.is_floating_point():
@@ -314,8 +332,9 @@ class AttackResult:
     """(N,) the classes of a targeted attack, which "fooled" then requires; -1 for an image that was not attacked."""
     converged: Tensor | None = None
     """(N,) bool: it fools, and the last third of the budget shortened it (or lessened what the attack minimises) by 1 %
-    at most. False where the attack was stopped, and of attacks that end at their first success; None of those that
-    seek no shortest perturbation."""
+    at most, or it stands where its boundary is nearest; and where the search asked in the end, no other class's looked
+    nearly as near (`core.attacks.nearest`). False where the attack was stopped, and of attacks that end at their first
+    success; None of those that seek no shortest perturbation. Of what is out of its sight a search cannot know."""
 
     @property
     def adversarial_8bit(self) -> Tensor:

@@ -47,8 +47,7 @@ from torch import Tensor, nn
 
 from core.attacks.adam import Adam
 from core.attacks.aim import Aiming
-from core.attacks.base import Seeks, Step, Tracker, crosses, margin
-from core.attacks.deepfool import gradient
+from core.attacks.base import Seeks, Step, Tracker, crosses, gradient, margin
 from core.attacks.gradient import norms
 from core.attacks.lagrangian import Lagrangian
 from core.attacks.metric import Metric

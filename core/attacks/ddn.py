@@ -78,7 +78,7 @@ from torch import Tensor, nn
 from core.attacks.base import Attack, Seeks, Step
 from core.attacks.gradient import Goal, Search, clipped, unit
 from core.attacks.metric import Metric, SmoothMetric, SobolevMetric
-from core.attacks.nearest import BOUNDARIES, Plan, nearest
+from core.attacks.nearest import BOUNDARIES, IN_THE_END, Plan, nearest, verdict
 from core.attacks.push import Storable
 from core.attacks.smoothing import EnergyParameters
 from core.params import parameter
@@ -164,9 +164,9 @@ class DecoupledBase(Storable, Attack, Goal):
         before, pace = ever, torch.full_like(norm, self.gamma)
         ours = self.schedule == "estimated"
         aim = torch.full_like(labels, -1)
-        plan = Plan(self.passes if ours and search.targets is None else 0)
+        plan = Plan(self.passes, ours and search.targets is None)
         index = 0
-        while index < self.passes:
+        while index < plan.last:
             index += 1
             if plan.returns(index):
                 r, norm, aim = self._back(search, metric, r, norm)
@@ -175,7 +175,7 @@ class DecoupledBase(Storable, Attack, Goal):
                     if bool(settled.any()):
                         r, norm, aim = self._nearest(search, metric, r, norm, settled)
                     index += plan.cost  # whoever is asked, so that no image's search depends on who else is there
-            last = index == self.passes
+            last = index == plan.last
             sharp = ours and index > self.passes * _SHARP
             probe = search.probe(self.shown(clipped(search.x, r)), not last, sharp, metric.cost(r), aim)
             ever |= probe.fools
@@ -188,7 +188,7 @@ class DecoupledBase(Storable, Attack, Goal):
                 r, norm, ever, g, before, pace, aim = (part[going] for part in (r, norm, ever, g, before, pace, aim))
             yield search.step(index)
             if last or not len(search.rows):
-                return
+                break
 
             lead, fools = probe.lead[going].view(-1, 1, 1, 1), probe.fools[going].view(-1, 1, 1, 1)
             cosine = (1 + math.cos(math.pi * (index - 1) / (self.passes - 1))) / 2
@@ -215,6 +215,12 @@ class DecoupledBase(Storable, Attack, Goal):
             norm = torch.minimum(norm, metric.farthest(search.x))
             r = r + share * (norm if ours else 1) * unit(direction, metric.norms(direction))
             r = metric.within(search.x, unit(r, metric.norms(r)) * norm)
+        if index < self.passes and len(search.rows):
+            at = search.tracker.best[search.rows]
+            _, leads, slopes = search.boundaries(self.shown(at), IN_THE_END)
+            said = verdict(metric, search.x, at, metric.norms(at - search.x), leads, slopes)
+            said = said.of(search.rows, len(images))
+            yield search.tracker.step(self.passes, clear=said.clear, stands=said.stands)
 
     def _back(self, search: Search, metric: Metric, r: Tensor, norm: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(r, its norm, no class to aim at): where the best success is, of the images whose r is longer than that."""

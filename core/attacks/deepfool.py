@@ -13,7 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks.aim import Aiming
-from core.attacks.base import Seeks, Step, Tracker, crosses, margin
+from core.attacks.base import Seeks, Step, Tracker, crosses, gradient, margin
+from core.attacks.gradient import boundaries, norms
+from core.attacks.metric import Metric
+from core.attacks.nearest import IN_THE_END, verdict
 from core.attacks.push import Pushing
 from core.attacks.returning import along, back
 from core.metrics import l2
@@ -22,13 +25,6 @@ from core.params import Parameters, parameter
 _BEHIND = 1e-4  # how far behind the linearised boundary a step ends, in L2: the original's constant
 _HOPELESS = 1.5  # a boundary this many times farther than the nearest, by its last known gradient, is not tried
 _ALIKE = 1.25  # a gradient that was never computed is taken to be this many times as long as the longest that was
-
-
-def gradient(values: Tensor, x: Tensor, keep: bool = False) -> Tensor:
-    """d values.sum() / dx, zero where values do not depend on x at all. keep: the graph will be used again."""
-    if not values.requires_grad:
-        return torch.zeros_like(x)
-    return torch.autograd.grad(values.sum(), x, retain_graph=keep, materialize_grads=True)[0]
 
 
 class Memory:
@@ -114,10 +110,10 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
     that it fools in 8 bits too.
 
     What fools is not the shortest yet (`core.attacks.returning`): where it is deep behind the boundary the way back is
-    halved (`come_back`), and then it is turned along the boundary (`turns`). Over DDN in 200 passes, 8 digits, medians:
-    C4 1.11, with both 1.05; graph smoothness 6.5, with both 1.04 (once 8.8); MMC 1.37, with both 1.10; of each 0.02 are
-    the overshoot. It ends without knowing
-    whether it has converged.
+    halved (`come_back`), and then it is turned along the boundary (`turns`), which ends just behind it. It has
+    converged where nothing near is shorter by 1 %, before the turns are used up, and no other class's boundary looks
+    nearly as near (`core.attacks.nearest`); without turns it never knows. `benchmarks/attacks.py converged` has what
+    it comes to.
     """
 
     name: ClassVar[str] = "deepfool"
@@ -130,7 +126,7 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
         "About the shortest way out of the class, found in a few steps; it is noise, rough at every pixel."
     )
     paper: ClassVar[str] = "SmoothFool, section 3.2, after Moosavi-Dezfooli et al. (2016), Algorithm 2"
-    seeks: ClassVar[Seeks] = "first success"
+    seeks: ClassVar[Seeks] = "shortest"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {
             "candidates": 10,
@@ -175,11 +171,12 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
         """memory: as of `walk`."""
         steps = self.walk(model, images, labels, memory)
         if not self.come_back and not self.turns:
-            yield from steps
+            for step in steps:
+                yield replace(step, converged=None if step.converged is None else torch.zeros_like(step.found))
             return
         gap = torch.zeros_like(l2(images))
         for step in steps:
-            total = step.total + 1
+            total, settled = step.total + 1, torch.zeros_like(step.found)
             if step.index == 1:
                 gap = -step.scalars["margin"].clone()  # of the clean images
             if step.index < step.total:
@@ -190,19 +187,23 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
             if self.come_back and len(rows):
                 best = back(model, x, best, y, gap[rows], step.scalars["margin"][rows])
             if self.turns and len(rows):
-                best = along(model, x, best, y, self.turns, self.overshoot)
+                best, ended = along(model, x, best, y, self.turns)
+                _, leads, slopes = boundaries(model, best, y, IN_THE_END)
+                settled[rows] = ended & verdict(Metric(), x, best, norms(best - x), leads, slopes).clear
             moved = (best != step.best[rows]).flatten(1).any(1)
             if not bool(moved.any()):
-                yield replace(step, index=total, total=total)
+                yield replace(step, index=total, total=total, converged=settled)
                 continue
-            yield replace(step, total=total)
+            yield replace(step, total=total, converged=None)
             current, found = step.images.clone(), step.best.clone()
             current[rows[moved]] = found[rows[moved]] = best[moved]
             scalars = {name: values.clone() for name, values in step.scalars.items()}
             with torch.no_grad():
                 scalars["margin"][rows[moved]] = margin(model(best), y)[moved]
             scalars["distortion"][rows[moved]] = l2(best - x)[moved]
-            yield replace(step, index=total, total=total, images=current, best=found, scalars=scalars)
+            yield replace(
+                step, index=total, total=total, images=current, best=found, scalars=scalars, converged=settled
+            )
 
     def walk(self, model: nn.Module, images: Tensor, labels: Tensor, memory: Memory | None = None) -> Iterator[Step]:
         """memory: of an earlier search, whose last images these are. With it, boundaries that were never linearised are

@@ -19,8 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Step, Tracker, margin
-from core.attacks.deepfool import gradient
+from core.attacks.base import Attack, Step, Tracker, gradient, margin
 from core.losses import trained_with
 from core.metrics import l2
 from core.params import Parameters, parameter

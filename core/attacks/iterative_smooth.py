@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks.adam import Adam
-from core.attacks.base import Attack, Step
-from core.attacks.deepfool import gradient
+from core.attacks.base import Attack, Step, gradient
 from core.attacks.gradient import Search, raised
 from core.metrics import roughness
 from core.params import parameter

@@ -37,11 +37,10 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Step, Tracker, crosses, margin
-from core.attacks.deepfool import gradient
+from core.attacks.base import Step, Tracker, crosses, gradient, margin
 from core.attacks.gradient import boundaries, clipped
 from core.attacks.metric import Metric
-from core.attacks.nearest import BOUNDARIES, Plan, nearest
+from core.attacks.nearest import BOUNDARIES, IN_THE_END, Plan, Verdict, nearest, verdict
 
 _FIRST, _FURTHER, _LAST = 0.5, 0.3, 0.01  # theta after the first step, of a search that goes on, and at the last
 _BEHIND = 1.02  # the first step goes this far, in units of the way to the linearised boundary
@@ -123,14 +122,14 @@ class Lagrangian:
         """images: (N, C, H, W) in [0, 1]; labels: (N,), as of `Attack.steps`."""
         tracker = Tracker(images, self.iterations, ("loss", "distortion", "margin"))
         s, plan, index = self._begin(images, labels), Plan(self.iterations), 0
-        while index < self.iterations and len(s.rows):
+        while index < plan.last and len(s.rows):
             index += 1
             if plan.returns(index):
                 self._return(s)
             if plan.asks(index):
                 self._turn(s, s.least.isfinite() & (s.pace <= _SETTLED * _CORRECTION))
                 index += plan.cost  # whoever is asked, so that no image's search depends on who else is there
-            first, last, both = index == 1, index == self.iterations, index <= _BOTH * self.iterations
+            first, last, both = index == 1, index == plan.last, index <= _BOTH * self.iterations
             look = self._look(s, forward=last, both=both)
             direction = self.metric(look.slope)
             steepness = (look.slope * direction).sum((1, 2, 3), keepdim=True).clamp_min(0).sqrt()
@@ -148,7 +147,10 @@ class Lagrangian:
             if not bool(going.all()):
                 s.stay(going)
                 self.metric.stay(going)
-        if index < self.iterations:
+        if len(s.rows) and index < self.iterations:
+            said = self._verdict(s).of(s.rows, len(images))
+            yield tracker.step(self.iterations, clear=said.clear, stands=said.stands)
+        elif index < self.iterations:
             yield tracker.step(index, last=True)
 
     def _begin(self, images: Tensor, labels: Tensor) -> _Images:
@@ -235,6 +237,11 @@ class Lagrangian:
         back = s.least < self.metric.norms(s.r)
         s.r, s.drift = torch.where(back, s.best, s.r), torch.where(back, 0, s.drift)
         s.aim = torch.full_like(s.aim, -1)
+
+    def _verdict(self, s: _Images) -> Verdict:
+        at = self.shown(clipped(s.x, s.best))
+        _, leads, slopes = boundaries(self.model, at, s.labels, IN_THE_END)
+        return verdict(self.metric, s.x, at, s.least, leads, slopes, self.goal)
 
     def _turn(self, s: _Images, settled: Tensor) -> None:
         """To the nearest boundary, of the images (n, 1, 1, 1) that are `settled`."""

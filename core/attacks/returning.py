@@ -70,27 +70,33 @@ def back(model: nn.Module, images: Tensor, found: Tensor, labels: Tensor, gap: T
     return found
 
 
-def along(
-    model: nn.Module, images: Tensor, found: Tensor, labels: Tensor, rounds: int, overshoot: float = 0.0
-) -> Tensor:
+def _projection(model: nn.Module, images: Tensor, found: Tensor, labels: Tensor) -> Tensor:
+    """`images` on the boundary linearised at `found`, all (n, C, H, W); not finite where there is no slope."""
+    at = found.detach().requires_grad_(True)
+    with torch.enable_grad():
+        lead = margin(model(at), labels)
+        slope = torch.autograd.grad(lead.sum(), at)[0] if lead.requires_grad else torch.zeros_like(found)
+    slope = torch.where(((found <= 0) & (slope < 0)) | ((found >= 1) & (slope > 0)), 0, slope)
+    gap = ((slope * (found - images)).sum((1, 2, 3)) - lead.detach()).clamp_min(0)
+    return images + _scale(gap / slope.square().sum((1, 2, 3)), slope)
+
+
+def along(model: nn.Module, images: Tensor, found: Tensor, labels: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
     """`found` (n, C, H, W), which fools, or what is shorter and fools too, after so many rounds.
 
-    overshoot: what was turned is made longer by this share in the end, where it then still fools.
+    Also (n,) bool: it ended because nothing near was shorter by 1 %, not for want of rounds or of a slope.
     """
-    before, found, rows = found, found.clone(), torch.arange(len(labels), device=labels.device)
-    share = torch.full_like(l2(images), _SHARE)
+    found, rows = found.clone(), torch.arange(len(labels), device=labels.device)
+    share, settled = torch.full_like(l2(images), _SHARE), torch.zeros_like(labels, dtype=torch.bool)
+    projected, moved = torch.empty_like(found), ~settled
     for _ in range(rounds):
         if not len(rows):
             break
+        new = rows[moved[rows]]
+        if len(new):
+            projected[new] = _projection(model, images[new], found[new], labels[new])
         x, y, best = images[rows], labels[rows], found[rows]
-        at = best.detach().requires_grad_(True)
-        with torch.enable_grad():
-            lead = margin(model(at), y)
-            slope = torch.autograd.grad(lead.sum(), at)[0] if lead.requires_grad else torch.zeros_like(best)
-        slope = torch.where(((best <= 0) & (slope < 0)) | ((best >= 1) & (slope > 0)), 0, slope)
-        gap = ((slope * (best - x)).sum((1, 2, 3)) - lead.detach()).clamp_min(0)
-        projected = x + _scale(gap / slope.square().sum((1, 2, 3)), slope)
-        turned = best + _scale(share[rows], projected - best) - x
+        turned = best + _scale(share[rows], projected[rows] - best) - x
         sound = turned.flatten(1).isfinite().all(1) & turned.flatten(1).any(1)
         turned = torch.where(sound.view(-1, 1, 1, 1), turned, best - x)
         long = (x + _scale((1 - _SHORTER) * l2(best - x) / l2(turned), turned)).clamp(0, 1)
@@ -98,10 +104,9 @@ def along(
         if bool(better.any()):
             short = (x + turned).clamp(0, 1)[better]
             found[rows[better]] = _halved(model, short, long[better], y[better], _BETWEEN, 0.0)
+        moved[rows] = better
         share[rows] = torch.where(better, (1.5 * share[rows]).clamp_max(1), share[rows] / 2)
-        rows = rows[sound & (share[rows] > _LEAST)]
-    if overshoot:
-        behind = (images + (1 + overshoot) * (found - images)).clamp(0, 1)
-        moved = (found != before).flatten(1).any(1) & _fools(model, behind, labels)
-        found = torch.where(moved.view(-1, 1, 1, 1), behind, found)
-    return found
+        ends = share[rows] <= _LEAST
+        settled[rows] = sound & ends
+        rows = rows[sound & ~ends]
+    return found, settled

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks.aim import Aiming
-from core.attacks.base import Seeks, Step, Tracker, crosses, margin
-from core.attacks.deepfool import DeepFool, DeepFoolParameters, Memory, gradient
+from core.attacks.base import Seeks, Step, Tracker, crosses, gradient, margin
+from core.attacks.deepfool import DeepFool, DeepFoolParameters, Memory
 from core.attacks.push import Pushing
 from core.filters import KernelKind, kernel, low_pass
 from core.metrics import l2, roughness

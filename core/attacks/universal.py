@@ -11,8 +11,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Attack, Step, check_batch, crosses, margin
-from core.attacks.deepfool import gradient
+from core.attacks.base import Attack, Step, check_batch, crosses, gradient, margin
 from core.attacks.gradient import log_odds
 from core.attacks.smoothfool import LowPassParameters, SmoothFool
 from core.filters import check_images, low_pass
