@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import pytest
 from driver import Lab
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from streamlit.testing.v1.element_tree import NumberInput
 from core.attacks import ATTACKS
 from core.magnify import MagnifyParameters
 from core.params import fields
+from pages.parts.inputs import forms
 from pages.parts.inputs.forms import AUTOMATIC, STOPS, help_text, logarithmic_stops, stops_near_one, widget_key
 
 
@@ -106,6 +108,22 @@ def test_a_box_beside_a_slider_takes_any_legal_number():
     assert app.session_state["made"] == MagnifyParameters(beta=0.5)
     assert not app.exception
     assert not app.warning
+
+
+def test_what_is_written_is_not_taken_back_by_a_slider_that_has_not_heard_of_it(monkeypatch: pytest.MonkeyPatch):
+    """A button that is pressed as the box is left comes with the slider's value of before."""
+    monkeypatch.setattr(forms, "LATE", 1000.0)  # on a machine that does other things too
+    app = AppTest.from_function(page, default_timeout=60).run()
+    beta = "test.MagnifyParameters.beta"
+    (box,) = [each for each in app.number_input if str(each.key).startswith(f"{beta}.box")]
+    box.set_value(0.7).run()
+    app.slider(key=beta).set_value(0.3).run()
+    assert app.session_state["made"] == MagnifyParameters(beta=0.7)
+    app.slider(key=beta).set_value(0.4).run()  # a hand's
+    assert app.session_state["made"] == MagnifyParameters(beta=0.4)
+    monkeypatch.setattr(forms, "LATE", 0.0)
+    app.slider(key=beta).set_value(0.3).run()  # later it is a hand's too
+    assert app.session_state["made"] == MagnifyParameters(beta=0.3)
 
 
 def smooth() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from types import MappingProxyType
@@ -19,6 +20,8 @@ P = TypeVar("P", bound=Parameters)
 
 AUTOMATIC = "automatic"
 """The stop of a slider that stands for None, where a parameter may be left out."""
+LATE = 1.5
+"""Seconds in which a slider's value of before its box was written into is a late message of the browser's."""
 STOPS = 61
 """Stops of a logarithmic slider."""
 
@@ -114,7 +117,7 @@ def widget(info: ParameterInfo, key: str, default: Any = None, link: str | None 
 
     default: another start than the declared one. link: the parameter's name in the page's link, if it is in it.
     """
-    value = _state(info, key, default, link)
+    value = _written(key, _state(info, key, default, link))
     common: dict[str, Any] = {"key": key, "help": help_text(info), "persist_state": "session"}
     if info.kind == "bool":
         return st.toggle(label(info), **common)
@@ -211,8 +214,21 @@ def _take(info: ParameterInfo, key: str, box: str, opened: float | None) -> None
         return
     try:
         st.session_state[key] = AUTOMATIC if written is None else _typed(info, info.read(str(written)))
+        st.session_state[f"{key}.written"] = value, st.session_state[key], time.monotonic()
     except ValueError as error:
         st.session_state[f"{key}.problem"] = str(error)
+
+
+def _written(key: str, value: Any) -> Any:
+    """The value of a slider: what was written into its box, where the browser presses on with the one of before.
+
+    It does where a box is left by pressing a button: the press is sent before the slider has heard of its new value.
+    """
+    before, written, at = st.session_state.get(f"{key}.written", (None, None, -LATE))
+    if value == before and value != written and time.monotonic() - at < LATE:
+        st.session_state[key] = written
+        return written
+    return value
 
 
 def _hold(key: str, value: Any, extent: Sequence[Any]) -> None:
