@@ -28,27 +28,7 @@
             which minimises an energy of its own, with sDDN in 1000 passes; with rho > 0, in |r|_K, with the best of
             both and of 1000 passes of sDDN. sC&W as published and SmoothFool are listed over the shortest L2: what
             that says is what their smoothness costs. Aim: 1.05 where not smooth, or rho > 0.
-            Measured with the same references, n = 12 (CIFAR-10: 6, and 150 passes instead of 1000), medians, and in
-            brackets the share that says it has converged:
-
-                network                 C&W          sC&W, rho 30   DDN          sDDN, rho 30
-                MNIST C4                1.01 (0.2)   1.01 (0.3)     1.00 (0.9)   1.00 (0.6)
-                C4, MMC                 1.09 (0.0)   1.02 (0.1)     1.03 (0.8)   1.00 (0.7)
-                C4, MMC, FGSM           1.02 (0.1)   1.02 (0.2)     1.01 (0.7)   1.01 (0.3)
-                C4, graph smoothness    1.03 (0.1)   1.02 (0.0)     1.03 (0.3)   1.00 (0.3)
-                FC2                     1.01 (0.3)   1.01 (0.0)     1.00 (0.8)   1.00 (0.4)
-                LeNet                   1.03 (0.0)   1.01 (0.1)     1.02 (0.0)   1.00 (0.1)
-                LeNet, 2-d              1.05 (0.0)   1.05 (0.0)     1.03 (0.0)   1.01 (0.1)
-                LeNet, graph, 2-d       1.05 (0.0)   1.03 (0.0)     1.04 (0.1)   1.00 (0.3)
-                CIFAR-10, MMC           1.03 (0.0)   1.00 (0.0)     1.00 (0.5)   1.10 (0.5)
-                CIFAR-10, graph         1.08 (0.2)   1.02 (0.3)     1.00 (0.3)   1.00 (0.5)
-
-            C&W was 1.03 to 1.31 before, and 1.83 on the two-dimensional LeNet with graph smoothness. Above 1.05: C&W on
-            C4's MMC and on CIFAR-10 with graph smoothness, which say so, and sDDN on CIFAR-10's MMC, of which half do
-            not. On C4's MMC the first six digits give 1.17 (C&W) and 1.07 (DDN): the medians of so few are no better
-            than that. sDDN at rho 0 1.00 to 1.03, C4 with graph smoothness 1.12; DeepFool 1.08 to 1.14, but 1.6 to 7 on
-            MMC and graph smoothness: it ends at its first success, and its results say so. CIFAR-10 with cross-entropy,
-            DDN and sDDN 1.00. Photographs and the other networks have not been measured.
+            `benchmarks/converged.py` has what was measured on all of them.
             50 digits (C4): DDN's mean L2 1.224 in 50 and in 100 passes, C&W's 1.253 in 50 and 1.237 in 150 (1.355 and
             1.316 before); ALMA's 1.226 in 500 and 1.287 in 100.
     invisible

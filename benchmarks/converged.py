@@ -5,8 +5,54 @@ that seeks the shortest perturbation at its default budget and margin 0, and aga
 DDN, sDDN (with rho and without) or adv-lib's ALMA with 1000 passes finds.
 
 What is known of an image is kept in a file a network, so that a run that was killed goes on, and more images do only
-what is missing. What a reference found stays found, whatever becomes of the code; what an attack finds at its default
-budget is found again once its parameters or core/attacks have changed.
+what is missing. What a reference found stays found, whatever becomes of the code; what an attack finds at its
+default budget is found again once its parameters or core/attacks have changed.
+
+Measured: median over the best known (its 95 % interval by bootstrap), how many of the n images say that they have
+converged, and a ! for each of these that is more than 5 % off. What sC&W as published and SmoothFool come to is what
+their smoothness costs. Pictures of CIFAR-10 and photographs are few: 3 and 2.
+
+    network              n   C&W                   DDN                   DeepFool              sC&W, ρ 30
+    mnist-c4-mmc         12  1.09 (1.02-1.30) 3!   1.03 (1.01-1.13) 7!   1.17 (1.07-1.32) 5!!  1.01 (1.01-1.10) 4
+    mnist-c4-ce          12  1.01 (1.01-1.02) 4    1.00 (1.00-1.01) 8    1.03 (1.02-1.05) 7!   1.01 (1.01-1.02) 6
+    mnist-c4-ce-fgsm     12  1.10 (1.02-1.16) 1    1.03 (1.01-1.11) 1    1.05 (1.04-1.15) 2    1.01 (1.01-1.03) 0
+    mnist-c4-graph       12  1.04 (1.01-1.18) 1    1.03 (1.01-1.10) 3    1.09 (1.02-1.16) 5!   1.02 (1.01-1.08) 2
+    mnist-c4-mmc-fgsm    12  1.02 (1.01-1.06) 1    1.01 (1.00-1.04) 8    1.08, 11 fool 6!      1.03 (1.01-1.08) 1
+    mnist-fc2-ce         12  1.01 (1.00-1.04) 3    1.00 (1.00-1.00) 5    1.02 (1.01-1.02) 5    1.01 (1.01-1.03) 4
+    mnist-lenet-ce       12  1.03 (1.02-1.06) 0    1.02 (1.01-1.05) 0    1.12 (1.06-1.15) 0    1.01 (1.00-1.07) 1
+    mnist-lenet-ce-2d    12  1.05 (1.03-1.06) 0    1.04 (1.02-1.04) 0    1.11, 11 fool 0       1.05 (1.01-1.10) 0
+    mnist-lenet-graph-2d 12  1.05 (1.01-1.09) 0    1.04 (1.02-1.28) 0    1.13 (1.06-1.45) 1    1.04 (1.01-1.12) 1
+    photographs, lite0   2   1.01 (1.01-1.02) 1    1.00 (1.00-1.01) 1    1.02 (1.01-1.03) 1    1.01 (1.00-1.01) 0
+    cifar10-mmc          3   1.02 (1.02-1.13) 1!   1.13 (1.01-1.23) 3!!  1.00 (1.00-1.07) 3!   1.01 (1.00-1.13) 2
+    cifar10-graph        3   1.01 (1.00-1.25) 1    1.00 (1.00-1.19) 1    1.02 (1.01-1.45) 1    1.01 (1.00-1.07) 1
+    cifar10-ce-adv       3   1.00 (1.00-1.01) 3    1.00 (1.00-1.01) 3    1.01 (1.01-1.02) 3    1.00 (1.00-1.01) 3
+    cifar10-resnet32-ce  3   1.00 (1.00-1.02) 2    1.00 (1.00-1.04) 3    1.01 (1.01-1.06) 3!   1.00 (1.00-1.02) 2
+    cifar10-ce           3   1.00 (1.00-1.01) 3    1.00 (1.00-1.10) 2    1.12 (1.02-1.17) 1    1.02 (1.01-1.02) 2
+    cifar10-graph-2d     3   1.00 (1.00-1.12) 2    1.00 (1.00-1.11) 3!   1.02 (1.01-1.11) 2    1.02 (1.00-1.05) 1
+    cifar10-ce-2d        3   1.00 (1.00-1.01) 2    1.00 (1.00-1.00) 2    1.01 (1.01-1.03) 2    1.00 (1.00-1.06) 2
+
+    network              n   sDDN                  sDDN, ρ 30            sC&W                  SmoothFool
+    mnist-c4-mmc         12  1.00 (1.00-1.01) 5    1.00 (1.00-1.09) 8!   1.28 (1.16-1.35)      1.72 (1.57-1.90)
+    mnist-c4-ce          12  1.00 (1.00-1.00) 8    1.00 (1.00-1.00) 8    1.15 (1.13-1.22)      1.93 (1.84-2.10)
+    mnist-c4-ce-fgsm     12  1.01 (1.01-1.04) 3    1.01 (1.00-1.02) 0    1.20 (1.15-1.36)      1.85, 11 fool
+    mnist-c4-graph       12  1.05 (1.00-1.16) 1    1.01 (1.00-1.12) 7    1.17 (1.13-1.30)      1.88 (1.62-2.15)
+    mnist-c4-mmc-fgsm    12  1.01 (1.00-1.02) 6    1.01 (1.00-1.12) 5!   1.29 (1.11-1.64)      2.11, 11 fool
+    mnist-fc2-ce         12  1.00 (1.00-1.00) 3    1.00 (1.00-1.00) 4    1.11 (1.09-1.13)      1.47 (1.39-1.65)
+    mnist-lenet-ce       12  1.01 (1.01-1.01) 1    1.00 (1.00-1.01) 1    1.32 (1.22-1.41)      2.51 (2.48-2.70)
+    mnist-lenet-ce-2d    12  1.03 (1.01-1.05) 0    1.02 (1.00-1.05) 0    1.27 (1.21-1.34)      2.28 (2.19-2.34)
+    mnist-lenet-graph-2d 12  1.02 (1.00-1.12) 0    1.03 (1.00-1.24) 3!   1.61 (1.25-2.55)      2.72 (2.42-3.87)
+    photographs, lite0   2   1.00 (1.00-1.00) 1    1.00 (1.00-1.00) 0    1.12 (1.10-1.15)      2.46 (2.26-2.67)
+    cifar10-mmc          3   1.10 (1.03-1.44) 2!   1.04 (1.03-1.35) 3!   1.30 (1.23-1.55)      5.11 (4.52-7.91)
+    cifar10-graph        3   1.01 (1.00-1.07) 2!   1.00 (1.00-1.06) 2!   1.34 (1.13-2.26)      6.46 (6.30-11.48)
+    cifar10-ce-adv       3   1.00 (1.00-1.01) 3    1.00 (1.00-1.00) 3    1.08 (1.05-1.13)      1.83 (1.55-2.01)
+    cifar10-resnet32-ce  3   1.00 (1.00-1.01) 3    1.00 (1.00-1.00) 3    1.20 (1.18-1.30)      6.41 (4.57-8.27)
+    cifar10-ce           3   1.00 (1.00-1.00) 3    1.00 (1.00-1.00) 3    1.23 (1.19-1.31)      4.71 (4.24-5.64)
+    cifar10-graph-2d     3   1.00 (1.00-1.15) 2    1.00 (1.00-1.00) 3    1.11 (1.07-1.81)      4.48 (3.58-5.40)
+    cifar10-ce-2d        3   1.00 (1.00-1.01) 2    1.00 (1.00-1.01) 2    1.44 (1.10-1.50)      8.76 (8.28-8.95)
+
+Above 1.05 in the median: C&W on two networks of digits, DDN and sDDN on CIFAR-10's MMC, and DeepFool on six. Most of it
+are local optima: DDN ends there in 1000 passes too, and neither other steps of the multiplier (by Newton), a third
+question, a restart in the third quarter, nor log odds of evened logits were shorter over five networks.
 """
 
 from __future__ import annotations
