@@ -74,11 +74,7 @@ def test_play_select_and_attack(open_page):
     reach = 1.2 * float((mine - middle).norm(dim=1).quantile(0.9))
     corners = [(-1, -1), (1, -1), (1, 1), (-1, 1), (-1, -1)]
     way = [on_screen(page, 0, float(middle[0]) + u * reach, float(middle[1]) + v * reach) for u, v in corners]
-    page.mouse.move(*way[0])
-    page.mouse.down()
-    for corner in way[1:]:
-        page.mouse.move(*corner, steps=4)
-    page.mouse.up()
+    draw_lasso(page, way)
     expect(page.get_by_text(re.compile(r"^\d+ selected$"))).to_be_visible()
     settled(page)
     count = int(page.locator(".scatter").get_attribute("data-selected"))
@@ -102,6 +98,15 @@ def test_play_select_and_attack(open_page):
     assert f"model={PAIR[0]}" in page.url
 
 
+def draw_lasso(page: Page, way: list[tuple[float, float]]) -> None:
+    """Along a way on the screen."""
+    page.mouse.move(*way[0])
+    page.mouse.down()
+    for corner in way[1:]:
+        page.mouse.move(*corner, steps=4)
+    page.mouse.up()
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_lassos_pictures_are_beside_the_plots_and_regions_behind_them(open_page, dark):
     page = open_page("/Embeddings?dataset=mnist&attack=deepfool", width=1280, height=720, dark=dark)
@@ -113,11 +118,7 @@ def test_a_lassos_pictures_are_beside_the_plots_and_regions_behind_them(open_pag
     corners = [(0.3, 0.1), (0.7, 0.1), (0.7, 0.5), (0.3, 0.5), (0.3, 0.1)]
     way = [(box["x"] + u * box["width"], box["y"] + v * box["height"]) for u, v in corners]
     assert max(y for _, y in way) < 720
-    page.mouse.move(*way[0])
-    page.mouse.down()
-    for corner in way[1:]:
-        page.mouse.move(*corner, steps=4)
-    page.mouse.up()
+    draw_lasso(page, way)
     expect(page.get_by_text(re.compile(r"^\d+ selected"))).to_be_visible()
     settled(page)
     assert page.locator('[data-testid="stMain"]').evaluate("main => main.scrollTop") == 0

@@ -17,6 +17,7 @@ import works
 
 from core import data, models
 from core.attacks import ATTACKS
+from core.defenses import DEFENSES
 from core.features.projections import Linear, Space
 from core.losses import CrossEntropy
 from core.train import Recipe
@@ -224,6 +225,10 @@ def test_several_attacks_a_trail_and_maps_are_made_there(processes: Pool):
     assert {name: len(trail.features) for name, trail in seen.items()} == dict.fromkeys(
         (network.name, other.name), len(path.images)
     )
+    asker = attacks.Asker(other, DEFENSES["median"]())
+    found, asked = done(processes, attacks.transfer, quick[1], network, [asker], digit, label, 0)  # type: ignore[misc]
+    assert found.result.adversarial.equal(both[1].result.adversarial)  # type: ignore[index]
+    assert asked.logits.equal(attacks.ask(asker, digit, found.result.adversarial_8bit).logits)
     kept = models.kept_features(network.name)
     assert kept is not None
     ((made, distortion),) = done(processes, maps.fit, [Space(kept.features, kept.labels)], Linear())  # type: ignore[misc]
