@@ -50,9 +50,9 @@ their smoothness costs. Pictures of CIFAR-10 and photographs are few: 3 and 2.
     cifar10-graph-2d     3   1.00 (1.00-1.15) 2    1.00 (1.00-1.00) 3    1.11 (1.07-1.81)      4.48 (3.58-5.40)
     cifar10-ce-2d        3   1.00 (1.00-1.01) 2    1.00 (1.00-1.01) 2    1.44 (1.10-1.50)      8.76 (8.28-8.95)
 
-Above 1.05 in the median: C&W on two networks of digits, DDN and sDDN on CIFAR-10's MMC, and DeepFool on six. Most of it
-are local optima: DDN ends there in 1000 passes too, and neither other steps of the multiplier (by Newton), a third
-question, a restart in the third quarter, nor log odds of evened logits were shorter over five networks.
+Above 1.05 in the median: C&W on two networks of digits, DDN and sDDN on CIFAR-10's MMC, and DeepFool on seven. On C4's
+MMC these are local optima, where DDN in 1000 passes ends too. Tried on five networks of digits and not shorter in all:
+C&W's multiplier by Newton, a third question, a restart in the third quarter, log odds of logits scaled to one gap.
 """
 
 from __future__ import annotations

@@ -25,7 +25,6 @@ Measured in 50 iterations: 50 digits (MNIST, C4, margin 0), mean L2 1.253 (Adam'
 (1.316). Medians over the best known, 12 digits a network (Adam's): C4 1.01 (1.05), its MMC 1.09 (1.30), the
 two-dimensional LeNet with graph smoothness 1.05 (1.83); `benchmarks/attacks.py converged` has the others. What is left
 on MMC is nearer boundaries that only a longer way round leads to: DDN in 1000 passes ends at 1.02 of what ALMA finds.
-Hardly a result there claims to have converged.
 """
 
 from __future__ import annotations
