@@ -60,6 +60,7 @@ else:
     with left:
         if view == SUCCESS or (view == THROUGH and drawn):
             success.draw(drawn, against, point, f"{SCOPE}.{view}.{judge or against}")
+            success.counted(drawn)
         elif view == COST:
             cost.draw(found, entries, most, against, card)
         elif view == TABLE:

@@ -358,9 +358,9 @@ AS_OFTEN = Claim(
     {f"{network}, {row}": TABLE1[row][i].success for i, (_, network) in enumerate(COLUMNS) for row in ("C&W", "sC&W")},
 )
 FREE = Claim(
-    "smoothness comes for free: sC&W is no longer than C&W where both search to their end",
+    "smoothness comes for free: given as many passes, the most there are here, sC&W is shorter than C&W or as short",
     PAPER_NAME,
-    "section 6, with converged attacks",
+    "section 6, with attacks that search in a single run",
     _differs("scw", "cw", "l2", -1),
 )
 PGD = Claim(
@@ -407,21 +407,21 @@ STILL = Claim(
 NO_PROTECTION = Claim(
     "a bilateral filter in front does not really prevent the attacks: half of C&W's images and of PGD2's still fool",
     PAPER_NAME,
-    "section 5.5, Table 3",
+    "section 5.5, Table 3, of ImageNet",
     _withstands(FILTERED, (0.5, 1.0), "published-cw", "pgd2"),
     {row: TABLE3[row][0].success for row in TABLE3},
 )
 WEAKER = Claim(
     "through a bilateral filter, sC&W fools less often than C&W",
     PAPER_NAME,
-    "section 5.5, Table 3",
+    "section 5.5, Table 3, of ImageNet",
     _through("published-scw", "published-cw", FILTERED),
     {row: TABLE3[row][0].success for row in ("C&W", "sC&W")},
 )
 EFFICIENT = Claim(
     "training against FGSM protects from what was made on the plain network: at most 12 % are fooled",
     PAPER_NAME,
-    "section 5.5, Table 3",
+    "section 5.5, Table 3, of ImageNet",
     _withstands(HARDENED, (0.0, 0.12), *IN_TABLE1),
     {row: TABLE3[row][1].success for row in TABLE3},
 )

@@ -95,17 +95,10 @@ def success(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | N
         take = np.unique(np.linspace(0, count - 1, min(count, DRAWN)).round().astype(int))
         bounds, shares = found.bounds[take], 100 * found.shares[take]
         low, high = (100 * end[take] for end in found.band())
-        figure.add_scatter(
-            x=[*bounds, *bounds[::-1]],
-            y=[*low, *high[::-1]],
-            fill="toself",
-            fillcolor=theme.faded(drawn.colour, 0.13),
-            line={"width": 0},
-            mode="lines",
-            hoverinfo="skip",
-            showlegend=False,
-            legendgroup=curve.title,
-        )
+        band: dict[str, Any] = {"line": {"width": 0, "shape": "hv"}, "mode": "lines", "hoverinfo": "skip"}
+        band |= {"showlegend": False, "legendgroup": curve.title, "fillcolor": theme.faded(drawn.colour, 0.13)}
+        figure.add_scatter(x=bounds, y=low, **band)
+        figure.add_scatter(x=bounds, y=high, fill="tonexty", **band)
         figure.add_scatter(
             x=[1.0 if more else 0.0, *bounds],
             y=[0.0, *shares],

@@ -10,6 +10,7 @@ import streamlit as st
 from core.papers import smooth_curves
 from pages.parts.charts import curve_plots, plots
 from pages.parts.charts.curve_plots import Curve
+from pages.parts.shell import page
 from pages.parts.views.curves import session
 from pages.parts.views.curves.session import Found
 
@@ -36,6 +37,15 @@ def draw(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | None
         selection_mode="points",
         alt=f"Share of images fooled within a bound on {curve_plots.named(metric)}, a curve an attack.",
     )
+
+
+def counted(curves: Sequence[Curve]) -> None:
+    """Of how many images the curves are."""
+    by_n: dict[int, list[str]] = {}
+    for curve in curves:
+        by_n.setdefault(curve.record.n, []).append(curve.title)
+    told = [f"n = {n:,}" + (f" ({', '.join(titles)})" if len(by_n) > 1 else "") for n, titles in by_n.items()]
+    st.caption(page.plain(f"Images: {'; '.join(told)}. Bands: 95 % intervals at each bound (Wilson)."))
 
 
 def claims(found: Found, metric: str) -> None:

@@ -24,11 +24,12 @@ slot: Slot[Counted, CurveRecord | None, Task] = Slot(SCOPE, every=0.7)
 
 def run(card: Card, budget: int) -> None:
     """What is to be measured now, and on how many images more."""
-    with st.popover("Run it now", icon=":material/play_arrow:"):
+    begun = st.session_state.setdefault(f"{SCOPE}.run.begun", 0)
+    with st.popover("Run it now", icon=":material/play_arrow:", key=f"{SCOPE}.run.{begun}"):  # another one is closed
         key = st.selectbox("Attack", list(TITLES), key=f"{SCOPE}.run.entry", format_func=TITLES.__getitem__)
         made = {e.key: e for e in smooth_curves.entries(card, [budget])}
         entry = made[key]
-        more = int(st.number_input("Images more", 1, many.MOST, 20, key=f"{SCOPE}.run.n"))
+        more = int(st.number_input("More images", 1, many.MOST, 20, key=f"{SCOPE}.run.n"))
         try:
             known = many.known(card, entry)
         except ValueError as error:
@@ -43,6 +44,7 @@ def run(card: Card, budget: int) -> None:
         label = f"Measure {more} images" if known is None else f"{more} more images"
         if st.button(label, type="primary", key=f"{SCOPE}.run.start", disabled=slot.busy, width="stretch"):
             many.start(slot, card, entry, title, more)
+            st.session_state[f"{SCOPE}.run.begun"] = begun + 1
             st.rerun()
 
 

@@ -12,10 +12,11 @@ from pages.parts.views.curves import session, table
 from pages.parts.views.curves.session import SCOPE, Found
 
 LOOK_FOR = {
-    FILTERED: "what still fools when a bilateral filter looks first. Attacks that go to the end of their ball (PGD₂, "
-    "I-FGSM, FGSM) have length to spare; those that stop at the boundary are easily pushed back across it.",
-    HARDENED: "what was made on the plain network, shown to one that was trained against FGSM: nearly nothing passes, "
-    "however long it is.",
+    FILTERED: "what still fools when a bilateral filter stands in front. Attacks that go to the end of their ball "
+    "(FGSM, I-FGSM, PGD₂) have length to spare, C&W stops at the boundary; and what the filter takes away is what is "
+    "rough.",
+    HARDENED: "what was made on the plain network, shown to one that was trained against FGSM. Attacks that stop at "
+    "the plain network's boundary, and those that go to the end of their ball, are of very different length.",
 }
 _KEY = f"{SCOPE}.judge"
 
