@@ -143,7 +143,7 @@ def test_a_run_goes_on_when_the_server_was_killed(tmp_path: Path):
 
 def test_a_training_outlives_a_broken_connection(tmp_path: Path):
     """For as long as the settings say; then it stops, and is there to be gone on with."""
-    home = {"SMOOTHSCOPE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1", "SMOOTHSCOPE_GRACE": "8"}
+    home = {"SMOOTHSCOPE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1", "SMOOTHSCOPE_GRACE": "4"}
     state = tmp_path / "runs" / "my-network.safetensors"
     with servers.serving(home) as (address, _):
         with Visitor(address) as visitor:
@@ -152,10 +152,10 @@ def test_a_training_outlives_a_broken_connection(tmp_path: Path):
             until(state.exists)
         closed, written = time.monotonic(), state.stat().st_mtime_ns
         until(lambda: state.stat().st_mtime_ns != written)  # another epoch, with nobody there
-        while state.stat().st_mtime_ns != written or time.monotonic() < closed + 8:
+        while state.stat().st_mtime_ns != written or time.monotonic() < closed + 4:
             written = state.stat().st_mtime_ns
             assert time.monotonic() < closed + LONG, "it does not stop"
-            time.sleep(4)
+            time.sleep(3)
         with Visitor(address) as visitor:
             visitor.open("Training")
             assert any(found.button.label == "Go on" for found in visitor.of("button"))

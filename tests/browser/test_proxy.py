@@ -111,7 +111,13 @@ def test_every_answer_says_what_a_browser_may_do(proxy):
         assert not headers.keys() & {"Server", "Strict-Transport-Security"}  # a machine's own name is no site's
 
 
-@pytest.mark.parametrize("path", ["", *shell.ICONS])
+QUICKLY = ("", "Attack_lab", "Training", "Smoothing")
+"""Pages that between them have all there is: a run, an upload, charts, a stream of looks. The others are slow tests."""
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(n, marks=() if n in QUICKLY else pytest.mark.slow) for n in ("", *shell.ICONS)]
+)
 def test_every_page_works_under_the_path_with_nothing_refused(browser: Browser, proxy, path):
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(PATIENCE)

@@ -29,7 +29,7 @@ class About:
     changes: tuple[Change, ...] = ()
 
 
-slot: Slot[Snapshot, Trained, About] = Slot(SCOPE, every=0.5, longest=lambda: settings().longest_training)
+slot: Slot[Snapshot, Trained, About] = Slot(SCOPE, every=0.75, longest=lambda: settings().longest_training)
 
 
 def describe(path: Path) -> str:
