@@ -410,6 +410,8 @@ def page_with_a_slot() -> None:
         st.progress(look.fraction, f"{about}: {look.snapshot}" if look.begun else look.standing)
 
     def take(result, about):
+        if st.session_state.pop("interrupted", False):
+            st.rerun()  # as a message of the browser's does that comes now
         st.session_state["taken"] = result, about
 
     if st.button("Start", key="start"):
@@ -469,6 +471,16 @@ def test_a_slot_starts_watches_and_takes(on_page: Gate):
     opened.app.run()
     assert (opened.words, opened.taken) == (["True for me", "for me: 1"], None)
     on_page.go.set()
+    opened.end()
+    assert (opened.words, opened.taken) == (["False None"], ("all", "for me"))
+
+
+def test_what_is_interrupted_while_it_is_taken_is_taken_again(on_page: Gate):
+    opened = Opened(on_page.work)
+    opened.press("start")
+    on_page.enter()
+    on_page.go.set()
+    opened.app.session_state["interrupted"] = True
     opened.end()
     assert (opened.words, opened.taken) == (["False None"], ("all", "for me"))
 

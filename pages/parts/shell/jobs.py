@@ -175,13 +175,14 @@ class Slot(Generic[S, R, A]):
     def _end(self, running: Running[S, R, A], take: Callable[[R, A], None]) -> None:
         """Take what a job has given that has ended, and keep why it has not."""
         job = running.job
-        st.session_state.pop(self._key, None)
         if job.result is not None:
             take(job.result, running.about)
         if job.error:
             self.refuse(job.error)
         elif job.overdue:
             self.refuse(f"It was stopped after {job.longest:g} s, which is the most that a job may take here.")
+        # Last: another run of the page may end this one wherever it asks for the session's state, and comes here again.
+        st.session_state.pop(self._key, None)
 
     def stop(self) -> None:
         """Ask the job under way to end; for a button's on_click."""
