@@ -41,7 +41,7 @@ class Chosen:
 
 def controls() -> Chosen | None:
     """Widgets of the picture and its graph; None after having said why there is no picture."""
-    there, _ = models.survey()
+    there, unusable = models.survey()
     shelves = [name for name, model in SHELVES.items() if model in there]
     links.choice("pictures", f"{SCOPE}.pictures", shelves[0], shelves)
     shelf = st.selectbox(
@@ -51,6 +51,7 @@ def controls() -> Chosen | None:
         format_func=lambda name: "Photographs" if name == "photos" else DATASETS[name].title,
         persist_state="session",
     )
+    choose.tell_unusable(unusable)
     card = there[SHELVES[shelf]]
     choice = choose.picture(SCOPE, card, cache.model(card.name, card.sha256), FIRST)
     info = forms.declared(GraphParameters, "bandwidth")
