@@ -104,6 +104,24 @@ def linear(
     return LinearProblem(model, images, labels, nearest.view_as(images), normal.view_as(images), gap)
 
 
+def carded(n: int) -> LinearProblem:
+    """`linear` of two classes, whose model has a card as records want it; distances to the boundary are known."""
+    made = linear(n=n, shape=(1, 16, 16), deviation=0.05)
+    made.model.card = Card(
+        name="linear",
+        title="linear",
+        dataset="toy",
+        network="none",
+        loss="none",
+        input_shape=(1, 16, 16),
+        classes=2,
+        mean=(0.5,),
+        std=(0.25,),
+        sha256="0" * 64,
+    )
+    return made
+
+
 class Constant(nn.Module):
     """One class for everything; what the logits have to do with x is the argument."""
 

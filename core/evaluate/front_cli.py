@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
 from rich.console import Console
 
 from core import models
@@ -20,7 +19,7 @@ from core.evaluate.attacking import correct, drawn, own
 from core.evaluate.cli import check_writable
 from core.evaluate.front import METRICS, Front, FrontRecord, check_measures, measure
 from core.evaluate.records import Collection, Data, Network, Setting
-from core.evaluate.shards import PROCESSES, Engine
+from core.evaluate.shards import Engine, add_arguments, engine_of
 from core.evaluate.statistics import LEVEL, Comparison, Estimate
 from core.evaluate.tables import Column, bars, percent, show
 from core.evaluate.visibility import NORM
@@ -106,14 +105,7 @@ def add_verb(verbs: Subparsers) -> None:
         help="measure images as found, not as a picture file of 8 bits holds them, where only attacks that round their "
         "iterates or end with the push (quantised=true, push=true, or preset=photograph) keep all that they found",
     )
-    parser.add_argument("--batch-size", type=int, help="images in a shard (default: 50, or as many as fit well)")
-    parser.add_argument("--jobs", type=int, help="shards at a time, a thread each (default: one for each core)")
-    parser.add_argument(
-        "--engine",
-        default=PROCESSES,
-        metavar="ENGINE",
-        help="processes of this machine (default), dask:ADDRESS or ray; requirements-cluster.txt has what Dask needs",
-    )
+    add_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the choice of images and of the attacks")
     parser.add_argument(
         "--out",
@@ -127,7 +119,7 @@ def add_verb(verbs: Subparsers) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.n < 1:
         raise ValueError(f"n must be at least 1; got {arguments.n}.")
-    engine = Engine(arguments.engine, joblib.cpu_count() if arguments.jobs is None else arguments.jobs)
+    engine = engine_of(arguments)
     attacks = [attack_of(text) for text in arguments.attacks]
     for attack in attacks:
         if attacks.count(attack) > 1:

@@ -11,6 +11,7 @@ it. Their workers need the project and, for networks that do not come with it, t
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import importlib
 import io
@@ -111,6 +112,23 @@ class Engine:
             _imported("ray.util.joblib", "Ray").register_ray()
             with joblib.parallel_config("ray"):
                 yield max(joblib.effective_n_jobs(-1), 1)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How a command's work is shared out, which `engine_of` reads."""
+    parser.add_argument("--batch-size", type=int, help="images in a shard (default: 50, or as many as fit well)")
+    parser.add_argument("--jobs", type=int, help="shards at a time, a thread each (default: one for each core)")
+    parser.add_argument(
+        "--engine",
+        default=PROCESSES,
+        metavar="ENGINE",
+        help="processes of this machine (default), dask:ADDRESS or ray; requirements-cluster.txt has what Dask needs",
+    )
+
+
+def engine_of(arguments: argparse.Namespace) -> Engine:
+    """The engine that was asked for. ValueError in one sentence if there is none such."""
+    return Engine(arguments.engine, joblib.cpu_count() if arguments.jobs is None else arguments.jobs)
 
 
 def gather(shards: Sequence[Shard], folder: Path | None, engine: Engine, told: Told = lambda share: None) -> list[Part]:

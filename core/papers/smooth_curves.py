@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
 import numpy as np
 import torch
 from rich.console import Console
@@ -45,7 +44,7 @@ from core.evaluate.claims import Part as Compared
 from core.evaluate.cli import check_writable
 from core.evaluate.curves import CurveRecord, Entry, Wanted
 from core.evaluate.records import Collection, Network
-from core.evaluate.shards import PROCESSES, Engine
+from core.evaluate.shards import add_arguments, engine_of
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import Column, bars, percent, show
 from core.models import Card, Classifier, logits_of
@@ -446,14 +445,7 @@ def add_verb(verbs: Subparsers) -> None:
     parser.add_argument(
         "--budgets", nargs="+", type=int, default=list(BUDGETS), metavar="PASSES", help="(default: %(default)s)"
     )
-    parser.add_argument("--batch-size", type=int, help="images in a shard (default: 50, or as many as fit well)")
-    parser.add_argument("--jobs", type=int, help="shards at a time, a thread each (default: one for each core)")
-    parser.add_argument(
-        "--engine",
-        default=PROCESSES,
-        metavar="ENGINE",
-        help="processes of this machine (default), dask:ADDRESS or ray; requirements-cluster.txt has what Dask needs",
-    )
+    add_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the choice of images and of the attacks")
     parser.add_argument(
         "--out",
@@ -472,7 +464,7 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"entries must be some of {', '.join(KEYS)}; got {unknown[0]!r}.")
     if any(budget < 2 for budget in arguments.budgets):
         raise ValueError(f"budgets must be at least 2 passes; got {min(arguments.budgets)}.")
-    engine = Engine(arguments.engine, joblib.cpu_count() if arguments.jobs is None else arguments.jobs)
+    engine = engine_of(arguments)
     card = models.card(arguments.model)
     kept = collection(card.name) if arguments.out is None else Collection(CurveRecord, arguments.out)
     check_writable(kept.path)

@@ -11,7 +11,6 @@ from core.defenses import BitDepth
 from core.evaluate import curves, records, statistics
 from core.evaluate.curves import Characteristic, CurveRecord, Entry, Wanted, measure, shortest
 from core.evaluate.records import Collection, Rows
-from core.models import Card
 from tests import problems
 
 N = 12
@@ -55,20 +54,7 @@ def test_of_several_targets_the_least_distorted_counts():
 @pytest.fixture(scope="module")
 def problem():
     """Two classes; the distances to the boundary are known."""
-    made = problems.linear(n=N, shape=(1, 16, 16), deviation=0.05)
-    made.model.card = Card(
-        name="linear",
-        title="linear",
-        dataset="toy",
-        network="none",
-        loss="none",
-        input_shape=(1, 16, 16),
-        classes=2,
-        mean=(0.5,),
-        std=(0.25,),
-        sha256="0" * 64,
-    )
-    return made
+    return problems.carded(N)
 
 
 def wanted(problem, n=N, **changes):

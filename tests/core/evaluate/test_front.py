@@ -13,7 +13,6 @@ from core.data import ImageSet, quantize
 from core.evaluate import front, front_cli, records, statistics
 from core.evaluate.comparison import at_norm
 from core.evaluate.front import METRICS, Front, FrontRecord, at, measure
-from core.models import Card
 from tests import problems
 
 N = 12
@@ -22,20 +21,7 @@ N = 12
 @pytest.fixture(scope="module")
 def problem():
     """Two classes; the distances to the boundary lie more than 2 % apart, which the tests rely on."""
-    made = problems.linear(n=N, shape=(1, 16, 16), deviation=0.05)
-    made.model.card = Card(
-        name="linear",
-        title="linear",
-        dataset="toy",
-        network="none",
-        loss="none",
-        input_shape=(1, 16, 16),
-        classes=2,
-        mean=(0.5,),
-        std=(0.25,),
-        sha256="0" * 64,
-    )
-    return made
+    return problems.carded(N)
 
 
 @pytest.fixture(scope="module")
