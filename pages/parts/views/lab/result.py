@@ -46,7 +46,10 @@ TRACES = {
 MAGNIFIED = "magnified"
 """The strip of a film that holds its key frames, magnified."""
 
-_CONVERGED = "The last third of its budget made it shorter by 1 % at most; no: it may not be the shortest, allow more"
+_CONVERGED = (
+    "It stands at the boundary, or the last third of its budget made it shorter by 1 % at most, and no other boundary "
+    "that was looked at seemed nearly as near; no: it may not be the shortest, allow more"
+)
 
 
 @dataclass(frozen=True)

@@ -88,8 +88,8 @@ def draw(chosen: Chosen) -> None:
 
 
 LOOK_FOR = {
-    "noise": "the noise becomes patches that have the picture's shapes, where the Gaussian's are round. Both leave "
-    "equally much of it.",
+    "noise": "the noise becomes patches that have the picture's shapes, where the Gaussian's are round. Normalised, "
+    "both leave equally much of it.",
     "gradient": "across an edge the ramp breaks into steps, for there nothing is exchanged; the Gaussian bends only "
     "its ends. Switch the normalisation off: it fades along edges.",
     "checkerboard": "squares merge on flat surfaces and keep their edge where it lies on one of the picture's.",
