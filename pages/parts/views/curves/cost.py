@@ -22,7 +22,7 @@ from pages.parts.views.curves.session import SCOPE, Found
 
 LOOK_FOR = (
     "each path begins at few passes and ends at many (the numbers are passes). C&W and DDN move left: more search, "
-    "shorter noise. The published sC&W moves left **and up**: its smoothness is early stopping, and goes. A smooth "
+    "shorter noise. sC&W moves left **and up**: its smoothness is early stopping, and goes. A smooth "
     "optimum moves left and stays low: that is what smoothness costs."
 )
 

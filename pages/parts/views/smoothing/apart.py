@@ -71,8 +71,8 @@ def draw() -> None:
     ]
     with above:
         st.markdown(
-            "**Look for:** where the picture is flat its local deviation is small; divided by it, a change that no eye "
-            "sees becomes as large as anything else. Switch between the clean and the adversarial picture: the scales "
+            "**Look for:** where the picture is flat its local deviation is small; divided by it, a faint change "
+            "becomes as large as anything else. Switch between the clean and the adversarial picture: the scales "
             "are the same. At β = 1 only the neighbourhood counts, at β = 0 only the whole picture."
         )
         viewer(panels, f"{SCOPE}.magnification", columns=3)
