@@ -26,6 +26,8 @@ class Dataset:
     licence: str
     origin: Literal["get", "packages"] = "get"
     gallery: bool = False
+    groups: tuple[int, ...] | None = None
+    """The superclass of every class, numbered from 0; none where the data set has no superclasses."""
 
     def installed(self) -> bool:
         """Whether the full set is on this machine."""
@@ -36,6 +38,7 @@ class Dataset:
 
 
 _FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_ANIMALS = ("bird", "cat", "deer", "dog", "frog", "horse")
 _CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 DATASETS: dict[str, Dataset] = {
@@ -68,6 +71,8 @@ DATASETS: dict[str, Dataset] = {
             licence="A. Krizhevsky, V. Nair and G. Hinton, 2009; its page states no licence and asks to cite "
             "'Learning Multiple Layers of Features from Tiny Images'; the pictures were collected from the web.",
             gallery=True,
+            # Not the data set's own, as CIFAR-100's are: the two kinds of things that its classes are.
+            groups=tuple(int(name in _ANIMALS) for name in _CIFAR10),
         ),
         Dataset(
             name="photos",

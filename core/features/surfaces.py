@@ -43,7 +43,7 @@ def surfaces(label: int, ratio: float) -> list[Surface]:
     grid = torch.stack(torch.meshgrid(at, at, indexing="xy"), -1).reshape(-1, 2)
     centers = max_mahalanobis_centers(3, 2, 2.0).double()
     linear = torch.nn.Linear(2, 3).double()
-    quadratic = QuadraticHead(2, 3).double()
+    quadratic = QuadraticHead(2, 3, half=False).double()
     fixed = CenterHead(2, 3).double()
     with torch.no_grad():
         linear.weight.copy_(centers / 2)

@@ -59,23 +59,32 @@ class QuadraticLoss(Loss):
 
 
 class GeneralizedSoftmax(QuadraticLoss):
-    """g-SCE: cross-entropy of h_i = -(z - mu_i)^T Sigma_i (z - mu_i) + B_i, everything learned, Sigma_i diagonal."""
+    """g-SCE: cross-entropy of h_i = -(z - mu_i)^T Sigma_i (z - mu_i) + B_i, everything learned, Sigma_i diagonal.
+
+    As in section 2.2 of the report there is no 1/2, so that with covariance "identity" and equal B_i these are MM-LDA's
+    logits -|z - mu_i|^2, with centres that are learned. A learned Sigma_i takes up any factor; the identity cannot. Its
+    quadratic terms in z cancel in the softmax: it is softmax regression with W = 2 mu, b_i = B_i - |mu_i|^2.
+    (Networks whose card says nothing of `half` were trained with the 1/2, and keep it.)
+    """
 
     name: ClassVar[str] = "g-sce"
     title: ClassVar[str] = "Generalised cross-entropy (g-SCE)"
-    formula: ClassVar[str] = (
-        r"-\log\,\mathrm{softmax}(h)_y,\qquad h_i = -\tfrac12 (z - \mu_i)^\top \Sigma_i (z - \mu_i) + B_i"
-    )
+    formula: ClassVar[str] = r"-\log\,\mathrm{softmax}(h)_y,\qquad h_i = -(z - \mu_i)^\top \Sigma_i (z - \mu_i) + B_i"
     look_for: ClassVar[str] = "Boundaries bend, yet features still spread: the loss knows only differences of logits."
     paper: ClassVar[str] = "MMC report, section 2.2"
     bias: ClassVar[Literal["free", "gaussian"]] = "free"
+
+    def layout(self, classes: int, features: int) -> dict[str, Any]:
+        found = super().layout(classes, features)
+        return found | {"head_arguments": found["head_arguments"] | {"half": False}}
 
 
 class LargeMargin(QuadraticLoss):
     """Large-margin Gaussian mixture: Wan et al. 2018, "Rethinking feature distribution for loss functions", eq. 17.
 
     Features are modelled as equally likely Gaussians; the true class must win although its distance d_y counts
-    1 + alpha times (the report's m delta_iy with the paper's m = alpha d_y), and features must be likely.
+    1 + alpha times (the report's m delta_iy with the paper's m = alpha d_y), and features must be likely. The paper has
+    the 1/2 in d_i, which the report leaves out of its h_i; here it stays, for with it the logits are log-likelihoods.
     """
 
     name: ClassVar[str] = "large-margin"

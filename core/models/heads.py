@@ -69,23 +69,32 @@ class QuadraticHead(nn.Module):
     """Logits -1/2 (z - mu_i)^T Lambda_i (z - mu_i) + B_i, centres learned (g-SCE, MMC report, section 2.2).
 
     diagonal: Lambda_i is a learned positive diagonal, else the identity. bias: "free", B_i is learned; "gaussian",
-    B_i = log|Lambda_i|/2, so the logits are log-likelihoods of Gaussians up to a constant.
+    B_i = log|Lambda_i|/2, so the logits are log-likelihoods of Gaussians up to a constant. half: whether there is the
+    1/2; without it Lambda_i is the report's Sigma_i, and they are no log-likelihoods, so "gaussian" is refused.
     """
 
     def __init__(
-        self, dim: int, classes: int, diagonal: bool = True, bias: Literal["free", "gaussian"] = "free"
+        self,
+        dim: int,
+        classes: int,
+        diagonal: bool = True,
+        bias: Literal["free", "gaussian"] = "free",
+        half: bool = True,
     ) -> None:
         super().__init__()
         if bias not in {"free", "gaussian"}:
             raise ValueError(f"bias must be 'free' or 'gaussian'; got {bias!r}.")
+        if bias == "gaussian" and not half:
+            raise ValueError("half must be true where bias is 'gaussian': its logits are log-likelihoods.")
+        self.scale = 0.5 if half else 1.0
         self.centers = nn.Parameter(torch.zeros(classes, dim))
         self.log_precision = nn.Parameter(torch.zeros(classes, dim)) if diagonal else None
         self.bias = nn.Parameter(torch.zeros(classes)) if bias == "free" else None
 
     def distances(self, z: Tensor) -> Tensor:
-        """(N, d) -> (N, K): half the squared Mahalanobis distance to every centre."""
+        """(N, d) -> (N, K): the squared Mahalanobis distance to every centre, or half of it."""
         squares = (z[:, None] - self.centers).square()
-        return 0.5 * (squares if self.log_precision is None else squares * self.log_precision.exp()).sum(2)
+        return self.scale * (squares if self.log_precision is None else squares * self.log_precision.exp()).sum(2)
 
     def offsets(self) -> Tensor:
         """(K,) the B_i."""

@@ -203,8 +203,11 @@ def pick(found: Sequence[CurveRecord], key: str, budget: int | None = None) -> C
 
 
 def trained_against_fgsm(card: Card) -> bool:
-    """Whether a network is one of those of the paper's Table 2 (section 5.4)."""
-    return card.recipe.get("adversarial") == "fgsm"
+    """Whether a network is one of those of the paper's Table 2 (section 5.4).
+
+    Its caption says "against FGSM" and its text with the "step l.l." adversary: either will do.
+    """
+    return card.recipe.get("adversarial") in ("fgsm", "least-likely") and not card.recipe.get("sources")
 
 
 def published(card: Card, key: str) -> dict[str, Published]:

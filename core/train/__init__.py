@@ -2,7 +2,7 @@
 
 from core.train.checkpoint import accuracy, save
 from core.train.loop import Batch, Training, changeable, image_sets, resume, suited
-from core.train.recipe import ADVERSARIES, Recipe
+from core.train.recipe import ADVERSARIES, Recipe, against
 from core.train.runs import Epoch
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Recipe",
     "Training",
     "accuracy",
+    "against",
     "changeable",
     "image_sets",
     "resume",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -53,16 +55,30 @@ def scaled(images: Tensor, size: int) -> Tensor:
 
 
 def attacked(
-    model: Classifier, loss: Loss, recipe: Recipe, images: Tensor, labels: Tensor, generator: torch.Generator
+    model: Classifier,
+    loss: Loss,
+    recipe: Recipe,
+    images: Tensor,
+    labels: Tensor,
+    generator: torch.Generator,
+    sources: Sequence[tuple[Classifier, Loss]] = (),
 ) -> Tensor:
     """The batch as adversarial training wants it: the first `adversarial_share` of `images` attacked, in [0, 1].
 
-    The ball attacks go up the slope of the loss's own adaptive objective (`Loss.attack`) and keep their last iterate,
-    also of images that are fooled already (Madry et al. 2018, eq. 2.1). The network is in eval mode meanwhile, so that
-    the attack leaves its batch statistics alone.
+    The ball attacks go up the slope of the loss's own adaptive objective (`Loss.attack`), or for "least-likely" down
+    that of the class with the smallest logit on the clean image (step l.l., Kurakin et al. 2017, section 3). They keep
+    their last iterate, also of images that are fooled already (Madry et al. 2018, eq. 2.1). The network is in eval mode
+    meanwhile, so that the attack leaves its batch statistics alone.
+
+    sources: other networks with the losses that trained them; each batch is made on one of them or on `model`, every
+    one as likely (Tramèr et al. 2018, "Ensemble adversarial training", as their code draws it for MNIST).
     """
     if recipe.adversarial == "none":
         return images
+    if sources:
+        drawn = int(torch.randint(len(sources) + 1, (1,), generator=generator, device=generator.device))
+        if drawn < len(sources):
+            return attacked(*sources[drawn], recipe, images, labels, generator)
     count = max(1, round(recipe.adversarial_share * len(images)))
     clean, rest, y = images[:count], images[count:], labels[:count]
     training = model.training
@@ -70,19 +86,22 @@ def attacked(
     if recipe.adversarial == "smoothfool":
         x = clean
         published = {"push": False, "remember": False, "come_back": False}
-        attack = SmoothFool(projections=recipe.attack_steps, **published)
+        attack = SmoothFool(projections=recipe.attack_steps, sigma_g=recipe.sigma_g, **published)
         for step in attack.steps(model, clean, y, generator):
             x = step.best
     else:
         steps = recipe.attack_steps if recipe.adversarial == "pgd" else 1
-        length = {"fgsm": 1.0, "fast": 1.25, "pgd": 2.5 / steps}[recipe.adversarial] * recipe.epsilon
-        ball = SignDescent(recipe.epsilon, length, random_start=recipe.adversarial != "fgsm")
-        x = ball.start(clean, generator)
+        length = {"fast": 1.25, "pgd": 2.5 / steps}.get(recipe.adversarial, 1.0) * recipe.epsilon
+        ball = SignDescent(recipe.epsilon, length, random_start=recipe.adversarial in ("fast", "pgd"))
+        x, sign = ball.start(clean, generator), -1
+        if recipe.adversarial == "least-likely":
+            with torch.no_grad():
+                y, sign = model.head(features(model, clean, recipe)).argmin(1), 1
         for _ in range(steps):
             x = x.detach().requires_grad_()
             z = features(model, x, recipe)
             (gradient,) = torch.autograd.grad(loss.attack(model.head, z, y).sum(), x)
-            x = ball.move(x.detach(), -gradient, clean)
+            x = ball.move(x.detach(), sign * gradient, clean)
     model.train(training)
     return torch.cat([x.detach(), rest])
 

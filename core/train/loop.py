@@ -20,13 +20,13 @@ from core import models
 from core.data import DATASETS, ImageSet, gallery, load
 from core.data.imageset import draw
 from core.data.store import remedy
-from core.losses import CrossEntropy, Loss, choose_references
-from core.models import NETWORKS, TITLES, Card, Change, build, check, features_of, header
+from core.losses import CrossEntropy, Loss, choose_references, trained_with
+from core.models import NETWORKS, TITLES, Card, Change, Classifier, build, check, features_of, header
 from core.models.heads import KernelHead
 from core.models.networks import initialise
 from core.train import checkpoint, ranks, runs
 from core.train.augment import attacked, features, flipped, precision, scaled, shifted, size_in
-from core.train.recipe import ADVERSARIES, Recipe
+from core.train.recipe import Recipe, against
 from core.train.runs import Epoch
 
 
@@ -167,13 +167,15 @@ class Training:
         began = self._began(start) if start else None
         self.model = build(self.card)
         initialise(self.model, self.generator)
-        self.loss.prepare(self.model.head, self.generator)
+        self.loss.prepare(self.model.head, self.generator, DATASETS[dataset].groups)
         if began is not None:
             self.model.load_state_dict(began)
         check(self.model.eval())
         self._check_small()
         self.device = models.default_device()
         self.model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.sources = self._sources()
+        """The networks that adversaries are made on besides the one in training, with the losses that trained them."""
         self._objective = Objective(self.model, self.loss, recipe)
         self.objective = ranks.parallel(self._objective)
         self.references = (
@@ -277,7 +279,7 @@ class Training:
                 mine = slice(ranks.rank(), None, ranks.world())
                 x = scaled(x[mine].to(self.device), size).to(memory_format=torch.channels_last)
                 y = self.train.labels[rows][mine].to(self.device)
-                x = attacked(self.model, self.loss, self.recipe, x, y, noise)
+                x = attacked(self.model, self.loss, self.recipe, x, y, noise, self.sources)
                 loss = self.objective(x, y)
                 self.optimiser.zero_grad()
                 loss.backward()
@@ -353,6 +355,21 @@ class Training:
             self.before = dict(zip(past.epochs, zip(past.features, past.predictions, strict=True), strict=True))
         return began.state_dict()
 
+    def _sources(self) -> list[tuple[Classifier, Loss]]:
+        """Those that the recipe names. ValueError in one sentence for one that is not of the same images."""
+        found = []
+        size = size_in(1, self.recipe, self.train.images.shape[-1])
+        for name in self.recipe.named_sources:
+            model = models.load(name, self.device)
+            if (model.card.dataset, model.card.input_shape) != (self.card.dataset, self.card.input_shape):
+                raise ValueError(
+                    f"sources must be networks for {self.card.dataset}; {name} is for {model.card.dataset}."
+                )
+            if size != self.train.images.shape[-1] and not _takes(model, size):
+                raise ValueError(f"first_size must be left out: {name} takes no pictures of {size} pixels.")
+            found.append((model, trained_with(model.card)))
+        return found
+
     def _features(self, images: Tensor) -> Tensor:
         with precision(self.recipe, self.device):
             return features_of(self.model, images).to(self.device)
@@ -399,13 +416,8 @@ class Training:
     def _check_small(self) -> None:
         """ValueError if the network does not take the scaled-down pictures it is to begin with."""
         size = size_in(1, self.recipe, self.train.images.shape[-1])
-        try:
-            with torch.no_grad():
-                self.model(torch.full((1, self.card.input_shape[0], size, size), 0.5))
-        except RuntimeError:
-            raise ValueError(
-                f"first_size must be left out: {self.card.network} takes no pictures of {size} pixels."
-            ) from None
+        if not _takes(self.model, size):
+            raise ValueError(f"first_size must be left out: {self.card.network} takes no pictures of {size} pixels.")
 
     def _description(self) -> dict[str, Any]:
         """What must be the same for a run to be continued; the name only says where it ends up."""
@@ -447,7 +459,9 @@ class Training:
 
     def _resume(self, path: Path) -> None:
         run = runs.read(path)
-        if {"card": run.description.card, "world": run.description.world} != self._description():
+        # A parameter that was added to recipes since counts as at its default.
+        began = run.description.card | {"recipe": run.recipe.values()}
+        if {"card": began, "world": run.description.world} != self._description():
             raise _other_settings(path)
         self.taken = run.done * self.batches
         self._repeat(run.description.changes, path)
@@ -495,6 +509,16 @@ class Training:
         epochs = {int(key.split(".")[1]) for key in tensors if key.startswith("kept.")}
         self.kept = {e: (tensors[f"kept.{e}.features"], tensors[f"kept.{e}.predictions"]) for e in epochs}
         self.model.eval()
+
+
+def _takes(model: Classifier, size: int) -> bool:
+    """Whether a network takes pictures of `size` x `size` pixels."""
+    try:
+        with torch.no_grad():
+            model(torch.full((1, model.card.input_shape[0], size, size), 0.5, device=model.device))
+    except RuntimeError:
+        return False
+    return True
 
 
 def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -545,7 +569,7 @@ def _title(network: str, dataset: str, recipe: Recipe, loss: Loss) -> str:
     if getattr(loss, "dim", None) == 2:
         words.append("in two dimensions")
     if recipe.adversarial != "none":
-        words.append(f"adversarially trained ({ADVERSARIES[recipe.adversarial]})")
+        words.append(f"adversarially trained ({against(recipe.values())})")
     return ", ".join(words)
 
 

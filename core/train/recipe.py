@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
+from pydantic import field_validator, model_validator
+
+from core.models import check_name
 from core.params import Parameters, parameter
 
 GRAPH = "Graph smoothness loss, section 4.1"
 REPORT = "MMC report, section 4.1"
 
-ADVERSARIES = {"fgsm": "FGSM", "fast": "fast FGSM", "pgd": "PGD", "smoothfool": "SmoothFool"}
+ADVERSARIES = {
+    "fgsm": "FGSM",
+    "least-likely": "step l.l.",
+    "fast": "fast FGSM",
+    "pgd": "PGD",
+    "smoothfool": "SmoothFool",
+}
 """What a network was trained against, by `Recipe.adversarial`."""
+
+
+def against(recipe: Mapping[str, Any]) -> str:
+    """What a network whose card has this `recipe` was trained against, in a few words; empty if nothing."""
+    adversary = str(recipe.get("adversarial") or "none")
+    if adversary == "none":
+        return ""
+    return ADVERSARIES.get(adversary, adversary) + (" of an ensemble" if recipe.get("sources") else "")
 
 
 class Recipe(Parameters):
@@ -20,6 +38,13 @@ class Recipe(Parameters):
     that of the implementation it names (mixup-cifar10: shifts of 4 pixels and mirroring); the MMC report's shifts are a
     tenth of the picture and its weight decay is 1e-4, both from the authors' code, of which the ZCA whitening is left
     out: the network normalises each channel instead, so that attacks see pictures.
+
+    Adversarial training, of which the papers' defences are made: "fgsm" goes up the loss of the true label. Kurakin et
+    al. ("Adversarial machine learning at scale", ICLR 2017) find that a network so trained can do better on such
+    pictures than on clean ones, since the one step is a function of the label that it learns to read ("label leaking"),
+    and take the class that the network finds least likely instead, X - epsilon sign(grad J(X, y_LL)): "least-likely",
+    their "step l.l.", which section 5.4 of Smooth Adversarial Examples names. Departures from theirs: epsilon is fixed,
+    not drawn anew for each picture, and attacked and clean pictures weigh the same.
     """
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -57,6 +82,7 @@ class Recipe(Parameters):
             "flip": True,
             "first_size": 20,
         },
+        "SmoothFool, SAT": {"adversarial": "smoothfool", "sigma_g": 1.0},
         "ten seconds": {
             "epochs": 40,
             "n": 800,
@@ -167,12 +193,22 @@ class Recipe(Parameters):
         help="Begin with pictures scaled down to this size, which is quicker, and reach their own by two thirds of the "
         "epochs; none trains at full size throughout. Only for networks that take any size.",
     )
-    adversarial: Literal["none", "fgsm", "fast", "pgd", "smoothfool"] = parameter(
+    adversarial: Literal["none", "fgsm", "least-likely", "fast", "pgd", "smoothfool"] = parameter(
         "none",
         title="Adversarial training",
-        paper="SmoothFool, Table 4; Smooth Adversarial Examples, section 5.4",
-        help="What attacks every batch before the step. Fast: one step from a random start (Wong et al. 2020); pgd: "
-        "several (Madry et al. 2018); smoothfool: SAT, costly.",
+        paper="SmoothFool, Table 4; Smooth Adversarial Examples, section 5.4; Kurakin et al. 2017",
+        help="What attacks every batch before the step. Fgsm: one step away from the true label, which the network may "
+        "learn to read off the step itself (label leaking); least-likely: one towards the class it finds least likely "
+        '("step l.l."), which tells nothing of the label. Fast: one step from a random start (Wong et al. 2020); '
+        "pgd: several (Madry et al. 2018); smoothfool: SAT, costly.",
+    )
+    sources: str = parameter(
+        "",
+        title="Also attack",
+        advanced=True,
+        paper="SmoothFool, Table 4 (Ens.); Tramèr et al. 2018",
+        help="Ensemble adversarial training: names of finished networks for the same images, separated by commas. Each "
+        "batch is made on one of them or on the network itself, drawn at random. Empty: always on itself.",
     )
     epsilon: float = parameter(
         0.3,
@@ -193,6 +229,19 @@ class Recipe(Parameters):
         advanced=True,
         paper="MMC report, section 3.1",
         help="Of pgd, each 2.5 ε / steps long; and the limit for smoothfool.",
+    )
+    sigma_g: float = parameter(
+        2.0,
+        ge=0.1,
+        le=200,
+        slider=(0.1, 20),
+        log=True,
+        symbol="σ_g",
+        unit="pixels",
+        title="Smoothness",
+        advanced=True,
+        paper="SmoothFool, section 4.2, Table 4",
+        help="Width of SmoothFool's low-pass filter, for smoothfool. The paper's SAT has 1.",
     )
     adversarial_share: float = parameter(
         1.0,
@@ -248,3 +297,21 @@ class Recipe(Parameters):
         advanced=True,
         help="Keep those features after every so many epochs, and after the last.",
     )
+
+    @property
+    def named_sources(self) -> tuple[str, ...]:
+        """The networks that `sources` names."""
+        return tuple(self.sources.split(",")) if self.sources else ()
+
+    @field_validator("sources")
+    @classmethod
+    def _names(cls, sources: str) -> str:
+        if len(sources) > 300:  # what a card holds of a parameter
+            raise ValueError(f"sources must have at most 300 letters; got {len(sources)}.")
+        return ",".join(check_name(name.strip()) for name in sources.split(",") if name.strip())
+
+    @model_validator(mode="after")
+    def _attack_sources(self) -> Self:
+        if self.sources and self.adversarial == "none":
+            raise ValueError("sources must be left out where nothing is attacked; choose what attacks (adversarial).")
+        return self

@@ -38,7 +38,7 @@ from core.models.heads import KernelHead
 from core.papers.graph_smoothness import errors as graph_errors
 from core.papers.mmc import attacks as mmc_attacks
 from core.params import fields, quick
-from core.train import Recipe, Training, loop
+from core.train import ADVERSARIES, Recipe, Training, loop
 from tests import elsewhere
 from tests.problems import trained_for, uniform
 
@@ -334,7 +334,7 @@ def trained(device: torch.device, loss: str, **recipe: object) -> Numbers:
 
 TRAININGS: dict[str, dict[str, object]] = {
     **{f"loss {name}": {"loss": name} for name in LOSSES},
-    **{f"against {name}": {"adversarial": name, "epsilon": 0.1} for name in ("fgsm", "fast", "pgd", "smoothfool")},
+    **{f"against {name}": {"adversarial": name, "epsilon": 0.1} for name in ADVERSARIES},
     "augmented": {"shift": 2, "flip": True, "first_size": 20},
     "sgd in steps": {"optimiser": "sgd", "schedule": "steps"},
     "rmsprop": {"optimiser": "rmsprop", "schedule": "constant"},

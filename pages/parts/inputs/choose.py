@@ -22,7 +22,7 @@ from pages.parts.shell.settings import settings
 FIRST = "mnist-c4-ce"
 """The network that a page opens with."""
 LOSSES = {"cross-entropy": "CE", "graph-smoothness": "graph", "max-mahalanobis": "MMC"}
-HARDENED = {"fgsm": "FGSM", "fast": "fast FGSM"}
+HARDENED = {"fgsm": "FGSM", "fast": "fast FGSM", "least-likely": "step l.l.", "pgd": "PGD", "smoothfool": "SAT"}
 """Losses and defences as short as a menu needs them; the others by their names."""
 MOST_TOLD = 50
 """Checkpoints that cannot be used of which a page says why not."""
@@ -68,7 +68,8 @@ def tell_unusable(unusable: Mapping[str, str]) -> None:
 def brief(card: Card) -> str:
     """A network among others of its data set, as short as can be: loss, what it was hardened against, architecture."""
     against = card.recipe.get("adversarial") or "none"
-    defence = "" if against == "none" else f" + {HARDENED.get(str(against), str(against))}"
+    ensemble = " (Ens.)" if card.recipe.get("sources") else ""
+    defence = "" if against == "none" else f" + {HARDENED.get(str(against), str(against))}{ensemble}"
     flat = f", {card.embedding}D" if card.embedding in (2, 3) else ""
     return f"{LOSSES.get(card.loss, card.loss)}{defence}{flat}, {card.title.partition(' on ')[0]}"
 

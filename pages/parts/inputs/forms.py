@@ -123,6 +123,8 @@ def widget(info: ParameterInfo, key: str, default: Any = None, link: str | None 
         return st.toggle(label(info), **common)
     if info.kind == "choice":
         return st.segmented_control(label(info), info.choices, required=True, **common)
+    if info.kind == "str":
+        return st.text_input(label(info), max_chars=300, **common)
     with st.container(horizontal=True, gap="small", key=f"{key}.number"):
         with st.container(gap=None):
             chosen = _slider(info, key, value, common)

@@ -422,17 +422,37 @@ def test_a_margin_makes_the_loss_stricter_and_none_leaves_bayes_rule():
 
 def test_g_sce_is_the_softmax_of_the_reports_quadratic_logits_and_holds_linear_ones():
     z, y = features()
-    head = randomised(QuadraticHead(4, CLASSES))
+    loss = GeneralizedSoftmax()
+    head = randomised(QuadraticHead(4, CLASSES, **loss.layout(CLASSES, 4)["head_arguments"]))
     h = torch.stack(
         [
-            -0.5 * ((z - m) ** 2 * s.exp()).sum(1) + b
+            -((z - m) ** 2 * s.exp()).sum(1) + b
             for m, s, b in zip(head.centers, head.log_precision, head.bias, strict=True)
         ],
         1,
     )
-    torch.testing.assert_close(GeneralizedSoftmax()(head, z, y), F.nll_loss(h.log_softmax(1), y))
-    # One covariance for all: the squares of z cancel, and W = centres, b = B - |mu|^2/2 is softmax regression.
-    plain = QuadraticHead(4, CLASSES, diagonal=False).double()
-    plain.load_state_dict({"centers": head.centers, "bias": head.bias})
-    linear = z @ head.centers.T + head.bias - head.centers.square().sum(1) / 2
-    torch.testing.assert_close(GeneralizedSoftmax()(plain, z, y), F.cross_entropy(linear, y))
+    torch.testing.assert_close(loss(head, z, y), F.nll_loss(h.log_softmax(1), y))
+    # A learned covariance takes up the factor that older networks have.
+    older = QuadraticHead(4, CLASSES).double()
+    older.load_state_dict(head.state_dict() | {"log_precision": head.log_precision + math.log(2)})
+    torch.testing.assert_close(older(z), head(z))
+
+
+def test_g_sce_of_round_classes_has_the_reports_factor():
+    """h = -|z - mu|^2 + B: with B = 0 MM-LDA's logits; and softmax regression, as the squares of z cancel."""
+    z, y = features()
+    loss = GeneralizedSoftmax(covariance="identity")
+    head = randomised(QuadraticHead(4, CLASSES, **loss.layout(CLASSES, 4)["head_arguments"]))
+    linear = 2 * z @ head.centers.T + head.bias - head.centers.square().sum(1)
+    torch.testing.assert_close(loss(head, z, y), F.cross_entropy(linear, y))
+    fixed = CenterHead(4, CLASSES).double()
+    fixed.centers.copy_(head.centers.detach())
+    with torch.no_grad():
+        head.bias.zero_()
+    torch.testing.assert_close(head(z), fixed(z))
+    torch.testing.assert_close(loss(head, z, y), MaxMahalanobisLDA()(fixed, z, y))
+
+
+def test_a_quadratic_head_of_log_likelihoods_has_its_half():
+    with pytest.raises(ValueError, match=r"^half must be true"):
+        QuadraticHead(4, CLASSES, bias="gaussian", half=False)

@@ -6,9 +6,10 @@ import torch.nn.functional as F
 
 from core import models
 from core.losses import CrossEntropy, MaxMahalanobis
+from core.metrics import roughness
 from core.models import Card
 from core.models.networks import initialise
-from core.train import Recipe
+from core.train import Recipe, against
 from core.train.augment import attacked, flipped, scaled, shifted, size_in
 from tests.problems import uniform
 
@@ -85,7 +86,7 @@ def model():
     return model.train()
 
 
-@pytest.mark.parametrize("kind", ["fgsm", "fast", "pgd", "smoothfool"])
+@pytest.mark.parametrize("kind", ["fgsm", "fast", "pgd", "least-likely", "smoothfool"])
 @pytest.mark.parametrize("loss", [CrossEntropy(), MaxMahalanobis()], ids=lambda loss: loss.name)
 def test_attacked(model, kind, loss):
     images, labels = torch.rand(8, 3, 16, 16, generator=generator(2)), torch.arange(8)
@@ -103,7 +104,7 @@ def test_attacked(model, kind, loss):
         with torch.no_grad():
             harm = [loss.attack(model.head, model.features(x[:6]), labels[:6]).mean() for x in (images, result)]
         model.train()
-        assert harm[1] > harm[0]
+        assert kind == "least-likely" or harm[1] > harm[0]
     assert not torch.equal(result[:6], images[:6])
 
 
@@ -116,6 +117,91 @@ def test_fgsm_is_the_sign_of_the_gradient(model):
     (gradient,) = torch.autograd.grad(F.cross_entropy(model(x), labels, reduction="sum"), x)
     model.train()
     assert torch.equal(result, images + 0.1 * gradient.sign())
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), MaxMahalanobis()], ids=lambda loss: loss.name)
+def test_step_ll_is_the_sign_of_the_gradient_towards_the_least_likely_class(model, loss):
+    """Kurakin et al. 2017, section 3: X - epsilon sign(grad J(X, y_LL)), whatever the label."""
+    images = torch.rand(4, 3, 16, 16, generator=generator(2)) * 0.5 + 0.25
+    recipe = Recipe(adversarial="least-likely", epsilon=0.1, precision="float32")
+    others = torch.ones(4).long()
+    made = [attacked(model, loss, recipe, images, y, generator()) for y in (torch.arange(4), others)]
+    model.eval()
+    x = images.clone().requires_grad_()
+    least = model(x).argmin(1)
+    objective = F.cross_entropy(model(x), least, reduction="sum")
+    if loss.name == "max-mahalanobis":
+        objective = (model.features(x) - model.head.centers[least]).square().sum()
+    (gradient,) = torch.autograd.grad(objective, x)
+    model.train()
+    assert torch.equal(made[0], images - 0.1 * gradient.sign())
+    assert torch.equal(made[0], made[1])  # no label leaks
+
+
+def test_sat_takes_the_recipes_smoothness(model):
+    images, labels = torch.rand(4, 3, 16, 16, generator=generator(2)), torch.arange(4)
+    found = {}
+    for sigma_g in (1.0, 4.0):
+        recipe = Recipe(adversarial="smoothfool", sigma_g=sigma_g, attack_steps=2, precision="float32")
+        found[sigma_g] = attacked(model, CrossEntropy(), recipe, images, labels, generator()) - images
+    rough = {sigma_g: roughness(r, 1.0, normalised=True) for sigma_g, r in found.items()}
+    moved = (found[1.0].flatten(1).norm(dim=1) > 0) & (found[4.0].flatten(1).norm(dim=1) > 0)
+    assert bool(moved.any())
+    assert bool((rough[4.0] < rough[1.0])[moved].all())
+    assert Recipe().sigma_g == 2.0  # of the trainings before there was a parameter
+    assert Recipe.preset("SmoothFool, SAT").sigma_g == 1.0  # SmoothFool, section 4.2
+
+
+def test_an_ensemble_makes_each_batch_on_one_of_the_networks_or_on_itself(model):
+    """Tramèr et al. 2018: which one is drawn evenly, and a batch is what that network alone would make of it."""
+    images, labels = torch.rand(4, 3, 16, 16, generator=generator(2)), torch.arange(4)
+    others = []
+    for seed in (5, 6):
+        other = models.build(model.card)
+        initialise(other, generator(seed))
+        MaxMahalanobis().prepare(other.head, generator(0))
+        others.append((other.eval(), MaxMahalanobis()))
+    recipe = Recipe(adversarial="fgsm", sources="a, b", epsilon=0.1, precision="float32")
+    assert recipe.named_sources == ("a", "b")
+    alone = [
+        attacked(net, loss, recipe, images, labels, generator()) for net, loss in [*others, (model, MaxMahalanobis())]
+    ]
+    assert not torch.equal(alone[0], alone[1])
+    noise, counts = generator(), [0, 0, 0]
+    for _ in range(60):
+        made = attacked(model, MaxMahalanobis(), recipe, images, labels, noise, others)
+        counts[[torch.equal(made, one) for one in alone].index(True)] += 1
+    assert min(counts) > 10
+    assert model.training
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"sources": "mnist-c4-ce"}, "sources must be left out where nothing is attacked"),
+        ({"adversarial": "fgsm", "sources": "a b"}, "name must be letters"),
+        ({"adversarial": "fgsm", "sources": "a" * 301}, "sources must have at most 300 letters; got 301."),
+    ],
+)
+def test_sources_that_cannot_be_are_refused_in_one_sentence(values, words):
+    with pytest.raises(ValueError, match=r"\.$") as caught:
+        Recipe(**values)
+    assert str(caught.value).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        ({}, ""),
+        ({"adversarial": "none"}, ""),
+        ({"adversarial": "fgsm"}, "FGSM"),
+        ({"adversarial": "least-likely", "sources": ""}, "step l.l."),
+        ({"adversarial": "fgsm", "sources": "a,b"}, "FGSM of an ensemble"),
+        ({"adversarial": "of a later version"}, "of a later version"),
+    ],
+)
+def test_what_a_network_was_trained_against_in_words(recipe, words):
+    assert against(recipe) == words
 
 
 def test_without_adversarial_training_the_batch_is_the_batch(model):

@@ -89,6 +89,22 @@ def test_a_run_is_resumed_from_its_state_alone(tmp_path):
     same(bits(first), bits(other))
 
 
+def test_a_state_of_before_a_parameter_was_added_is_gone_on_with(tmp_path):
+    state = tmp_path / "run.safetensors"
+    first = Training("fc2", "mnist", RECIPE, "run", state=state)
+    next(iter(first))
+    found = runs.read(state)
+    older = found.description.model_dump(mode="json")
+    for name in ("sigma_g", "sources"):
+        del older["card"]["recipe"][name]
+    runs.write(state, runs.read_tensors(state, found.shapes), older)
+    again = Training("fc2", "mnist", RECIPE, "run", state=state)
+    assert again.done == 1
+    same(bits(first), bits(again))
+    with pytest.raises(ValueError, match="is the state of a run with other settings"):
+        Training("fc2", "mnist", RECIPE.replace(sigma_g=1.0), "run", state=state)
+
+
 def test_a_run_with_other_settings_is_not_continued(tmp_path):
     state = tmp_path / "run.safetensors"
     next(iter(Training("fc2", "mnist", RECIPE, "run", state=state)))

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from core import data, models
 from core.attacks import ATTACKS, run
-from core.losses import LOSSES, CrossEntropy, GraphSmoothness, MaxMahalanobis
+from core.losses import LOSSES, CrossEntropy, GraphSmoothness, MaxMahalanobis, hierarchical_centers
 from core.models import Card
 from core.models.networks import initialise
 from core.params import fields
@@ -174,6 +174,7 @@ def test_the_same_seed_gives_the_same_bits():
         {"adversarial": "fgsm"},
         {"adversarial": "fast"},
         {"adversarial": "pgd", "attack_steps": 2},
+        {"adversarial": "least-likely"},
         {"adversarial": "smoothfool", "attack_steps": 1},
         {"adversarial": "fgsm", "adversarial_share": 0.5},
         {"loss": CrossEntropy(label_smoothing=0.2)},
@@ -396,6 +397,64 @@ def test_a_network_that_does_not_take_the_images_is_refused(monkeypatch, digits)
     monkeypatch.setattr(loop, "load", lambda *_, **__: wide)
     with pytest.raises(ValueError, match=r"x: c4 does not take images of shape \(3, 32, 32\); choose another\.$"):
         Training("c4", "cifar10", Recipe(), "x")
+
+
+def test_other_networks_make_adversaries_too():
+    alone, ensemble = (trained(adversarial="fgsm", sources=names)[1] for names in ("", "mnist-lenet-ce,mnist-fc2-ce"))
+    assert not torch.equal(alone["head.weight"], ensemble["head.weight"])
+    recipe = Recipe(epochs=1, n=50, adversarial="fgsm", sources="mnist-lenet-ce, mnist-fc2-ce")
+    training = Training("fc2", "mnist", recipe, "x")
+    assert [(model.card.name, loss.name) for model, loss in training.sources] == [
+        ("mnist-lenet-ce", "cross-entropy"),
+        ("mnist-fc2-ce", "cross-entropy"),
+    ]
+    assert "--adversarial fgsm --sources mnist-lenet-ce,mnist-fc2-ce" in training.card.source
+    assert training.card.title.endswith("adversarially trained (FGSM of an ensemble)")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sources": "nobody"}, r"^there is no model 'nobody'"),
+        (
+            {"sources": "cifar10-resnet32-ce"},
+            r"^sources must be networks for mnist; cifar10-resnet32-ce is for",
+        ),
+    ],
+)
+def test_an_ensemble_of_other_images_is_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        Training("fc2", "mnist", Recipe(n=50, adversarial="fgsm", **changes), "x")
+
+
+def test_an_ensemble_that_takes_no_small_pictures_is_refused():
+    recipe = Recipe(n=50, adversarial="fgsm", sources="mnist-c4-ce", first_size=16)
+    with pytest.raises(ValueError, match=r"^first_size must be left out: mnist-c4-ce takes no pictures of 16 pixels"):
+        Training("preactresnet18", "mnist", recipe, "x", arguments={"width": 0.0625})
+
+
+HIERARCHICAL = MaxMahalanobis(centers="hierarchical", norm=10.0, sub_norm=1.0, dim=16)
+
+
+def test_hierarchical_centres_are_those_of_the_data_sets_superclasses(monkeypatch):
+    """CIFAR-10: what lives is one superclass, what drives or flies the other (MMC report, section 4.7)."""
+    things = data.gallery.read("cifar10")
+    monkeypatch.setattr(loop, "load", lambda name, split, **_: things[:60] if split == "train" else things[900:])
+    recipe = Recipe(epochs=1, batch_size=20, sample=0)
+    training = Training("preactresnet18", "cifar10", recipe, "x", HIERARCHICAL, {"width": 0.0625})
+    alive = torch.tensor([name in ("bird", "cat", "deer", "dog", "frog", "horse") for name in things.classes])
+    centers = training.model.head.centers.double()
+    assert torch.equal(training.model.head.centers, hierarchical_centers(alive.int().tolist(), 16, 10.0, 1.0))
+    distance = torch.cdist(centers, centers)
+    assert distance[alive][:, alive].max() < 2.1 < 19 < distance[alive][:, ~alive].min()
+    (epoch,) = training
+    assert math.isfinite(epoch.loss)
+    assert torch.equal(training.model.head.centers.double(), centers)  # "untrainable"
+
+
+def test_digits_have_no_superclasses():
+    with pytest.raises(ValueError, match="needs the superclass of each of the 10 classes, which this data set"):
+        Training("fc2", "mnist", Recipe(n=50), "x", HIERARCHICAL)
 
 
 def test_the_title_says_what_sets_a_network_apart():

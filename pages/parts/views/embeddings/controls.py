@@ -11,7 +11,7 @@ from core.data import DATASETS
 from core.features.projections import PROJECTIONS, Projection
 from core.losses import LOSSES
 from core.models import Card
-from core.train import ADVERSARIES
+from core.train import against
 from pages.parts.inputs import choose, forms
 from pages.parts.shell import links
 from pages.parts.views.embeddings.session import SCOPE
@@ -78,12 +78,12 @@ def networks(offered: dict[str, list[Card]]) -> list[Card]:
 def title(card: Card, among: Sequence[Card]) -> str:
     """A network's loss and what tells it from others with the same."""
     loss = LOSSES[card.loss].title if card.loss in LOSSES else card.loss
-    adversarial = str(card.recipe.get("adversarial", "none"))
+    hardened = against(card.recipe)
     words = [loss, models.TITLES.get(card.network, card.network)]
     if card.embedding == 2:
         words.append("2D")
-    if adversarial != "none":
-        words.append(f"against {ADVERSARIES.get(adversarial, adversarial)}")
+    if hardened:
+        words.append(f"against {hardened}")
     own = ", ".join(words)
     alike = [
         c
@@ -91,7 +91,7 @@ def title(card: Card, among: Sequence[Card]) -> str:
         if c.loss == card.loss
         and c.network == card.network
         and c.embedding == card.embedding
-        and c.recipe.get("adversarial", "none") == adversarial
+        and against(c.recipe) == hardened
     ]
     return own if len(alike) < 2 else f"{own} ({card.name})"
 

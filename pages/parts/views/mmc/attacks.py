@@ -13,7 +13,7 @@ from core.models import Card
 from core.papers.mmc import attacks as mmc_attacks
 from core.papers.mmc import claims
 from core.papers.mmc.attacks import ACCURACIES, AccuracyRecord, Trial
-from core.train import ADVERSARIES
+from core.train import against
 from pages.parts.charts import evidence_plots, plots
 from pages.parts.shell import links, page
 from pages.parts.views import results, verdicts
@@ -55,23 +55,20 @@ def _cards(found: Sequence[AccuracyRecord]) -> list[Card]:
     names = dict.fromkeys(record.network.name for record in found if record.network is not None)
     return sorted(
         (models.card(name) for name in names),
-        key=lambda card: (_adversarial(card) != "none", card.loss != "cross-entropy", card.name),
+        key=lambda card: (against(card.recipe) != "", card.loss != "cross-entropy", card.name),
     )
-
-
-def _adversarial(card: Card) -> str:
-    return str(card.recipe.get("adversarial", "none"))
 
 
 def _column(card: Card) -> str:
     """What a network is called in the table."""
     loss = {"cross-entropy": "SCE", "max-mahalanobis": "MMC"}.get(card.loss, card.loss)
-    return loss if _adversarial(card) == "none" else f"{loss}, {_against(card)}"
+    return f"{loss}, {_against(card)}" if against(card.recipe) else loss
 
 
 def _against(card: Card) -> str:
     """What a network was trained against, by its recipe."""
-    return "plainly trained" if _adversarial(card) == "none" else f"trained against {ADVERSARIES[_adversarial(card)]}"
+    hardened = against(card.recipe)
+    return f"trained against {hardened}" if hardened else "plainly trained"
 
 
 def _record(found: Sequence[AccuracyRecord], card: Card, trial: Trial) -> AccuracyRecord | None:
@@ -145,7 +142,7 @@ def _table(found: Sequence[AccuracyRecord], cards: Sequence[Card]) -> None:
 
 def _hardened(found: Sequence[AccuracyRecord], cards: Sequence[Card]) -> None:
     """What adversarial training brought each loss."""
-    hardened = [card for card in cards if _adversarial(card) != "none"]
+    hardened = [card for card in cards if against(card.recipe)]
     pairs = [(plain, card) for card in hardened for plain in cards if _twin(plain, card)]
     if not pairs:
         return
@@ -166,7 +163,7 @@ def _twin(plain: Card, hardened: Card) -> bool:
         hardened.network_arguments,
         hardened.loss,
     )
-    return same and _adversarial(plain) == "none"
+    return same and not against(plain.recipe)
 
 
 def _length(card: Card) -> str:
