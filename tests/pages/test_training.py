@@ -274,3 +274,16 @@ def test_a_network_of_another_kind_to_begin_with_is_said_in_one_sentence():
     )
     (error,) = app.error
     assert "cannot be begun with: embedding must be the same" in unescaped(error.value)
+
+
+def test_an_ensemble_is_named_in_a_box_and_label_leaking_is_told_of():
+    app = opened(train__Recipe__adversarial="fgsm", train__Recipe__sources="mnist-fc2-ce")
+    box = app.text_input(key="train.Recipe.sources")
+    assert box.value == "mnist-fc2-ce"
+    told = next(each for each in app.segmented_control if each.key == "train.Recipe.adversarial")
+    assert "label leaking" in told.help
+    box.set_value("mnist-fc2-ce, mnist-lenet-ce").run()
+    assert not app.exception
+    assert app.query_params["sources"] == "mnist-fc2-ce, mnist-lenet-ce"
+    box = app.text_input(key="train.Recipe.sources").set_value("a b").run()
+    assert any("name must be letters" in unescaped(error.value) for error in app.error)
