@@ -13,13 +13,15 @@ import base64
 import html
 import json
 import threading
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from pages.parts.shell import links, page
+from core.lessons import Lesson
+from pages.parts.shell import lesson, links, page
 
 EXAMPLE = page.ROOT / "assets" / "examples" / "start"
 COLUMNS = {"original": "Original", "cw": "Carlini & Wagner", "scw": "Smooth C&W"}
@@ -29,6 +31,7 @@ HEADLINES = {
     "length": "Much longer than they need to be, both attacks begin to show, each in its own way.",
 }
 WORDS = {"holds": "holds here", "fails": "does not hold here", "undecided": "undecided here"}
+NUMBERS = {6: "Six", 7: "Seven", 8: "Eight", 9: "Nine"}
 KEY = "start.held"
 
 
@@ -108,6 +111,12 @@ def link(held: str) -> dict[str, str]:
     return opened | {"attack": attack["name"]} | values
 
 
+def minutes(lessons: Iterable[Lesson]) -> str:
+    """How long lessons take."""
+    low, *_, high = sorted(each.minutes for each in lessons) * 2
+    return f"{low} minutes" if low == high else f"{low} to {high} minutes"
+
+
 page.setup("")
 facts = example()
 links.choice("held", KEY, "success", HELD)
@@ -137,9 +146,19 @@ with words:
         st.switch_page(page.file("Attack_lab"), query_params=link(held))
     if ways.button("Compare attacks", icon=":material/compare:"):
         st.switch_page(page.file("Compare"))
-    with st.container(gap=None, key="seen"):
-        for name, sentence in page.SEEN.items():
-            st.page_link(page.file(name), label=sentence, icon=page.ICONS[name])
+    lessons = lesson.every()
+    if lessons:
+        st.markdown(f"##### {NUMBERS.get(len(lessons), len(lessons))} lessons, {minutes(lessons.values())} each")
+    with st.container(horizontal=True, key="lessons"):
+        for each in lessons.values():
+            first = page.file(each.stops[0].page)
+            query = lesson.address(each, 1)
+            st.page_link(first, label=f"**{each.title}**", help=each.summary, query_params=query)
+with st.container(horizontal=True, gap="small", key="seen"):
+    for name, sentence in page.SEEN.items():
+        st.page_link(page.file(name), label=sentence, icon=page.ICONS[name])
+if st.button("What is here, and what is missing", type="tertiary", icon=":material/inventory_2:"):
+    import_module("pages.parts.views.here").show()
 st.caption(verdicts())
 alpha = facts["attacks"]["success-scw"]["attack"]["parameters"]["alpha"]
 st.caption(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import core.data.cli
 import core.evaluate.cli
 import core.examples
+import core.lessons.cli
 import core.models.cli
 import core.papers.cli
 import core.train.cli
@@ -34,6 +35,7 @@ def main(
     core.evaluate.cli.add_command(commands)
     core.papers.cli.add_command(commands)
     core.examples.add_command(commands, CLAIMS)
+    core.lessons.cli.add_command(commands)
     if add_others is not None:
         add_others(commands)
     try:

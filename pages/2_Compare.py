@@ -67,9 +67,10 @@ def compare(attacks: list[Attack], choice: Choice | None, seed: int) -> None:
             st.rerun()
         shown: Shown | None = st.session_state.get(f"{SCOPE}.shown")
         fits = shown is not None and shown.choice.card == choice.card and shown.choice.image.equal(choice.image)
-        if not fits and attacks:  # perhaps all of it is known, as where a link is opened
+        searched = comparison.searched(attacks, result.matching())
+        if attacks and (not fits or shown is None or shown.attacks != searched):  # perhaps all of it is known
             labels = torch.tensor([choice.attacked])
-            known = comparison.wanted(comparison.searched(attacks, result.matching()), choice, labels, seed)
+            known = comparison.wanted(searched, choice, labels, seed, shipped=True)
             if not known.missing:
                 take((), known)
                 shown, fits = st.session_state[f"{SCOPE}.shown"], True

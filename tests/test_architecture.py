@@ -20,6 +20,7 @@ TIERS = [
     {"attacks", "defenses", "features", "magnify", "metrics"},
     {"evaluate", "train"},
     {"papers", "examples", "export"},
+    {"lessons"},
     {"__main__"},
 ]
 """The parts of core, lowest first: a part imports from lower tiers, and within its tier in no circle."""

@@ -124,7 +124,7 @@ def test_the_wheel_holds_every_file_of_the_house_and_nothing_else(wheel):
         pytest.skip("this is no git checkout")
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     tracked = [Path(name) for name in listed.split("\0") if name and (ROOT / name).is_file()]
-    beside = {"app.py", "pages", "assets", "checkpoints", ".streamlit"}
+    beside = {"app.py", "pages", "lessons", "assets", "checkpoints", ".streamlit"}
     expected = {str(path) for path in tracked if path.parts[0] in {"core", "smoothscope"}}
     expected |= {f"smoothscope/{path}" for path in tracked if path.parts[0] in beside}
     with zipfile.ZipFile(wheel) as archive:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-import platformdirs
 
+from core import layout
 from core.data import careful
 from core.data.imageset import DataError
 
@@ -22,18 +22,11 @@ Arrays = dict[str, np.ndarray]
 
 
 def home() -> Path:
-    """The cache folder: $SMOOTHSCOPE_HOME, or "smoothscope" under the user's cache directory. It need not exist yet.
-
-    DataError if it begins with the name of a user ("~name") who is not known here.
-    """
-    given = os.environ.get("SMOOTHSCOPE_HOME")
+    """The cache folder, `layout.home`. DataError if SMOOTHSCOPE_HOME begins with the name of an unknown user."""
     try:
-        return Path(given).expanduser() if given else platformdirs.user_cache_path("smoothscope", appauthor=False)
-    except RuntimeError:
-        user = Path(given or "~").parts[0]
-        raise DataError(
-            f"SMOOTHSCOPE_HOME begins with {user}, and no such user is known here; name a folder."
-        ) from None
+        return layout.home()
+    except ValueError as error:
+        raise DataError(str(error)) from None
 
 
 def folder(name: str) -> Path:

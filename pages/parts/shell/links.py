@@ -73,6 +73,16 @@ def _link() -> _Link:
     return link
 
 
+def page() -> str:
+    """The title of the page whose script runs."""
+    return _link().page
+
+
+def leave() -> None:
+    """Follow the next address to the letter, also one of this page or of a moment ago."""
+    st.session_state.pop(_KEY, None)
+
+
 def begin(page: str) -> None:
     """Look at the address: once at the start of a page's script, before anything calls `read`."""
     link: _Link | None = st.session_state.get(_KEY)

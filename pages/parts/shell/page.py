@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import streamlit as st
 
@@ -40,8 +41,13 @@ SEEN = {
 
 
 def file(name: str) -> str:
-    """The script of a page, as Streamlit wants it."""
-    return f"pages/{list(ICONS).index(name) + 1}_{name}.py"
+    """The script of a page, as Streamlit wants it; "" is the start page's name."""
+    return f"pages/{list(ICONS).index(name) + 1}_{name}.py" if name else "app.py"
+
+
+def here() -> str:
+    """The name of the page whose script runs."""
+    return links.page().replace(" ", "_")
 
 
 SIDEBAR = 264
@@ -125,20 +131,32 @@ def say(sentence: str) -> None:
     st.session_state.setdefault(_SAID, []).append(sentence)
 
 
+def cover() -> NoReturn:
+    """End the run before the page is drawn; its link is followed when it is. Only before the page's own script."""
+    _speak()
+    st.stop()
+
+
 def finish() -> None:
     """Write the page's link, offer to copy it, and say what the link that was opened got wrong. Call last."""
     notices, absent = links.end()
-    unseen, sharing, board = st.session_state[_FRAME]
-    with unseen:
-        frame.draw(" ".join(st.session_state.pop(_SAID, [])), key="page.voice")
-        visitor.remember()
+    _speak()
+    _, sharing, board = st.session_state[_FRAME]
     with sharing:
         share.button(absent, key="page.share")
+    with st.container(horizontal=True, key="footer"):
+        share.record(links.page(), here(), key="page.record")
     for notice in notices:
         board.warning(plain(notice), icon=":material/link_off:")
     memory.settle()
     for each in at_end:
         each()
+
+
+def _speak() -> None:
+    with st.session_state[_FRAME][0]:
+        frame.draw(" ".join(st.session_state.pop(_SAID, [])), key="page.voice")
+        visitor.remember()
 
 
 def let_draw() -> None:

@@ -17,6 +17,7 @@ MODULES = (
     "plotly.graph_objects",
     "skimage.metrics",
     "pages.parts.shell.jobs",
+    "pages.parts.shell.lesson",
     "pages.parts.shell.page",
 )
 

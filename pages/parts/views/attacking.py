@@ -8,11 +8,20 @@ from typing import Any
 from torch import Tensor
 
 from core.attacks import Attack
+from core.lessons import runs
 from core.models import Card, Classifier
 from pages.parts.engine.bounded import Bounded, fingerprint
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell.settings import settings
 from pages.parts.work.attacks import Finished
+
+
+class Shipped(Finished):
+    """One that came with a lesson (`core.lessons.runs`), and was not computed here."""
+
+
+WHERE = "a finished result; Run computes it before your eyes"
+"""What is said of such a one."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,15 @@ took: Bounded[float] = Bounded(1024)
 def key(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, seed: int) -> str:
     """Equal exactly when the attack must give the same result."""
     return fingerprint(attack.name, attack.values(), model.card.sha256, images, labels, seed)
+
+
+def shipped(attack: Attack, choice: Choice, seed: int) -> Shipped | None:
+    """The identical run that came with a lesson, if there is one; asked anew of the network."""
+    try:
+        found = runs.find(attack, choice.model, choice.image, choice.attacked, seed)
+    except ValueError:  # damaged: it is computed as any other
+        return None
+    return None if found is None else Shipped(found, None)
 
 
 def goes_on(attack: Attack) -> bool:

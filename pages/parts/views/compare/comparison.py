@@ -81,10 +81,12 @@ class Wanted:
             attacking.keep(key, finished, self.choice.card)
 
 
-def wanted(attacks: Sequence[Attack], choice: Choice, labels: Tensor, seed: int) -> Wanted:
-    """`attacks` on a picture, with what is known of them."""
+def wanted(attacks: Sequence[Attack], choice: Choice, labels: Tensor, seed: int, shipped: bool = False) -> Wanted:
+    """`attacks` on a picture, with what is known of them. shipped: also from runs that came with a lesson."""
     keys = tuple(attacking.key(each, choice.model, choice.image, labels, seed) for each in attacks)
     found = {key: attacking.results.get(key) for key in keys}
+    if shipped:
+        found |= {k: attacking.shipped(a, choice, seed) for k, a in zip(keys, attacks, strict=True) if found[k] is None}
     return Wanted(tuple(attacks), choice, keys, {key: run for key, run in found.items() if run is not None})
 
 

@@ -17,7 +17,7 @@ from pages.parts.inputs import forms
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Look
-from pages.parts.views import display, example, export, looking
+from pages.parts.views import attacking, display, example, export, looking
 from pages.parts.views.compare import columns, comparison
 from pages.parts.views.compare.comparison import SCOPE, Matching, Wanted
 from pages.parts.work.attacks import Finished, Snapshot
@@ -94,6 +94,8 @@ def draw(shown: Shown, names: Sequence[str], row: bool, best: tuple[Tensor, str]
     notes = [shown.choice.card.title, *(f"seed {result.seed}" for result in results[:1])]
     if shown.example:
         notes.append(f"a finished example; remake it with: {example.EXAMPLE.command}")
+    if any(isinstance(run, attacking.Shipped) for run in runs):
+        notes.append(attacking.WHERE)
     if norm is None:
         notes.append("every perturbation as short as its attack found one that fools")
     else:

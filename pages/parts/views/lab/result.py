@@ -166,6 +166,8 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
         notes.append("stopped before its end")
     if shown.cached:
         notes.append("kept from an identical run")
+    if isinstance(shown.run, attacking.Shipped):
+        notes.append(attacking.WHERE)
     if shown.further:
         notes.append("gone on from an earlier run, which no link repeats, but what is taken home does")
     left, right = st.columns([3, 1], vertical_alignment="center")
