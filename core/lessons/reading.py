@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails, InitErrorDetails
 
 from core.lessons import ANSWERS, FOLDER, STOPS, Lesson, Stop, own_folder
 from core.params import one_sentence
@@ -132,17 +132,10 @@ def _header(text: str) -> tuple[tuple[Header, dict[str, int]] | None, list[Probl
             if each["type"] == "missing":
                 problems.append(Problem(1, f"the header lacks {name}."))
             else:
-                alone = ValidationError.from_exception_data("header", [_again(each)])
+                again: Any = {key: each[key] for key in ("type", "loc", "input", "ctx") if key in each}
+                alone = ValidationError.from_exception_data("header", [again])
                 problems.append(Problem(lines.get(name, 1), one_sentence(alone)))
         return None, problems
-
-
-def _again(each: ErrorDetails) -> InitErrorDetails:
-    """One of several errors of pydantic's, as it takes them again."""
-    found = InitErrorDetails(type=each["type"], loc=each["loc"], input=each["input"])
-    if "ctx" in each:
-        found["ctx"] = each["ctx"]
-    return found
 
 
 def _stops(body: str, problems: list[Problem]) -> list[_Draft]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from driver import ROOT, TIMEOUT
+from driver import ROOT, TIMEOUT, unescaped
 from streamlit.testing.v1 import AppTest
 
 from core.lessons import FOLDER, reading
@@ -88,7 +88,7 @@ def press(app: AppTest, key: str) -> None:
 
 
 def words(app: AppTest) -> str:
-    return "\n".join(element.value for kind in (app.markdown, app.warning, app.caption) for element in kind)
+    return unescaped("\n".join(e.value for kind in (app.markdown, app.warning, app.caption) for e in kind))
 
 
 def address(app: AppTest) -> dict[str, str]:
@@ -197,3 +197,28 @@ def test_the_start_page_lists_every_lesson_as_a_link(home: Path):
 
 def test_every_page_can_be_a_stop():
     assert [page.file(name) for name in ("", "Compare")] == ["app.py", "pages/2_Compare.py"]
+
+
+FINISHED = """\
+## It is there at once (5 min)
+
+[Attack lab](Attack_lab?attack=cw)
+
+**Predict:** Is it?
+
+- [x] Yes
+- [ ] No
+
+**Look:** It is.
+"""
+
+
+def test_a_stop_shows_the_run_that_came_with_it_and_the_page_alone_does_not(home: Path):
+    (home / "lessons").mkdir()
+    (home / "lessons" / "edges.md").write_text(OWN.replace("minutes: 20", "minutes: 25") + "\n" + FINISHED, "utf-8")
+    app = opened("1_Attack_lab", attack="cw", lesson="edges", stop="5")
+    press(app, "lesson.answer.0")
+    assert app.session_state["lab.shown"].run.result.success.all()
+    assert "a finished result; Run computes it before your eyes" in words(app)
+    alone = opened("1_Attack_lab", attack="cw")
+    assert "lab.shown" not in alone.session_state

@@ -50,17 +50,23 @@ def check(app: AppTest, held: str) -> None:
             assert match["note"] == f"L2 {fact.l2:.2f}, MAD {fact.mad:.1f}, colour {fact.ciede2000:.1f}"
 
 
+def words(app: AppTest) -> str:
+    """What the start page says beside its pictures."""
+    (found,) = [element.value for element in app.markdown if element.value.startswith("#### ")]
+    return found
+
+
 def test_two_comparisons_and_what_each_holds_equal():
     app = open_start()
     check(app, "success")
     needed = {name: RECORD.compared["success"].pictures[name].l2 for name in NAMES}
-    assert f"**{needed['scw'] / needed['cw']:.1f} times longer**" in app.markdown[-1].value
+    assert f"**{needed['scw'] / needed['cw']:.1f} times longer**" in words(app)
     app.button_group(key="start.held").set_value("length").run(timeout=TIMEOUT)
     check(app, "length")
     assert app.query_params["held"] == "length"
     times = " and ".join(f"{RECORD.compared['length'].pictures[n].l2 / needed[n]:.0f}" for n in ("cw", "scw"))
-    assert "three times the same picture" not in app.markdown[-1].value  # for they can be told apart there
-    assert f"L2 = {RECORD.norm:g}: {times} times what they need" in app.markdown[-1].value
+    assert "three times the same picture" not in words(app)  # for they can be told apart there
+    assert f"L2 = {RECORD.norm:g}: {times} times what they need" in words(app)
 
 
 def test_the_verdicts_are_those_of_the_shipped_records():

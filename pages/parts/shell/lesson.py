@@ -41,6 +41,11 @@ def every() -> dict[str, Lesson]:
     return _read(_stamp())
 
 
+def followed() -> bool:
+    """Whether the visitor follows a lesson."""
+    return bool(st.session_state.get(NAME))
+
+
 def address(lesson: Lesson, number: int) -> dict[str, str]:
     """What a link to a stop says, counted from 1, as `st.switch_page` and `st.page_link` take it."""
     stop = lesson.stops[number - 1]

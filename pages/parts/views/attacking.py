@@ -12,6 +12,7 @@ from core.lessons import runs
 from core.models import Card, Classifier
 from pages.parts.engine.bounded import Bounded, fingerprint
 from pages.parts.inputs.choose import Choice
+from pages.parts.shell import lesson
 from pages.parts.shell.settings import settings
 from pages.parts.work.attacks import Finished
 
@@ -59,7 +60,9 @@ def key(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, seed:
 
 
 def shipped(attack: Attack, choice: Choice, seed: int) -> Shipped | None:
-    """The identical run that came with a lesson, if there is one; asked anew of the network."""
+    """The identical run that came with a lesson, while one is followed; asked anew of the network."""
+    if not lesson.followed():
+        return None
     try:
         found = runs.find(attack, choice.model, choice.image, choice.attacked, seed)
     except ValueError:  # damaged: it is computed as any other
