@@ -48,6 +48,7 @@ from core.evaluate.shards import add_arguments, engine_of
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import Column, bars, percent, show
 from core.models import Card, Classifier, logits_of
+from core.papers import smoothfool_curves
 from core.papers.smooth_adversarial_examples import COLUMNS, PAPER_NAME, TABLE1, TABLE2, TABLE3, Published
 from core.params import Subparsers
 
@@ -102,7 +103,7 @@ TRANSFERRED = {
     for key, title in TITLES.items()
     if key in IN_TABLE1
 }
-KEYS = (*TITLES, *TRANSFERRED)
+KEYS = (*TITLES, *TRANSFERRED, *smoothfool_curves.KEYS)
 """Of all entries."""
 SMOOTH = frozenset({"published-scw", "scw", "sddn", "scw-rho", "sddn-rho", "smoothfool", "qpgd2"})
 
@@ -114,8 +115,8 @@ def norm(card: Card) -> float:
 
 
 def entries(card: Card, budgets: Sequence[int] = BUDGETS) -> list[Entry]:
-    """All entries for a network: Table 1 with the paper's parameters, ImageNet's for all that are no digits; and the
-    families, with each of `budgets`."""
+    """All entries for a network: Table 1 with the paper's parameters, ImageNet's for all that are no digits; the
+    families, with each of `budgets`; and SmoothFool by its smoothness (`core.papers.smoothfool_curves`)."""
     name = _DIGITS if card.dataset == "mnist" else _PICTURES
     shrunk = [_SIZES[name] ** -k for k in reversed(range(TARGETS[name]))]
     alpha: float = SmoothCarliniWagner.preset(name).alpha
@@ -140,7 +141,9 @@ def entries(card: Card, budgets: Sequence[int] = BUDGETS) -> list[Entry]:
         "sddn-rho": lambda b: SmoothDDN(rho=RHO, passes=b),
     }
     with_budgets = [Entry(key, (make(b),), b) for b in budgets for key, make in families.items()]
-    return [*published, Entry("smoothfool", (SmoothFool(push=False),)), *with_budgets, *_transferred(card, published)]
+    alone = Entry("smoothfool", (SmoothFool(push=False),))
+    widths = smoothfool_curves.entries(card)
+    return [*published, alone, *with_budgets, *_transferred(card, published), *widths]
 
 
 def _transferred(card: Card, published: Sequence[Entry]) -> Iterator[Entry]:
@@ -247,7 +250,7 @@ _UNITS = {"l2": "L2", "mad": "MAD", "roughness": "Ω_n"}
 
 def titled(record: CurveRecord) -> str:
     """An entry in words."""
-    return {**TITLES, **TRANSFERRED}.get(record.protocol.name, record.protocol.name)
+    return {**TITLES, **TRANSFERRED, **smoothfool_curves.KEYS}.get(record.protocol.name, record.protocol.name)
 
 
 def _named(record: CurveRecord) -> str:
@@ -605,6 +608,7 @@ def _print(found: Found, card: Card) -> None:
     note = "Means over the fooled images, in float, with their bootstrapped 95 % intervals; of shares Wilson's."
     show(f"What smoothness costs: {card.name}", columns, list(lines()), note)
     shown: list[Claim[[Found]]] = [*CLAIMS, *(claim for several in OF_TABLE3.values() for claim in several)]
+    shown += smoothfool_curves.claims(smoothfool_curves.OURS)
     for claim in shown + [STILL] * trained_against_fgsm(card):
         verdict = claim.decide(found)
         p = "" if verdict.p is None else f" ({verdict.test}, p = {verdict.p:.2g})"
