@@ -7,12 +7,12 @@ import pages.parts.shell.ready  # noqa: F401  before all else, see there
 # isort: split
 import streamlit as st
 
-from core.papers import smooth_curves
+from core.papers import smooth_curves, smoothfool_curves
 from core.papers.smooth_curves import BUDGETS
 from pages.parts.shell import page
 from pages.parts.views import many
-from pages.parts.views.curves import behind, controls, cost, session, success, table, taking, transfer
-from pages.parts.views.curves.controls import COST, SUCCESS, TABLE, THROUGH, VIEWS
+from pages.parts.views.curves import behind, controls, cost, session, success, table, taking, transfer, widths
+from pages.parts.views.curves.controls import COST, SUCCESS, TABLE, THROUGH, VIEWS, WIDTH
 from pages.parts.views.curves.session import SCOPE
 from pages.parts.views.curves.taking import slot
 
@@ -35,12 +35,12 @@ with st.sidebar:
 found = session.stored(card)
 with st.sidebar:
     of_families = view in (SUCCESS, COST)
-    against = controls.metric(view) if of_families else "l2"
+    against = controls.metric(view) if of_families or view == WIDTH else "l2"
     most = controls.budget() if of_families else BUDGETS[-1]
     judge = transfer.chosen() if view == THROUGH else ""
     entries = controls.entries(found) if of_families else [f"{judge}{key}" for key in smooth_curves.IN_TABLE1]
 with head:
-    taking.run(card, most)
+    taking.run(card, most, smoothfool_curves.KEYS if view == WIDTH else smooth_curves.TITLES)
 slot.complain()
 if slot.busy:
     slot.watch(lambda look, task: many.underway(slot, look, task, SCOPE), many.take)
@@ -51,9 +51,12 @@ if not found:
     st.code(f"python -m core evaluate curves --model {card.name} --n 100", None, wrap_lines=True)
 else:
     drawn = session.every(found, entries, most) if view == COST else session.at_budget(found, entries, most)
+    if view == WIDTH:
+        drawn = widths.drawn(found)
     point = session.pointed(drawn)
     behind.open_lab(None if point is None else point[0])
     look_for = {SUCCESS: success.LOOK_FOR[against], COST: cost.LOOK_FOR, TABLE: table.look_for(card)}
+    look_for[WIDTH] = widths.LOOK_FOR
     look_for[THROUGH] = transfer.LOOK_FOR[judge or smooth_curves.FILTERED]
     st.markdown(f"**Look for:** {look_for[view]} **Click a point:** the images behind it open.")
     left, right = (st.container(), None) if point is None else st.columns([1.7, 1], gap="medium")
@@ -63,6 +66,8 @@ else:
             success.counted(drawn)
         elif view == COST:
             cost.draw(found, entries, most, against, card)
+        elif view == WIDTH:
+            widths.draw(found, card, against)
         elif view == TABLE:
             table.draw(found, card)
     if view == THROUGH:
@@ -74,6 +79,8 @@ else:
         success.claims(session.one_data(found), against)
     elif view == COST:
         cost.claims(session.one_data(found))
+    elif view == WIDTH:
+        widths.claims(session.one_data(found))
     elif view == THROUGH:
         transfer.claims(session.one_data(found), judge)
     else:

@@ -59,7 +59,8 @@ def look(key: str) -> Look:
     return theme.CURVES.get(key, theme.POINTED)
 
 
-def _style(figure: go.Figure, height: int, key: str, **layout: Any) -> go.Figure:
+def style(figure: go.Figure, height: int, key: str, **layout: Any) -> go.Figure:
+    """The figure as the Curves page has its own: a legend above, and letters that are read from the last row."""
     legend = plots.LEGEND_ABOVE | {"title": "", "font": {"size": 14}}
     plots.style(figure, height, key, font_size=15, margin={"r": 14, "t": 30}, legend=legend, **layout)
     for axes in (figure.update_xaxes, figure.update_yaxes):
@@ -67,14 +68,14 @@ def _style(figure: go.Figure, height: int, key: str, **layout: Any) -> go.Figure
     return figure
 
 
-def _marker(drawn: Look, size: int | list[int]) -> dict[str, Any]:
+def marker(drawn: Look, size: int | list[int]) -> dict[str, Any]:
     """What can be clicked. Open symbols are drawn by their outline alone."""
     outline = drawn.colour if drawn.symbol.endswith("-open") else theme.OUTLINE
     width = 2 if drawn.symbol.endswith("-open") else 1
     return {"color": drawn.colour, "symbol": drawn.symbol, "size": size, "line": {"width": width, "color": outline}}
 
 
-def _seen() -> dict[str, Any]:
+def seen() -> dict[str, Any]:
     """Of markers: what is not selected looks as before."""
     return {"unselected": {"marker": {"opacity": 1}}, "selected": {"marker": {"opacity": 1}}}
 
@@ -113,13 +114,13 @@ def success(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | N
             x=found.bounds[ranks - 1],
             y=100 * found.shares[ranks - 1],
             mode="markers",
-            marker=_marker(drawn, 10),
+            marker=marker(drawn, 10),
             customdata=[curve.point(int(rank)) for rank in ranks],
             hovertemplate=f"%{{y:.0f}} % within {named(metric)} %{{x:.3g}}<br>click for the images"
             f"<extra>{curve.title}</extra>",
             showlegend=False,
             legendgroup=curve.title,
-            **_seen(),
+            **seen(),
         )
         if pointed is not None and curve is pointed[0] and pointed[1] <= count:
             _ring(figure, found.bounds[pointed[1] - 1], 100 * found.shares[pointed[1] - 1])
@@ -128,7 +129,7 @@ def success(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | N
     if more:
         figure.update_xaxes(autorange="reversed", rangemode="normal")
     figure.update_yaxes(title="", range=[0, 103], ticksuffix=" %")
-    return _style(figure, 450, key)
+    return style(figure, 450, key)
 
 
 def _ring(figure: go.Figure, x: float, y: float) -> None:
@@ -140,7 +141,7 @@ def _ring(figure: go.Figure, x: float, y: float) -> None:
         marker={"color": theme.RING.colour, "symbol": theme.RING.symbol, "size": 20, "line": {"width": 3}},
         hoverinfo="skip",
         showlegend=False,
-        **_seen(),
+        **seen(),
     )
 
 
@@ -176,14 +177,14 @@ def cost(stops: Mapping[str, Sequence[Stop]], metric: str, paper: Mapping[str, f
             mode="lines+markers+text",
             name=name,
             line={"color": drawn.colour, "width": 2.5, "dash": drawn.dash},
-            marker=_marker(drawn, sizes),
+            marker=marker(drawn, sizes),
             text=[_passes(stop, path) for stop in path],
             textposition="top center",
             textfont={"size": 12},
             customdata=[stop.curve.point(stop.curve.record.fooled) for stop in path],
             hovertemplate=f"L2 %{{x:.3g}}, {named(metric)} %{{y:.3g}}, %{{customdata[1]}} passes<br>click for "
             f"the images<extra>{name}</extra>",
-            **_seen(),
+            **seen(),
         )
         for stop in path:
             if stop.x_interval is not None and stop.y_interval is not None:
@@ -204,7 +205,7 @@ def cost(stops: Mapping[str, Sequence[Stop]], metric: str, paper: Mapping[str, f
         )
     figure.update_xaxes(title=f"mean L2{UNITS['l2']}")
     figure.update_yaxes(title=f"mean {named(metric)}{UNITS.get(metric, '')}", rangemode="tozero")
-    return _style(figure, 450, key)
+    return style(figure, 450, key)
 
 
 def _cross(figure: go.Figure, x: Estimate, y: Estimate, colour: str) -> None:
@@ -243,7 +244,7 @@ def table(
                 "line": {"width": 2.5},
             },
             hovertemplate=f"%{{y}}: %{{x:.2f}}<extra>paper, {network}</extra>",
-            **_seen(),
+            **seen(),
         )
     figure.add_scatter(
         x=[mean.value for _, _, mean in ours],
@@ -259,12 +260,12 @@ def table(
         },
         customdata=[curve.point(curve.record.fooled) for _, curve, _ in ours],
         hovertemplate="%{y}: %{x:.3g}<br>click for the images<extra>ours</extra>",
-        **_seen(),
+        **seen(),
     )
     figure.update_xaxes(title="mean L2 over the images that are fooled", rangemode="tozero")
     order = [name for name, _, _ in rows]
     figure.update_yaxes(title="", categoryorder="array", categoryarray=order[::-1])
-    return _style(figure, 130 + 42 * len(rows), key)
+    return style(figure, 130 + 42 * len(rows), key)
 
 
 def spread(values: np.ndarray, here: float | None, metric: str, titles: tuple[str, str], key: str) -> go.Figure:
@@ -288,4 +289,4 @@ def spread(values: np.ndarray, here: float | None, metric: str, titles: tuple[st
         figure.add_vline(x=here, line={"color": theme.POINTED.colour, "width": 4, "dash": theme.POINTED.dash})
     figure.update_xaxes(title=f"{named(metric)}{UNITS.get(metric, '')}", zeroline=False)
     figure.update_yaxes(title="", rangemode="tozero")
-    return _style(figure, 220, key, bargap=0.03, showlegend=False)
+    return style(figure, 220, key, bargap=0.03, showlegend=False)

@@ -13,14 +13,19 @@ from pages.parts.shell import links
 from pages.parts.views.curves import session, transfer
 from pages.parts.views.curves.session import FIRST, SCOPE, Found
 
-SUCCESS, COST, TABLE, THROUGH = "success", "cost", "table", "through"
+SUCCESS, COST, WIDTH, TABLE, THROUGH = "success", "cost", "width", "table", "through"
 VIEWS = {
     SUCCESS: "Success against distortion",
     COST: "What smoothness costs",
+    WIDTH: "How smooth can it get",
     TABLE: "The paper's table",
     THROUGH: "Transfer",
 }
 AGAINST = {"l2": "L2", "mad": "MAD", "roughness": "Ω / L2²", "linf": "L∞", "ssim": "SSIM", "ciede2000": "Colour"}
+
+
+MEANS = {COST: ["roughness", "mad"], WIDTH: ["l2", "roughness", "mad"]}
+"""Measures of which a view draws the mean."""
 
 
 def network() -> Card:
@@ -40,8 +45,8 @@ def network() -> Card:
 def metric(view: str) -> str:
     """The measure on an axis."""
     key = f"{SCOPE}.against.{view}"
-    label = "Distortion" if view == SUCCESS else "Beside L2"
-    names = list(AGAINST) if view == SUCCESS else ["roughness", "mad"]
+    label = {SUCCESS: "Distortion", COST: "Beside L2", WIDTH: "Below"}[view]
+    names = list(AGAINST) if view == SUCCESS else MEANS[view]
     chosen = st.segmented_control(
         label, names, key=key, format_func=AGAINST.__getitem__, required=True, persist_state="session"
     )
@@ -74,7 +79,8 @@ def follow() -> None:
 
     links.choice("view", f"{SCOPE}.view", SUCCESS, VIEWS)
     links.choice("against", f"{SCOPE}.against.{SUCCESS}", "l2", AGAINST)
-    links.choice("beside", f"{SCOPE}.against.{COST}", "roughness", ["roughness", "mad"])
+    links.choice("beside", f"{SCOPE}.against.{COST}", "roughness", MEANS[COST])
+    links.choice("below", f"{SCOPE}.against.{WIDTH}", "l2", MEANS[WIDTH])
     links.choice("budget", f"{SCOPE}.budget", BUDGETS[-1], BUDGETS)
     links.read("curves", f"{SCOPE}.entries", list(FIRST), parse, ",".join)
     transfer.follow()

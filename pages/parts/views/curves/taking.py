@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 import numpy as np
 import streamlit as st
@@ -22,11 +23,12 @@ from pages.parts.work.curves import Counted
 slot: Slot[Counted, CurveRecord | None, Task] = Slot(SCOPE, every=0.7)
 
 
-def run(card: Card, budget: int) -> None:
-    """What is to be measured now, and on how many images more."""
+def run(card: Card, budget: int, titles: Mapping[str, str] = TITLES) -> None:
+    """What is to be measured now, one of the entries that `titles` names, and on how many images more."""
     begun = st.session_state.setdefault(f"{SCOPE}.run.begun", 0)
     with st.popover("Run it now", icon=":material/play_arrow:", key=f"{SCOPE}.run.{begun}"):  # another one is closed
-        key = st.selectbox("Attack", list(TITLES), key=f"{SCOPE}.run.entry", format_func=TITLES.__getitem__)
+        options = list(titles)
+        key = st.selectbox("Attack", options, key=f"{SCOPE}.run.{options[0]}", format_func=titles.__getitem__)
         made = {e.key: e for e in smooth_curves.entries(card, [budget])}
         entry = made[key]
         more = int(st.number_input("More images", 1, many.MOST, 20, key=f"{SCOPE}.run.n"))
@@ -35,7 +37,7 @@ def run(card: Card, budget: int) -> None:
         except ValueError as error:
             st.error(page.plain(str(error)))
             return
-        title = TITLES[key] if entry.budget is None else f"{TITLES[key]} {entry.budget}"
+        title = titles[key] if entry.budget is None else f"{titles[key]} {entry.budget}"
         st.caption(
             f"{page.plain(title)}: no image is measured that can be gone on with here."
             if known is None
