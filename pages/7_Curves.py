@@ -40,7 +40,10 @@ with st.sidebar:
     judge = transfer.chosen() if view == THROUGH else ""
     entries = controls.entries(found) if of_families else [f"{judge}{key}" for key in smooth_curves.IN_TABLE1]
 with head:
-    taking.run(card, most, smoothfool_curves.KEYS if view == WIDTH else smooth_curves.TITLES)
+    if view == WIDTH:
+        taking.run(card, most, smoothfool_curves.KEYS, "width")
+    else:
+        taking.run(card, most)
 slot.complain()
 if slot.busy:
     slot.watch(lambda look, task: many.underway(slot, look, task, SCOPE), many.take)

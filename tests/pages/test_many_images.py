@@ -14,13 +14,13 @@ from core.data import gallery
 from core.evaluate import curves
 from core.evaluate.curves import CurveRecord, Wanted
 from core.evaluate.records import Collection
-from core.papers import smooth_curves
+from core.papers import smooth_curves, smoothfool_curves
 from core.papers.smooth_curves import entries, norm, pick, pictures, right
 from pages.parts.views import verdicts
 
 MODEL = "mnist-c4-ce"
 N = 8
-KEYS = ("published-cw", "published-scw", "cw", "scw", "scw-rho", "fgsm", "bilateral-fgsm")
+KEYS = ("published-cw", "published-scw", "cw", "scw", "scw-rho", "fgsm", "bilateral-fgsm", "sf-2", "sf-60", "sfcode-2")
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,30 @@ def test_the_curves_are_the_records(found):
     record = pick(found, "cw", 10)
     assert decoded(lines["C&W 10"]["x"])[1:] == pytest.approx(np.sort(record.column("mad")[record.fools]))
     assert app.query_params["budget"] == "10"
+
+
+def test_how_smooth_it_can_get_is_said_by_the_records(found):
+    app = opened(view="width", below="roughness")
+    above, below = ({}, {})
+    for trace in chart(app)["data"]:
+        if trace["mode"] == "lines+markers":
+            (below if trace["yaxis"] == "y2" else above)[trace["name"]] = trace
+    records = smoothfool_curves.by_width(found, "sf")
+    assert decoded(above["SmoothFool"]["x"]).tolist() == list(records) == [2, 60]
+    assert decoded(above["SmoothFool"]["y"]) == pytest.approx([100 * r.success.value for r in records.values()])
+    assert decoded(below["SmoothFool"]["y"]) == pytest.approx([r.mean("roughness").value for r in records.values()])
+    (dotted,) = [trace for trace in chart(app)["data"] if trace.get("name") == "SmoothFool, at L2 = 2"]
+    assert decoded(dotted["y"]) == pytest.approx([100 * r.column("fools_at_2").mean() for r in records.values()])
+    for claim in smoothfool_curves.claims("sf"):
+        assert verdicts.text(claim, claim.decide(found)) in words(app)
+    index = int(records[60].column("label")[0])
+    of_class = smoothfool_curves.by_class(records[60], 10)[index]
+    (table,) = [html.value for html in app.get("html") if "<table" in html.value]
+    assert f"{100 * of_class.value:.0f} % ({100 * of_class.low:.0f} to {100 * of_class.high:.0f})" in table
+    # A point opens its images, as on the other pictures; what can be run now is of this picture.
+    app = opened(view="width", point=f"sf-60.0.{records[60].fooled}")
+    assert f"{records[60].fooled} of {N} images are fooled" in words(app)
+    assert app.selectbox(key="curves.run.width").options[0] == "SmoothFool, σ_g = 1"
 
 
 def test_a_point_opens_its_images_and_they_the_lab(found):

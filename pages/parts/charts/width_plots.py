@@ -111,7 +111,7 @@ def widths(
     ticks = sorted({stop.sigma for _, stops in lines.values() for stop in stops})
     figure.update_xaxes(type="log", tickvals=ticks, ticktext=[str(tick) for tick in ticks])
     figure.update_xaxes(title="σ_g, pixels", row=2)
-    figure.update_yaxes(title="fooled", range=[0, 103], ticksuffix=" %", row=1)
+    figure.update_yaxes(title="fooled", range=[0, 107], ticksuffix=" %", row=1)
     below: dict[str, Any] = {"type": "log"} if metric == "roughness" else {"rangemode": "tozero"}
     figure.update_yaxes(title=f"mean {named(metric)}", **below, row=2)
-    return curve_plots.style(figure, 560, key)
+    return curve_plots.style(figure, 480, key)

@@ -23,21 +23,23 @@ from pages.parts.work.curves import Counted
 slot: Slot[Counted, CurveRecord | None, Task] = Slot(SCOPE, every=0.7)
 
 
-def run(card: Card, budget: int, titles: Mapping[str, str] = TITLES) -> None:
-    """What is to be measured now, one of the entries that `titles` names, and on how many images more."""
+def run(card: Card, budget: int, titles: Mapping[str, str] = TITLES, key: str = "entry") -> None:
+    """What is to be measured now, one of the entries that `titles` names, and on how many images more.
+
+    key: of the choice, another one for other titles.
+    """
     begun = st.session_state.setdefault(f"{SCOPE}.run.begun", 0)
     with st.popover("Run it now", icon=":material/play_arrow:", key=f"{SCOPE}.run.{begun}"):  # another one is closed
-        options = list(titles)
-        key = st.selectbox("Attack", options, key=f"{SCOPE}.run.{options[0]}", format_func=titles.__getitem__)
+        name = st.selectbox("Attack", list(titles), key=f"{SCOPE}.run.{key}", format_func=titles.__getitem__)
         made = {e.key: e for e in smooth_curves.entries(card, [budget])}
-        entry = made[key]
+        entry = made[name]
         more = int(st.number_input("More images", 1, many.MOST, 20, key=f"{SCOPE}.run.n"))
         try:
             known = many.known(card, entry)
         except ValueError as error:
             st.error(page.plain(str(error)))
             return
-        title = titles[key] if entry.budget is None else f"{titles[key]} {entry.budget}"
+        title = titles[name] if entry.budget is None else f"{titles[name]} {entry.budget}"
         st.caption(
             f"{page.plain(title)}: no image is measured that can be gone on with here."
             if known is None

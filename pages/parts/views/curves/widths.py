@@ -90,7 +90,7 @@ def _widest(most: Found, card: Card) -> None:
     for share in (0.99, 0.5):
         width = smoothfool_curves.widest(records, share)
         if width is not None:
-            told.append(f"**{100 * share:.0f} %** up to σ_g = {_said(width, max(records))}")
+            told.append(f"**{100 * share:.0f} %** of the images {_said(width, max(records))}")
     size = card.input_shape[-1]
     if told:
         st.markdown(f"{KINDS[OURS]} still fools {'; '.join(told)}. An image is {size} pixels wide.")
@@ -98,9 +98,11 @@ def _widest(most: Found, card: Card) -> None:
 
 def _said(width: Width, last: int) -> str:
     def number(value: float) -> str:
-        return f"beyond {last}" if math.isinf(value) else "below 1" if value == 0 else f"{value:.3g}"
+        return f"beyond {last}" if math.isinf(value) else "below the least" if value == 0 else f"{value:.3g}"
 
-    return f"**{number(width.value)}** (95 %: {number(width.low)} to {number(width.high)})"
+    if math.isinf(width.low):
+        return f"with every σ_g up to {last}"
+    return f"up to σ_g = **{number(width.value)}** (95 %: {number(width.low)} to {number(width.high)})"
 
 
 def _by_class(most: Found, card: Card) -> None:
