@@ -212,7 +212,7 @@ def test_the_users_lessons_stand_beside_the_project_s(tmp_path, capsys, monkeypa
 
 def test_the_projects_lessons_hold_and_take_a_lesson_each():
     names = sorted(path.stem for path in FOLDER.glob("*.md"))
-    assert len(names) == 2
+    assert len(names) == 6
     for name, lesson in reading.lessons().items():
         assert places.problems(lesson) == []
         assert lesson.minutes == 45, name

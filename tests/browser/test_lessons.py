@@ -1,0 +1,99 @@
+"""Lessons in a real Chromium: walked from the first stop to the last by keyboard alone, and reached by everybody."""
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Page, expect
+from test_reach import grave, said, settled
+
+from core.lessons import Lesson, reading
+
+pytestmark = pytest.mark.browser
+LESSONS = reading.lessons()
+
+
+def path(lesson: Lesson, number: int, **more: str) -> str:
+    stop = lesson.stops[number - 1]
+    return f"/{stop.page}?{urlencode({**stop.parameters, 'lesson': lesson.name, 'stop': number, **more})}"
+
+
+def text(markdown: str) -> str:
+    """What is read of a sentence of a lesson, which has no markup but emphasis and links."""
+    return re.sub(r"\s+", " ", re.sub(r"[*`]", "", markdown))
+
+
+def walk(page: Page, lesson: Lesson) -> None:
+    """From the first stop, which is open, to the last and out, by the keys that the buttons name."""
+    strip = page.locator(".st-key-lesson")
+    for number, stop in enumerate(lesson.stops, 1):
+        expect(strip).to_contain_text(f"{number} of {len(lesson.stops)}: {stop.title}")
+        expect(strip).to_contain_text(text(stop.question))
+        settled(page)
+        # Nothing of the page is there before the answer: no picture, no chart, no number.
+        expect(page.locator(".stMain").locator("canvas, img, .js-plotly-plot, figure")).to_have_count(0)
+        page.keyboard.press(str(stop.seen + 1))
+        expect(strip).to_contain_text(text(stop.look))
+        expect(strip).to_contain_text("You said it")
+        settled(page)
+        expect(page.locator(".stMain").locator("canvas, img, .js-plotly-plot, figure").first).to_be_visible()
+        expect(page.get_by_text("was left out of the link")).to_have_count(0)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        if number < len(lesson.stops):
+            page.keyboard.press("n")
+    page.get_by_role("button", name="End").focus()
+    page.keyboard.press("Enter")
+    expect(strip).to_have_count(0)
+    expect(page).not_to_have_url(re.compile("lesson="))
+
+
+def test_a_whole_lesson_by_keyboard(open_page: Callable[..., Page]):
+    lesson = LESSONS["2-smooth-like-the-image"]
+    page = open_page("/")
+    link = page.get_by_role("link", name=lesson.title)
+    expect(link).to_be_in_viewport(ratio=1)
+    settled(page)
+    link.focus()
+    page.keyboard.press("Enter")
+    walk(page, lesson)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("present", ["0", "1"])
+@pytest.mark.parametrize("name", LESSONS)
+def test_every_lesson(open_page: Callable[..., Page], name: str, present: str):
+    page = open_page(path(LESSONS[name], 1, present=present))
+    walk(page, LESSONS[name])
+    assert page.get_by_test_id("stSidebar").is_visible() is (present == "0" and LESSONS[name].stops[-1].page != "")
+    assert ("present=1" in page.url) is (present == "1")
+
+
+def test_a_stop_is_reached_by_all(open_page: Callable[..., Page]):
+    lesson = LESSONS["2-smooth-like-the-image"]
+    page = open_page(path(lesson, 3))
+    settled(page)
+    assert said(page) == f"Stop 3 of {len(lesson.stops)}: {lesson.stops[2].title}. A question, before it is seen."
+    assert grave(page) == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    for button in page.locator(".st-key-lesson-answers button").all():  # all on a phone's first screen
+        expect(button).to_be_in_viewport(ratio=1)
+    page.locator(".st-key-lesson-answers button").nth(1).click()
+    expect(page.locator(".st-key-lesson")).to_contain_text("Seen is:")
+    settled(page)
+    assert said(page).startswith(f"Not as you said: {lesson.stops[2].answers[lesson.stops[2].seen]}")
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    assert grave(page) == []
+
+
+def test_a_stop_is_recorded(open_page: Callable[..., Page]):
+    page = open_page("/Smoothing?alpha=0.95&lesson=2-smooth-like-the-image&stop=1&present=1")
+    page.locator(".st-key-lesson-answers button").first.click()
+    settled(page)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Record a stop").click()
+    expect(page.get_by_role("status").filter(has_text="Paste it into a lesson's file.")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    lesson, problems = reading.parse(f"---\ntitle: A\nsummary: B\nminutes: 32\n---\n\n{4 * (copied + chr(10))}", "a")
+    assert lesson is not None, problems
+    assert (lesson.stops[0].page, lesson.stops[0].parameters) == ("Smoothing", {"alpha": "0.95"})
