@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from core import data, models
-from core.attacks import ATTACKS, AttackResult, run
+from core.attacks import ATTACKS, Attack, AttackResult, run
 from core.data import ImageSet, photos, to_png
 from core.data.store import write_together
 from core.evaluate import records, visibility
@@ -30,7 +30,7 @@ from core.layout import ASSETS
 from core.magnify import MagnifyParameters, display_scale, local_statistics, to_display
 from core.metrics import roughness
 from core.models import Classifier, logits_of
-from core.params import Subparsers
+from core.params import Subparsers, fields
 
 FOLDER = ASSETS / "examples"
 FILE = "example.json"
@@ -40,6 +40,8 @@ ORIGINAL = "original"
 """What the clean picture is called among those of the start page."""
 COMPARED = ("cw", "scw", "smoothfool")
 """Attacks of the Compare page's example."""
+ALONG = "scw", "alpha"
+"""Attack and parameter of its film strip."""
 PERTURBATIONS = "perturbations.npz"
 
 
@@ -125,10 +127,11 @@ class StartRecord(ExampleRecord):
 
 
 class CompareRecord(ExampleRecord):
-    """The Compare page's: a photograph attacked with COMPARED, the perturbations kept in half precision.
+    """The Compare page's: a photograph attacked with COMPARED, or ALONG a parameter, the perturbations kept, most of
+    them in half precision.
 
-    Every attack twice, "success-" and "length-" before its key: the shortest that it finds, and what is to be brought
-    to one norm, which differ where it rounds every iterate to 8 bits.
+    Every attack twice, "success-" and "length-" before its key, which along a parameter has its place after it: the
+    shortest that it finds, and what is to be brought to one norm, which differ where it rounds every iterate to 8 bits.
     """
 
     kind: ClassVar[str] = "example-compare"
@@ -140,6 +143,7 @@ class CompareRecord(ExampleRecord):
 
 START = Collection(StartRecord, FOLDER / "start" / FILE)
 COMPARE = Collection(CompareRecord, FOLDER / "compare" / FILE)
+FILMSTRIP = Collection(CompareRecord, FOLDER / "filmstrip" / FILE)
 
 
 def start(folder: Path = FOLDER) -> StartRecord:
@@ -150,6 +154,12 @@ def start(folder: Path = FOLDER) -> StartRecord:
 def comparison(folder: Path = FOLDER) -> CompareRecord:
     """The Compare page's example. ValueError in one sentence if it is not there, or not what was computed."""
     return _only(COMPARE.at(folder / "compare" / FILE))
+
+
+def filmstrip(folder: Path = FOLDER) -> CompareRecord:
+    """The example of one attack along a parameter. ValueError in one sentence if it is not there, or not what was
+    computed."""
+    return _only(FILMSTRIP.at(folder / "filmstrip" / FILE))
 
 
 def _only(collection: Collection[E]) -> E:
@@ -275,17 +285,31 @@ def _verdicts(claims: Sequence[Claim[...]]) -> Iterator[Decided]:
 def make_comparison(photo: str, folder: Path = FOLDER) -> Path:
     """Attack the photograph `photo` with COMPARED, with the presets that pages start from, and write what they did.
 
-    Only the perturbations are kept, in half precision; `read_comparison` adds them to the photograph and asks the
+    Only the perturbations are kept, most in half precision; `read_comparison` adds them to the photograph and asks the
     network. Returns the folder of the example. ValueError if an attack fails, or if the disk is full.
     """
+    attacks = {name: ATTACKS[name](**ATTACKS[name].presets.get("photograph", {})) for name in COMPARED}
+    return _make(photo, attacks, folder / "compare", "comparison", f"python -m core examples --compare {photo}")
+
+
+def make_filmstrip(photo: str, folder: Path = FOLDER) -> Path:
+    """The same of the attack of ALONG, at those values of its parameter that tell most; for `read_filmstrip`."""
+    name, parameter = ALONG
+    cls = ATTACKS[name]
+    preset = cls.presets.get("photograph", {})
+    values = next(info.telling for info in fields(cls) if info.name == parameter)
+    attacks = {f"{name}-{i}": cls(**(preset | {parameter: value})) for i, value in enumerate(values, 1)}
+    return _make(photo, attacks, folder / "filmstrip", "filmstrip", f"python -m core examples --filmstrip {photo}")
+
+
+def _make(photo: str, made: Mapping[str, Attack], folder: Path, protocol: str, command: str) -> Path:
+    """Attack a photograph with all of `made` and write what they did."""
     chosen = _photograph(photo)
     clean, model = chosen.images, models.load(MODEL)
     answer = logits_of(model, clean).argmax(1)
     arrays: dict[str, Any] = {}
     attacks, converged = {}, {}
-    for name in COMPARED:
-        cls = ATTACKS[name]
-        attack = cls(**cls.presets.get("photograph", {}))
+    for name, attack in made.items():
         free = unrounded(attack)
         shortest = run(attack, model, clean, answer)
         longer = shortest if free == attack else run(free, model, clean, answer)
@@ -293,9 +317,8 @@ def make_comparison(photo: str, folder: Path = FOLDER) -> Path:
             if not bool(result.success[0]):
                 raise ValueError(f"{name} does not fool {MODEL} on {photo}; take another photograph.")
             if held == SUCCESS or result is not shortest:
-                arrays[f"{held}-{name}"] = result.perturbation[0].half().numpy()
-            made = Attacked(attack=Setting.of(searched), seconds=round(result.seconds, 1))
-            attacks[f"{held}-{name}"] = made
+                arrays[f"{held}-{name}"] = _kept(result, model).numpy()
+            attacks[f"{held}-{name}"] = Attacked(attack=Setting.of(searched), seconds=round(result.seconds, 1))
             converged[f"{held}-{name}"] = None if result.converged is None else bool(result.converged[0])
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
@@ -303,15 +326,22 @@ def make_comparison(photo: str, folder: Path = FOLDER) -> Path:
     record = CompareRecord(
         network=Network.of(model.card),
         data=Data.of(chosen, None),
-        protocol=Setting(name="comparison", parameters={"photo": photo}),
-        command=f"python -m core examples --compare {photo}",
+        protocol=Setting(name=protocol, parameters={"photo": photo}),
+        command=command,
         versions=records.versions(),
         attacks=attacks,
         files=_sha256(files),
         seed=0,
         converged=converged,
     )
-    return _write(folder / "compare", record, files)
+    return _write(folder, record, files)
+
+
+def _kept(result: AttackResult, model: Classifier) -> Tensor:
+    """(C, H, W) the perturbation of a result, in half precision unless its saved picture would then fool no more."""
+    half = result.perturbation.half()
+    there = bool(asked(result, (result.images + half.float()).clamp(0, 1), model).success_8bit[0])
+    return (half if there or not bool(result.success_8bit[0]) else result.perturbation)[0]
 
 
 def read_comparison(model: Classifier, folder: Path = FOLDER) -> dict[str, list[AttackResult]]:
@@ -321,10 +351,19 @@ def read_comparison(model: Classifier, folder: Path = FOLDER) -> dict[str, list[
 
     ValueError in one sentence if the perturbations are not those that were computed.
     """
-    record = comparison(folder)
+    return _read(comparison(folder), folder / "compare", model)
+
+
+def read_filmstrip(model: Classifier, folder: Path = FOLDER) -> dict[str, list[AttackResult]]:
+    """The same of the example along a parameter."""
+    return _read(filmstrip(folder), folder / "filmstrip", model)
+
+
+def _read(record: CompareRecord, folder: Path, model: Classifier) -> dict[str, list[AttackResult]]:
+    """What the perturbations of `record`, which lie in `folder`, do to its photograph."""
     clean = _photograph(record.photo).images
     logits = logits_of(model, clean)
-    content = (folder / "compare" / PERTURBATIONS).read_bytes()
+    content = (folder / PERTURBATIONS).read_bytes()
     if _sha256({PERTURBATIONS: content}) != record.files:
         raise ValueError(f"{PERTURBATIONS} is not what was computed; make it again with: {record.command}")
     results: dict[str, list[AttackResult]] = {SUCCESS: [], LENGTH: []}
@@ -347,8 +386,8 @@ def read_comparison(model: Classifier, folder: Path = FOLDER) -> dict[str, list[
                 trace={},
                 converged=None if record.converged[name] is None else torch.tensor([record.converged[name]]),
             )
-            held = name.partition("-")[0]
-            kept = name if name in arrays else f"{SUCCESS}-{made.attack.name}"  # of an attack that is the same in both
+            held, _, which = name.partition("-")
+            kept = name if name in arrays else f"{SUCCESS}-{which}"  # of an attack that is the same in both
             adversarial = (clean + torch.from_numpy(arrays[kept]).float()).clamp(0, 1)
             results[held].append(asked(before, adversarial, model))
     return results
@@ -360,12 +399,15 @@ def add_command(subparsers: Subparsers, claims: Sequence[Claim[...]]) -> None:
     parser.add_argument("--photo", default="china", help="photograph of the start page (default %(default)s)")
     parser.add_argument("--norm", type=float, default=NORM, help="L2 of its second comparison (default %(default)s)")
     parser.add_argument("--compare", metavar="PHOTO", help="remake the Compare page's instead, from this photograph")
+    parser.add_argument("--filmstrip", metavar="PHOTO", help="remake its film strip instead, from this photograph")
     parser.set_defaults(run=partial(_run, claims))
 
 
 def _run(claims: Sequence[Claim[...]], arguments: argparse.Namespace) -> int:
     if arguments.compare:
         print(make_comparison(arguments.compare))
+    elif arguments.filmstrip:
+        print(make_filmstrip(arguments.filmstrip))
     else:
         print(make_start(arguments.photo, claims, arguments.norm))
     return 0

@@ -24,10 +24,13 @@ from pages.parts.work.attacks import several as attack_in_turn
 
 SEVERAL, ALONG, NETWORKS = "several", "along", "networks"
 MODES = {SEVERAL: "Attacks", ALONG: "Filmstrip", NETWORKS: "Networks"}
-WAYS = (
-    "**One picture, several ways to fool the network.** Above as one sees it, below magnified: what an attack does "
-    "to flat parts shows there first. At equal success each is as short as it came; at one norm, equally long."
-)
+WAYS = {
+    SEVERAL: "**One picture, several ways to fool the network.** Above as one sees it, below magnified: what an attack "
+    "does to flat parts shows there first. At equal success each is as short as it came; at one norm, equally long.",
+    ALONG: "**One picture, one attack, at several values of one parameter.** From left to right nothing but that value "
+    "changes. Above as one sees it, below magnified.",
+}
+SHOWN = {False: f"{SCOPE}.shown", True: f"{SCOPE}.along.shown"}  # where the session keeps each kind
 
 slot: Slot[Snapshot | None, tuple[Finished, ...], Wanted] = Slot(SCOPE, every=1.0)
 
@@ -36,13 +39,13 @@ def take(made: tuple[Finished, ...], wanted: Wanted) -> None:
     """Keep what a job has given."""
     wanted.keep(made)
     if runs := wanted.runs(made):
-        st.session_state[f"{SCOPE}.shown"] = Shown(runs, wanted.choice)
+        st.session_state[SHOWN[wanted.along]] = Shown(runs, wanted.choice)
 
 
-def start(attacks: list[Attack], choice: Choice, seed: int) -> None:
+def start(attacks: list[Attack], choice: Choice, seed: int, along: bool) -> None:
     """Begin what is not known yet; show at once what is known altogether."""
     labels = torch.tensor([choice.attacked])
-    about = comparison.wanted(attacks, choice, labels, seed)
+    about = comparison.wanted(attacks, choice, labels, seed, along)
     missing = tuple(about.missing.values())
     if missing:
         slot.start(about, attack_in_turn, missing, Network.of(choice.card), choice.image, labels, seed)
@@ -50,36 +53,38 @@ def start(attacks: list[Attack], choice: Choice, seed: int) -> None:
         take((), about)
 
 
-def compare(attacks: list[Attack], choice: Choice | None, seed: int) -> None:
+def compare(attacks: list[Attack], choice: Choice | None, seed: int, along: bool) -> None:
     """Attacks side by side, or one along a parameter."""
     wanted = slot.about
     seen = wanted.choice if wanted is not None else choice
     if seen is None:
         return
-    pressed = controls.head(slot, bool(attacks), WAYS)
+    pressed = controls.head(slot, bool(attacks), WAYS[ALONG if along else SEVERAL])
     if wanted is not None:
         links.keep("view.")
         page.say("The comparison is running.")
         slot.watch(result.underway, take)
     elif choice is not None:
         if pressed and attacks:
-            start(comparison.searched(attacks, result.matching()), choice, seed)
+            start(comparison.searched(attacks, result.matching()), choice, seed, along)
             st.rerun()
-        shown: Shown | None = st.session_state.get(f"{SCOPE}.shown")
+        shown: Shown | None = st.session_state.get(SHOWN[along])
         fits = shown is not None and shown.choice.card == choice.card and shown.choice.image.equal(choice.image)
         searched = comparison.searched(attacks, result.matching())
         if attacks and (not fits or shown is None or shown.attacks != searched):  # perhaps all of it is known
             labels = torch.tensor([choice.attacked])
-            known = comparison.wanted(searched, choice, labels, seed, shipped=True)
+            known = comparison.wanted(searched, choice, labels, seed, along, shipped=True)
             if not known.missing:
                 take((), known)
-                shown, fits = st.session_state[f"{SCOPE}.shown"], True
+                shown, fits = st.session_state[SHOWN[along]], True
         if not fits:
-            runs = example.runs(choice)
+            runs = example.runs(choice, along)
             shown = Shown(runs[0], choice, free=runs[1]) if runs is not None else None
+            if along and shown is not None and shown.attacks != attacks:
+                shown = None  # something else is set, which is to come
         if shown is not None:
             page.say(result.said(shown))
-        result.show(shown, choice, attacks)
+        result.show(shown, choice, attacks, along)
 
 
 def ask(asking: Asking | None, choice: Choice | None) -> None:
@@ -124,5 +129,5 @@ with st.sidebar:
 if mode == NETWORKS:
     ask(Asking(asked[0], choice, asked[1], seed) if asked and choice else None, choice)
 else:
-    compare(attacks, choice, seed)
+    compare(attacks, choice, seed, mode == ALONG)
 page.finish()

@@ -33,4 +33,4 @@ def everything() -> list[Collection[Any]]:
     """Those, the maps in assets/results/maps, the curves in assets/results/curves, and the examples."""
     mapped = [maps.collection(path.stem) for path in sorted(maps.FOLDER.glob("*.json"))]
     drawn = [collection(path.stem) for path in sorted(FOLDER.glob("*.json"))]
-    return [*COLLECTIONS, *mapped, *drawn, examples.START, examples.COMPARE]
+    return [*COLLECTIONS, *mapped, *drawn, examples.START, examples.COMPARE, examples.FILMSTRIP]

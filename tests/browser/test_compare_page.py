@@ -88,7 +88,17 @@ def places(page: Page) -> list[dict[str, float]]:
 
 
 def test_a_filmstrip_of_photographs_is_one_row(open_page: Callable[..., Page]):
-    page = open_page("/Compare?compare=along&attack=fgsm", width=1280, height=720)
+    page = open_page("/Compare", width=1280, height=720)
+    expect(page.locator(".viewer figcaption")).to_have_count(8)
+    page.get_by_text("Filmstrip", exact=True).click()
+    # A finished strip at once; of another attack the places of what is to come, not what is no strip.
+    expect(page.locator(".viewer .facts").filter(has_text="MAD")).to_have_count(4)
+    settled(page)
+    assert titles(page)[::2] == ["Original", "α = 0", "α = 0.9", "α = 0.99", "α = 0.997"]
+    assert len({round(box["y"]) for box in places(page)}) == 1
+    page.get_by_role("combobox", name=re.compile("^Attack|Attack$")).fill("FGSM")
+    page.keyboard.press("Enter")
+    expect(page.locator(".viewer .note").filter(has_text="to come")).to_have_count(8)
     settled(page)
     page.get_by_role("button", name="Run").click()
     expect(page.locator(".viewer .facts").filter(has_text="MAD")).to_have_count(4)

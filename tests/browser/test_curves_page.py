@@ -1,6 +1,7 @@
 """Curves in a real Chromium: a point is clicked, its images open, one of them opens the lab with that attack."""
 
 import re
+from itertools import combinations
 
 import pytest
 from playwright.sync_api import expect
@@ -31,9 +32,15 @@ def test_from_a_point_to_its_images_to_the_lab(open_page):
     expect(page).to_have_url(re.compile(f"image={index}"))
     expect(page.get_by_text(f"test image {index}")).to_be_visible()
     expect(page).to_have_url(re.compile("initial_c=15.0"))
-    # Back on the page, the same point is open.
-    page.locator(".st-key-navigation").get_by_role("link", name="Curves").click()
+    # Back on the page, by the browser's button or by its name, the same point is open.
+    page.wait_for_timeout(1600)  # what comes sooner is taken for a late message of the browser's
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"/Curves\?point=published-cw"))
     thumbnails.first.wait_for()
+    for name in ("Smoothing", "Curves"):
+        page.locator(".st-key-navigation").get_by_role("link", name=name).click()
+    thumbnails.first.wait_for()
+    expect(page).to_have_url(re.compile(r"/Curves\?point=published-cw"))
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -46,3 +53,15 @@ def test_the_page_fits_a_projector_and_a_phone(open_page, dark):
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_timeout(400)
     assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+    # No two labels lie on each other, wherever paths end.
+    page.get_by_text("What smoothness costs", exact=True).click()
+    labels = page.locator(".js-plotly-plot .textpoint text")
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 844})
+        expect(labels.first).to_be_visible()
+        page.wait_for_timeout(400)
+        boxes = [label.bounding_box() for label in labels.all()]
+        assert len(boxes) >= 6
+        for one, other in combinations(boxes, 2):
+            apart = [abs(one[a] - other[a]) >= min(one[b], other[b]) for a, b in (("x", "width"), ("y", "height"))]
+            assert any(apart), (one, other)

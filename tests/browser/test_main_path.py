@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from core import data, models
+from core import data, examples, models
 from core.attacks import ATTACKS, run
 from pages.parts.components.viewer import Panel, levels
+from pages.parts.shell.page import SEEN
 
 pytestmark = pytest.mark.browser
 
@@ -91,11 +92,24 @@ def test_fool_a_network(open_page):
     page = open_page()
     expect(titles(page)).to_have_text(["Original", "Carlini & Wagner", "Smooth C&W", *["… magnified"] * 3])
     assert check_pixels(page) == 6
+    # Every page is introduced by what one sees there, and is one click away.
+    main = page.locator(".stMain")
+    for name, sentence in SEEN.items():
+        expect(main.get_by_role("link", name=sentence)).to_have_attribute("href", re.compile(f"/{name}$"))
+    # What is tried in the lab is the very picture and attack, and one step of the browser's leads back.
+    example = examples.start()
     page.get_by_role("button", name="Try it in the Attack lab").click()
     expect(titles(page)).to_have_text(["Original", "Magnified original"])
     settled(page)
     photos = data.load("photos")
-    check_canvas(page, "Original", photos.images[photos.names.index("china")])
+    check_canvas(page, "Original", photos.images[photos.names.index(example.photo)])
+    tried = example.attacks["success-scw"].attack
+    expect(page.get_by_role("combobox", name=re.compile("Attack"))).to_have_value(ATTACKS[tried.name].title)
+    expect(slider(page, "Smoothing")).to_have_attribute("aria-valuetext", f"{tried.parameters['alpha']:g}")
+    expect(slider(page, "Iterations")).to_have_value(str(tried.parameters["iterations"]))
+    page.wait_for_timeout(1600)  # what comes sooner is taken for a late message of the browser's
+    page.go_back()
+    expect(page.get_by_role("button", name="Try it in the Attack lab")).to_be_visible()
 
     page = open_page("/Attack_lab")
     expect(titles(page)).to_have_text(["Original", "Magnified original"])

@@ -116,10 +116,17 @@ def test_a_phone_shows_all_without_scrolling_sideways(open_page, tab):
     assert page.evaluate(wide) <= 390
 
 
-def test_an_own_picture_meets_distances_and_the_tabs_hold_their_evidence(open_page):
+def test_noise_then_an_own_picture_meets_distances_and_the_tabs_hold_their_evidence(open_page):
     file = io.BytesIO()
     Image.effect_noise((60, 40), 80).save(file, "PNG")
-    page = open_page("/MMC_centres?tab=Uncertainty&outside=own")
+    page = open_page("/MMC_centres?tab=Uncertainty")
+    # It opens where the distance tells something; what it lets in follows as such.
+    expect(page.get_by_role("radio", name="Noise", exact=True)).to_be_checked()
+    told = page.locator("p", has_text="lets it in by probability and turns it away by distance")
+    counter = page.get_by_role("heading", name="Counter-examples: strangers that the distance lets in")
+    expect(told).to_be_visible()
+    assert told.bounding_box()["y"] < counter.bounding_box()["y"]
+    page.get_by_text("Your own", exact=True).click()
     expect(page.get_by_text("Drop a picture here")).to_be_visible()
     page.locator("input[type=file]").set_input_files(
         {"name": "noise.png", "mimeType": "image/png", "buffer": file.getvalue()}

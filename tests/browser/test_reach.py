@@ -16,6 +16,7 @@ PAGES = {
     "/": "Smoothscope",
     f"/Attack_lab?{QUICK}": "Attack lab",
     "/Compare": "Compare",
+    "/Compare?compare=along": "Compare",
     "/Compare?compare=networks&model=mnist-c4-ce": "Compare",
     "/Smoothing": "Smoothing",
     "/Smoothing?view=pictures": "Smoothing",

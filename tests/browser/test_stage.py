@@ -1,7 +1,7 @@
 """The lab before an audience: what a projector's window holds, and what a teacher's hand reaches there."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from test_main_path import FIVE, read_back, settled, slider, titles
 
 from core import data, models
 from core.attacks import ATTACKS, run
+from core.data import imagenet
 
 pytestmark = pytest.mark.browser
 
@@ -237,3 +238,48 @@ def test_live_follows_a_hand_a_pin_keeps_and_a_link_knows(open_page: Callable[..
     settled(fresh)
     assert fresh.locator(".ss-table").inner_text() == after
     expect(fresh.get_by_role("switch", name=re.compile("Live"))).not_to_be_checked()
+
+
+def table(page: Page) -> dict[str, str]:
+    """The numbers beside a result."""
+    return dict(row.locator("td").all_inner_texts() for row in page.locator(".ss-table tr").all())
+
+
+def seen(page: Page, title: str, size: int) -> np.ndarray:
+    """(size, size, 3) levels of a picture that is at least as large on the screen."""
+    pixels, about = read_back(page.locator(f'.viewer canvas[data-title="{title}"]'))
+    assert about["size"][0] >= size
+    middles = ((np.arange(size) + 0.5) * about["size"][0] / size).astype(int)
+    return pixels[middles][:, middles, :3]
+
+
+def agreed(page: Page, model: models.Classifier, classes: Sequence[str]) -> tuple[str, str]:
+    """What a network calls the adversarial picture on the screen, and the headline, which ends with it.
+
+    So do the probabilities and the picture's note agree; and what to look for is what the numbers say.
+    """
+    channels, size, _ = model.card.input_shape
+    picture = torch.from_numpy(seen(page, "Adversarial", size)).permute(2, 0, 1)[None, :channels]
+    truth, named = page.locator(".ss-bars .ss-name").first.inner_text(), classes[int(model(picture / 255).argmax())]
+    headline = page.locator(".ss-verdict").inner_text()
+    assert headline.endswith(f" {named}")
+    assert page.locator(".ss-bars").nth(1).locator(".ss-name").first.inner_text() == named
+    fools = named != truth
+    note = f"shown in 8 bits: {'still' if fools else 'no longer'} fools"
+    expect(page.locator(".viewer .note").nth(1)).to_have_text(note)
+    numbers = table(page)
+    assert numbers["Fools in 8 bits"] == ("yes" if fools else "no")
+    omega = float(numbers["Ω / L2² × 10³"]) / 1000
+    kind = "Noise" if omega >= 0.4 else "Patches" if omega >= 0.1 else "Clouds"
+    assert page.locator("p", has_text="Look for").inner_text().startswith(f"Look for: {kind}:")
+    return named, headline
+
+
+def test_headline_numbers_and_words_are_of_the_picture_that_is_seen(open_page: Callable[..., Page]):
+    torch.set_num_threads(1)  # as the server's
+    # A photograph that an attack fools only just: the push makes the saved picture fool.
+    model, classes = models.load("imagenet-efficientnet-lite0"), imagenet.classes()
+    photograph = "model=imagenet-efficientnet-lite0&image=coffee"
+    page = attacked(open_page(f"/Attack_lab?{photograph}&attack=smoothfool", width=1440, height=900))
+    named, headline = agreed(page, model, classes)
+    assert headline == f"espresso is now {named}"

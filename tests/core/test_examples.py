@@ -11,6 +11,8 @@ from core import examples, models
 from core.attacks import ATTACKS, run
 from core.data import load
 from core.evaluate import records
+from core.metrics import roughness
+from core.params import fields
 
 FOLDER = examples.FOLDER / "compare"
 
@@ -59,10 +61,35 @@ def test_the_comparison_that_is_shipped():
     assert record.command == f"python -m core examples --compare {record.photo}"
 
 
-@pytest.mark.parametrize("read", [examples.start, examples.comparison])
-def test_every_shipped_file_is_the_computed_one(read):
+def test_the_filmstrip_that_is_shipped():
+    record, (name, parameter) = examples.filmstrip(), examples.ALONG
+    results = examples.read_filmstrip(models.load(record.model))
+    telling = next(info.telling for info in fields(ATTACKS[name]) if info.name == parameter)
+    for held, found in results.items():
+        assert tuple(result.parameters[parameter] for result in found) == telling
+        assert {result.attack for result in found} == {name}
+        assert all(bool(result.success[0]) for result in found)
+        if held == "success":
+            assert all(bool(result.success_8bit[0]) for result in found)
+    # What it is for: the further along, the smoother.
+    rough = [float(roughness(result.perturbation, 1.0, normalised=True)[0]) for result in results["success"]]
+    assert rough == sorted(rough, reverse=True)
+    assert sum(path.stat().st_size for path in examples.FILMSTRIP.path.parent.iterdir()) < 1_500_000
+    assert record.command == f"python -m core examples --filmstrip {record.photo}"
+    assert record.photo == examples.comparison().photo  # the page shows both of one picture
+
+
+@pytest.mark.parametrize(
+    ("read", "collection"),
+    [
+        (examples.start, examples.START),
+        (examples.comparison, examples.COMPARE),
+        (examples.filmstrip, examples.FILMSTRIP),
+    ],
+)
+def test_every_shipped_file_is_the_computed_one(read, collection):
     record = read()
-    folder = (examples.START if read is examples.start else examples.COMPARE).path.parent
+    folder = collection.path.parent
     assert {path.name for path in folder.iterdir()} == {*record.files, examples.FILE}
     for name, digest in record.files.items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest

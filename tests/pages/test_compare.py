@@ -59,7 +59,8 @@ class Compare:
 
     @property
     def shown(self) -> Any:
-        return self.app.session_state.get("compare.shown")
+        along = self.address.get("compare") == "along"
+        return self.app.session_state.get("compare.along.shown" if along else "compare.shown")
 
     @property
     def facts(self) -> dict[str, dict[str, str]]:
@@ -198,6 +199,34 @@ def test_too_short_a_norm_is_not_called_a_success():
     page.rerun()
     longest = max(float(run.result.l2[0]) for run in page.shown.runs)
     assert {told["L2"] for told in page.facts.values()} == {f"{longest:.3f}"}
+
+
+def test_a_filmstrip_opens_with_a_finished_one_and_what_is_set_otherwise_is_to_come():
+    page = Compare(model=examples.MODEL, compare="along")
+    (strip,) = viewers(page.app)
+    names = [f"α = {value:g}" for value in (0, 0.9, 0.99, 0.997)]
+    assert [panel["title"] for panel in strip["panels"]][::2] == ["Original", *names]
+    shown = panels(page.app)
+    for name, result in zip(names, examples.read_filmstrip(models.load(examples.MODEL))["success"], strict=True):
+        np.testing.assert_array_equal(shown[name].levels, levels(result.adversarial[0]))
+    assert f"remake it with: {examples.filmstrip().command}" in page.words
+    page.app.text_input(key="compare.along.scw.alpha.values").set_value("0.5, 0.6")
+    page.rerun()
+    (strip,) = viewers(page.app)
+    assert [panel["title"] for panel in strip["panels"]][::2] == ["Original", "α = 0.5", "α = 0.6"]
+    assert [panel["note"].strip() for panel in strip["panels"][2:]] == ["to come"] * 4
+    assert "press Run" in page.words
+    # What was run side by side is no strip, and stays where it was.
+    page = Compare(**START)
+    page.press("Run")
+    page.finish()
+    facts = page.facts
+    page.app.button_group(key="compare.mode").set_value("along")
+    page.rerun()
+    assert page.facts == {}
+    page.app.button_group(key="compare.mode").set_value("several")
+    page.rerun()
+    assert page.facts == facts
 
 
 def test_a_filmstrip_goes_along_a_parameter():

@@ -141,6 +141,23 @@ def test_the_back_button_is_a_link(monkeypatch: pytest.MonkeyPatch):
     assert address(app) == {}
 
 
+def test_a_link_that_says_more_than_it_must_stays_as_it_was_opened(monkeypatch: pytest.MonkeyPatch):
+    """Were it written anew, Back would lead from what was written to what was opened, and there be written anew."""
+    wordy = {"colour": "red", "seed": "7", "m.beta": "0.30"}
+    app = opened(**wordy)
+    assert address(app.run()) == wordy
+    app.number_input(key="test.seed").set_value(8).run()
+    assert address(app) == {"seed": "8"}
+    monkeypatch.setattr(links, "_STALE", 0.0)  # a while later
+    app.query_params.clear()
+    for name, text in wordy.items():
+        app.query_params[name] = text
+    assert app.run().session_state["test.seed"] == 7
+    assert address(app) == wordy
+    app.selectbox(key="test.colour").set_value("green").run()
+    assert address(app) == {"colour": "green", "seed": "7"}
+
+
 def test_a_late_address_is_no_link():
     """A person who moves two widgets quickly: the browser sends the second with the address of before the first."""
     app = opened()

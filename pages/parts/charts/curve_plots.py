@@ -6,6 +6,7 @@ least distorted on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -150,6 +151,61 @@ def _passes(stop: Stop, path: Sequence[Stop]) -> str:
     return str(stop.curve.record.budget) if len(path) > 1 and stop in (path[0], path[-1]) else ""
 
 
+_SIDES = {
+    "top center": (0, 1),
+    "bottom center": (0, -1),
+    "middle right": (1, 0),
+    "middle left": (-1, 0),
+    "top right": (1, 1),
+    "top left": (-1, 1),
+    "bottom right": (1, -1),
+    "bottom left": (-1, -1),
+}
+"""Where a label can lie, the first first, and in which direction from its point."""
+_WIDTHS, _DEPTH = (280, 640, 1000), 340
+"""Of the plane in pixels: a phone's, beside the images of a point, alone on a projector."""
+_LABEL, _AWAY = (30, 17), (22, 15)
+"""A label of three digits, and how far from its point it lies."""
+_NEAR = (22, 16)
+"""How near a label comes to another's point before it covers it."""
+
+
+def _sides(labelled: Sequence[tuple[float, float]], points: Sequence[tuple[float, float]]) -> list[str]:
+    """Where the labels of points go, each in turn: where they lie on fewest others, and on fewest points.
+
+    labelled, points: x and y, in shares of the plane; the ones are among the others.
+    """
+    taken: list[tuple[float, float, str]] = []
+    for x, y in labelled:
+        others = [point for point in points if point != (x, y)]
+        taken.append((x, y, min(_SIDES, key=lambda side: _met((x, y, side), taken, others))))
+    return [side for _, _, side in taken]
+
+
+def _met(
+    label: tuple[float, float, str], others: Sequence[tuple[float, float, str]], points: Sequence[tuple[float, float]]
+) -> float:
+    """How much of other labels, and of points, a label covers, in windows of all widths."""
+    found = 0.0
+    for width in _WIDTHS:
+        here = _middle(label, width)
+        found += 4 * sum(_over(here, _middle(other, width), _LABEL) for other in others)
+        found += sum(_over(here, (x * width, y * _DEPTH), _NEAR) for x, y in points)
+    return found
+
+
+def _middle(label: tuple[float, float, str], width: float) -> tuple[float, float]:
+    """Of a label, in pixels."""
+    x, y, side = label
+    across, up = _SIDES[side]
+    return x * width + across * _AWAY[0], y * _DEPTH + up * _AWAY[1]
+
+
+def _over(one: tuple[float, float], other: tuple[float, float], size: tuple[float, float]) -> float:
+    """The share of a box of a size that lies on another, by their middles."""
+    return math.prod(max(0.0, 1 - abs(a - b) / length) for a, b, length in zip(one, other, size, strict=True))
+
+
 @dataclass(frozen=True)
 class Stop:
     """A record on the picture of costs: its means over the images that all fool."""
@@ -168,6 +224,7 @@ def cost(stops: Mapping[str, Sequence[Stop]], metric: str, paper: Mapping[str, f
     paper: its own mean distortions, by what they are of.
     """
     figure = go.Figure()
+    sides = iter(_sides(*_places(stops, paper)))
     for name, path in stops.items():
         drawn = look(path[0].curve.key)
         sizes = [9 + 3 * i for i in range(len(path))]
@@ -179,7 +236,7 @@ def cost(stops: Mapping[str, Sequence[Stop]], metric: str, paper: Mapping[str, f
             line={"color": drawn.colour, "width": 2.5, "dash": drawn.dash},
             marker=marker(drawn, sizes),
             text=[_passes(stop, path) for stop in path],
-            textposition="top center",
+            textposition=[next(sides) if _passes(stop, path) else "top center" for stop in path],
             textfont={"size": 12},
             customdata=[stop.curve.point(stop.curve.record.fooled) for stop in path],
             hovertemplate=f"L2 %{{x:.3g}}, {named(metric)} %{{y:.3g}}, %{{customdata[1]}} passes<br>click for "
@@ -206,6 +263,18 @@ def cost(stops: Mapping[str, Sequence[Stop]], metric: str, paper: Mapping[str, f
     figure.update_xaxes(title=f"mean L2{UNITS['l2']}")
     figure.update_yaxes(title=f"mean {named(metric)}{UNITS.get(metric, '')}", rangemode="tozero")
     return style(figure, 450, key)
+
+
+def _places(
+    stops: Mapping[str, Sequence[Stop]], paper: Mapping[str, float]
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """Where the stops that are labelled lie, and all of them: x and y, in shares of the plane."""
+    every = [stop for path in stops.values() for stop in path]
+    ends = [stop.x for stop in every] + list(paper.values())
+    low, across, high = min(ends), max(ends) - min(ends) or 1.0, max(stop.y for stop in every) or 1.0
+    found = [((stop.x - low) / across, stop.y / high) for stop in every]
+    written = [bool(_passes(stop, path)) for path in stops.values() for stop in path]
+    return [place for place, is_written in zip(found, written, strict=True) if is_written], found
 
 
 def _cross(figure: go.Figure, x: Estimate, y: Estimate, colour: str) -> None:

@@ -70,14 +70,7 @@ def spectra(found: Mapping[str, tuple[Tensor, Tensor]]) -> go.Figure:
             )
     figure.update_xaxes(title="cycles per pixel")
     figure.update_yaxes(ticksuffix=" %", rangemode="tozero")
-    figure.update_layout(
-        title={"text": "Energy of each perturbation by frequency: smooth ones lie on the left", "font": {"size": 14}},
-        height=260,
-        font_size=14,
-        margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        showlegend=True,
-    )
-    return figure
+    return style(figure, 260, "spectra", showlegend=True, legend=LEGEND_ABOVE)
 
 
 def passed(found: Mapping[str, tuple[Tensor, Tensor]]) -> go.Figure:

@@ -3,7 +3,8 @@
 Whatever can be set on a page calls `read` with its name in the link before its widget is drawn. `begin` and `end`,
 which `page.setup` and `page.finish` call, frame a run of a page's script; `end` writes the address, with only what
 differs from the page's start. A link that cannot be followed to the letter is followed as far as it goes: what is wrong
-with it is left out and said in a sentence.
+with it is left out and said in a sentence. One that can stays as it was opened, though it says more than it must: every
+address that is written is a step more that the browser's Back button takes.
 
 The browser's Back button is a link too: it brings an older address of the same page, and that state with it.
 """
@@ -49,8 +50,12 @@ class _Link:
     """Names of `given` that were read: by this run, or by one before it that was interrupted."""
     running: bool = True
     """The page's script has begun and not ended."""
+    meant: dict[str, str] = field(default_factory=dict)
+    """What these set, as the page would write it."""
     address: dict[str, str] = field(default_factory=dict)
-    """As it was last written."""
+    """As it was last written, or opened."""
+    says: dict[str, str] = field(default_factory=dict)
+    """The state that it stands for, as the page would write it."""
     before: dict[str, str] = field(default_factory=dict)
     """The one that it replaced."""
     at: float = -_STALE
@@ -94,12 +99,14 @@ def begin(page: str) -> None:
         follow = True  # the run that followed it was interrupted, perhaps by a widget that was moved
         if address != link.given:
             link.followed.clear()
+            link.meant.clear()
     else:
         # A widget that was moved a moment ago comes with the address of before, which is no link to follow.
-        untouched = link.state() == link.address
+        untouched = link.state() == link.says
         late = address == link.before and time.monotonic() - link.at < _STALE
         follow = untouched and not late and address != link.address
         link.followed.clear()
+        link.meant.clear()
         if not untouched:
             link.notices.clear()
     if follow and not link.followed:
@@ -129,6 +136,8 @@ def read(name: str, key: str, default: T, parse: Callable[[str], T], text: Calla
         except ValueError as error:
             link.notices.append(f"{_quoted(name, link.given[name])} was left out of the link: {error}")
     st.session_state[key] = value
+    if value != default:
+        link.meant[name] = text(value)
 
 
 def choice(name: str, key: str, default: T, choices: Iterable[T]) -> None:
@@ -186,9 +195,16 @@ def write() -> None:
     if link.running:  # its entries are not all there yet
         return
     state = link.state()
-    if state != link.address or state != st.query_params.to_dict():
-        link.before, link.address, link.at = link.address, state, time.monotonic()
-        st.query_params.from_dict(state)
+    address = link.address if state == link.says else state
+    if address != link.address or address != st.query_params.to_dict():
+        _now_at(address, state)
+        st.query_params.from_dict(address)
+
+
+def _now_at(address: dict[str, str], state: dict[str, str]) -> None:
+    """The browser shows `address`, which stands for `state`."""
+    link = _link()
+    link.before, link.address, link.says, link.at = link.address, address, state, time.monotonic()
 
 
 def end() -> tuple[list[str], list[str]]:
@@ -200,6 +216,8 @@ def end() -> tuple[list[str], list[str]]:
     for name, text in (link.given or {}).items():
         if name not in link.entries:
             link.notices.append(f"{_quoted(name, text)} was left out of the link: this page has no such setting.")
+    if link.given is not None and not link.notices and link.state() == link.meant:
+        _now_at(link.given, link.meant.copy())
     link.given, link.running = None, False
     write()
     return link.notices, link.absent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -13,6 +13,7 @@ from torch import Tensor
 from core.attacks import ADVICE, AttackResult
 from core.export.archive import Item, file_name
 from core.metrics import ciede2000, l2, psnr, roughness, ssim
+from pages.parts.charts import plots
 from pages.parts.components.viewer import Panel
 from pages.parts.engine.bounded import fingerprint
 from pages.parts.inputs.choose import Choice
@@ -148,6 +149,12 @@ def _distances(x: Tensor, adversarial: Tensor, sigma_h: float) -> list[tuple[str
         ("SSIM", f"{ssim(x, adversarial)[0]:.4f}"),
         ("PSNR", f"{psnr(x, adversarial)[0]:.1f} dB"),
     ]
+
+
+def spectra(found: Mapping[str, tuple[Tensor, Tensor]], what: str) -> None:
+    """The chart of energy by spatial frequency, a curve a column: what `plots.spectra` takes, and what it is of."""
+    st.markdown(f"**{what}:** smooth ones lie on the left.")  # a chart's own title would not be broken on a phone
+    st.plotly_chart(plots.spectra(found), key="compare.spectra", config=plots.CONFIG, alt=what)
 
 
 def items(

@@ -59,6 +59,8 @@ class Wanted:
     keys: tuple[str, ...]
     """Of what each gives (`attacking.key`)."""
     known: Mapping[str, Finished]
+    along: bool = False
+    """One attack along a parameter is what was asked for."""
 
     @property
     def missing(self) -> dict[str, Attack]:
@@ -81,13 +83,15 @@ class Wanted:
             attacking.keep(key, finished, self.choice.card)
 
 
-def wanted(attacks: Sequence[Attack], choice: Choice, labels: Tensor, seed: int, shipped: bool = False) -> Wanted:
+def wanted(
+    attacks: Sequence[Attack], choice: Choice, labels: Tensor, seed: int, along: bool, shipped: bool = False
+) -> Wanted:
     """`attacks` on a picture, with what is known of them. shipped: also from runs that came with a lesson."""
     keys = tuple(attacking.key(each, choice.model, choice.image, labels, seed) for each in attacks)
     found = {key: attacking.results.get(key) for key in keys}
     if shipped:
         found |= {k: attacking.shipped(a, choice, seed) for k, a in zip(keys, attacks, strict=True) if found[k] is None}
-    return Wanted(tuple(attacks), choice, keys, {key: run for key, run in found.items() if run is not None})
+    return Wanted(tuple(attacks), choice, keys, {key: run for key, run in found.items() if run is not None}, along)
 
 
 def titles(attacks: Sequence[Attack]) -> list[str]:

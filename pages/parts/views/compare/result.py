@@ -11,7 +11,6 @@ from torch import Tensor
 from core.attacks import Attack
 from core.metrics import radial_power_spectrum
 from core.params import fields
-from pages.parts.charts import plots
 from pages.parts.components.viewer import viewer
 from pages.parts.inputs import forms
 from pages.parts.inputs.choose import Choice
@@ -85,18 +84,15 @@ def draw(shown: Shown, names: Sequence[str], row: bool, best: tuple[Tensor, str]
         spectra = {
             name: radial_power_spectrum(result.perturbation) for name, result in zip(names, results, strict=False)
         }
-        st.plotly_chart(
-            plots.spectra(spectra),
-            key=f"{SCOPE}.spectra",
-            config=plots.CONFIG,
-            alt="Energy of each perturbation for each spatial frequency",
-        )
+        columns.spectra(spectra, "Energy of each perturbation by frequency")
     notes = [shown.choice.card.title, *(f"seed {result.seed}" for result in results[:1])]
     if shown.example:
-        notes.append(f"a finished example; remake it with: {example.EXAMPLE.command}")
+        notes.append(f"a finished example; remake it with: {example.record(row).command}")
     if any(isinstance(run, attacking.Shipped) for run in runs):
         notes.append(attacking.WHERE)
-    if norm is None:
+    if not runs:
+        notes.append("press Run")
+    elif norm is None:
         notes.append("every perturbation as short as its attack found one that fools")
     else:
         notes.append(f"every perturbation scaled to L2 = {norm:.3g}, clipped, and the network asked again")
@@ -137,9 +133,14 @@ def said(shown: Shown) -> str:
 
 
 @st.fragment
-def show(shown: Shown | None, choice: Choice, current: Sequence[Attack]) -> None:
-    """What is finished; a fragment, so that a display slider redraws only this."""
-    if shown is None:
+def show(shown: Shown | None, choice: Choice, current: Sequence[Attack], along: bool) -> None:
+    """What is finished; a fragment, so that a display slider redraws only this.
+
+    along: before anything is, the places of a film strip are there, each under its value.
+    """
+    if shown is None and along and current:
+        draw(Shown((), choice), comparison.titles(current), row=True)
+    elif shown is None:
         forms.follow(Matching, SCOPE, "view.")
         links.flag("view.perturbations", f"{SCOPE}.perturbations")
         display.clean(choice.image, choice.title, SCOPE)

@@ -10,7 +10,6 @@ from torch import Tensor
 from core.attacks import ADVICE
 from core.export.archive import Item
 from core.metrics import l2, radial_power_spectrum, roughness
-from pages.parts.charts import plots
 from pages.parts.components.viewer import viewer
 from pages.parts.inputs import choose
 from pages.parts.inputs.choose import Choice
@@ -104,12 +103,7 @@ def draw(asking: Asking, answers: Sequence[Asked], best: tuple[Tensor, str] | No
         each.name: radial_power_spectrum(each.perturbation[None]) for each in there if bool(each.perturbation.any())
     }
     if spectra:
-        st.plotly_chart(
-            plots.spectra(spectra),
-            key=f"{SCOPE}.spectra",
-            config=plots.CONFIG,
-            alt="Energy of what is left of the perturbation for each spatial frequency",
-        )
+        columns.spectra(spectra, "Energy of what is left of the perturbation by frequency")
     return seen
 
 
