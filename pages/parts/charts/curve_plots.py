@@ -162,8 +162,8 @@ _SIDES = {
     "bottom left": (-1, -1),
 }
 """Where a label can lie, the first first, and in which direction from its point."""
-_WIDTHS, _DEPTH = (280, 640, 1000), 340
-"""Of the plane in pixels: a phone's, beside the images of a point, alone on a projector."""
+_PLANES = ((275, 230), (480, 310), (860, 330))
+"""Its width and height in pixels: a phone's, beside the images of a point, alone on a projector."""
 _LABEL, _AWAY = (30, 17), (22, 15)
 """A label of three digits, and how far from its point it lies."""
 _NEAR = (22, 16)
@@ -185,20 +185,20 @@ def _sides(labelled: Sequence[tuple[float, float]], points: Sequence[tuple[float
 def _met(
     label: tuple[float, float, str], others: Sequence[tuple[float, float, str]], points: Sequence[tuple[float, float]]
 ) -> float:
-    """How much of other labels, and of points, a label covers, in windows of all widths."""
+    """How much of other labels, and of points, a label covers, in windows of all sizes."""
     found = 0.0
-    for width in _WIDTHS:
-        here = _middle(label, width)
-        found += 4 * sum(_over(here, _middle(other, width), _LABEL) for other in others)
-        found += sum(_over(here, (x * width, y * _DEPTH), _NEAR) for x, y in points)
+    for plane in _PLANES:
+        here = _middle(label, plane)
+        found += 4 * sum(_over(here, _middle(other, plane), _LABEL) for other in others)
+        found += sum(_over(here, (x * plane[0], y * plane[1]), _NEAR) for x, y in points)
     return found
 
 
-def _middle(label: tuple[float, float, str], width: float) -> tuple[float, float]:
+def _middle(label: tuple[float, float, str], plane: tuple[int, int]) -> tuple[float, float]:
     """Of a label, in pixels."""
     x, y, side = label
     across, up = _SIDES[side]
-    return x * width + across * _AWAY[0], y * _DEPTH + up * _AWAY[1]
+    return x * plane[0] + across * _AWAY[0], y * plane[1] + up * _AWAY[1]
 
 
 def _over(one: tuple[float, float], other: tuple[float, float], size: tuple[float, float]) -> float:
@@ -238,6 +238,7 @@ def cost(stops: Mapping[str, Sequence[Stop]], metric: str, paper: Mapping[str, f
             text=[_passes(stop, path) for stop in path],
             textposition=[next(sides) if _passes(stop, path) else "top center" for stop in path],
             textfont={"size": 12},
+            cliponaxis=False,  # a label may stand beyond the plane
             customdata=[stop.curve.point(stop.curve.record.fooled) for stop in path],
             hovertemplate=f"L2 %{{x:.3g}}, {named(metric)} %{{y:.3g}}, %{{customdata[1]}} passes<br>click for "
             f"the images<extra>{name}</extra>",
@@ -268,13 +269,18 @@ def cost(stops: Mapping[str, Sequence[Stop]], metric: str, paper: Mapping[str, f
 def _places(
     stops: Mapping[str, Sequence[Stop]], paper: Mapping[str, float]
 ) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    """Where the stops that are labelled lie, and all of them: x and y, in shares of the plane."""
+    """Where the stops that are labelled lie, and all that is drawn: x and y, in shares of the plane."""
     every = [stop for path in stops.values() for stop in path]
-    ends = [stop.x for stop in every] + list(paper.values())
-    low, across, high = min(ends), max(ends) - min(ends) or 1.0, max(stop.y for stop in every) or 1.0
-    found = [((stop.x - low) / across, stop.y / high) for stop in every]
+    drawn = [(stop.x, stop.y) for stop in every]
+    for stop in every:
+        if stop.x_interval is not None:
+            ends = np.linspace(stop.x_interval.low, stop.x_interval.high, 9)
+            drawn += [(float(x), stop.y) for x in ends]
+    wide = [x for x, _ in drawn] + list(paper.values())
+    low, across, high = min(wide), max(wide) - min(wide) or 1.0, max(y for _, y in drawn) or 1.0
+    found = [((x - low) / across, y / high) for x, y in drawn]
     written = [bool(_passes(stop, path)) for path in stops.values() for stop in path]
-    return [place for place, is_written in zip(found, written, strict=True) if is_written], found
+    return [place for place, is_written in zip(found, written, strict=False) if is_written], found
 
 
 def _cross(figure: go.Figure, x: Estimate, y: Estimate, colour: str) -> None:

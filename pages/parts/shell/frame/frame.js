@@ -1,11 +1,15 @@
 // @ts-check
 // What a page does for those who do not look at it, or cannot see all of it: its results are said by a region that is
-// there before they are, its widgets are named in words, and on a phone the row of pages begins where one is.
+// there before they are, its widgets are named in words, and on a phone the row of pages begins where one is. And one
+// step of the browser's Back button leads from a page to the one before.
 
 import { mount } from "../mount.js";
 import { spoken } from "./names.js";
+import { straighten } from "./steps.js";
 
 const WRITTEN = '[aria-label*="$"]';
+
+straighten(history, location);
 
 class Frame {
   /** @param {HTMLElement} root */
