@@ -277,9 +277,53 @@ def agreed(page: Page, model: models.Classifier, classes: Sequence[str]) -> tupl
 
 def test_headline_numbers_and_words_are_of_the_picture_that_is_seen(open_page: Callable[..., Page]):
     torch.set_num_threads(1)  # as the server's
-    # A photograph that an attack fools only just: the push makes the saved picture fool.
-    model, classes = models.load("imagenet-efficientnet-lite0"), imagenet.classes()
-    photograph = "model=imagenet-efficientnet-lite0&image=coffee"
-    page = attacked(open_page(f"/Attack_lab?{photograph}&attack=smoothfool", width=1440, height=900))
-    named, headline = agreed(page, model, classes)
+    model, digits, classes = models.load("imagenet-efficientnet-lite0"), models.load("mnist-c4-ce"), imagenet.classes()
+    photograph = "model=imagenet-efficientnet-lite0&image="
+
+    def ran(link: str) -> Page:
+        page = open_page(f"/Attack_lab?{link}", width=1440, height=900)
+        settled(page)
+        page.get_by_role("button", name="Run").click()
+        expect(titles(page).nth(4)).to_have_text("Magnified adversarial")
+        settled(page)
+        page.mouse.move(5, 5)
+        return page
+
+    # What stops at the boundary is pushed over it as far as the saved picture needs.
+    named, headline = agreed(ran(f"{photograph}coffee&attack=smoothfool"), model, classes)
     assert headline == f"espresso is now {named}"
+    # Without the push the headline says how what was found and what is seen differ.
+    page = ran("model=mnist-c4-ce&image=898&attack=deepfool&push=False")
+    named, headline = agreed(page, digits, [str(digit) for digit in range(10)])
+    assert named == "7"
+    assert re.fullmatch(r"7 was \d before rounding; as shown, in 8 bits, it is still 7", headline)
+    expect(page.locator(".ss-bars").nth(2).locator(".ss-name").first).not_to_have_text(named)  # before rounding
+    # A smooth perturbation is searched in float: what is said to be before rounding has more than a few levels.
+    page = ran(f"{photograph}rocket&iterations=10")
+    agreed(page, model, classes)
+    expect(page.locator(".viewer .note").nth(2)).to_have_text(re.compile("^before rounding, amplified"))
+    assert len(np.unique(seen(page, "Perturbation", 224)[..., 0])) > 64
+    assert float(table(page)["Ω / L2² × 10³"]) < 100  # clouds, and no islands
+
+
+def test_the_menu_of_networks_is_grouped_and_can_be_read(open_page: Callable[..., Page]):
+    page = open_page("/Attack_lab", **PROJECTOR)
+    settled(page)
+    box = page.get_by_role("combobox", name=re.compile("Network"))
+    box.scroll_into_view_if_needed()
+    box.focus()
+    page.keyboard.press("ArrowDown")
+    options = page.get_by_role("option")
+    options.first.wait_for()
+    print(options.all_inner_texts(), options.evaluate_all("all => all.map(e => [e.scrollWidth, e.clientWidth, e.innerHTML.slice(0, 300)])"))
+    page.screenshot(path="/tmp/menu.png")
+
+
+def test_a_result_among_a_hundred(open_page: Callable[..., Page]):
+    page = attacked(open_page("/Attack_lab?model=mnist-c4-ce&attack=cw&margin=0.0&iterations=10", **PROJECTOR))
+    page.locator("label", has_text="Over 100 images").click()
+    expect(page).to_have_url(re.compile("many=1"))
+    expect(page.locator("p", has_text=re.compile(r"^Of \d+ images [\d.]+ %"))).to_be_visible()
+    charts = page.locator(".js-plotly-plot", has=page.locator(".bars")).filter(has_text=re.compile("L2|MAD"))
+    print(charts.count(), page.locator(".js-plotly-plot").count())
+    page.screenshot(path="/tmp/over.png")
