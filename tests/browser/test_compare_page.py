@@ -53,7 +53,7 @@ def test_columns_come_one_by_one_and_the_layout_stays(open_page: Callable[..., P
     expect(page.get_by_text(re.compile("^Column 2 of 2"))).to_be_visible()
     during = page.locator(".viewer figure canvas").first.bounding_box()
     assert titles(page)[::2] == ["Original", "Carlini & Wagner (C&W)", "Smooth C&W (sC&W)"]
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_text("stopped before its end")).to_be_visible()
     settled(page)
     after = page.locator(".viewer figure canvas").first.bounding_box()

@@ -35,7 +35,7 @@ def test_a_reload_finds_one_s_own_trainings_and_another_browser_does_not(browser
         page = opened(mine.new_page(), address)
         page.get_by_role("button", name="Start").last.click()
         expect(page.get_by_test_id("stMetricValue").first).to_have_text(re.compile("of 200"))
-        page.get_by_role("button", name="Stop").click()
+        page.get_by_role("button", name="Stop", exact=True).click()
         unfinished = page.get_by_role("button", name="Unfinished runs")
         expect(unfinished).to_be_visible()
         (cookie,) = [cookie for cookie in mine.cookies() if cookie["name"] == visitor.COOKIE]

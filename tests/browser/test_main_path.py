@@ -164,7 +164,7 @@ def test_fool_a_network(open_page):
     expect(iterations).to_have_value("500")
     page.get_by_role("button", name="Run").click()
     expect(page.get_by_text(re.compile(r"^Step \d+ of 501"))).to_be_visible()  # and the push
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_text("stopped before its end")).to_be_visible()
     expect(titles(page)).to_have_count(5)  # the pictures come after the words
     reached = titles(page).all_inner_texts()

@@ -132,7 +132,7 @@ def test_the_same_keys_begin_on_other_pages(open_page: Callable[..., Page], path
     page = open_page(path)
     settled(page)
     page.keyboard.press("Control+Enter")
-    stop = page.get_by_role("button", name="Stop")
+    stop = page.get_by_role("button", name="Stop", exact=True)
     expect(stop).to_be_visible()
     expect(page.locator(".st-key-page-voice .frame")).to_have_text(re.compile("is running"))
     found = grave(page)

@@ -62,7 +62,7 @@ def test_rate_and_loss_are_changed_while_it_runs(open_page):
     ):
         slider.press("ArrowRight")
         expect(page.get_by_text(re.compile(told))).to_be_visible()
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_role("button", name="Keep")).to_be_visible()
     expect(page.get_by_text(re.compile(r"^Learning rate [\d.e-]+ from step [\d,]+ on\.$"))).to_be_visible()
     expect(page.locator(".js-plotly-plot .annotation-text")).to_have_text(
