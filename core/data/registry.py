@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from core.data import careful, imagenet, photos, store
+from core.data import careful, cifar100, imagenet, photos, store
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,24 @@ DATASETS: dict[str, Dataset] = {
             gallery=True,
             # Not the data set's own, as CIFAR-100's are: the two kinds of things that its classes are.
             groups=tuple(int(name in _ANIMALS) for name in _CIFAR10),
+        ),
+        Dataset(
+            name="cifar100",
+            title="CIFAR-100",
+            classes=cifar100.CLASSES,
+            shape=(3, 32, 32),
+            splits={"train": 50_000, "test": 10_000},
+            licence="A. Krizhevsky, V. Nair and G. Hinton, 2009; its page states no licence and asks to cite "
+            "'Learning Multiple Layers of Features from Tiny Images'; the pictures were collected from the web.",
+            groups=cifar100.GROUPS,
+        ),
+        Dataset(
+            name="svhn",
+            title="SVHN",
+            classes=tuple("0123456789"),
+            shape=(3, 32, 32),
+            splits={"train": 73_257, "test": 26_032},
+            licence="Y. Netzer, T. Wang, A. Coates, A. Bissacco, B. Wu and A. Y. Ng, 2011; non-commercial use only.",
         ),
         Dataset(
             name="photos",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import tempfile
 import uuid
@@ -99,8 +100,21 @@ def put(files: Mapping[Path, bytes], what: str, where: Path) -> None:
         raise DataError(f"{what} cannot be written to {where.name} ({reason}); {remedy(error)}.") from None
 
 
-def write(name: str, arrays: Arrays) -> None:
-    """Put a data set's arrays into the cache folder, all of them or none."""
+SUMS = "sha256.json"
+"""File beside a data set's arrays: their SHA-256 as they were installed, where no official ones are known."""
+
+
+def read_sums(name: str) -> dict[str, str]:
+    """The SHA-256 that were recorded as the data set `name` was installed. `careful.Unreadable` (a ValueError) if none
+    were, or they are damaged."""
+    found = careful.parse_json(careful.read_bytes(folder(name) / SUMS, 10_000)[0])
+    if not isinstance(found, dict):
+        raise careful.Unreadable("is damaged")
+    return {str(key): str(value) for key, value in found.items()}
+
+
+def write(name: str, arrays: Arrays, sums: Mapping[str, str] | None = None) -> None:
+    """Put a data set's arrays into the cache folder, all of them or none; with `sums`, their SHA-256, beside them."""
 
     def writer(array: np.ndarray) -> Callable[[IO[bytes]], None]:
         array = np.ascontiguousarray(array)
@@ -112,7 +126,12 @@ def write(name: str, arrays: Arrays) -> None:
 
         return write_npy
 
-    write_together({folder(name) / f"{key}.npy": writer(array) for key, array in arrays.items()})
+    files: dict[Path, Callable[[IO[bytes]], object]] = {}
+    files |= {folder(name) / f"{key}.npy": writer(array) for key, array in arrays.items()}
+    if sums is not None:
+        text = json.dumps(dict(sums), indent=1).encode()
+        files[folder(name) / SUMS] = lambda file: file.write(text)
+    write_together(files)
 
 
 def read(name: str, key: str, shape: tuple[int, ...]) -> np.ndarray:

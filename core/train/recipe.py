@@ -102,6 +102,16 @@ class Recipe(Parameters):
             "shift": 4,
             "flip": True,
         },
+        # The same, but that a mirrored digit is none.
+        "paper, graph smoothness, SVHN": {
+            "epochs": 200,
+            "batch_size": 100,
+            "optimiser": "sgd",
+            "learning_rate": 0.1,
+            "weight_decay": 1e-4,
+            "schedule": "steps",
+            "shift": 4,
+        },
         "paper, graph smoothness, CIFAR-100": {
             "epochs": 200,
             "batch_size": 100,

@@ -6,6 +6,7 @@ import importlib
 import io
 import json
 import os
+import pickle
 import shutil
 import stat
 import struct
@@ -13,15 +14,18 @@ import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 import torch
 from PIL import Image
 
-from core import _torchvision
-from core.data import DataError, cli, fetch, store
+from core import _torchvision, data
+from core._torchvision import torchvision
+from core.data import DATASETS, DataError, cifar100, cli, fetch, store
 
 ROOT = Path(__file__).parents[3]
 
@@ -156,7 +160,8 @@ def test_other_images_than_the_official_are_refused(home, package, program, monk
 
 def test_every_set_has_a_checksum_for_each_of_its_arrays():
     keys = {f"{split}-{part}" for split in ("train", "test") for part in ("images", "labels")}
-    assert fetch.CHECKSUMS.keys() == fetch.WAYS.keys()
+    assert {*fetch.CHECKSUMS, *fetch.RECORDED} == fetch.WAYS.keys()
+    assert not fetch.CHECKSUMS.keys() & set(fetch.RECORDED)
     assert all(sums.keys() == keys for sums in fetch.CHECKSUMS.values())
 
 
@@ -285,6 +290,101 @@ def test_cifar10_is_read_from_rows_of_pixels(tmp_path):
     assert np.array_equal(arrays["test-images"], images[10:])
     assert arrays["train-labels"].tolist() == list(range(10))
     assert arrays["test-labels"].tolist() == [3, 8]
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """What torchvision leaves of CIFAR-100 and SVHN, small, in their real formats, with MD5 of their own; the arrays.
+
+    CIFAR-100: pickles of rows of 3,072 bytes, fine and coarse labels; SVHN: MATLAB files, (32, 32, 3, N), where the
+    digit 0 has the label 10.
+    """
+    random = np.random.default_rng(2)
+    sizes = {"cifar100": {"train": 300, "test": 200}, "svhn": {"train": 30, "test": 20}}
+    arrays = {}
+    folder = tmp_path / "download"
+    (folder / "cifar-100-python").mkdir(parents=True)
+    for name, splits in sizes.items():
+        monkeypatch.setitem(DATASETS, name, replace(DATASETS[name], splits=splits))
+        arrays[name] = {}
+        for split, count in splits.items():
+            images = random.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
+            labels = np.arange(count, dtype=np.uint8) % len(DATASETS[name].classes)
+            arrays[name] |= {f"{split}-images": images, f"{split}-labels": labels}
+            if name == "cifar100":
+                entry = {
+                    "data": images.reshape(count, 3072),
+                    "fine_labels": labels.tolist(),
+                    "coarse_labels": [cifar100.GROUPS[label] for label in labels],
+                }
+                (folder / "cifar-100-python" / split).write_bytes(pickle.dumps(entry, protocol=2))
+            else:
+                ten = np.where(labels == 0, 10, labels)[:, None]
+                scipy.io.savemat(folder / f"{split}_32x32.mat", {"X": images.transpose(2, 3, 1, 0), "y": ten})
+    (folder / "cifar-100-python/meta").write_bytes(
+        pickle.dumps({"fine_label_names": list(cifar100.CLASSES), "coarse_label_names": [*cifar100.SUPERCLASSES]})
+    )
+    kinds = torchvision.datasets
+    monkeypatch.setattr(kinds.CIFAR100, "train_list", [["train", None]])
+    monkeypatch.setattr(kinds.CIFAR100, "test_list", [["test", None]])
+    monkeypatch.setattr(kinds.CIFAR100, "meta", kinds.CIFAR100.meta | {"md5": None})
+    files = {split: ["no address", f"{split}_32x32.mat", None] for split in ("train", "test")}
+    monkeypatch.setattr(kinds.SVHN, "split_list", files)
+    return arrays
+
+
+@pytest.mark.parametrize(("name", "kind"), [("cifar100", "CIFAR100"), ("svhn", "SVHN")])
+def test_sets_without_known_sums_are_read_as_they_are_and_recorded(name, kind, small, tmp_path, monkeypatch):
+    """torchvision's reading, which verifies the archives' MD5; then the shapes, and the SHA-256 from then on."""
+    monkeypatch.setenv("SMOOTHSCOPE_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["-c", kind, str(ROOT)])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    exec(fetch._TORCHVISION, {})
+    arrays = fetch.WAYS[name][0].decode(tmp_path)
+    assert arrays.keys() == small[name].keys()
+    for key, expected in small[name].items():
+        assert np.array_equal(arrays[key], expected)
+        assert arrays[key].dtype == np.uint8
+
+    monkeypatch.setitem(fetch.WAYS, name, (fetch.Way("files", ("true",), 1.0, lambda folder: arrays),))
+    folder = fetch.get(name)
+    assert data.load(name, "train", n=5).classes == DATASETS[name].classes
+    seen = []
+    fetch.get(name, lambda share, text: seen.append(text))
+    assert seen == [f"{name} is already installed"]
+    (folder / "test-labels.npy").write_bytes((folder / "test-labels.npy").read_bytes()[:-1] + b"\xff")
+    seen.clear()
+    fetch.get(name, lambda share, text: seen.append(text))
+    assert seen[-1] == f"installed {name}"  # what was damaged is had anew
+    (folder / store.SUMS).write_text("[]")
+    assert not fetch._installed(name)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda arrays: arrays.pop("test-images"), "its test images are not the official ones"),
+        (lambda arrays: arrays.update({"train-labels": arrays["train-labels"][:-1]}), "its train labels are not the"),
+        (lambda arrays: arrays["test-labels"].fill(3), r"its test labels are not the official ones \(they are not of"),
+    ],
+)
+def test_arrays_that_cannot_be_the_set_are_refused(change, words, small, tmp_path, monkeypatch):
+    monkeypatch.setenv("SMOOTHSCOPE_HOME", str(tmp_path / "home"))
+    arrays = {key: value.copy() for key, value in small["svhn"].items()}
+    change(arrays)
+    monkeypatch.setitem(fetch.WAYS, "svhn", (fetch.Way("files", ("true",), 1.0, lambda folder: arrays),))
+    with pytest.raises(DataError, match=words):
+        fetch.get("svhn")
+
+
+def test_what_torchvision_downloads_has_the_official_md5():
+    """As the sets' own pages and torchvision have them; the download is refused with any other."""
+    assert torchvision.datasets.CIFAR100.tgz_md5 == "eb9058c3a382ffc7106e4002c42a8d85"
+    assert [files[2] for files in torchvision.datasets.SVHN.split_list.values()][:2] == [
+        "e26dedcc434d2e4c54c9b2d4a06d8373",
+        "eb5a983be6a315427106f1b164d9cef3",
+    ]
 
 
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not installed")
