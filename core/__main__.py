@@ -13,6 +13,7 @@ import core.lessons.cli
 import core.models.cli
 import core.papers.cli
 import core.train.cli
+import core.train.defending
 from core.papers.smooth_adversarial_examples import CLAIMS
 from core.params import CommandParser, Subparsers
 
@@ -32,6 +33,7 @@ def main(
     core.data.cli.add_commands(data.add_subparsers(required=True, metavar="VERB"))
     core.models.cli.add_commands(commands)
     core.train.cli.add_command(commands)
+    core.train.defending.add_command(commands)
     core.evaluate.cli.add_command(commands)
     core.papers.cli.add_command(commands)
     core.examples.add_command(commands, CLAIMS)

@@ -11,14 +11,13 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.attacks import Attack
 from core.models import Card
-from pages.parts.engine.networks import Network
 from pages.parts.inputs import choose, forms
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Slot
 from pages.parts.views import attacking
 from pages.parts.views.attacking import Shown
-from pages.parts.views.lab import live, over, presented, result
+from pages.parts.views.lab import live, over, presented, result, through
 from pages.parts.views.lab.result import SCOPE, Wanted
 from pages.parts.work import attacks
 from pages.parts.work.attacks import Finished, Snapshot
@@ -49,7 +48,7 @@ def start(attack: Attack, choice: Choice, seed: int) -> None:
         return
     labels = torch.tensor([choice.attacked])
     key = attacking.key(attack, choice.model, choice.image, labels, seed)
-    network = Network.of(choice.card)
+    network = choice.network
     slot.start(Wanted(attack, choice, key), attacks.attack, attack, network, choice.image, labels, seed)
 
 
@@ -75,7 +74,7 @@ def begin_once(attack: Attack, choice: Choice, seed: int) -> None:
 
 def go_on(shown: Shown) -> None:
     """Begin where the search that is shown stopped."""
-    found, network = shown.run.result, Network.of(shown.choice.card)
+    found, network = shown.run.result, shown.choice.network
     start = found.adversarial
     wanted = Wanted(shown.attack, shown.choice, None, start)
     slot.start(wanted, attacks.attack, shown.attack, network, found.images, found.labels, found.seed, start)
@@ -96,7 +95,9 @@ with stage.container(key="commands"):
     press, about, slid = st.container(horizontal=True, key="press"), st.container(key="about"), st.container(key="slid")
 with st.sidebar:
     chosen = choose.network(SCOPE)
+    behind = through.controls(chosen[0]) if chosen else through.Through()
     choice = choose.picture(SCOPE, *chosen) if chosen else None
+    choice = through.seen(choice, behind) if choice else None
     attack = attack_controls(chosen[0], slid) if chosen else None
     seed = choose.seed(SCOPE)
 
@@ -139,10 +140,11 @@ if seen is not None:
             slot.watch(result.underway, take)
         else:
             shown: Shown | None = st.session_state.get(attacking.IN_LAB)
-            fits = shown is not None and shown.choice.card == seen.card and shown.choice.image.equal(seen.image)
+            fits = shown is not None and shown.choice.network == seen.network and shown.choice.image.equal(seen.image)
             if shown is not None and fits:
                 page.say(result.said(shown))
             result.show(shown if fits else None, seen, attack)
     if wanted is None:
+        through.show(shown if fits else None, behind)
         over.draw(shown if fits else None)
 page.finish()

@@ -75,14 +75,17 @@ def available() -> bool:
         return False
 
 
-def load(size: tuple[int, int] = (224, 224), n: int | None = None, seed: int = 0) -> ImageSet:
+def load(
+    size: tuple[int, int] = (224, 224), n: int | None = None, seed: int = 0, crop_fraction: float | None = None
+) -> ImageSet:
     """The photographs, cropped and resized as ImageNet's networks expect; labels -1 where no ImageNet class fits.
 
-    size: (height, width). n, seed: as in `core.data.load`. Grey photographs have three equal channels.
+    size: (height, width). n, seed: as in `core.data.load`. crop_fraction: what is kept of the shorter side, that of
+    EfficientNet-Lite if left out. Grey photographs have three equal channels.
     """
     chosen = draw(n, len(PHOTOS), seed)
     photos = [list(PHOTOS.values())[index] for index in chosen]
-    crop = imagenet.crop_fraction(min(size))
+    crop = imagenet.crop_fraction(min(size)) if crop_fraction is None else crop_fraction
     return ImageSet(
         images=torch.cat([read_image(photo.path, size, 3, crop) for photo in photos]),
         labels=torch.tensor([photo.label for photo in photos]),

@@ -2,9 +2,30 @@
 
 from core.defenses.base import Defended, Defense
 from core.defenses.bilateral import Bilateral
+from core.defenses.guided import GuidedDenoiser
 from core.defenses.jpeg import JPEG
+from core.defenses.magnet import MagNet
 from core.defenses.squeezing import BitDepth, Median
 
-DEFENSES: dict[str, type[Defense]] = {cls.name: cls for cls in (JPEG, BitDepth, Median, Bilateral)}
+DEFENSES: dict[str, type[Defense]] = {
+    cls.name: cls for cls in (JPEG, BitDepth, Median, Bilateral, MagNet, GuidedDenoiser)
+}
 
-__all__ = ["DEFENSES", "JPEG", "Bilateral", "BitDepth", "Defended", "Defense", "Median"]
+
+def suited(dataset: str) -> dict[str, type[Defense]]:
+    """Those of DEFENSES for pictures of the data set `dataset` (or of "imagenet")."""
+    return {name: cls for name, cls in DEFENSES.items() if not cls.data or dataset in cls.data}
+
+
+__all__ = [
+    "DEFENSES",
+    "JPEG",
+    "Bilateral",
+    "BitDepth",
+    "Defended",
+    "Defense",
+    "GuidedDenoiser",
+    "MagNet",
+    "Median",
+    "suited",
+]

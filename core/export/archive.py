@@ -20,6 +20,7 @@ import core
 from core import models
 from core.attacks import ATTACKS, AttackResult
 from core.data import careful, to_png
+from core.defenses import Defense
 from core.magnify import MagnifyParameters, display_scale, magnify
 
 SCRIPT = Path(__file__).with_name("reproduce.py")
@@ -66,6 +67,8 @@ class Item:
     """The L2 norm it was brought to afterwards by `core.evaluate.comparison.at_norm`."""
     start: Tensor | None = None
     """(1, C, H, W) the adversarial image of an earlier run, if it went on from one."""
+    defense: Defense | None = None
+    """What the attacked network saw the pictures through."""
 
 
 def file_name(text: str) -> str:
@@ -190,6 +193,7 @@ def _facts(item: Item, classes: Sequence[str]) -> dict[str, Any]:
         "converged": None if r.converged is None else bool(r.converged[0]),
         "threads": item.threads,
         "norm": item.norm,
+        "defense": None if item.defense is None else {"name": item.defense.name, "parameters": item.defense.values()},
         "status": r.status[0],
         "named": {
             "truth": classes[int(r.labels[0])],

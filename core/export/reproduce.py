@@ -58,6 +58,10 @@ def repeated(folder: Path, facts: dict[str, Any], clean: Any, start: Any) -> Any
         sys.exit(str(error))
     if model.card.sha256 != facts["weights_sha256"]:
         sys.exit(f"{facts['model']} has been trained anew since: its weights are not those that were attacked.")
+    if (through := facts.get("defense")) is not None:
+        from core.defenses import DEFENSES, Defended
+
+        model = Defended(model, DEFENSES[through["name"]](**through["parameters"]))
     attack = ATTACKS[facts["attack"]](**facts["parameters"])
     run = Run(attack, model, clean, torch.tensor([facts["label"]]), facts["seed"], start)
     for _ in islice(run, facts["steps"]):

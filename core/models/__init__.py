@@ -18,7 +18,7 @@ from torch import Tensor
 
 from core.data import careful, store
 from core.layout import CHECKPOINTS
-from core.models import header
+from core.models import header, vision
 from core.models.assembly import (
     WEIGHTS_LIMIT,
     build,
@@ -34,7 +34,8 @@ from core.models.efficientnet import EfficientNetLite, package_state, weights_pa
 from core.models.heads import HEADS, KernelHead
 from core.models.history import EMBEDDINGS, KeptFeatures
 from core.models.history import read as read_kept_features
-from core.models.networks import NETWORKS, TITLES
+from core.models.networks import NETWORKS, TITLES, TRAINABLE
+from core.models.vision import BY_NETWORK, VISION
 
 MODELS: dict[str, Path] = {}
 """Name -> folder of every checkpoint that was found; `refresh` looks again."""
@@ -87,6 +88,8 @@ def card(name: str) -> Card:
 def _card(name: str) -> Card:
     """The card of the model `name`, which may be that of other weights."""
     if name not in MODELS and name not in refresh():
+        if name in VISION:
+            return vision.card(name)
         raise ValueError(f"there is no model {careful.shown(name)}; there are {', '.join(MODELS) or 'none'}.")
     return Card.read(MODELS[name] / CARD)
 
@@ -106,6 +109,13 @@ def survey() -> tuple[dict[str, Card], dict[str, str]]:
             usable[folder.name] = card(folder.name)
         except ValueError as error:
             unusable[shown] = str(error)
+    for name in vision.installed():
+        if name in usable:  # a network of one's own
+            continue
+        try:
+            usable[name] = card(name)
+        except ValueError as error:
+            unusable[name] = str(error)
     return usable, unusable
 
 
@@ -117,6 +127,8 @@ def cards() -> dict[str, Card]:
 def kept_features(name: str) -> KeptFeatures | None:
     """What the model `name` kept of its training; None if nothing. ValueError in one sentence if that is damaged."""
     described = card(name)
+    if name not in MODELS:  # torchvision's
+        return None
     path = MODELS[name] / EMBEDDINGS
     return read_kept_features(path, described, outline(described).width) if os.path.lexists(path) else None
 
@@ -124,13 +136,19 @@ def kept_features(name: str) -> KeptFeatures | None:
 def _read(card: Card) -> dict[str, Tensor]:
     """The verified weights of `card`."""
     packaged = package(card)
-    path = weights_path(packaged) if packaged else MODELS[card.name] / card.weights
+    of_torchvision = BY_NETWORK.get(packaged or "")
+    if of_torchvision:
+        path = vision.get(of_torchvision)
+    else:
+        path = weights_path(packaged) if packaged else MODELS[card.name] / card.weights
     try:
         content, _ = careful.read_bytes(path, WEIGHTS_LIMIT)
     except careful.Unreadable as why:
         raise ValueError(f"{card.name}: {path.name} {why}; get the checkpoint again.") from None
     if hashlib.sha256(content).hexdigest() != card.sha256:
         raise ValueError(f"{card.name}: {path.name} is not the file its card describes; get the checkpoint again.")
+    if of_torchvision:
+        return vision.state(of_torchvision)
     if packaged:
         return package_state(packaged)
     try:
@@ -189,6 +207,8 @@ __all__ = [
     "MODELS",
     "NETWORKS",
     "TITLES",
+    "TRAINABLE",
+    "VISION",
     "Accuracy",
     "Card",
     "Change",

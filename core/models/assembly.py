@@ -23,6 +23,7 @@ from core.models.efficientnet import PACKAGES
 from core.models.header import Shapes, shapes
 from core.models.heads import HEADS, Embedding
 from core.models.networks import NETWORKS
+from core.models.vision import BY_NETWORK, VISION
 
 WEIGHTS_LIMIT = 10**9
 """Bytes of the largest file of weights that is read, and as many of what is built from it: a PreActResNet-18 of four
@@ -86,8 +87,9 @@ def package(card: Card) -> str | None:
     if not card.weights.startswith("package:"):
         return None
     name = card.weights.removeprefix("package:")
-    if name not in PACKAGES:
-        raise ValueError(f"{card.name}: no package carries weights of {name!r}; known are {', '.join(PACKAGES)}.")
+    if name not in PACKAGES and name not in BY_NETWORK:
+        known = ", ".join([*PACKAGES, *BY_NETWORK])
+        raise ValueError(f"{card.name}: no package carries weights of {name!r}; known are {known}.")
     if name != card.network:
         raise ValueError(f"{card.name}: its weights are those of {name}, and its network is another; correct its card.")
     return name
@@ -130,7 +132,11 @@ def check_data(card: Card, own: bool = False) -> None:
     own: a data set that is not known here will do, as a script may have one, if its images have at most PIXELS pixels.
     """
     known = {name: (d.shape, len(d.classes)) for name, d in DATASETS.items() if "train" in d.splits}
-    known["imagenet"] = DATASETS["photos"].shape, len(DATASETS["photos"].classes)
+    classes = len(DATASETS["photos"].classes)
+    known["imagenet"] = DATASETS["photos"].shape, classes
+    if card.dataset == "imagenet" and card.network in BY_NETWORK:  # each has a size of its own
+        size = VISION[BY_NETWORK[card.network]].size
+        known["imagenet"] = (3, size, size), classes
     if card.dataset in known:
         shape, classes = known[card.dataset]
         if (card.input_shape, card.classes) != (shape, classes):

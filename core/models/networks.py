@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 
 from core.models.efficientnet import EfficientNetLite
 from core.models.heads import Embedding
-from core.models.residual import PreActResNet18, ResNet32, conv
+from core.models.residual import PreActResNet18, ResNet18, ResNet32, conv
+from core.models.vision import BY_NETWORK, VISION, VisionNetwork
 
 
 class C4(nn.Module):
@@ -109,9 +111,11 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "lenet": LeNet,
     "fc2": FC2,
     "preactresnet18": PreActResNet18,
+    "resnet18": ResNet18,
     "resnet32": ResNet32,
     "vgg-f": VGGF,
     "efficientnet-lite0": EfficientNetLite,
+    **{key: partial(VisionNetwork, name) for key, name in BY_NETWORK.items()},
 }
 """Bodies by name. Each has an attribute `features`, the width of what it returns."""
 
@@ -120,11 +124,16 @@ TITLES = {
     "lenet": "LeNet",
     "fc2": "FC2",
     "preactresnet18": "PreActResNet-18",
+    "resnet18": "ResNet-18",
     "resnet32": "ResNet-32",
     "vgg-f": "VGG-F",
     "efficientnet-lite0": "EfficientNet-Lite0",
+    **{key: VISION[name].title for key, name in BY_NETWORK.items()},
 }
 """What the papers call them."""
+
+TRAINABLE = tuple(name for name in NETWORKS if name != "efficientnet-lite0" and name not in BY_NETWORK)
+"""Those that are trained here; the others come with their weights."""
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:

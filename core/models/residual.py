@@ -1,4 +1,4 @@
-"""Residual networks for 32-pixel images: PreActResNet-18 and ResNet-32."""
+"""Residual networks for 32-pixel images: PreActResNet-18, ResNet-18 and ResNet-32."""
 
 from __future__ import annotations
 
@@ -53,6 +53,49 @@ class PreActResNet18(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.norm(self.blocks(self.stem(x)))).mean((2, 3))
+
+
+class ProjectedBlock(nn.Module):
+    """He et al. 2015, figure 2, with a projection where the shape changes (option B): batch norm after convolution."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1, self.norm1 = conv(inputs, outputs, stride=stride), nn.BatchNorm2d(outputs)
+        self.conv2, self.norm2 = conv(outputs, outputs), nn.BatchNorm2d(outputs)
+        self.project: nn.Module | None = None
+        if stride != 1 or inputs != outputs:
+            self.project = nn.Sequential(conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)), inplace=True)))
+        return F.relu(inner + (x if self.project is None else self.project(x)))
+
+
+class ResNet18(nn.Module):
+    """The second CIFAR network of SmoothFool: (N, 3, H, W) -> (N, 512 width).
+
+    He et al. 2015, table 1, 18 layers, of four stages of two blocks. Its stem for 224 pixels (7 x 7, stride 2, pooling)
+    is one convolution of 3 x 3 for 32, as is usual on CIFAR; the paper does not say. With a linear head for 10 classes
+    and width 1: 11,173,962 parameters.
+    """
+
+    def __init__(self, width: float = 1.0, channels: int = 3) -> None:
+        if not 0.0625 <= width <= 4:
+            raise ValueError(f"width must be from 0.0625 to 4; got {width}.")
+        super().__init__()
+        widths = [round(width * size) for size in (64, 128, 256, 512)]
+        self.features = widths[-1]
+        self.stem, self.norm = conv(channels, widths[0]), nn.BatchNorm2d(widths[0])
+        blocks: list[nn.Module] = []
+        inputs = widths[0]
+        for stage, outputs in enumerate(widths):
+            blocks += [ProjectedBlock(inputs, outputs, 2 if stage else 1), ProjectedBlock(outputs, outputs, 1)]
+            inputs = outputs
+        self.blocks = nn.Sequential(*blocks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps: Tensor = self.blocks(F.relu(self.norm(self.stem(x)), inplace=True))
+        return maps.mean((2, 3))
 
 
 class Block(nn.Module):

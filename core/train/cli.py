@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from core.data import DATASETS, home
 from core.data.store import check_writable
 from core.losses import LOSSES, CrossEntropy, Loss
-from core.models import NETWORKS, Change, is_shipped
+from core.models import TRAINABLE, Change, is_shipped
 from core.params import CommandParser, Subparsers, add_arguments, fields, from_arguments, options
 from core.train import ranks, runs
 from core.train.loop import Training, changeable
@@ -38,7 +38,7 @@ def add_command(subparsers: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"recipes (--preset): {', '.join(map(repr, Recipe.presets))}\n\n" + "\n".join(losses),
     )
-    parser.add_argument("--network", choices=[n for n in NETWORKS if not n.startswith("efficientnet")], default="c4")
+    parser.add_argument("--network", choices=TRAINABLE, default="c4")
     parser.add_argument(
         "--network-argument", action="append", default=[], metavar="NAME=VALUE", help="of its constructor: width=0.5"
     )

@@ -21,7 +21,7 @@ from core.data import DATASETS, ImageSet, gallery, load
 from core.data.imageset import draw
 from core.data.store import remedy
 from core.losses import CrossEntropy, Loss, choose_references, trained_with
-from core.models import NETWORKS, TITLES, Card, Change, Classifier, build, check, features_of, header
+from core.models import NETWORKS, TITLES, TRAINABLE, Card, Change, Classifier, build, check, features_of, header
 from core.models.heads import KernelHead
 from core.models.networks import initialise
 from core.train import checkpoint, ranks, runs
@@ -93,9 +93,8 @@ def image_sets(dataset: str, recipe: Recipe) -> tuple[ImageSet, ImageSet]:
 def suited(shape: tuple[int, ...]) -> list[str]:
     """Keys of the networks that take images of `shape` (C, H, W) and can be trained."""
     found = []
-    for name, cls in NETWORKS.items():
-        if name.startswith("efficientnet"):
-            continue
+    for name in TRAINABLE:
+        cls = NETWORKS[name]
         try:
             with torch.no_grad():
                 network = cls(**network_arguments(name, shape, {})).eval()

@@ -124,7 +124,7 @@ def test_the_page_is_its_link_and_knows_at_once_what_was_asked():
     [
         ("2.network", "imagenet-efficientnet-lite0", "there is no such network here"),
         ("2.network", "nobody", "there is no such network here"),
-        ("3.defense", "magnet", "there is no such defense here"),
+        ("3.defense", "paint", "there is no such defense here"),
         ("3.quality", "500", "quality must be at most 95; got 500"),
         ("columns", "7", "it must be a whole number from 1 to 6"),
     ],
@@ -214,4 +214,6 @@ def test_titles_say_what_differs_and_are_told_apart():
         "Bit depth 5",
         "Median filter 3",
         "Bilateral filter 0.5, 0.2",
+        "MagNet 0.001",
+        "Guided denoiser (HGD)",
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core import models
+from core.defenses import Defended, Defense
 from core.models import Card, Classifier
 from pages.parts.engine.bounded import Bounded
 
@@ -16,11 +17,13 @@ class Network:
     name: str
     sha256: str
     """Of its weights: a retrained one is another."""
+    defense: Defense | None = None
+    """What it sees pictures through."""
 
     @classmethod
-    def of(cls, card: Card) -> Network:
-        """The network that a card describes."""
-        return cls(card.name, card.sha256)
+    def of(cls, card: Card, defense: Defense | None = None) -> Network:
+        """The network that a card describes, perhaps behind a defence."""
+        return cls(card.name, card.sha256, defense)
 
 
 _loaded: Bounded[Classifier] = Bounded(4)
@@ -39,4 +42,4 @@ def load(network: Network) -> Classifier:
         if known.card.sha256 != network.sha256:
             raise ValueError(f"{network.name} is another network now; choose it again.")
         _loaded.put(f"{network.name} {network.sha256}", known)
-    return known
+    return known if network.defense is None else Defended(known, network.defense)

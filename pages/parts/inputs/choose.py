@@ -14,8 +14,10 @@ from torch import Tensor
 from core import models
 from core.attacks import ATTACKS, Attack
 from core.data import DATASETS, ImageError, ImageSet, imagenet
+from core.defenses import Defense
 from core.models import Card, Classifier
 from pages.parts.components import picker
+from pages.parts.engine.networks import Network
 from pages.parts.shell import cache, links, page
 from pages.parts.shell.settings import settings
 
@@ -46,6 +48,13 @@ class Choice:
     """(K,) of the clean picture."""
     index: int | None = None
     """Its place in the official test set; None of a photograph and of an own picture."""
+    defense: Defense | None = None
+    """What `model` sees pictures through."""
+
+    @property
+    def network(self) -> Network:
+        """The network, for the way to where it is needed."""
+        return Network.of(self.card, self.defense)
 
     @property
     def attacked(self) -> int:
@@ -120,7 +129,7 @@ def network(scope: str, first: str = FIRST) -> tuple[Card, Classifier] | None:
 def shelf(card: Card) -> ImageSet | None:
     """The pictures that are always there for a network: its gallery, or photographs; None if there are none."""
     if card.dataset == "imagenet":
-        return cache.images("photos")
+        return cache.photographs(card.input_shape, card.crop_fraction)
     if card.dataset in DATASETS and DATASETS[card.dataset].gallery:
         return cache.gallery(card.dataset)
     if card.dataset in DATASETS and DATASETS[card.dataset].installed():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import streamlit as st
 from torch import Tensor
 
 from core import data, magnify, metrics, models
 from core.data import ImageError, ImageSet
+from core.defenses import Defended
 from core.models import Classifier, logits_of
 from pages.parts.engine.bounded import Bounded, fingerprint
 from pages.parts.shell import reading
@@ -52,10 +54,13 @@ def model(name: str, sha256: str) -> Classifier:
 
 
 def _named(model: Classifier) -> str:
-    return repr(model.card)
+    return repr((model.card, model.defense)) if isinstance(model, Defended) else repr(model.card)
 
 
-@st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Tensor: fingerprint, Classifier: _named})
+_HASHES: dict[Any, Any] = {Tensor: fingerprint, Classifier: _named, Defended: _named}
+
+
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs=_HASHES)
 def answer(model: Classifier, picture: Tensor) -> Tensor:
     """Logits (K,) of a picture (1, C, H, W), which every run of a page asks for."""
     return logits_of(model, picture)[0]
@@ -65,6 +70,12 @@ def answer(model: Classifier, picture: Tensor) -> Tensor:
 def images(name: str, n: int | None = None) -> ImageSet:
     """`n` test images of a data set, the same for every session."""
     return data.load(name, "test", n)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the pictures")
+def photographs(shape: tuple[int, int, int], crop_fraction: float) -> ImageSet:
+    """The photographs as a network of `shape` (C, H, W) takes them, the same for every session."""
+    return data.photos.load(shape[1:], crop_fraction=crop_fraction)
 
 
 @st.cache_data(max_entries=settings().statistics_kept, show_spinner=False, hash_funcs={Tensor: fingerprint})

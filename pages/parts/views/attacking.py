@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from core.attacks import Attack
+from core.defenses import Defended
 from core.lessons import runs
 from core.models import Card, Classifier
 from pages.parts.engine.bounded import Bounded, fingerprint
@@ -56,12 +57,13 @@ took: Bounded[float] = Bounded(1024)
 
 def key(attack: Attack, model: Classifier, images: Tensor, labels: Tensor, seed: int) -> str:
     """Equal exactly when the attack must give the same result."""
-    return fingerprint(attack.name, attack.values(), model.card.sha256, images, labels, seed)
+    through = (model.defense.name, model.defense.values()) if isinstance(model, Defended) else ()
+    return fingerprint(attack.name, attack.values(), model.card.sha256, *through, images, labels, seed)
 
 
 def shipped(attack: Attack, choice: Choice, seed: int) -> Shipped | None:
     """The identical run that came with a lesson, while one is followed; asked anew of the network."""
-    if not lesson.followed():
+    if not lesson.followed() or choice.defense is not None:  # theirs are of bare networks
         return None
     try:
         found = runs.find(attack, choice.model, choice.image, choice.attacked, seed)

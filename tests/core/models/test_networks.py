@@ -18,6 +18,8 @@ NETS = [
     ("fc2", {}, MNIST, 150, 784 * 500 + 500 + 500 * 150 + 150 + 150 * 10 + 10),
     ("preactresnet18", {}, CIFAR, 512, 11_171_146 + 2 * 512),  # the usual CIFAR one, and its last batch norm
     ("preactresnet18", {"width": 0.5}, CIFAR, 256, 2_796_714),
+    ("resnet18", {}, CIFAR, 512, 11_173_962),  # the usual CIFAR one
+    ("resnet18", {"width": 0.25}, CIFAR, 128, 701_466),
     ("resnet32", {}, CIFAR, 64, 464_154),
     ("vgg-f", {}, CIFAR, 512, 4_551_498),
 ]

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core import models
 from core.attacks import Attack
-from core.defenses import DEFENSES
+from core.defenses import DEFENSES, suited
 from core.examples import COMPARED
 from core.models import Card
 from core.params import ParameterInfo, fields
@@ -130,7 +130,7 @@ def _column(i: int, card: Card, kin: Mapping[str, Card], first: str, behind: str
         st.session_state[key] = SAME
     name = st.selectbox(f"Column {i}", list(titles), key=key, format_func=titles.__getitem__, persist_state="session")
     key = f"{scope}.defense"
-    defenses = {BARE: "as it is"} | {each: f"through {cls.title}" for each, cls in DEFENSES.items()}
+    defenses = {BARE: "as it is"} | {each: f"through {cls.title}" for each, cls in suited(card.dataset).items()}
     links.choice(f"{i}.defense", key, behind, defenses)
     chosen = st.selectbox(
         f"How column {i} is shown it",
@@ -144,7 +144,7 @@ def _column(i: int, card: Card, kin: Mapping[str, Card], first: str, behind: str
     if chosen == BARE:
         return Column(asked, None)
     with st.expander("Parameters", key=f"{scope}.parameters"):
-        defense = forms.form(DEFENSES[chosen], scope, {}, link=f"{i}.")
+        defense = forms.form(DEFENSES[chosen], scope, {}, link=f"{i}.", without=("weights",))
     return None if defense is None else Column(asked, defense)
 
 

@@ -89,6 +89,8 @@ def offer_lab(drawn: Sequence[Drawn]) -> None:
     cards = [each.network.card for each in drawn]
     if shown is None or shown.choice.card.dataset != cards[0].dataset or shown.choice.index is None:
         return
+    if shown.choice.defense is not None:  # a trail is of the bare network
+        return
     if st.button(
         "Trail of the lab's attack",
         icon=":material/route:",

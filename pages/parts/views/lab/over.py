@@ -24,7 +24,12 @@ slot: Slot[Counted, CurveRecord | None, Task] = Slot(SCOPE, every=0.7)
 def draw(shown: Shown | None) -> None:
     """A switch below a result; when it is on, its attack over the images that are measured, or a button to do so."""
     links.flag("many", f"{SCOPE}.on")
-    if shown is None or shown.further or shown.run.result.status[0] not in ("fooled", "failed"):
+    if (
+        shown is None
+        or shown.further
+        or shown.choice.defense is not None
+        or shown.run.result.status[0] not in ("fooled", "failed")
+    ):
         return
     text = "The same attack on many images of the set, with this one marked."
     if not st.toggle(f"Over {IMAGES} images", key=f"{SCOPE}.on", persist_state="session", help=text):

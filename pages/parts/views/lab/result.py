@@ -68,7 +68,7 @@ def shows(shown: Shown | None, attack: Attack, choice: Choice, seed: int) -> boo
     """Whether what is shown is of this attack, network, picture and seed."""
     return (
         shown is not None
-        and (shown.attack, shown.choice.card, shown.run.result.seed) == (attack, choice.card, seed)
+        and (shown.attack, shown.choice.network, shown.run.result.seed) == (attack, choice.network, seed)
         and shown.choice.image.equal(choice.image)
     )
 
@@ -143,7 +143,7 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
         return
     result = shown.run.result
     kept: Shown | None = st.session_state.get(PINNED)
-    beside = kept if kept is not None and kept.choice.card == choice.card and kept is not shown else None
+    beside = kept if kept is not None and kept.choice.network == choice.network and kept is not shown else None
     beside = beside if beside is not None and beside.choice.image.equal(choice.image) else None
     with left:
         formula(current)
@@ -162,6 +162,8 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
                 st.rerun()  # the whole page: it starts the job
     spectrum(result)
     notes = [f"{shown.attack.title} on {shown.choice.card.title}"]
+    if shown.choice.defense is not None:
+        notes.append(f"behind {shown.choice.defense.title}")
     if result.stopped:
         notes.append("stopped before its end")
     if shown.cached:
@@ -172,7 +174,9 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
         notes.append("gone on from an earlier run, which no link repeats, but what is taken home does")
     left, right = st.columns([3, 1], vertical_alignment="center")
     left.caption(page.plain(", ".join(notes)) + ".")
-    item = Item(shown.attack.name, result, shown.choice.card.sha256, shown.run.threads, start=shown.start)
+    item = Item(
+        shown.attack.name, result, shown.choice.card.sha256, shown.run.threads, None, shown.start, shown.choice.defense
+    )
     with right:
         export.button([item], shown.choice.classes, seen.magnify, seen.gain, f"{SCOPE}.export")
     links.write()
