@@ -74,7 +74,7 @@ def test_the_denoiser_begins_as_the_identity_and_takes_its_noise_from_all_levels
     assert moved.shape == x.shape
     net.down[2][0].weight.data.mul_(0)  # the lowest level counts
     assert not torch.allclose(net(x) - x, moved)
-    assert Denoiser(4, 3)(torch.rand(1, 3, 32, 32)).shape == (1, 3, 32, 32)
+    assert Denoiser(4, 3)(torch.full((1, 3, 32, 32), 0.4)).shape == (1, 3, 32, 32)
     with pytest.raises(ValueError, match=r"^width must be from 1 to 256; got 0\.$"):
         Denoiser(0)
 
@@ -135,7 +135,7 @@ def test_the_denoiser_mends_what_was_made_on_the_bare_network_and_not_what_was_m
 @pytest.mark.parametrize("kind", [MagNet, GuidedDenoiser])
 def test_pictures_of_another_shape_are_refused_in_one_sentence(kind):
     with pytest.raises(ValueError, match=r"was trained for images of shape \(1, 28, 28\); got \(3, 32, 32\)\.$"):
-        kind()(torch.rand(1, 3, 32, 32))
+        kind()(torch.full((1, 3, 32, 32), 0.4))
 
 
 def test_a_defence_of_another_kind_or_none_is_refused_in_one_sentence():
