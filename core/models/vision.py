@@ -21,7 +21,6 @@ from core.models.card import Card
 
 LARGEST = 10**9
 """Bytes of the largest file of weights that is read; VGG-16's has 0.55e9."""
-ADDRESS = "https://download.pytorch.org/models/"
 
 
 @dataclass(frozen=True)
@@ -102,8 +101,11 @@ def get(name: str) -> Path:
     if careful.is_file(path):
         return path
     try:
+        from core._torchvision import torchvision  # which knows the address
+
+        address = torchvision.models.get_model_weights(VISION[name].constructor).IMAGENET1K_V1.url
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(ADDRESS + path.name, str(path), _prefix(name), progress=False)
+        torch.hub.download_url_to_file(address, str(path), _prefix(name), progress=False)
     except (OSError, RuntimeError) as error:  # RuntimeError: another hash
         reason = str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error).strip().rstrip(".")
         raise ValueError(
