@@ -11,8 +11,8 @@ from core.papers import smooth_curves, smoothfool_curves
 from core.papers.smooth_curves import BUDGETS
 from pages.parts.shell import page
 from pages.parts.views import many
-from pages.parts.views.curves import behind, controls, cost, session, success, table, taking, transfer, widths
-from pages.parts.views.curves.controls import COST, SUCCESS, TABLE, THROUGH, VIEWS, WIDTH
+from pages.parts.views.curves import behind, controls, cost, networks, session, success, table, taking, transfer, widths
+from pages.parts.views.curves.controls import COST, NETWORKS, SUCCESS, TABLE, THROUGH, VIEWS, WIDTH
 from pages.parts.views.curves.session import SCOPE
 from pages.parts.views.curves.taking import slot
 
@@ -56,12 +56,16 @@ else:
     drawn = session.every(found, entries, most) if view == COST else session.at_budget(found, entries, most)
     if view == WIDTH:
         drawn = widths.drawn(found)
+    if view == NETWORKS:
+        drawn = []
     point = session.pointed(drawn)
     behind.open_lab(None if point is None else point[0])
     look_for = {SUCCESS: success.LOOK_FOR[against], COST: cost.LOOK_FOR, TABLE: table.look_for(card)}
     look_for[WIDTH] = widths.LOOK_FOR
+    look_for[NETWORKS] = networks.LOOK_FOR
     look_for[THROUGH] = transfer.LOOK_FOR[judge or smooth_curves.FILTERED]
-    st.markdown(f"**Look for:** {look_for[view]} **Click a point:** the images behind it open.")
+    clickable = "" if view == NETWORKS else " **Click a point:** the images behind it open."
+    st.markdown(f"**Look for:** {look_for[view]}{clickable}")
     left, right = (st.container(), None) if point is None else st.columns([1.7, 1], gap="medium")
     with left:
         if view == SUCCESS or (view == THROUGH and drawn):
@@ -73,6 +77,10 @@ else:
             widths.draw(found, card, against)
         elif view == TABLE:
             table.draw(found, card)
+    if view == NETWORKS:
+        others = networks.found(card)
+        networks.draw(others, card)
+        networks.claims(others, card)
     if view == THROUGH:
         transfer.draw(found, card, judge)
     if right is not None and point is not None:
@@ -86,7 +94,7 @@ else:
         widths.claims(session.one_data(found))
     elif view == THROUGH:
         transfer.claims(session.one_data(found), judge)
-    else:
+    elif view == TABLE:
         table.claims(session.one_data(found), card)
     taking.origin(found, card)
 page.finish()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from core.evaluate.curves import CurveRecord
+from core.evaluate.curves import Characteristic, CurveRecord
 from core.evaluate.front import METRICS
 from core.evaluate.statistics import Estimate
 from core.papers.smooth_curves import JUDGES
@@ -341,6 +341,30 @@ def table(
     order = [name for name, _, _ in rows]
     figure.update_yaxes(title="", categoryorder="array", categoryarray=order[::-1])
     return style(figure, 130 + 42 * len(rows), key)
+
+
+def networks(lines: Mapping[str, Characteristic], key: str) -> go.Figure:
+    """P(D) by L2 of several networks, by title, with Wilson's intervals."""
+    figure = go.Figure()
+    for index, (title, found) in enumerate(lines.items()):
+        colour, dash = theme.CLASSES[index % len(theme.CLASSES)], ("solid", "dash", "dot")[index % 3]
+        low, high = (100 * end for end in found.band())
+        band: dict[str, Any] = {"line": {"width": 0, "shape": "hv"}, "mode": "lines", "hoverinfo": "skip"}
+        band |= {"showlegend": False, "legendgroup": title, "fillcolor": theme.faded(colour, 0.13)}
+        figure.add_scatter(x=found.bounds, y=low, **band)
+        figure.add_scatter(x=found.bounds, y=high, fill="tonexty", **band)
+        figure.add_scatter(
+            x=[0.0, *found.bounds],
+            y=[0.0, *(100 * found.shares)],
+            mode="lines",
+            line={"color": colour, "width": 3, "dash": dash, "shape": "hv"},
+            hovertemplate=f"%{{y:.0f}} % within L2 %{{x:.3g}}<extra>{title}</extra>",
+            name=title,
+            legendgroup=title,
+        )
+    figure.update_xaxes(title=f"L2 at most{UNITS['l2']}", rangemode="tozero")
+    figure.update_yaxes(title="", range=[0, 103], ticksuffix=" %")
+    return style(figure, 400, key)
 
 
 def spread(values: np.ndarray, here: float | None, metric: str, titles: tuple[str, str], key: str) -> go.Figure:

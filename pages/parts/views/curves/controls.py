@@ -13,13 +13,14 @@ from pages.parts.shell import links
 from pages.parts.views.curves import session, transfer
 from pages.parts.views.curves.session import FIRST, SCOPE, Found
 
-SUCCESS, COST, WIDTH, TABLE, THROUGH = "success", "cost", "width", "table", "through"
+SUCCESS, COST, WIDTH, TABLE, THROUGH, NETWORKS = "success", "cost", "width", "table", "through", "networks"
 VIEWS = {
     SUCCESS: "Success against distortion",
     COST: "What smoothness costs",
     WIDTH: "How smooth can it get",
     TABLE: "The paper's table",
     THROUGH: "Transfer",
+    NETWORKS: "Networks",
 }
 AGAINST = {"l2": "L2", "mad": "MAD", "roughness": "Ω / L2²", "linf": "L∞", "ssim": "SSIM", "ciede2000": "Colour"}
 

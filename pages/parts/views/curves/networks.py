@@ -1,0 +1,141 @@
+"""Which network is harder to fool: of every image the shortest that several attacks found, network by network."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from core import models
+from core.evaluate import nearest_known
+from core.evaluate.claims import Claim, Verdict
+from core.evaluate.curves import CurveRecord
+from core.evaluate.nearest_known import NearestKnown
+from core.evaluate.statistics import Estimate
+from core.models import Card
+from core.papers import smooth_curves
+from pages.parts.charts import curve_plots, plots
+from pages.parts.shell import page
+from pages.parts.views import verdicts
+from pages.parts.views.curves import session
+from pages.parts.views.curves.session import SCOPE
+
+LOOK_FOR = (
+    "the further right a curve rises, the longer a perturbation has to be. Each image counts with the **shortest that "
+    "any of these attacks found**, so that no network looks robust because one attack loses its way in it; a nearer "
+    "one may still be there."
+)
+MMC, OURS = ("MMC reproducibility report", "section 4.1, in L2"), ("Smoothscope", "our own question")
+KINDS = ("cw", "ddn", "sddn-rho")
+"""Entries of which the shortest is taken: those that look for the shortest, and do not need long."""
+
+
+def found(card: Card) -> dict[str, NearestKnown]:
+    """By network, those of the data set of `card` of which the same attacks were measured; `card`'s own is the first.
+
+    Empty where there is nothing to compare.
+    """
+    cards, _ = models.survey()
+    names = [card.name, *(name for name in sorted(cards) if name != card.name)]
+    same = [cards[name] for name in names if name in cards and cards[name].dataset == card.dataset]
+    measured: dict[str, Sequence[CurveRecord]] = {}
+    for one in same:
+        mine = [r for r in session.one_data(session.stored(one)) if r.protocol.name in KINDS]
+        if mine:
+            measured[one.name] = mine
+    if card.name not in measured:
+        return {}
+    keys = set(nearest_known.alike(measured))
+    if not keys:
+        return {}
+    return {
+        name: NearestKnown(tuple(r for r in records if nearest_known.key(r) in keys))
+        for name, records in measured.items()
+    }
+
+
+def draw(networks: Mapping[str, NearestKnown], card: Card) -> None:
+    """The chart and the table, or what to do where there is none."""
+    if len(networks) < 2:
+        st.info("Two networks of the same pictures are needed, each measured by the same attacks; make one so:")
+        st.code(
+            f"python -m core evaluate curves --model {card.name} --n 100 --entries {' '.join(KINDS)}",
+            None,
+            wrap_lines=True,
+        )
+        return
+    titles = {name: models.card(name).title for name in networks}
+    lines = {titles[name]: one.characteristic() for name, one in networks.items()}
+    chart = f"{SCOPE}.networks"
+    st.plotly_chart(
+        curve_plots.networks(lines, chart),
+        key=chart,
+        config=plots.CONFIG,
+        alt="Share of images that any of several attacks fools within an L2, a curve a network.",
+    )
+    st.html(_table(networks, titles, card))
+    first = next(iter(networks.values()))
+    attacks = ", ".join(session.titled(record) for record in first.records)
+    st.caption(
+        page.plain(
+            f"The shortest of: {attacks}. Medians over the images that any fools; 95 % intervals (Wilson, bootstrap). "
+            "Alone: how many times as long the attack that ends farthest from the shortest leaves its perturbations."
+        )
+    )
+
+
+def _table(networks: Mapping[str, NearestKnown], titles: Mapping[str, str], card: Card) -> str:
+    bound = smooth_curves.norm(card) / 2
+    heads = ["", "n", "clean", "median L2", f"not fooled within L2 = {bound:g}", "farthest alone"]
+    lines = []
+    for name, one in networks.items():
+        robust, accuracy = one.robust(bound), models.card(name).accuracy
+        cells = [titles[name], str(len(one.shortest)), "-" if accuracy is None else f"{100 * accuracy.value:.1f} %"]
+        cells += [_number(one.median(), ".2f"), _percent(robust), _farthest(one)]
+        lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heads)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return (
+        '<div style="overflow-x:auto" tabindex="0"><table class="ss-table ss-wide"><thead>'
+        f"<tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _farthest(one: NearestKnown) -> str:
+    """The attack that by itself makes the network look hardest to fool."""
+    ratios = [(record, ratio) for record in one.records if (ratio := one.alone(record)) is not None]
+    if not ratios:
+        return "-"
+    record, ratio = max(ratios, key=lambda pair: pair[1].value)
+    missed = len(one.shortest) - one.fooled(record)
+    return f"{session.titled(record)}: × {_number(ratio, '.2f')}" + (f", {missed} not fooled" if missed else "")
+
+
+def _number(estimate: Estimate | None, form: str) -> str:
+    return "-" if estimate is None else f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
+
+
+def _percent(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:.0f} % ({100 * estimate.low:.0f} to {100 * estimate.high:.0f})"
+
+
+def claims(networks: Mapping[str, NearestKnown], card: Card) -> None:
+    """Each other network against this one."""
+    if not networks:
+        return
+    (_, mine), *others = networks.items()
+    for name, other in others:
+        said = MMC if models.card(name).loss == "max-mahalanobis" and card.loss == "cross-entropy" else OURS
+        statement = f"{models.card(name).title} is harder to fool than {card.title}"
+        claim = Claim(statement, *said, nearest_known.harder)
+        stamp = tuple((r.title, r.data.n, r.data.sha256 or "") for one in (other, mine) for r in one.records)
+        verdicts.draw(claim, _decided(statement, stamp, other, mine))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _decided(
+    statement: str, stamp: tuple[tuple[str, int, str], ...], _one: NearestKnown, _other: NearestKnown
+) -> Verdict:
+    """The verdict, kept: it resamples."""
+    return nearest_known.harder(_one, _other)
