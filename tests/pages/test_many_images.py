@@ -11,14 +11,18 @@ from streamlit.testing.v1 import AppTest
 
 from core import models
 from core.data import gallery
-from core.evaluate import curves
+from core.evaluate import curves, nearest_known
+from core.evaluate.claims import Claim
 from core.evaluate.curves import CurveRecord, Wanted
+from core.evaluate.nearest_known import NearestKnown
 from core.evaluate.records import Collection
 from core.papers import smooth_curves, smoothfool_curves
 from core.papers.smooth_curves import entries, norm, pick, pictures, right
 from pages.parts.views import verdicts
+from pages.parts.views.curves import networks
 
 MODEL = "mnist-c4-ce"
+OTHER = "mnist-c4-mmc"
 N = 8
 KEYS = ("published-cw", "published-scw", "cw", "scw", "scw-rho", "fgsm", "bilateral-fgsm", "sf-2", "sf-60", "sfcode-2")
 
@@ -37,6 +41,11 @@ def made(tmp_path_factory) -> Path:
                 quick = tuple(attack.replace(iterations=20, search_steps=3) for attack in entry.attacks)
                 short = curves.Entry(entry.key, quick, entry.budget)
             kept.put(curves.measure(short, wanted, command="python -m core evaluate curves"))
+    other = models.load(OTHER)
+    wanted = Wanted(other, right(other, pictures("mnist", 0), N), (norm(other.card),), 0, 4)
+    for entry in entries(other.card, (10, 30)):
+        if entry.key == "cw":
+            Collection(CurveRecord, folder / f"{OTHER}.json").put(curves.measure(entry, wanted, command="-"))
     return folder
 
 
@@ -130,6 +139,32 @@ def test_how_smooth_it_can_get_is_said_by_the_records(found):
     app = opened(view="width", point=f"sf-60.0.{records[60].fooled}")
     assert f"{records[60].fooled} of {N} images are fooled" in words(app)
     assert app.selectbox(key="curves.run.width").options[0] == "SmoothFool, σ_g = 1"
+
+
+def test_networks_are_compared_by_the_shortest_of_the_attacks_that_both_have(found, made):
+    app = opened(view="networks")
+    mine = NearestKnown(tuple(r for r in found if r.protocol.name == "cw"))
+    other = NearestKnown(tuple(Collection(CurveRecord, made / f"{OTHER}.json").read()))
+    lines = {t["name"]: t for t in chart(app)["data"] if t["mode"] == "lines" and t.get("name")}
+    titles = [models.card(name).title for name in (MODEL, OTHER)]
+    assert list(lines) == titles
+    for title, one in zip(titles, (mine, other), strict=True):
+        assert decoded(lines[title]["x"])[1:] == pytest.approx(np.sort(one.shortest))
+    (table,) = [html.value for html in app.get("html") if "<table" in html.value]
+    assert f"{other.median().value:.2f} ({other.median().low:.2f} to" in table
+    verdict = nearest_known.harder(other, mine)
+    ratio = verdict.findings[0].estimate
+    claim = Claim(f"{titles[1]} is harder to fool than {titles[0]}", *networks.MMC, nearest_known.harder)
+    assert verdicts.text(claim, verdict) in words(app)
+    assert f"**{ratio.value:.3f}**" in words(app)
+    assert "Click a point" not in words(app)
+    # Of pictures of which no second network was measured it says how.
+    (made / f"{OTHER}.json").rename(made / "kept.json")
+    try:
+        app = opened(view="networks")
+        assert "Two networks of the same pictures are needed" in app.info[0].value
+    finally:
+        (made / "kept.json").rename(made / f"{OTHER}.json")
 
 
 def test_a_point_opens_its_images_and_they_the_lab(found):
