@@ -18,6 +18,7 @@ from core.evaluate.nearest_known import NearestKnown
 from core.evaluate.records import Collection
 from core.papers import smooth_curves, smoothfool_curves
 from core.papers.smooth_curves import entries, norm, pick, pictures, right
+from pages.parts.inputs import choose
 from pages.parts.views import verdicts
 from pages.parts.views.curves import networks
 
@@ -146,7 +147,7 @@ def test_networks_are_compared_by_the_shortest_of_the_attacks_that_both_have(fou
     mine = NearestKnown(tuple(r for r in found if r.protocol.name == "cw"))
     other = NearestKnown(tuple(Collection(CurveRecord, made / f"{OTHER}.json").read()))
     lines = {t["name"]: t for t in chart(app)["data"] if t["mode"] == "lines" and t.get("name")}
-    titles = [models.card(name).title for name in (MODEL, OTHER)]
+    titles = [choose.menu(models.survey()[0])[name] for name in (MODEL, OTHER)]
     assert list(lines) == titles
     for title, one in zip(titles, (mine, other), strict=True):
         assert decoded(lines[title]["x"])[1:] == pytest.approx(np.sort(one.shortest))

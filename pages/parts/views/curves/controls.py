@@ -15,7 +15,7 @@ from pages.parts.views.curves.session import FIRST, SCOPE, Found
 
 SUCCESS, COST, WIDTH, TABLE, THROUGH, NETWORKS = "success", "cost", "width", "table", "through", "networks"
 VIEWS = {
-    SUCCESS: "Success against distortion",
+    SUCCESS: "Success",
     COST: "What smoothness costs",
     WIDTH: "How smooth can it get",
     TABLE: "The paper's table",

@@ -16,6 +16,7 @@ from core.evaluate.statistics import Estimate
 from core.models import Card
 from core.papers import smooth_curves
 from pages.parts.charts import curve_plots, plots
+from pages.parts.inputs import choose
 from pages.parts.shell import page
 from pages.parts.views import verdicts
 from pages.parts.views.curves import session
@@ -65,7 +66,7 @@ def draw(networks: Mapping[str, NearestKnown], card: Card) -> None:
             wrap_lines=True,
         )
         return
-    titles = {name: models.card(name).title for name in networks}
+    titles = choose.menu(models.survey()[0])
     lines = {titles[name]: one.characteristic() for name, one in networks.items()}
     chart = f"{SCOPE}.networks"
     st.plotly_chart(
@@ -124,10 +125,11 @@ def claims(networks: Mapping[str, NearestKnown], card: Card) -> None:
     """Each other network against this one."""
     if not networks:
         return
+    titles = choose.menu(models.survey()[0])
     (_, mine), *others = networks.items()
     for name, other in others:
         said = MMC if models.card(name).loss == "max-mahalanobis" and card.loss == "cross-entropy" else OURS
-        statement = f"{models.card(name).title} is harder to fool than {card.title}"
+        statement = f"{titles[name]} is harder to fool than {titles[card.name]}"
         claim = Claim(statement, *said, nearest_known.harder)
         stamp = tuple((r.title, r.data.n, r.data.sha256 or "") for one in (other, mine) for r in one.records)
         verdicts.draw(claim, _decided(statement, stamp, other, mine))
