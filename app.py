@@ -150,10 +150,10 @@ with words:
     if lessons:
         st.markdown(f"##### {NUMBERS.get(len(lessons), len(lessons))} lessons, {minutes(lessons.values())} each")
     with st.container(horizontal=True, key="lessons"):
-        for each in lessons.values():
+        for number, each in enumerate(lessons.values(), 1):
             first = page.file(each.stops[0].page)
             query = lesson.address(each, 1)
-            st.page_link(first, label=f"**{each.title}**", help=each.summary, query_params=query)
+            st.page_link(first, label=f"{number} **{each.title}**", help=each.summary, query_params=query)
 with st.container(horizontal=True, gap="small", key="seen"):
     for name, sentence in page.SEEN.items():
         st.page_link(page.file(name), label=sentence, icon=page.ICONS[name])
@@ -163,9 +163,9 @@ st.caption(verdicts())
 alpha = facts["attacks"]["success-scw"]["attack"]["parameters"]["alpha"]
 st.caption(
     f"{facts['photo_title']} ({facts['photo_credit']}), EfficientNet-Lite0 trained on ImageNet; α = {alpha:g}. "
-    "L2: length of the change. MAD: most apparent distortion, 0 is invisible. Colour: the largest difference, "
-    "CIEDE2000, about 1 is just seen. Everything is of the 8-bit pictures shown; magnified "
-    f"ones share one scale. Remake all of it: `{facts['command']}`"
+    f"{page.term('l2')}: length of the change. {page.term('mad')}: most apparent distortion, 0 is invisible. Colour: "
+    f"the largest difference, {page.term('ciede2000')}, about 1 is just seen. Everything is of the 8-bit pictures "
+    f"shown; {page.term('magnification', 'magnified')} ones share one scale. Remake all of it: `{facts['command']}`"
 )
 
 page.finish()

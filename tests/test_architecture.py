@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 TIERS = [
-    {"params", "layout", "_torchvision"},
+    {"params", "layout", "glossary", "_torchvision"},
     {"data", "graph", "filters", "losses", "models"},
     {"attacks", "defenses", "features", "magnify", "metrics"},
     {"evaluate", "train"},

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 
-from core import data, layout, models
+from core import data, glossary, layout, models
 from core.attacks import ATTACKS
 from core.data import DATASETS
 from core.defenses import DEFENSES
@@ -419,6 +419,10 @@ def _training(given: Mapping[str, str]) -> Settings:
     return found | {"start": one_of(["fresh weights", *alike])} | (declared(loss) if loss is not None else {})
 
 
+def _glossary(given: Mapping[str, str]) -> Settings:
+    return {"term": one_of(glossary.terms())}
+
+
 _PAGES: dict[str, Callable[[Mapping[str, str]], Settings]] = {
     "": _start,
     "Attack_lab": _lab,
@@ -429,4 +433,5 @@ _PAGES: dict[str, Callable[[Mapping[str, str]], Settings]] = {
     "MMC_centres": _mmc,
     "Curves": _curves,
     "Training": _training,
+    "Glossary": _glossary,
 }

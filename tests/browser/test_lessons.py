@@ -87,7 +87,7 @@ def test_a_stop_is_reached_by_all(open_page: Callable[..., Page]):
 
 
 def test_a_stop_is_recorded(open_page: Callable[..., Page]):
-    page = open_page("/Smoothing?alpha=0.95&lesson=2-smooth-like-the-image&stop=1&present=1")
+    page = open_page("/Smoothing?alpha=0.95&lesson=2-smooth-like-the-image&stop=1")
     page.locator(".st-key-lesson-answers button").first.click()
     settled(page)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -97,3 +97,21 @@ def test_a_stop_is_recorded(open_page: Callable[..., Page]):
     lesson, problems = reading.parse(f"---\ntitle: A\nsummary: B\nminutes: 32\n---\n\n{4 * (copied + chr(10))}", "a")
     assert lesson is not None, problems
     assert (lesson.stops[0].page, lesson.stops[0].parameters) == ("Smoothing", {"alpha": "0.95"})
+
+
+def test_a_term_leads_to_the_glossary_and_all_can_read_it(open_page: Callable[..., Page]):
+    page = open_page("/")
+    settled(page)
+    with page.context.expect_page() as opened:  # beside the page, which stays as it is
+        page.get_by_role("link", name="MAD").first.click()
+    glossary = opened.value
+    settled(glossary)
+    expect(glossary.locator("h1")).to_have_text("Glossary")
+    expect(glossary.get_by_text("Most apparent distortion, a score")).to_be_visible()
+    assert grave(glossary) == []
+    glossary.goto(glossary.url.partition("?")[0])
+    settled(glossary)
+    expect(glossary.get_by_text("A picture that was changed on purpose")).to_be_visible()
+    glossary.set_viewport_size({"width": 390, "height": 844})
+    assert glossary.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    assert grave(glossary) == []

@@ -9,7 +9,17 @@ from streamlit.source_util import page_icon_and_name
 from pages.parts.shell import page
 
 ROOT = Path(__file__).parents[2]
-ADDRESSES = ["Attack_lab", "Compare", "Smoothing", "Embeddings", "Graph_loss", "MMC_centres", "Curves", "Training"]
+ADDRESSES = [
+    "Attack_lab",
+    "Compare",
+    "Smoothing",
+    "Embeddings",
+    "Graph_loss",
+    "MMC_centres",
+    "Curves",
+    "Training",
+    "Glossary",
+]
 """As links have them."""
 LONGEST = 150
 """Lines of a page's script, about: it lays out controls, calls, and draws; what it shows are views."""
@@ -20,7 +30,7 @@ def scripts() -> list[Path]:
 
 
 def test_the_files_are_those_of_the_navigation():
-    assert [f"pages/{path.name}" for path in scripts()] == [page.file(name) for name in page.ICONS]
+    assert [f"pages/{path.name}" for path in scripts()] == [page.file(name) for name in (*page.ICONS, *page.BESIDE)]
     assert [int(path.name.partition("_")[0]) for path in scripts()] == list(range(1, len(scripts()) + 1))
 
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import streamlit as st
 
-from core import layout
+from core import glossary, layout
 from pages.parts.shell import frame, links, memory, settings, share, theme, visitor
 
 ROOT = layout.root()
@@ -40,9 +40,19 @@ SEEN = {
 """What is seen on each of them, in a short sentence for who has never been there."""
 
 
+BESIDE = ("Glossary",)
+"""Pages that other pages link to, and that have no place in the navigation."""
+
+
 def file(name: str) -> str:
     """The script of a page, as Streamlit wants it; "" is the start page's name."""
-    return f"pages/{list(ICONS).index(name) + 1}_{name}.py" if name else "app.py"
+    return f"pages/{[*ICONS, *BESIDE].index(name) + 1}_{name}.py" if name else "app.py"
+
+
+def term(slug: str, text: str = "") -> str:
+    """A link to what the glossary says of a term, in Markdown. KeyError for one that it does not have."""
+    found = glossary.terms()[slug]
+    return f"[{text or plain(found.term)}](Glossary?term={slug})"
 
 
 def here() -> str:
@@ -144,7 +154,9 @@ def finish() -> None:
     _, sharing, board = st.session_state[_FRAME]
     with sharing:
         share.button(absent, key="page.share")
-    with st.container(horizontal=True, key="footer"):
+    with st.container(key="footer", gap="xxsmall"):
+        if met := glossary.of(here()):
+            st.caption(f"Terms: {', '.join(term(each.slug) for each in met)}.")
         share.record(links.page(), here(), key="page.record")
     for notice in notices:
         board.warning(plain(notice), icon=":material/link_off:")

@@ -8,7 +8,7 @@ from core import models
 from core.evaluate.visibility import SUCCESS
 from core.magnify import display_scale
 from pages.parts.components.viewer import Panel, viewer
-from pages.parts.shell import cache, links
+from pages.parts.shell import cache, links, page
 from pages.parts.views import display
 from pages.parts.views.example import EXAMPLE, results
 from pages.parts.views.smoothing.shared import SCOPE
@@ -71,8 +71,9 @@ def draw() -> None:
     ]
     with above:
         st.markdown(
-            "**Look for:** where the picture is flat its local deviation is small; divided by it, a faint change "
-            "becomes as large as anything else. Switch between the clean and the adversarial picture: the scales "
-            "are the same. At β = 1 only the neighbourhood counts, at β = 0 only the whole picture."
+            f"{page.term('magnification', 'Magnification')}, **look for:** where the picture is flat its local "
+            "deviation is small; divided by it, a faint change becomes as large as anything else. Switch between the "
+            "clean and the adversarial picture: the scales are the same. At β = 1 only the neighbourhood counts, at "
+            "β = 0 only the whole picture."
         )
         viewer(panels, f"{SCOPE}.magnification", columns=3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.parts.components.response import response
-from pages.parts.shell import links
+from pages.parts.shell import links, page
 from pages.parts.views.smoothing.shared import ALPHA, ALPHAS, SCOPE, Chosen
 
 AT = f"{SCOPE}.at"
@@ -35,13 +35,13 @@ def draw(chosen: Chosen) -> None:
         st.session_state[ALPHA], st.session_state[AT] = alpha, place
 
     st.markdown(
-        "**Look for:** move over the picture. A change that is put on one pixel spreads over its flat surroundings and "
-        "stops at edges; a Gaussian spreads it over them."
+        f"**Look for:** move over the picture: its {page.term('impulse-response')}. A change that is put on one pixel "
+        "spreads over its flat surroundings and stops at edges; a Gaussian spreads it over them."
     )
     response(chosen.image[0], chosen.graph, ALPHAS, st.session_state[ALPHA], at, f"{SCOPE}.response", changed)
     st.caption(
         "White noise, or a gradient of the network, is a sum of such pixels: smoothed, each becomes its patch. "
-        "$\\hat s_α$ solves $(I-αS)\\,s=(1-α)\\,z$ on the graph of the picture and divides by what becomes of 1 "
+        f"$\\hat s_α$ solves $(I-αS)\\,s=(1-α)\\,z$ on the {page.term('pixel-graph')} and divides by what becomes of 1 "
         "(Smooth Adversarial Examples, eqs. 6 to 9). No patch is forbidden to a sum of many: with more steps an "
         "attack may find a rougher one, see Curves, “What smoothness costs”."
     )
