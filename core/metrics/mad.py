@@ -43,6 +43,7 @@ _WAVELENGTHS = tuple(3.0 * 3**s for s in range(5))  # pixels
 _BANDWIDTH = 0.55  # sigma_s / r_s: about two octaves
 _ORIENTATIONS = 4
 _ANGULAR_SIGMA = math.pi / _ORIENTATIONS / 1.5
+_STILL = 1e-6  # grey levels: less is what rounding leaves of a subband that is empty, as all are of a blank picture
 _WEIGHTS = tuple(w / 13.25 for w in (0.5, 0.75, 1.0, 5.0, 6.0))  # from the finest scale to the coarsest
 _BETA_1, _BETA_2 = 0.467, 0.130  # section 3.3
 
@@ -131,7 +132,7 @@ def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     squares = blocks.square()
     variance = squares.mean(-1)
     deviation = variance.sqrt()
-    varies = deviation > 1e-5 * mean[..., 0].abs()
+    varies = deviation > _STILL + 1e-5 * mean[..., 0].abs()
     skewness = torch.where(varies, (squares * blocks).mean(-1) / deviation**3, 0.0)
     kurtosis = torch.where(varies, squares.square().mean(-1) / variance**2, 0.0)
     return deviation, skewness, kurtosis

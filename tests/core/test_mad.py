@@ -136,6 +136,14 @@ def test_a_flat_error_on_a_flat_picture():
     assert float(mad(torch.full((1, 1, 32, 32), 0.5), torch.full((1, 1, 32, 32), 0.6))) == 0
 
 
+def test_a_picture_that_was_wiped_out_is_apparent():
+    digits = gallery.read("mnist").images[:3]
+    for level in (0.0, 0.5, 1.0):
+        blank = torch.full_like(digits, level)
+        assert (mad(digits, blank) > 5).all()
+        assert torch.isfinite(mad(blank, digits)).all()
+
+
 def test_more_noise_is_more_apparent():
     x, noise = PAIRS["mnist, noise 4"][0], torch.randn(1, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     scores = [float(mad(x, (x + level / 255 * noise).clamp(0, 1))) for level in (2, 8, 32, 64)]

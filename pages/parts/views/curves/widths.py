@@ -27,6 +27,8 @@ LOOK_FOR = (
     "perturbations at one length; wide ones fool because they are long. Where Ω / L2² rises again, the edges of black "
     "and white are in it: it fools, but it is no cloud any more."
 )
+FLIPPED = 0.99
+"""L∞ above which black has become white, or white black."""
 IN_TABLE = (2, 20, 60, 100)
 """sigma_g of the table by class: the paper's, and the one that it uses everywhere."""
 
@@ -92,6 +94,10 @@ def _widest(most: Found, card: Card) -> None:
         if width is not None:
             told.append(f"**{100 * share:.0f} %** of the images {_said(width, max(records))}")
     size = card.input_shape[-1]
+    last = records[max(records)] if records else None
+    if last is not None and last.fooled:
+        flips = int((last.column("linf")[last.fools] > FLIPPED).sum())
+        told.append(f"at σ_g = {max(records)}, {flips} of {last.fooled} successes turn black into white somewhere")
     if told:
         st.markdown(f"{KINDS[OURS]} still fools {'; '.join(told)}. An image is {size} pixels wide.")
 
