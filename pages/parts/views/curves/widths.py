@@ -96,7 +96,7 @@ def _widest(most: Found, card: Card) -> None:
     size = card.input_shape[-1]
     last = records[max(records)] if records else None
     if last is not None and last.fooled:
-        flips = int((last.column("linf")[last.fools] > FLIPPED).sum())
+        flips = int((last.column("linf")[last.fools].astype(float) > FLIPPED).sum())
         told.append(f"at σ_g = {max(records)}, {flips} of {last.fooled} successes turn black into white somewhere")
     if told:
         st.markdown(f"{KINDS[OURS]} still fools {'; '.join(told)}. An image is {size} pixels wide.")
