@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
+from test_reach import grave
 from test_stage import apart
 
 pytestmark = pytest.mark.browser
@@ -149,6 +150,7 @@ def test_networks_are_asked_about_one_attack_through_defences(open_page: Callabl
     settled(phone)
     assert phone.locator(".viewer .note").all_inner_texts()[2::2] == notes
     assert phone.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+    assert grave(phone) == []
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
+from test_reach import grave
 
 from core import models
 
@@ -92,6 +93,7 @@ def test_play_select_and_attack(open_page):
     settled(page)
     chosen = re.search(r"test image (\d+)", page.get_by_text(re.compile("^DeepFool on test image")).inner_text())[1]
 
+    assert grave(page) == []
     page.get_by_role("link", name="Attack this one in the lab").click()
     expect(page.get_by_text(re.compile(rf"^test image {chosen}: 0"))).to_be_visible()
     assert f"image={chosen}" in page.url

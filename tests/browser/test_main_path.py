@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
+from test_reach import grave
 
 from core import data, examples, models
 from core.attacks import ATTACKS, run
@@ -164,6 +165,7 @@ def test_fool_a_network(open_page):
     expect(iterations).to_have_value("500")
     page.get_by_role("button", name="Run").click()
     expect(page.get_by_text(re.compile(r"^Step \d+ of 501"))).to_be_visible()  # and the push
+    assert grave(page) == []  # meanwhile
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_text("stopped before its end")).to_be_visible()
     expect(titles(page)).to_have_count(5)  # the pictures come after the words

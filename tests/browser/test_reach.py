@@ -35,6 +35,7 @@ PAGES = {
     "/MMC_centres?tab=Tables": "MMC centres",
     "/Curves": "Curves",
     "/Curves?view=cost": "Curves",
+    "/Curves?view=width": "Curves",
     "/Curves?view=table&point=published-cw.500.1": "Curves",
     "/Curves?view=through": "Curves",
     "/Training": "Training",

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from playwright.sync_api import expect
+from test_reach import grave
 
 pytestmark = pytest.mark.browser
 
@@ -38,6 +39,7 @@ def test_train_a_network_and_attack_it(open_page):
     rail.click(position={"x": rail.bounding_box()["width"] / 3, "y": rail.bounding_box()["height"] / 2})
     expect(page.locator(".js-plotly-plot .slider-label").first).to_have_text("after epoch 1")
     page.wait_for_function(f"named => String(({REGIONS})()) !== String(named)", arg=named)
+    assert grave(page) == []
     page.get_by_label("Keep it as").fill("seen-in-a-browser")
     keep.click()
     expect(
