@@ -28,7 +28,7 @@ WAYS = {
     SEVERAL: "**One picture, several ways to fool the network.** Above as one sees it, below magnified: what an attack "
     "does to flat parts shows there first. At equal success each is as short as it came; at one norm, equally long.",
     ALONG: "**One picture, one attack, at several values of one parameter.** From left to right nothing but that value "
-    "changes. Above as one sees it, below magnified.",
+    "changes. Above as one sees it, below it what was added, amplified alike, and the picture magnified.",
 }
 SHOWN = {False: f"{SCOPE}.shown", True: f"{SCOPE}.along.shown"}  # where the session keeps each kind
 

@@ -83,9 +83,9 @@ def test_a_link_to_a_finished_comparison(open_page: Callable[..., Page]):
     assert again != numbers
 
 
-def places(page: Page) -> list[dict[str, float]]:
+def places(page: Page, rows: int = 2) -> list[dict[str, float]]:
     """Of the upper picture of each column."""
-    return [canvas.bounding_box() for canvas in page.locator(".viewer figure canvas").all()[::2]]
+    return [canvas.bounding_box() for canvas in page.locator(".viewer figure canvas").all()[::rows]]
 
 
 def test_a_filmstrip_of_photographs_is_one_row(open_page: Callable[..., Page]):
@@ -95,22 +95,22 @@ def test_a_filmstrip_of_photographs_is_one_row(open_page: Callable[..., Page]):
     # A finished strip at once; of another attack the places of what is to come, not what is no strip.
     expect(page.locator(".viewer .facts").filter(has_text="MAD")).to_have_count(4)
     settled(page)
-    assert titles(page)[::2] == ["Original", "α = 0", "α = 0.9", "α = 0.99", "α = 0.997"]
-    assert len({round(box["y"]) for box in places(page)}) == 1
+    assert titles(page)[::3] == ["Original", "α = 0", "α = 0.9", "α = 0.99", "α = 0.997"]
+    assert len({round(box["y"]) for box in places(page, 3)}) == 1
     page.get_by_role("combobox", name=re.compile("^Attack|Attack$")).fill("FGSM")
     page.keyboard.press("Enter")
-    expect(page.locator(".viewer .note").filter(has_text="to come")).to_have_count(8)
+    expect(page.locator(".viewer .note").filter(has_text="to come")).to_have_count(12)
     settled(page)
     page.get_by_role("button", name="Run").click()
     expect(page.locator(".viewer .facts").filter(has_text="MAD")).to_have_count(4)
     settled(page)
-    strip = places(page)
+    strip = places(page, 3)
     assert len({round(box["x"]) for box in strip}) == len(strip) == 5
     assert len({round(box["y"]) for box in strip}) == 1
     assert page.locator(".viewer .ratio").inner_text().startswith("1 : 1.")  # averaged, and it says so
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_function("document.querySelector('.stMain').scrollWidth <= 390")
-    assert len({round(box["x"]) for box in places(page)}) < 5
+    assert len({round(box["x"]) for box in places(page, 3)}) < 5
 
 
 def test_networks_are_asked_about_one_attack_through_defences(open_page: Callable[..., Page]):

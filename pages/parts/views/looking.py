@@ -73,7 +73,8 @@ def compared(names: Sequence[str], results: Sequence[AttackResult], norm: float 
     if norm is not None:
         return f"All are equally long, L2 = {norm:.3g}: what differs is of what kind they are. {told}."
     shortest, longest = min(found, key=lambda one: one[1]), max(found, key=lambda one: one[1])
-    return f"Each is as short as it came: {shortest[0]} L2 = {shortest[1]:.3g}, {longest[0]} {longest[1]:.3g}. {told}."
+    lengths = f"{shortest[0]} has L2 = {shortest[1]:.3g}, {longest[0]} {longest[1]:.3g}"
+    return f"Each is as short as it came: {lengths}. {told}."
 
 
 def passed_on(names: Sequence[str], verdicts: Sequence[str]) -> str:

@@ -70,7 +70,7 @@ def draw(shown: Shown, names: Sequence[str], row: bool, best: tuple[Tensor, str]
     has reached.
     """
     above = st.container()
-    matched, seen, perturbations = display_controls()
+    matched, seen, perturbations = display_controls(row)
     runs = shown.to_match(matched)
     results, norm = comparison.on_one_norm([run.result for run in runs], shown.choice.model, matched)
     there = columns.made(names, results, shown.choice.classes, seen.sigma_h, norm)
@@ -114,13 +114,17 @@ def matching() -> Matching:
     return Matching(**{name: None if value == forms.AUTOMATIC else value for name, value in state.items()})
 
 
-def display_controls() -> tuple[Matching, display.Display, bool]:
-    """Widgets of what is only display; they never rerun an attack."""
+def display_controls(row: bool) -> tuple[Matching, display.Display, bool]:
+    """Widgets of what is only display; they never rerun an attack.
+
+    row: of a film strip, which is of the perturbations: of one kind at its one end, of another at the other.
+    """
     left, right = st.columns([1, 3.2], gap="medium")
     with left:
         chosen = forms.form(Matching, SCOPE, {}, link="view.") or Matching()
-        perturbations = links.flag("view.perturbations", f"{SCOPE}.perturbations")
-        perturbations = st.toggle("Show the perturbations", key=f"{SCOPE}.perturbations", persist_state="session")
+        key = f"{SCOPE}.{'along.' * row}perturbations"
+        links.flag("view.perturbations", key, row)
+        perturbations = st.toggle("Show the perturbations", key=key, persist_state="session")
     with right:
         seen = display.controls(SCOPE)
     return chosen, seen, perturbations
