@@ -73,7 +73,7 @@ def compared(names: Sequence[str], results: Sequence[AttackResult], norm: float 
     if norm is not None:
         return f"All are equally long, L2 = {norm:.3g}: what differs is of what kind they are. {told}."
     shortest, longest = min(found, key=lambda one: one[1]), max(found, key=lambda one: one[1])
-    lengths = f"{shortest[0]} has L2 = {shortest[1]:.3g}, {longest[0]} {longest[1]:.3g}"
+    lengths = f"{shortest[0]} has L2 = {shortest[1]:.3g}, {longest[0]} has {longest[1]:.3g}"
     return f"Each is as short as it came: {lengths}. {told}."
 
 
