@@ -1,11 +1,16 @@
 """Links, presentation and packages as a person uses them, in a real browser."""
 
 import io
+import os
 import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
@@ -129,7 +134,7 @@ def test_presentation(open_page: Callable[..., Page], path: str):
     expect(fresh).not_to_have_url(re.compile("present"))
 
 
-def test_take_it_home(open_page: Callable[..., Page]):
+def test_take_it_home(open_page: Callable[..., Page], tmp_path: Path):
     page = open_page(f"/Attack_lab?{QUICK}")
     settled(page)
     run(page)
@@ -140,4 +145,12 @@ def test_take_it_home(open_page: Callable[..., Page]):
     with zipfile.ZipFile(io.BytesIO(download.path().read_bytes())) as zipped:
         assert zipped.testzip() is None
         assert {"clean.png", "scw.png", "arrays.npz", "parameters.json", "reproduce.py"} <= set(zipped.namelist())
+        zipped.extractall(tmp_path)
     settled(page)
+    # Its script runs by the command that the package itself gives, and makes the same again.
+    (command,) = re.findall(r"^    \.venv/bin/python (.*)$", (tmp_path / "README.md").read_text(encoding="utf-8"), re.M)
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    given = [sys.executable, command.replace("FOLDER", str(tmp_path))]
+    done = subprocess.run(given, cwd=ROOT, env=bare, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("scw: ")
