@@ -72,6 +72,15 @@ def kernel(
     return taps.to(device=device, dtype=dtype)
 
 
+def frequency_response(kernel: Tensor, frequencies: Tensor) -> Tensor:
+    """(F,) by which `kernel`, symmetric with an odd number of taps, multiplies waves of `frequencies` (F,), in cycles
+    per pixel: sum over lags k of kernel(k) cos(2 pi f k); 1 at frequency 0 for a kernel that sums to 1.
+    """
+    lags = torch.arange(len(kernel), dtype=torch.float64) - len(kernel) // 2
+    waves = torch.cos(2 * math.pi * frequencies.double()[:, None] * lags)
+    return (waves @ kernel.double()).to(kernel.dtype)
+
+
 def low_pass_matrix(kernel: Tensor, size: int, boundary: Boundary = "zero") -> Tensor:
     """The matrix (size, size) that convolves a signal of `size` samples with `kernel`; symmetric if the kernel is.
 

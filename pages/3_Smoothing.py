@@ -8,7 +8,7 @@ import pages.parts.shell.ready  # noqa: F401  before all else, see there
 import streamlit as st
 
 from pages.parts.shell import links, page
-from pages.parts.views.smoothing import apart, pixel, solver, whole
+from pages.parts.views.smoothing import apart, pixel, solver, steps, toy, whole
 from pages.parts.views.smoothing.shared import SCOPE, controls
 
 VIEWS = {
@@ -16,6 +16,8 @@ VIEWS = {
     "pictures": "Whole pictures",
     "magnification": "Magnification, step by step",
     "solver": "How it is solved",
+    "toy": "SmoothFool's step",
+    "steps": "More steps",
 }
 
 page.setup("Smoothing", controls=True)
@@ -29,8 +31,8 @@ view = st.segmented_control(
     label_visibility="collapsed",
     persist_state="session",
 )
-if view == "magnification":
-    apart.draw()
+if view in ("magnification", "toy", "steps"):
+    {"magnification": apart.draw, "toy": toy.draw, "steps": steps.draw}[view]()
 else:
     with st.sidebar:
         chosen = controls()

@@ -71,7 +71,7 @@ def check_files(paths: list[Path]) -> int:
 
 def make_runs() -> int:
     """Make and keep the finished attacks of the project's lessons, a line for each."""
-    for line in runs.make([lesson for lesson in reading.lessons().values() if not lesson.own]):
+    for line in runs.make([each for each in reading.lessons().values() if not each.own], also=runs.early()):
         print(line)
     return 0
 

@@ -16,8 +16,9 @@ from functools import cache, partial
 
 from core import data, glossary, layout, models
 from core.attacks import ATTACKS
+from core.attacks.smoothfool import LowPassParameters
 from core.data import DATASETS
-from core.defenses import DEFENSES
+from core.defenses import DEFENSES, suited
 from core.evaluate.visibility import LENGTH, SUCCESS
 from core.features.projections import PROJECTIONS
 from core.graph import GraphParameters
@@ -194,6 +195,11 @@ def _lab(given: Mapping[str, str]) -> Settings:
     cls = ATTACKS.get(given.get("attack", "scw"))
     pins = some_of([info.name for info in fields(cls)] if cls else (), ".")
     found = _attack(given, "scw") | _picture(_card(given, "mnist-c4-ce")) | _seed() | _magnify()
+    card = _card(given, "mnist-c4-ce")
+    behind = suited(card.dataset) if card is not None else {}
+    found |= {"through": one_of(["none", *behind])}
+    if (defense := behind.get(given.get("through", "none"))) is not None:
+        found |= {"box": one_of(("white", "gray"))} | declared(defense, "through.", without=("weights",))
     return found | {"model": one_of(_usable()), "live": FLAG, "many": FLAG, "pins": pins}
 
 
@@ -262,6 +268,10 @@ def _smoothing(given: Mapping[str, str]) -> Settings:
     if view == "magnification":
         kinds = {"attack": one_of(("cw", "scw", "smoothfool")), "of": one_of(("adversarial", "clean"))}
         return found | kinds | _magnify()
+    if view == "toy":
+        return found | declared(LowPassParameters) | {"angle": one_of(range(-45, 136, 5))}
+    if view == "steps":
+        return found
     card = _usable().get(SHELVES.get(given.get("pictures", "photos"), ""))
     found |= {"pictures": one_of(SHELVES), "alpha": _alpha} | _picture(card)
     found |= declared(GraphParameters, only=("bandwidth",))
@@ -272,7 +282,7 @@ def _smoothing(given: Mapping[str, str]) -> Settings:
     return found
 
 
-SMOOTHING_VIEWS = ("pixel", "pictures", "magnification", "solver")
+SMOOTHING_VIEWS = ("pixel", "pictures", "magnification", "solver", "toy", "steps")
 
 
 def _alpha(text: str) -> None:
@@ -400,7 +410,8 @@ def _curves(given: Mapping[str, str]) -> Settings:
 
     return {
         "model": one_of(_usable()),
-        "view": one_of(("success", "cost", "table", "through")),
+        "view": one_of(("success", "cost", "width", "table", "through", "networks")),
+        "below": one_of(("l2", "roughness", "mad")),
         "against": one_of(("l2", "mad", "roughness", "linf", "ssim", "ciede2000")),
         "beside": one_of(("roughness", "mad")),
         "budget": one_of(smooth_curves.BUDGETS),

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, ClassVar
 
 import numpy as np
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 
 from core import data, examples, models
-from core.attacks import ATTACKS, Attack, AttackResult, run
+from core.attacks import ATTACKS, Attack, AttackResult, SmoothCarliniWagner, run
 from core.data import ImageSet
 from core.data.store import write_together
 from core.evaluate import records
@@ -38,6 +39,19 @@ COMPARED = ("cw", "scw", "smoothfool", "sddn", "ddn", "deepfool")
 """What the columns of the Compare page open with."""
 FIRST = {"Attack_lab": "mnist-c4-ce", "Compare": "imagenet-efficientnet-lite0"}
 """The network that a page opens with."""
+
+
+EARLY, RHO = (10, 50, 1000), 30.0
+EARLY_MODEL = "mnist-c4-ce"
+LIVE = {
+    "model": EARLY_MODEL,
+    "compare": "along",
+    "attack": "scw",
+    "margin": "0.0",
+    "parameter": "iterations",
+    "values": ",".join(map(str, EARLY)),
+}
+"""The Compare page's link to the same attacks, without the smooth optimum."""
 
 
 class KeptRun(Record):
@@ -103,6 +117,19 @@ def wanted(stop: Stop) -> list[Wanted]:
     return [Wanted(each, name, images, seed) for each in found]
 
 
+def early() -> dict[str, Wanted]:
+    """Title -> the same smooth attack with more and more steps, and with a smooth optimum; on the first digit."""
+    digit = _picture(models.card(EARLY_MODEL), "")
+    found: dict[str, Attack] = {f"{n} steps": SmoothCarliniWagner(margin=0.0, iterations=n) for n in EARLY}
+    found[f"{EARLY[-1]} steps, ρ = {RHO:g}"] = SmoothCarliniWagner(rho=RHO, margin=0.0, iterations=EARLY[-1])
+    return {title: Wanted(attack, EARLY_MODEL, digit, 0) for title, attack in found.items()}
+
+
+def result_of(each: Wanted, model: Classifier) -> AttackResult | None:
+    """The finished run of what was wanted, asked anew of `model`; None if none is kept. ValueError as `find`."""
+    return find(each.attack, model, each.images.images, _label(each.images, model), each.seed)
+
+
 def _attack(kind: str, given: Mapping[str, str], prefix: str, photographs: bool) -> Attack:
     cls = ATTACKS[kind]
     values = dict(cls.presets.get("photograph", {})) if photographs else {}
@@ -131,8 +158,10 @@ def _picture(card: Card, name: str) -> ImageSet:
     return shelf[row : row + 1]
 
 
-def make(lessons: Iterable[Lesson], path: Path = PATH) -> Iterator[str]:
-    """Run what the stops of `lessons` show and is not kept yet, and write all of it; yields a line for each.
+def make(
+    lessons: Iterable[Lesson], path: Path = PATH, also: Mapping[str, Wanted] = MappingProxyType({})
+) -> Iterator[str]:
+    """Run what the stops of `lessons` and `also` show and is not kept yet, and write all of it; a line for each.
 
     What no stop shows any more is dropped. ValueError in one sentence if the disk is full, or for a link that cannot be
     followed.
@@ -140,24 +169,24 @@ def make(lessons: Iterable[Lesson], path: Path = PATH) -> Iterator[str]:
     kept, arrays = _read(path)
     found: dict[tuple[object, ...], KeptRun] = {}
     held: dict[str, np.ndarray] = {}
-    for lesson in lessons:
-        for number, stop in enumerate(lesson.stops, 1):
-            for each in wanted(stop):
-                model = models.load(each.model)
-                label = _label(each.images, model)
-                known = _among(kept, each.attack, model.card, each.images.images, label, each.seed)
-                if known is None:
-                    record, more = _run(each, model, label)
-                    yield f"{lesson.name}, stop {number}: {each.attack.name}, {record.seconds:.1f} s"
-                else:
-                    record = known
-                    more = {n: a for n, a in arrays.items() if n == known.array or n.startswith(f"{known.array}.")}
-                found[record.key] = record
-                held |= more
+    stops = [(f"{lesson.name}, {stop.title}", stop) for lesson in lessons for stop in lesson.stops]
+    every = [(title, each) for title, stop in stops for each in wanted(stop)]
+    for title, each in [*every, *((f"Smoothing, {title}", each) for title, each in also.items())]:
+        model = models.load(each.model)
+        label = _label(each.images, model)
+        known = _among(kept, each.attack, model.card, each.images.images, label, each.seed)
+        if known is None:
+            record, more = _run(each, model, label)
+            yield f"{title}: {each.attack.name}, {record.seconds:.1f} s"
+        else:
+            record = known
+            more = {n: a for n, a in arrays.items() if n == known.array or n.startswith(f"{known.array}.")}
+        found[record.key] = record
+        held |= more
     file = io.BytesIO()
     np.savez_compressed(file, **held)  # type: ignore[arg-type]
-    every = records.contents(path, list(found.values())) | {path.with_name(ARRAYS): file.getvalue()}
-    write_together({name: partial(_put, content) for name, content in every.items()})
+    files = records.contents(path, list(found.values())) | {path.with_name(ARRAYS): file.getvalue()}
+    write_together({name: partial(_put, content) for name, content in files.items()})
     _read.cache_clear()
 
 

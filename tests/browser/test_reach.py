@@ -22,6 +22,8 @@ PAGES = {
     "/Smoothing?view=pictures": "Smoothing",
     "/Smoothing?view=magnification": "Smoothing",
     "/Smoothing?view=solver": "Smoothing",
+    "/Smoothing?view=toy": "Smoothing",
+    "/Smoothing?view=steps": "Smoothing",
     "/Embeddings": "Embeddings",
     "/Graph_loss": "Graph loss",
     "/Graph_loss?view=playground": "Graph loss",

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from core import data, filters
 from core.graph import PixelGraph, Smoother
 from core.magnify import MagnifyParameters, local_statistics
+from core.metrics import l2, roughness
 from pages.parts.components.response import likeness, planes
 from pages.parts.views.smoothing import solver
 from pages.parts.views.smoothing.shared import ALPHAS
@@ -147,3 +148,26 @@ def test_how_it_is_solved_says_what_fifty_steps_leave():
     app.select_slider(key="smoothing.alpha").set_value(0.0).run()
     assert not app.exception
     assert [info.value for info in app.info] == ["At α = 0 nothing is smoothed, and nothing is solved."]
+
+
+def test_the_two_ways_of_smoothfool_and_its_kernels():
+    app = opened(view="toy", angle="0", sigma_g="1.0")
+    taps = filters.kernel("gaussian", 1.0, dtype=torch.float64)
+    beside = float(taps[1] / taps[2])
+    told = "\n".join(m.value for m in app.markdown)
+    assert f"**{(1 + beside**2) ** 0.5:.2f} times as long**" in told
+    assert "**1.00 times as long**" in "\n".join(m.value for m in opened(view="toy", angle="45").markdown)
+    assert len(app.get("plotly_chart")) == 3
+
+
+def test_more_steps_are_shorter_and_rougher_and_a_smooth_optimum_is_not():
+    app = opened(view="steps")
+    seen = panels(app)
+    assert list(seen) == ["Original", "10 steps", "50 steps", "1000 steps", "1000 steps, ρ = 30"]
+    first, second, third, smooth = [panel["array"][None] for panel in list(seen.values())[1:]]
+    assert float(l2(third)) < float(l2(second)) < float(l2(first))
+    rough = [float(roughness(r, 1.0, normalised=True)) for r in (first, second, third, smooth)]
+    assert rough[3] < rough[0] < rough[1] < rough[2]
+    assert f"{rough[0]:.2f} to {rough[2]:.2f}" in "\n".join(m.value for m in app.markdown)
+    (link,) = [each.proto for each in app.get("page_link") if each.proto.label == "Run it live"]
+    assert "values=10%2C50%2C1000" in link.query_string
