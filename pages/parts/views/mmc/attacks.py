@@ -33,7 +33,7 @@ def draw(sce: Card, mmc: Card) -> None:
     results.lacking(found, (sce, mmc), AccuracyRecord.kind)
     if not found:
         return
-    cards = _cards(found)
+    cards = _cards(found, mmc)
     _moves(found, sce, mmc)
     st.markdown("##### Accuracy under attack")
     _table(found, cards)
@@ -50,18 +50,32 @@ def draw(sce: Card, mmc: Card) -> None:
     )
 
 
-def _cards(found: Sequence[AccuracyRecord]) -> list[Card]:
-    """The networks of the table: cross-entropy first, those trained against attacks last."""
+SHORT = {
+    "cross-entropy": "SCE",
+    "max-mahalanobis": "MMC",
+    "mm-lda": "MM-LDA",
+    "center-loss": "Centre loss",
+    "g-sce": "g-SCE",
+    "large-margin": "L-GM",
+}
+"""Losses as the report calls them, as short as a table needs them."""
+
+
+def _cards(found: Sequence[AccuracyRecord], like: Card) -> list[Card]:
+    """The networks of the table, those of the architecture of `like`: cross-entropy first, hardened ones last."""
     names = dict.fromkeys(record.network.name for record in found if record.network is not None)
+    alike = (card for name in names if (card := models.card(name)).network == like.network)
     return sorted(
-        (models.card(name) for name in names),
+        alike,
         key=lambda card: (against(card.recipe) != "", card.loss != "cross-entropy", card.name),
     )
 
 
 def _column(card: Card) -> str:
     """What a network is called in the table."""
-    loss = {"cross-entropy": "SCE", "max-mahalanobis": "MMC"}.get(card.loss, card.loss)
+    loss = SHORT.get(card.loss, card.loss)
+    if card.loss_arguments.get("centers") == "random":
+        loss += " (rand)"
     return f"{loss}, {_against(card)}" if against(card.recipe) else loss
 
 
@@ -125,6 +139,8 @@ def _moves(found: Sequence[AccuracyRecord], sce: Card, mmc: Card) -> None:
 
 def _table(found: Sequence[AccuracyRecord], cards: Sequence[Card]) -> None:
     """Accuracy under every attack, a column a network."""
+    if not cards:
+        return
     trials = mmc_attacks.trials(cards[0].dataset)
     cells, words = {}, {}
     for row, trial in enumerate(trials):
