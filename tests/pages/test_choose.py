@@ -3,6 +3,7 @@
 from itertools import groupby
 
 from core import models
+from core.train import against
 from pages.parts.inputs.choose import menu
 
 
@@ -19,7 +20,7 @@ def test_networks_are_grouped_by_data_set_and_told_apart_by_what_comes_first():
     assert max(map(len, seen.values())) < 25
     for name, card in cards.items():  # of another loss, or trained in another way
         for other in cards:
-            facts = [(c.dataset, c.loss, c.recipe.get("adversarial") or "none") for c in (card, cards[other])]
+            facts = [(c.dataset, c.loss, against(c.recipe)) for c in (card, cards[other])]
             assert (seen[name] == seen[other]) == (facts[0] == facts[1])
 
 

@@ -195,10 +195,10 @@ def test_the_stored_areas_decide_whether_the_claim_holds():
 
 
 def test_a_network_that_no_result_knows_is_named():
-    app = uncertain("mnist-lenet-ce", MMC)
-    told = "No result is stored for mnist-lenet-ce; add it with: python -m core evaluate mmc-uncertainty --models"
+    app = uncertain("mnist-lenet-ce-2d", MMC)
+    told = "No result is stored for mnist-lenet-ce-2d; add it with: python -m core evaluate mmc-uncertainty --models"
     assert told in words(app)
-    assert said(app, claims.DISTANCE_RELIABLE, CERTAINTIES.read(), "mnist-lenet-ce", MMC).outcome == "undecided"
+    assert said(app, claims.DISTANCE_RELIABLE, CERTAINTIES.read(), "mnist-lenet-ce-2d", MMC).outcome == "undecided"
 
 
 def test_dependency_is_cores(networks):
@@ -298,7 +298,9 @@ def test_attacks_are_the_stored_ones():
     assert len(app.get("plotly_chart")) == 2
     found = [record for record in ACCURACIES.read() if record.data.name == "mnist"]
     text, table = words(app), app.get("html")[-1].proto.body
-    for record in found:
+    alike = [record for record in found if models.card(record.network.name).network == "c4"]
+    assert len(alike) < len(found)
+    for record in alike:
         share = record.accuracy
         cell = f"{100 * share.value:.0f} % <small>({100 * share.low:.0f} to {100 * share.high:.0f})</small>"
         title = html.escape(mmc_attacks.trial_of(record).title)
@@ -325,6 +327,17 @@ def test_attacks_are_the_stored_ones():
     app.selectbox[0].set_value("noise").run()
     noise = shown[MMC, "noise"]
     assert f"Accuracy {verdicts.share(noise.accuracy)} of {noise.data.n}." in words(app)
+
+
+def test_the_table_of_attacks_has_a_column_for_each_loss_of_the_chosen_architecture():
+    app = opened("attacks", "mnist-lenet-ce", "mnist-lenet-mm-lda")
+    table = app.get("html")[-1].proto.body
+    wanted = ["SCE", "Centre loss", "g-SCE", "L-GM", "MM-LDA", "MMC", "MMC (rand)"]
+    wanted += ["SCE, trained against FGSM of an ensemble", "SCE, trained against step l.l."]
+    assert [html.unescape(each) for each in re.findall(r"<th[^>]*>([^<]+)</th>", table)][-len(wanted) :] == wanted
+    for record in ACCURACIES.read():
+        if record.network.name == "mnist-lenet-mm-lda":
+            assert f"{100 * record.accuracy.value:.0f} % <small>" in table
 
 
 def test_attacks_on_cifar():

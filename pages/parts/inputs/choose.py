@@ -23,7 +23,15 @@ from pages.parts.shell.settings import settings
 
 FIRST = "mnist-c4-ce"
 """The network that a page opens with."""
-LOSSES = {"cross-entropy": "CE", "graph-smoothness": "graph", "max-mahalanobis": "MMC"}
+LOSSES = {
+    "cross-entropy": "CE",
+    "graph-smoothness": "graph",
+    "max-mahalanobis": "MMC",
+    "mm-lda": "MM-LDA",
+    "center-loss": "centre",
+    "g-sce": "g-SCE",
+    "large-margin": "L-GM",
+}
 HARDENED = {"fgsm": "FGSM", "fast": "fast FGSM", "least-likely": "step l.l.", "pgd": "PGD", "smoothfool": "SAT"}
 """Losses and defences as short as a menu needs them; the others by their names."""
 MOST_TOLD = 50
@@ -91,8 +99,9 @@ def menu(cards: Mapping[str, Card]) -> dict[str, str]:
         described = f"{data} {brief(card)}"
         return described if models.is_shipped(card.name) else f"Own: {card.name}, {described}"
 
-    def place(name: str) -> tuple[bool, str, str]:
-        return not models.is_shipped(name), cards[name].dataset, cards[name].loss
+    def place(name: str) -> tuple[bool, str, bool, str]:
+        loss = cards[name].loss
+        return not models.is_shipped(name), cards[name].dataset, loss != "cross-entropy", loss
 
     labels = {name: told(cards[name]) for name in sorted(cards, key=place)}
     return {n: t if list(labels.values()).count(t) == 1 else f"{t} ({n})" for n, t in labels.items()}
