@@ -332,7 +332,7 @@ def test_attacks_are_the_stored_ones():
 def test_the_table_of_attacks_has_a_column_for_each_loss_of_the_chosen_architecture():
     app = opened("attacks", "mnist-lenet-ce", "mnist-lenet-mm-lda")
     table = app.get("html")[-1].proto.body
-    wanted = ["SCE", "Centre loss", "g-SCE", "L-GM", "MM-LDA", "MMC", "MMC (rand)"]
+    wanted = ["SCE", "Centre loss", "g-SCE", "Graph", "L-GM", "MM-LDA", "MMC", "MMC (rand)"]
     wanted += ["SCE, trained against FGSM of an ensemble", "SCE, trained against step l.l."]
     assert [html.unescape(each) for each in re.findall(r"<th[^>]*>([^<]+)</th>", table)][-len(wanted) :] == wanted
     for record in ACCURACIES.read():

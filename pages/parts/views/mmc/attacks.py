@@ -52,6 +52,7 @@ def draw(sce: Card, mmc: Card) -> None:
 
 SHORT = {
     "cross-entropy": "SCE",
+    "graph-smoothness": "Graph",
     "max-mahalanobis": "MMC",
     "mm-lda": "MM-LDA",
     "center-loss": "Centre loss",
