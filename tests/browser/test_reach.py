@@ -40,6 +40,7 @@ PAGES = {
     "/Curves?view=width": "Curves",
     "/Curves?view=table&point=published-cw.500.1": "Curves",
     "/Curves?view=through": "Curves",
+    "/Curves?view=networks": "Curves",
     "/Training": "Training",
 }
 GRAVE = """async () => {
