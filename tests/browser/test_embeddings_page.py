@@ -95,7 +95,7 @@ def test_play_select_and_attack(open_page):
 
     assert grave(page) == []
     page.get_by_role("link", name="Attack this one in the lab").click()
-    expect(page.get_by_text(re.compile(rf"^test image {chosen}: 0"))).to_be_visible()
+    expect(page.get_by_text(re.compile(rf"^test image {chosen}: 0")).first).to_be_visible()  # above, later below it too
     assert f"image={chosen}" in page.url
     assert f"model={PAIR[0]}" in page.url
 
