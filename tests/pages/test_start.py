@@ -195,3 +195,15 @@ def test_the_warm_up_brings_what_the_other_pages_need():
         [sys.executable, "-c", WARMED], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=True
     )
     assert done.stdout == "True True\n"
+
+
+def test_what_is_here_is_said_and_where_it_lies_is_not(home):
+    app = open_start()
+    next(button for button in app.button if button.label.startswith("What is here")).click().run(timeout=TIMEOUT)
+    assert not app.exception
+    (told,) = [element.value for element in app.markdown if element.value.startswith("| | here |")]
+    assert "| **MNIST** | a thousand test images | The whole set: `python -m core data get mnist` |" in told
+    shipped = len(list((ROOT / "checkpoints").glob("*/card.json")))
+    counted = next(line for line in told.splitlines() if line.startswith("| **Networks**"))
+    assert sum(int(word) for word in counted.split("|")[2].split() if word.isdigit()) == shipped
+    assert str(home) not in told

@@ -31,7 +31,7 @@ def two_pixels(step: Step) -> go.Figure:
         y=[0, 1],
         mode="lines",
         name="both pixels alike",
-        line={"color": theme.GREY, "width": 1, "dash": "dot"},
+        line={"color": theme.GREY, "width": 1, "dash": theme.REFERENCE.dash},
         hoverinfo="skip",
     )
     start = step.point.tolist()
@@ -54,7 +54,7 @@ def two_pixels(step: Step) -> go.Figure:
         y=[start[1]],
         mode="markers",
         name="the picture",
-        marker={"color": theme.GREEN, "symbol": "star", "size": 15},
+        marker={"color": theme.GREEN, "symbol": theme.symbol(7), "size": 15},
         hovertemplate="the picture: %{x:.2f}, %{y:.2f}<extra></extra>",
     )
     figure.update_xaxes(title="first pixel", range=[0, 1], constrain="domain")

@@ -150,7 +150,7 @@ def _ask(lesson: Lesson, number: int, stop: Stop) -> None:
                 shortcut=str(i + 1),
                 width="stretch",
             )
-    st.caption(f"Choose, and the picture is uncovered. The keys 1 to {len(stop.answers)} choose, too.")
+    st.caption("Choose, and the picture is uncovered.")
 
 
 def _tell(stop: Stop, answer: int) -> None:

@@ -7,7 +7,7 @@ import torch
 
 from core import models
 from core.data import DATASETS, fetch
-from core.lessons import own_folder, reading
+from core.lessons import reading
 from core.models import Card, default_device
 from pages.parts.shell import page
 
@@ -39,7 +39,11 @@ def _networks() -> list[tuple[str, str, str]]:
     shipped = [card for card in usable.values() if models.is_shipped(card.name)]
     own = [card for card in usable.values() if not models.is_shipped(card.name)]
     found = [
-        ("Networks", counted(shipped), "More of ImageNet come with torchvision, where the internet can be reached."),
+        (
+            "Networks",
+            counted(shipped),
+            "torchvision's for ImageNet: `python -m core models get NAME`, where the internet can be reached.",
+        ),
         ("Your networks", counted(own), "Train one on the Training page and keep it."),
     ]
     if unusable:
@@ -62,12 +66,8 @@ def _data() -> list[tuple[str, str, str]]:
 
 def _lessons() -> tuple[str, str, str]:
     own = sum(lesson.own for lesson in reading.lessons().values())
-    try:
-        where = f"`{own_folder()}`"
-    except ValueError as error:
-        return "Your lessons", "none", str(error)
-    text = f"A Markdown file in {where}; “Record a stop” below every page begins one, `python -m core lessons check` "
-    return "Your lessons", str(own or "none"), text + "says what is wrong with it."
+    text = "A Markdown file in `lessons` of SMOOTHSCOPE_HOME; “Record a stop” below every page begins one, "
+    return "Your lessons", str(own or "none"), f"{text}`python -m core lessons check` says what is wrong with it."
 
 
 @st.dialog("What is here", width="large")
