@@ -347,7 +347,7 @@ def networks(lines: Mapping[str, Characteristic], key: str) -> go.Figure:
     """P(D) by L2 of several networks, by title, with Wilson's intervals."""
     figure = go.Figure()
     for index, (title, found) in enumerate(lines.items()):
-        colour, dash = theme.CLASSES[index % len(theme.CLASSES)], ("solid", "dash", "dot")[index % 3]
+        colour, dash = theme.CLASSES[index % len(theme.CLASSES)], theme.DASHES[index % 3]
         low, high = (100 * end for end in found.band())
         band: dict[str, Any] = {"line": {"width": 0, "shape": "hv"}, "mode": "lines", "hoverinfo": "skip"}
         band |= {"showlegend": False, "legendgroup": title, "fillcolor": theme.faded(colour, 0.13)}

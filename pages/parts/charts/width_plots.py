@@ -85,7 +85,7 @@ def widths(
                 x=[sigma for sigma, _ in limited],
                 y=[share for _, share in limited],
                 mode="lines",
-                line={"color": look.colour, "width": 2.5, "dash": "dot"},
+                line={"color": look.colour, "width": 2.5, "dash": theme.REFERENCE.dash},
                 name=f"{title}, at L2 = {length:g}",
                 hovertemplate=f"%{{y:.0f}} % at σ_g = %{{x}} and L2 = {length:g}<extra>{title}</extra>",
                 row=1,
@@ -99,7 +99,7 @@ def widths(
             name=f"paper, {of}",
             marker={
                 "color": theme.PAPER.colour,
-                "symbol": (theme.PAPER.symbol, theme.CENTER, "square-open")[index % 3],
+                "symbol": (theme.PAPER.symbol, theme.CENTER, theme.SOLIDS[4])[index % 3],
                 "size": 13,
                 "line": {"width": 2.5},
             },

@@ -20,8 +20,8 @@ from pages.parts.views.attacking import Shown
 from pages.parts.views.lab.result import SCOPE
 
 NONE = "none"
-WHITE, GRAY = "white", "gray"
-BOXES = {WHITE: "White box", GRAY: "Gray box"}
+BOXES = {title.partition(" ")[0].lower(): title for title in ("White box", "Gray box")}
+WHITE, GRAY = BOXES
 WHAT = (
     "White box: the attack is made on the network behind the defence, and knows of it. Gray box: it is made on the "
     "bare network, and its picture is shown to the defended one."
