@@ -326,6 +326,7 @@ LISTED = """list => {
 }"""
 
 
+@pytest.mark.slow
 def test_the_menu_of_networks_is_grouped_and_can_be_read(open_page: Callable[..., Page]):
     page = open_page("/Attack_lab", **PROJECTOR)
     settled(page)
