@@ -93,7 +93,9 @@ def test_every_page_in_both_themes(open_page: Callable[..., Page], path: str):
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_timeout(400)
     assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390  # no page moves sideways
-    ends = page.locator(".st-key-formula .base").evaluate_all("all => all.map(e => e.getBoundingClientRect().right)")
+    ends = page.locator(".stMain .katex-display .base").evaluate_all(
+        "all => all.map(e => e.getBoundingClientRect().right)"
+    )
     assert all(end <= 390 - 12 for end in ends)  # nor is a formula cut
 
 
