@@ -149,6 +149,6 @@ def test_the_stored_areas_are_what_the_gallery_gives(name):
 def test_networks_that_can_be_compared_are_chosen():
     alike = uncertainty.chosen(None)
     assert {"mnist-c4-ce", "mnist-c4-mmc", "mnist-c4-ce-fgsm", "mnist-c4-mmc-fgsm"} <= set(alike)
-    assert "mnist-lenet-ce" not in alike
-    assert set(uncertainty.chosen(None, alike=False)) >= {*alike, "mnist-lenet-ce"}
+    assert "mnist-fc2-ce" not in alike
+    assert set(uncertainty.chosen(None, alike=False)) >= {*alike, "mnist-fc2-ce"}
     assert uncertainty.chosen(["mine"]) == ["mine"]
