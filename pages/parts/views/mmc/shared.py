@@ -56,7 +56,7 @@ def _select(label: str, key: str, names: list[str], cards: Mapping[str, Card]) -
         label,
         names,
         key=key,
-        format_func=lambda name: cards[name].title,
+        format_func=choose.menu(cards).__getitem__,
         persist_state="session",
         help="\n\n".join(names),
     )
