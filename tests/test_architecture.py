@@ -1,6 +1,7 @@
 """The house stands: imports go one way, core knows no user interface, and the repository stays small and portable."""
 
 import ast
+import collections
 import functools
 import graphlib
 import os
@@ -298,6 +299,13 @@ def test_no_test_depends_on_what_was_drawn_before_it():
     assert drawn_from_the_common_stream("f(torch.rand(7))") == [1]
     assert drawn_from_the_common_stream("x = 2\ny = np.random.rand(x)") == [2]
     assert drawn_from_the_common_stream("x = [random.choice('ab')]") == [1]
+
+
+def test_test_files_have_names_of_their_own():
+    """pytest takes two of one name, in folders that are no packages, for one module and refuses the second."""
+    names = collections.Counter(path.name for path in ROOT.glob("tests/**/test_*.py"))
+    assert len(names) > 100
+    assert {name: count for name, count in names.items() if count > 1} == {}
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def test_all_pages_of_a_cold_server_may_be_opened_at_once(tmp_path: Path):
     """Two threads that import core from two ends would each get modules that are not finished."""
     home = {"SMOOTHSCOPE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     names = ["app", *(path.stem.partition("_")[2] for path in servers.ROOT.glob("pages/[0-9]*.py"))]
-    assert len(names) == 9
+    assert len(names) == 10
     with servers.serving(home) as (address, _), ThreadPoolExecutor(len(names)) as pool:
         tabs = [Visitor(address) for _ in names]
         list(pool.map(Visitor.open, tabs, ["", *names[1:]]))

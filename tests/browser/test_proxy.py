@@ -136,7 +136,7 @@ def test_every_page_works_under_the_path_with_nothing_refused(browser: Browser, 
     page.on("websocket", lambda socket: sockets.append(socket.url))
     page.goto(f"{proxy}/{path}")
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    expect(page.get_by_role("link", name="Training")).to_be_visible()
+    expect(page.get_by_role("link", name="Training", exact=True)).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
     if path == "Attack_lab":
         expect(page.locator("figcaption").first).to_have_text("Original")
@@ -150,7 +150,7 @@ def test_every_page_works_under_the_path_with_nothing_refused(browser: Browser, 
         page.wait_for_selector(".js-plotly-plot")
         (cookie,) = [cookie for cookie in context.cookies() if cookie["name"] == visitor.COOKIE]
         assert cookie["path"] == "/smoothscope"
-    page.get_by_role("link", name="Compare").click()
+    page.get_by_role("link", name="Compare", exact=True).click()
     page.wait_for_url(f"{proxy}/Compare**")
     page.wait_for_timeout(1500)
     assert sockets == [f"{proxy}/_stcore/stream".replace("http", "ws", 1)]
