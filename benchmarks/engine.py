@@ -100,7 +100,7 @@ def training(page: Page) -> None:
 
 def map_(page: Page) -> None:
     page.get_by_role("button", name="Fit UMAP").click()
-    stop = page.get_by_role("button", name="Stop")  # the map is seen while it forms
+    stop = page.get_by_role("button", name="Stop", exact=True)  # the map is seen while it forms
     expect(stop).to_be_visible(timeout=PATIENCE)
     expect(stop).to_be_hidden(timeout=PATIENCE)
     expect(page.locator(".panels canvas")).to_have_count(2, timeout=PATIENCE)

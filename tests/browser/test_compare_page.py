@@ -88,6 +88,7 @@ def places(page: Page, rows: int = 2) -> list[dict[str, float]]:
     return [canvas.bounding_box() for canvas in page.locator(".viewer figure canvas").all()[::rows]]
 
 
+@pytest.mark.slow
 def test_a_filmstrip_of_photographs_is_one_row(open_page: Callable[..., Page]):
     page = open_page("/Compare", width=1280, height=720)
     expect(page.locator(".viewer figcaption")).to_have_count(8)
@@ -113,6 +114,7 @@ def test_a_filmstrip_of_photographs_is_one_row(open_page: Callable[..., Page]):
     assert len({round(box["x"]) for box in places(page, 3)}) < 5
 
 
+@pytest.mark.slow
 def test_networks_are_asked_about_one_attack_through_defences(open_page: Callable[..., Page]):
     page = open_page("/Compare?model=mnist-c4-ce&iterations=10&search_steps=2", width=1280, height=720)
     settled(page)

@@ -23,6 +23,7 @@ def numbers(context: BrowserContext) -> list[str]:
     return [cookie["value"] for cookie in context.cookies() if cookie["name"] == visitor.COOKIE]
 
 
+@pytest.mark.slow
 def test_a_reload_finds_one_s_own_trainings_and_another_browser_does_not(browser: Browser, tmp_path):
     with serving("app.py", tmp_path, SMOOTHSCOPE_SHARED="true") as address:
         mine, other = browser.new_context(), browser.new_context()

@@ -141,6 +141,7 @@ def test_a_run_goes_on_when_the_server_was_killed(tmp_path: Path):
         assert value.equal(again.model.state_dict()[name]), name
 
 
+@pytest.mark.slow
 def test_a_training_outlives_a_broken_connection(tmp_path: Path):
     """For as long as the settings say; then it stops, and is there to be gone on with."""
     home = {"SMOOTHSCOPE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1", "SMOOTHSCOPE_GRACE": "4"}

@@ -165,6 +165,7 @@ def test_a_point_says_what_it_is_and_a_class_can_be_hidden(open_page):
     assert page.locator(".panels canvas").first.get_attribute("data-view") == view
 
 
+@pytest.mark.slow
 def test_the_old_map_stays_until_the_new_one_has_formed(open_page):
     page = open_page("/Embeddings?dataset=mnist&1=mnist-c4-graph&2=none&projection=tsne&perplexity=7&epochs=1")
     expect(page.locator(".panels canvas")).to_have_count(1)

@@ -183,6 +183,7 @@ def pair(page: Page) -> list[str]:
     return [page.get_by_role("combobox", name=f"{which} picture").input_value() for which in ("First", "Second")]
 
 
+@pytest.mark.slow
 def test_blink_opens_on_what_is_to_be_compared(open_page):
     """Whatever stood there before: the clean picture with its magnification, or an attack that is running."""
     start = "/Attack_lab?model=mnist-c4-ce&iterations=10&seed=11"

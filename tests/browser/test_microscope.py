@@ -450,6 +450,7 @@ def test_fingers(open_page: Callable[..., Page]):
     assert lens.readout("Perturbed").startswith("x ")
 
 
+@pytest.mark.slow
 def test_more_pixels_than_the_screen_has_are_averaged_and_it_says_so(open_page: Callable[..., Page]):
     lens = Lens(open_page(width=390, height=844))
     lens.choose("large")

@@ -12,9 +12,10 @@ pytestmark = pytest.mark.browser
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 """axe-core as the package brings it: nothing is fetched."""
 QUICK = "model=mnist-c4-ce&iterations=10"
+LAB = f"/Attack_lab?{QUICK}"
 PAGES = {
     "/": "Smoothscope",
-    f"/Attack_lab?{QUICK}": "Attack lab",
+    LAB: "Attack lab",
     "/Compare": "Compare",
     "/Compare?compare=along": "Compare",
     "/Compare?compare=networks&model=mnist-c4-ce": "Compare",
@@ -80,7 +81,10 @@ def grave(page: Page) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", PAGES)
+# Every page as it opens; its other views are slow tests.
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[pytest.mark.slow] if "=" in path and path != LAB else []) for path in PAGES]
+)
 def test_every_page_in_both_themes(open_page: Callable[..., Page], path: str):
     page = open_page(path)
     settled(page)

@@ -16,7 +16,8 @@ def test_four_who_attack_at_once_do_not_stall_each_other(open_page):
     """The order of what four such attacks take one after another: it was 113 s against 4 when each poll collected."""
 
     def lab() -> Page:
-        page = open_page(f"/Attack_lab?seed={next(SEEDS)}")  # of its own: nothing is answered from kept results
+        # A seed of its own: nothing is answered from kept results.
+        page = open_page(f"/Attack_lab?model=mnist-c4-ce&seed={next(SEEDS)}")
         page.locator(".viewer canvas").first.wait_for()
         settled(page)
         return page

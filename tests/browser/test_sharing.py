@@ -113,7 +113,7 @@ def test_without_a_clipboard_the_link_is_shown(open_page: Callable[..., Page]):
     ]
 
 
-@pytest.mark.parametrize("path", ["/", "/Attack_lab", "/Compare"])
+@pytest.mark.parametrize("path", ["/", "/Attack_lab", pytest.param("/Compare", marks=pytest.mark.slow)])
 def test_presentation(open_page: Callable[..., Page], path: str):
     page = open_page(path)
     settled(page)

@@ -48,8 +48,15 @@ def height(page: Page, selector: str) -> float:
     return max(box["y"] + box["height"] for each in page.locator(selector).all() if (box := each.bounding_box()))
 
 
-@pytest.mark.parametrize("present", ["", "&present=1"], ids=["lab", "present"])
-@pytest.mark.parametrize("what", [DIGIT, PHOTOGRAPH], ids=["digit", "photograph"])
+@pytest.mark.parametrize(
+    ("what", "present"),
+    [
+        pytest.param(DIGIT, "", id="digit-lab"),
+        pytest.param(PHOTOGRAPH, "&present=1", id="photograph-present"),
+        pytest.param(DIGIT, "&present=1", id="digit-present", marks=pytest.mark.slow),
+        pytest.param(PHOTOGRAPH, "", id="photograph-lab", marks=pytest.mark.slow),
+    ],
+)
 def test_five_pictures_and_the_steps_without_scrolling(open_page: Callable[..., Page], what: str, present: str):
     page = attacked(open_page(f"/Attack_lab?{what}{present}", **PROJECTOR))
     assert page.locator(".viewer canvas").count() == 5
@@ -280,6 +287,7 @@ def agreed(page: Page, model: models.Classifier, classes: Sequence[str]) -> tupl
     return named, headline
 
 
+@pytest.mark.slow
 def test_headline_numbers_and_words_are_of_the_picture_that_is_seen(open_page: Callable[..., Page]):
     torch.set_num_threads(1)  # as the server's
     model, digits, classes = models.load("imagenet-efficientnet-lite0"), models.load("mnist-c4-ce"), imagenet.classes()
@@ -349,6 +357,7 @@ def test_the_menu_of_networks_is_grouped_and_can_be_read(open_page: Callable[...
     assert [text for text, whole in seen.items() if not whole.startswith(text.partition(", ")[0])] == []
 
 
+@pytest.mark.slow
 def test_a_result_among_a_hundred(open_page: Callable[..., Page]):
     page = attacked(open_page("/Attack_lab?model=mnist-c4-ce&attack=cw&margin=0.0&iterations=10", **PROJECTOR))
     page.locator("label", has_text="Over 100 images").click()

@@ -50,6 +50,7 @@ def test_train_a_network_and_attack_it(open_page):
     expect(page.get_by_role("combobox", name="Network")).to_have_value(re.compile("^Own: seen-in-a-browser, MNIST "))
 
 
+@pytest.mark.slow
 def test_rate_and_loss_are_changed_while_it_runs(open_page):
     page = open_page("/Training?epochs=400")
     page.wait_for_selector(".js-plotly-plot")

@@ -23,7 +23,7 @@ from core.losses import CrossEntropy
 from core.train import Recipe
 from pages.parts.engine import networks, parcel, performing, pool, process, workers
 from pages.parts.engine.networks import Network
-from pages.parts.engine.performing import Outcome, Request
+from pages.parts.engine.performing import STOP, Outcome, Request
 from pages.parts.engine.pool import Job, Limits, Pool
 from pages.parts.engine.progress import Progress
 from pages.parts.engine.workers import DIED, InProcess, InThread
@@ -295,6 +295,31 @@ def test_a_job_whose_worker_dies_before_it_has_begun_goes_to_the_next():
     assert job.wait(LONG)
     assert (job.state, job.result, job.error) == ("stopped", "half", "")
     pool.close()
+
+
+def test_an_order_that_is_there_before_its_job_is_heard_and_one_that_comes_too_late_is_not():
+    worker = InProcess((), 4, {})
+    os.kill(worker.pid, signal.SIGSTOP)  # until then nothing is read
+    worker.begin(Request(works.until_stopped, (), {}), 1)
+    worker.order(STOP)
+    os.kill(worker.pid, signal.SIGCONT)
+    until(lambda: (outcome := worker.outcome()) and outcome.state == "stopped")
+    worker.order(STOP)
+    worker.begin(Request(works.count, (3,), {}), 1)
+    found = []
+    until(lambda: found.append(worker.outcome()) or found[-1])
+    assert (found[-1].state, found[-1].result) == ("done", 3)
+    worker.close()
+
+
+def test_orders_go_to_the_next_worker_with_the_job():
+    worker = InProcess((), 4, {})
+    os.kill(worker.pid, signal.SIGSTOP)
+    worker.begin(Request(works.until_stopped, (), {}), 1)
+    worker.order(STOP)
+    os.kill(worker.pid, signal.SIGKILL)
+    until(lambda: (outcome := worker.outcome()) and outcome.state == "stopped")
+    worker.close()
 
 
 def test_work_that_always_kills_its_worker_is_not_tried_for_ever():

@@ -130,6 +130,8 @@ class _Wire:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.job = 0
+        """The number of the job under way: an order may come too late for the job before, or before its own begins."""
 
     def tell(self, progress: Progress[Any], again: bool) -> None:
         snapshot = None if again else (progress.snapshot,)
@@ -137,7 +139,9 @@ class _Wire:
 
     def orders(self) -> Iterator[Order]:
         while self._connection.poll():
-            yield parcel.unpack(self._connection.recv_bytes())
+            job, order = parcel.unpack(self._connection.recv_bytes())
+            if job == self.job:
+                yield order
 
 
 _wire: _Wire | None = None
@@ -164,11 +168,10 @@ def _settle_in(server: int, connection: Connection, modules: Iterable[str], netw
     gc.freeze()
 
 
-def _perform(request: bytes, threads: int) -> bytes:
+def _perform(request: bytes, threads: int, job: int) -> bytes:
     """In the worker process: a job."""
     assert _wire is not None
-    for _ in _wire.orders():
-        pass  # they came too late for the job before
+    _wire.job = job
     outcome = perform(parcel.unpack(request), _wire, threads)
     try:
         return parcel.pack(outcome)
@@ -189,8 +192,11 @@ class InProcess:
         self._snapshot: Any = None
         self._late: list[Any] = []
         self._killed = False
-        self._again: tuple[bytes, int] | None = None
+        self._job = 0
+        self._again: tuple[bytes, int, int] | None = None
         """The job under way, while nothing has been heard of it: it can be begun once more."""
+        self._ordered: list[Order] = []
+        """Of the job under way."""
         self._start()
 
     def _start(self) -> None:
@@ -214,9 +220,10 @@ class InProcess:
         content = parcel.pack(request)
         self._drain()
         self._snapshot, self._killed = None, False
-        self._again = content, threads
+        self._job += 1
+        self._again, self._ordered = (content, threads, self._job), []
         try:
-            self._future = self._executor.submit(_perform, content, threads)
+            self._future = self._executor.submit(_perform, *self._again)
         except (BrokenProcessPool, ShutdownExecutorError):  # it died while it had nothing to do
             self._begin_again()
 
@@ -225,10 +232,16 @@ class InProcess:
         self._replace()
         self._future = self._executor.submit(_perform, *self._again)
         self._again = None
+        for order in self._ordered:
+            self._send(order)
 
     def order(self, order: Order) -> None:
+        self._ordered.append(order)
+        self._send(order)
+
+    def _send(self, order: Order) -> None:
         with contextlib.suppress(OSError):
-            self._ours.send_bytes(parcel.pack(order))
+            self._ours.send_bytes(parcel.pack((self._job, order)))
 
     def look(self) -> tuple[Progress[Any] | None, list[Any]]:
         found, parts = None, []

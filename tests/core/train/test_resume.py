@@ -232,6 +232,7 @@ def test_two_ranks_train_as_well_as_one(tmp_path):
     assert accuracy_of(two.stdout) > 70
 
 
+@pytest.mark.slow
 def test_a_killed_rank_leaves_a_resumable_state(tmp_path):
     words, environment = command(tmp_path, "--epochs", "500")
     state = tmp_path / "home" / "runs" / "own.safetensors"
