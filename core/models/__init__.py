@@ -30,7 +30,7 @@ from core.models.assembly import (
 from core.models.batches import BATCH, device_of, features_of, logits_of
 from core.models.card import CARD, Accuracy, Card, Change, check_name, is_name
 from core.models.classifier import Classifier
-from core.models.efficientnet import EfficientNetLite, package_state, weights_path
+from core.models.efficientnet import PACKAGES, EfficientNetLite, package_state, weights_path
 from core.models.heads import HEADS, KernelHead
 from core.models.history import EMBEDDINGS, KeptFeatures
 from core.models.history import read as read_kept_features
@@ -70,12 +70,15 @@ def is_shipped(name: str) -> bool:
 def card(name: str) -> Card:
     """The card of the model `name`.
 
-    ValueError in one sentence if there is no such model, its card is damaged, its data set is unknown, or what the
-    card says does not go together, or not with the header of the weights. What only their values tell, `load` finds.
+    ValueError in one sentence if there is no such model, its card is damaged, its data set is unknown, the package with
+    its weights is not installed, or what the card says does not go together, or not with the header of the weights.
+    What only their values tell, `load` finds.
     """
     described = _card(name)
-    weights = None
-    if package(described) is None:
+    weights, packaged = None, package(described)
+    if packaged in PACKAGES:
+        weights_path(packaged)
+    elif packaged is None:
         try:
             weights = header.read(MODELS[name] / described.weights, WEIGHTS_LIMIT).shapes
         except careful.Unreadable as why:

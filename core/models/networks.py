@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from core.models import efficientnet
 from core.models.efficientnet import EfficientNetLite
 from core.models.heads import Embedding
 from core.models.residual import PreActResNet18, ResNet18, ResNet32, conv
@@ -114,7 +115,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "resnet18": ResNet18,
     "resnet32": ResNet32,
     "vgg-f": VGGF,
-    "efficientnet-lite0": EfficientNetLite,
+    **{key: partial(EfficientNetLite, key) for key in efficientnet.SIZES},
     **{key: partial(VisionNetwork, name) for key, name in BY_NETWORK.items()},
 }
 """Bodies by name. Each has an attribute `features`, the width of what it returns."""
@@ -127,12 +128,12 @@ TITLES = {
     "resnet18": "ResNet-18",
     "resnet32": "ResNet-32",
     "vgg-f": "VGG-F",
-    "efficientnet-lite0": "EfficientNet-Lite0",
+    **efficientnet.TITLES,
     **{key: VISION[name].title for key, name in BY_NETWORK.items()},
 }
 """What the papers call them."""
 
-TRAINABLE = tuple(name for name in NETWORKS if name != "efficientnet-lite0" and name not in BY_NETWORK)
+TRAINABLE = tuple(name for name in NETWORKS if name not in efficientnet.SIZES and name not in BY_NETWORK)
 """Those that are trained here; the others come with their weights."""
 
 

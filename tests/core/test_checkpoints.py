@@ -20,12 +20,22 @@ ATTACKED_BY = {
 }
 
 
+LARGE = ("imagenet-efficientnet-lite1", "imagenet-efficientnet-lite2")
+"""Of the kind of another and slower: attacked briefly where time is short."""
+
+
 def pictures(card):
-    return photos.load() if card.dataset == "imagenet" else gallery.read(card.dataset)
+    return photos.load(card.input_shape[1:]) if card.dataset == "imagenet" else gallery.read(card.dataset)
 
 
-@pytest.mark.parametrize("attack", ATTACKED_BY)
-@pytest.mark.parametrize("name", COMMITTED)
+@pytest.mark.parametrize(
+    ("name", "attack"),
+    [
+        pytest.param(name, attack, marks=[pytest.mark.slow] * (name in LARGE and attack != "ifgsm"))
+        for name in COMMITTED
+        for attack in ATTACKED_BY
+    ],
+)
 def test_every_committed_checkpoint_is_attacked(name, attack):
     model = models.load(name, "cpu")
     n = 1 if model.card.dataset == "imagenet" else 8

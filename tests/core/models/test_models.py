@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 import core.train
 from core import data, models
+from core.data import imagenet
 from core.models import CHECKPOINTS, MODELS, Card, efficientnet
 from core.models.networks import C4, initialise
 from tests.problems import uniform
@@ -289,11 +290,17 @@ def test_folded_and_unfolded_efficientnet_agree(lite):
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-4)
 
 
-def test_efficientnet_names_what_is_on_photographs(lite):
-    photos = data.load("photos")
+@pytest.mark.parametrize("number", range(3))
+def test_efficientnet_names_what_is_on_photographs(number):
+    """Each at its own size, with its own crop: its accuracy would suffer from another's."""
+    model = models.load(f"imagenet-efficientnet-lite{number}", "cpu")
+    size = model.card.input_shape[1]
+    assert size == (224, 240, 260)[number] == efficientnet.SIZES[model.card.network]
+    assert model.card.crop_fraction == imagenet.crop_fraction(size)
+    photos = data.photos.load((size, size))
     labelled = photos.labels >= 0
     with torch.no_grad():
-        top5 = lite(photos.images[labelled]).topk(5).indices
+        top5 = model(photos.images[labelled]).topk(5).indices
     hits = (top5 == photos.labels[labelled, None]).any(1)
     assert len(hits) >= 2
     assert hits.all()
@@ -309,6 +316,9 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(efficientnet.PACKAGES, "efficientnet-lite0", ("efficientnet_lite9_pytorch_model", "File"))
     with pytest.raises(ValueError, match=r"efficientnet-lite0.* run: pip install efficientnet_lite9_pytorch_model"):
         models.load("imagenet-efficientnet-lite0")
+    usable, unusable = models.survey()
+    assert "pip install efficientnet_lite9_pytorch_model" in unusable["imagenet-efficientnet-lite0"]
+    assert "imagenet-efficientnet-lite1" in usable
 
 
 def measured() -> list[str]:
