@@ -3,7 +3,7 @@
 from core.losses.base import Loss, choose_references
 from core.losses.center_loss import CenterLoss
 from core.losses.centers import hierarchical_centers, max_mahalanobis_centers, random_centers
-from core.losses.classifiers import CLASSIFIERS, classify
+from core.losses.classifiers import CLASSIFIERS, FITTED, classify
 from core.losses.cross_entropy import CrossEntropy
 from core.losses.graph_smoothness import (
     GraphSmoothness,
@@ -42,6 +42,7 @@ def trained_with(card: Card) -> Loss:
 
 __all__ = [
     "CLASSIFIERS",
+    "FITTED",
     "LOSSES",
     "CenterLoss",
     "CrossEntropy",

@@ -66,6 +66,9 @@ CLASSIFIERS: dict[str, Classify] = {
 }
 """Classifiers by name, each called with (head, training features, training labels, features)."""
 
+FITTED = ("1-nn", "10-nn", "rbf-svc")
+"""Those that look at the training features."""
+
 
 def classify(name: str, head: nn.Module, train: Tensor, labels: Tensor, features: Tensor) -> Tensor:
     """(N,) the class that classifier `name` gives each of features (N, d).

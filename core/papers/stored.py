@@ -8,6 +8,7 @@ from core import examples
 from core.evaluate import maps
 from core.evaluate.records import Collection
 from core.evaluate.visibility import COSTS
+from core.papers.graph_smoothness.errors import ERRORS
 from core.papers.graph_smoothness.figures import FIGURES
 from core.papers.mmc.attacks import ACCURACIES
 from core.papers.mmc.dependency import DEPENDENCIES
@@ -19,6 +20,7 @@ RESUMED: tuple[Collection[Any], ...] = (
     ACCURACIES,
     CERTAINTIES,
     DEPENDENCIES,
+    ERRORS,
     NORM_RECORDS,
     OPTIMISER_RECORDS,
     TIMES_RECORDS,

@@ -15,6 +15,7 @@ from core.data import photos
 from core.evaluate import records, statistics
 from core.evaluate.claims import Claim, Finding, Unit, Verdict
 from core.models import logits_of
+from core.papers.graph_smoothness.errors import ERRORS
 from core.papers.mmc import attacks as mmc_attacks
 from core.papers.mmc import claims, dependency, uncertainty
 from core.papers.mmc import tables as mmc_tables
@@ -25,6 +26,7 @@ from core.papers.mmc.uncertainty import CERTAINTIES
 from pages.parts.charts import evidence_plots
 from pages.parts.views import verdicts
 from pages.parts.views.mmc import attacks as attacks_tab
+from pages.parts.views.mmc import shared as mmc_shared
 from pages.parts.views.mmc import tables as tables_tab
 from pages.parts.views.mmc import uncertainty as uncertainty_tab
 from tests.problems import normal
@@ -240,6 +242,26 @@ def test_tables_are_the_stored_ones():
         f"multiplies cross-entropy's time by {averages.median(attacked.over_standard):.1f}; the report's by 6.8" in text
     )
     assert text.count("CPU-sized run") == 3
+
+
+def test_errors_of_all_losses_are_the_stored_ones():
+    app, found = opened("tables"), ERRORS.read()
+    tables = [unescaped(element.proto.body) for element in app.get("html")]
+    lenets = next(table for table in tables if "Centre loss" in table)
+    named = re.findall(r"<tr><td>([^<]+)</td>", lenets)
+    assert {"SCE", "MMC", "MMC (rand)", "MM-LDA", "L-GM", "g-SCE", "Graph", "SCE, trained against step l.l."} <= set(
+        named
+    )
+    by_error = {
+        r.network.name: r for r in found if r.classifier == "argmax" and r.network.name.startswith("mnist-lenet")
+    }
+    least = min((r for name, r in by_error.items() if not name.endswith("-2d")), key=lambda r: r.wrong)
+    assert named[0] == mmc_shared.called(models.card(least.network.name))
+    for name in ("mnist-lenet-ce", "mnist-lenet-g-sce"):
+        e = by_error[name].error
+        assert f"{100 * e.value:.2f} % ({100 * e.low:.2f} to {100 * e.high:.2f})" in lenets
+    assert said(app, claims.AS_ACCURATE, found, "mnist-lenet-ce", "mnist-lenet-mmc").outcome == "holds"
+    assert found[0].command in words(app)
 
 
 def test_a_result_that_is_not_there_is_said(monkeypatch, tmp_path):

@@ -10,11 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from core import data, models
-from core.evaluate import records
+from core import models
+from core.data import DATASETS
 from core.evaluate.tables import Column, percent, show
 from core.papers.graph_smoothness import errors, figures
-from core.papers.graph_smoothness.errors import ErrorRecord
+from core.papers.graph_smoothness.errors import ERRORS, ErrorRecord
 from core.papers.graph_smoothness.figures import FIGURES, SWEEPS, FigureRecord, Series, Study
 from core.params import Subparsers, add_arguments, from_arguments
 
@@ -25,7 +25,7 @@ def add_verbs(verbs: Subparsers) -> None:
     parser.add_argument("--models", nargs="+", metavar="NAME", help="default: all of the data sets' networks")
     parser.add_argument("--datasets", nargs="+", default=["mnist", "cifar10"], help="default: mnist cifar10")
     parser.add_argument("--train-n", type=int, help="training images whose features neighbours see (default: all)")
-    parser.add_argument("--out", type=Path, help="write the records here, as JSON, and their rows beside it")
+    parser.add_argument("--out", type=Path, default=ERRORS.path, help="(default: what is shipped)")
     parser.set_defaults(run=_errors)
     parser = verbs.add_parser(
         FigureRecord.kind, help="graph smoothness, Figures 2, 3 and 4: accuracy against k, d and alpha"
@@ -38,28 +38,24 @@ def add_verbs(verbs: Subparsers) -> None:
 
 
 def _errors(arguments: argparse.Namespace) -> int:
+    if arguments.train_n is not None and arguments.train_n < 1:
+        raise ValueError(f"train-n must be at least 1; got {arguments.train_n}.")
     cards = [models.card(name) for name in arguments.models or models.refresh()]
     cards = [card for card in cards if arguments.models or card.dataset in arguments.datasets]
-    console, sets = Console(), {}
-    found: list[ErrorRecord] = []
+    for card in cards:
+        if card.dataset not in DATASETS:
+            raise ValueError(f"models must be of one of {', '.join(DATASETS)}; {card.name} is of {card.dataset}.")
+    console, collection = Console(), ERRORS.at(arguments.out)
     limit = "" if arguments.train_n is None else f" --train-n {arguments.train_n}"
+    command = f"python -m core evaluate {ErrorRecord.kind}{limit}"
     with Progress(console=console) as bar:
         for card in cards:
-            if card.dataset not in sets:
-                sets[card.dataset] = (
-                    data.load(card.dataset, "train", n=arguments.train_n),
-                    data.load(card.dataset, "test"),
-                )
-            train, test = sets[card.dataset]
-            task = bar.add_task(card.name, total=len(train) + len(test))
-            found += errors.measure(
-                models.load(card.name),
-                train,
-                test,
-                f"python -m core evaluate errors --models {card.name}{limit}",
-                (None if arguments.train_n is None else 0, None),
-                partial(_advance, bar, task),
-            )
+            sizes = DATASETS[card.dataset].splits
+            seen = (arguments.train_n or sizes["train"]) if errors.looks(card) else 0
+            task = bar.add_task(card.name, total=sizes["test"] + seen)
+            for _ in errors.sweep(card.name, arguments.train_n, collection, command, partial(_advance, bar, task)):
+                pass
+            bar.update(task, visible=False)
     columns = (
         Column[ErrorRecord]("model", lambda record: record.network.name if record.network else "", whole=True),
         Column[ErrorRecord]("classifier", lambda record: record.classifier),
@@ -69,10 +65,9 @@ def _errors(arguments: argparse.Namespace) -> int:
         Column[ErrorRecord]("as its logits %", lambda record: f"{100 * record.agreement:.2f}"),
     )
     note = "95 % intervals (Wilson). The papers' networks are wider and trained for 200 epochs (MNIST: 50)."
+    names = {card.name for card in cards}
+    found = [record for record in collection.read() if record.network is not None and record.network.name in names]
     show("Test errors", columns, found, note, console)
-    if arguments.out is not None:
-        records.write(arguments.out, found)
-        console.print(f"written to {arguments.out}", highlight=False)
     return 0
 
 

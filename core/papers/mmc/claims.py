@@ -16,6 +16,7 @@ from core.evaluate import statistics
 from core.evaluate.claims import NOT_MEASURED, Claim, Finding, Part, Verdict, every, within
 from core.evaluate.statistics import Estimate
 from core.features.density import SampleDensity
+from core.papers.graph_smoothness.errors import ErrorRecord
 from core.papers.mmc import tables
 from core.papers.mmc.attacks import EPSILONS, AccuracyRecord, Trial, radius, trials
 from core.papers.mmc.dependency import PAPER_COMPARABLE, DependencyRecord
@@ -23,6 +24,59 @@ from core.papers.mmc.tables import NormRecord, OptimiserRecord, TimesRecord
 from core.papers.mmc.uncertainty import OUTSIDE, CertaintyRecord
 
 PAPER = "MMC reproducibility report"
+
+# --- Abstract and section 4.7: accuracy ---
+
+COMPARABLE = 0.01
+"""Difference of two accuracies that is called comparable: 1 point. The report gives no number."""
+
+
+def _gained(of: str, records: Sequence[ErrorRecord], network: str, other: str) -> Part | None:
+    """Accuracy of a network's logits minus that of another's, on the images that both were shown; None without one."""
+    first, second = (
+        next(
+            (r.rows for r in records if r.network is not None and r.network.name == name and r.classifier == "argmax"),
+            None,
+        )
+        for name in (network, other)
+    )
+    if first is None or second is None:
+        return None
+    mine, theirs = first.common(second)
+    return Part(of, statistics.mcnemar(~first["wrong"][mine], ~second["wrong"][theirs]))
+
+
+def _as_accurate(records: Sequence[ErrorRecord], sce: str, mmc: str) -> Verdict:
+    found = _gained("MMC minus SCE", records, mmc, sce)
+    if found is None:
+        return NOT_MEASURED
+    difference = Finding(of=found.of, unit="points", estimate=found.comparison.difference, p=found.comparison.p)
+    return within((-COMPARABLE, COMPARABLE), [difference])
+
+
+AS_ACCURATE = Claim(
+    "MMC's accuracy is comparable to that of SCE, within a point",
+    PAPER,
+    "abstract",
+    _as_accurate,
+)
+"""decide(records, network that cross-entropy trained, one that MMC trained)."""
+
+
+def _not_beaten(records: Sequence[ErrorRecord], mmc: str, hmmc: str) -> Verdict:
+    found = _gained("MMC minus HMMC", records, mmc, hmmc)
+    if found is None:
+        return NOT_MEASURED
+    return every([found])
+
+
+NOT_BEATEN = Claim(
+    "hierarchical centres do not beat MMC's accuracy",
+    PAPER,
+    "section 4.7",
+    _not_beaten,
+)
+"""decide(records, network that MMC trained, one with hierarchical centres)."""
 
 # --- Section 4.1: attacks ---
 
@@ -453,6 +507,8 @@ DENSER = Claim(
 """decide(density of MMC, density of cross-entropy): the medians of the classes, by both estimates."""
 
 CLAIMS: tuple[Claim[...], ...] = (
+    AS_ACCURATE,
+    NOT_BEATEN,
     PLAIN_ABOVE_ADAPTIVE,
     TARGETED,
     MORE_ROBUST,

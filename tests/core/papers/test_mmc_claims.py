@@ -11,6 +11,7 @@ from core.evaluate import records
 from core.evaluate.claims import Claim
 from core.evaluate.records import Data, Network, Rows, Setting
 from core.features.density import SampleDensity
+from core.papers.graph_smoothness.errors import ErrorRecord
 from core.papers.mmc import attacks as mmc_attacks
 from core.papers.mmc import claims, tables
 from core.papers.mmc.attacks import ACCURACIES, AccuracyRecord
@@ -50,6 +51,42 @@ def accuracy(name, key, right, dataset="mnist"):
         rows=Rows(rows),
         **MADE,
     )
+
+
+def error(name, wrong, n=10_000):
+    """How many of n images the logits name wrongly: the first ones."""
+    rows = {"index": np.arange(n), "wrong": np.arange(n) < wrong}
+    return ErrorRecord(
+        network=network(name),
+        data=data(n),
+        protocol=Setting(name="argmax"),
+        loss="cross-entropy",
+        train=None,
+        wrong=wrong,
+        agreeing=n,
+        rows=Rows(rows),
+        **MADE,
+    )
+
+
+@pytest.mark.parametrize(("mmc", "outcome"), [(80, "holds"), (205, "undecided"), (400, "fails")])
+def test_mmc_is_as_accurate_if_the_interval_lies_within_a_point(mmc, outcome):
+    """Of 10,000 digits cross-entropy names 100 wrongly: 0.2 points better, 1.05 and 3 worse than that."""
+    found = [error(SCE, 100), error(MMC, mmc)]
+    verdict = claims.AS_ACCURATE.decide(found, SCE, MMC)
+    (finding,) = verdict.findings
+    assert finding.estimate.value == pytest.approx((100 - mmc) / 10_000)
+    assert verdict.outcome == outcome
+    assert claims.AS_ACCURATE.decide(found[:1], SCE, MMC).outcome == "undecided"
+
+
+@pytest.mark.parametrize(("hmmc", "outcome"), [(140, "holds"), (100, "undecided"), (60, "fails")])
+def test_hierarchical_centres_beat_mmc_or_do_not(hmmc, outcome):
+    found = [error(MMC, 100), error("hmmc", hmmc)]
+    verdict = claims.NOT_BEATEN.decide(found, MMC, "hmmc")
+    assert verdict.outcome == outcome
+    assert verdict.p == pytest.approx(min(1.0, 2 * 0.5 ** abs(hmmc - 100)))
+    assert verdict.findings[0].estimate.value == pytest.approx((hmmc - 100) / 10_000)
 
 
 @pytest.mark.parametrize(

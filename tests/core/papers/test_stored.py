@@ -16,6 +16,7 @@ from core.evaluate import records, statistics
 from core.evaluate.records import Data, Entry, Record, Rows
 from core.examples import ExampleRecord
 from core.models import logits_of
+from core.papers.graph_smoothness.errors import ERRORS
 from core.papers.mmc import attacks as mmc_attacks
 from core.papers.mmc import dependency, tables, uncertainty
 from core.papers.mmc.attacks import ACCURACIES
@@ -210,6 +211,31 @@ def test_an_area_that_was_changed_with_its_digest_is_found():
     area = record.areas[0].model_copy(update={"auroc": record.areas[0].auroc - 0.001})
     with pytest.raises(AssertionError):
         remake_scores(record.model_copy(update={"areas": (area, *record.areas[1:])}))
+
+
+def remake_error(record):
+    """Which images the logits name wrongly, of 200 in the gallery."""
+    model, shelf = models.load(record.network.name, "cpu"), gallery.read(record.data.name)
+    _, place, row = np.intersect1d(shelf.indices.numpy(), record.rows["index"], return_indices=True)
+    images = shelf[place[:200]]
+    wrong = logits_of(model, images.images).argmax(1) != images.labels
+    assert int((wrong.numpy() != record.rows["wrong"][row[:200]]).sum()) <= 1
+
+
+@pytest.mark.parametrize("record", [r for r in sound(ERRORS) if r.classifier == "argmax"], ids=lambda r: r.network.name)
+def test_errors_are_remade(record):
+    remake_error(record)
+    card = models.card(record.network.name)
+    assert card.accuracy.n == record.data.n
+    assert 1 - record.error.value == pytest.approx(card.accuracy.value, abs=2.5 / record.data.n)
+
+
+def test_an_error_that_was_changed_with_its_digest_is_found():
+    record = next(r for r in sound(ERRORS) if r.classifier == "argmax")
+    rows = Rows({**record.rows.columns, "wrong": ~record.rows["wrong"]})
+    wrong = type(record)(**{**dict(record), "wrong": record.data.n - record.wrong, "rows": rows})
+    with pytest.raises(AssertionError):
+        remake_error(wrong)
 
 
 def remake_dependency(record):

@@ -50,18 +50,6 @@ def draw(sce: Card, mmc: Card) -> None:
     )
 
 
-SHORT = {
-    "cross-entropy": "SCE",
-    "graph-smoothness": "Graph",
-    "max-mahalanobis": "MMC",
-    "mm-lda": "MM-LDA",
-    "center-loss": "Centre loss",
-    "g-sce": "g-SCE",
-    "large-margin": "L-GM",
-}
-"""Losses as the report calls them, as short as a table needs them."""
-
-
 def _cards(found: Sequence[AccuracyRecord], like: Card) -> list[Card]:
     """The networks of the table, those of the architecture of `like`: cross-entropy first, hardened ones last."""
     names = dict.fromkeys(record.network.name for record in found if record.network is not None)
@@ -70,20 +58,6 @@ def _cards(found: Sequence[AccuracyRecord], like: Card) -> list[Card]:
         alike,
         key=lambda card: (against(card.recipe) != "", card.loss != "cross-entropy", card.name),
     )
-
-
-def _column(card: Card) -> str:
-    """What a network is called in the table."""
-    loss = SHORT.get(card.loss, card.loss)
-    if card.loss_arguments.get("centers") == "random":
-        loss += " (rand)"
-    return f"{loss}, {_against(card)}" if against(card.recipe) else loss
-
-
-def _against(card: Card) -> str:
-    """What a network was trained against, by its recipe."""
-    hardened = against(card.recipe)
-    return f"trained against {hardened}" if hardened else "plainly trained"
 
 
 def _record(found: Sequence[AccuracyRecord], card: Card, trial: Trial) -> AccuracyRecord | None:
@@ -119,7 +93,7 @@ def _moves(found: Sequence[AccuracyRecord], sce: Card, mmc: Card) -> None:
         with column:
             st.plotly_chart(
                 evidence_plots.moved(
-                    rows, right, f"{_column(card)}: {trial.title if trial else ''}", reach, f"moved.{reach:.2f}"
+                    rows, right, f"{shared.called(card)}: {trial.title if trial else ''}", reach, f"moved.{reach:.2f}"
                 ),
                 key=f"evidence.moved.{index}",
                 config=plots.CONFIG,
@@ -151,7 +125,7 @@ def _table(found: Sequence[AccuracyRecord], cards: Sequence[Card]) -> None:
             for record in results.of(found, card):
                 if record.protocol.is_of(trial.attack):
                     cells[row, column] = record.accuracy
-    headings = [_column(card) for card in cards]
+    headings = [shared.called(card) for card in cards]
     if len(set(headings)) < len(cards):
         headings = [f"{heading}: {card.name}" for heading, card in zip(headings, cards, strict=True)]
     st.html(evidence_plots.accuracies([trial.title for trial in trials], headings, cells, words))
@@ -165,7 +139,8 @@ def _hardened(found: Sequence[AccuracyRecord], cards: Sequence[Card]) -> None:
         return
     st.markdown("##### Adversarial training")
     for plain, card in pairs:
-        st.markdown(f"{_column(plain)}, {_against(card)}, under the strongest gradient attack of each ball:")
+        told = f"{shared.called(plain)}, {shared.against_what(card)}"
+        st.markdown(f"{told}, under the strongest gradient attack of each ball:")
         verdicts.draw(claims.HARDENED, claims.HARDENED.decide(found, plain.name, card.name))
     lengths = {card.name: _length(card) for card in hardened}
     if len(set(lengths.values())) > 1:

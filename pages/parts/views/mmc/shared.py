@@ -11,6 +11,7 @@ from core import models
 from core.data import DATASETS, gallery
 from core.models import Card, logits_of
 from core.papers.mmc import uncertainty as unsure
+from core.train import against
 from pages.parts.inputs import choose
 from pages.parts.shell import cache, links, page
 
@@ -19,6 +20,16 @@ FIRST = ("mnist-c4-mmc", "mnist-c4-ce")
 """The two networks that the page opens with, where they are there."""
 OUTSIDE_N = 300
 """Images of no class that the live histograms are made of: as many as there are of Fashion-MNIST."""
+SHORT = {
+    "cross-entropy": "SCE",
+    "graph-smoothness": "Graph",
+    "max-mahalanobis": "MMC",
+    "mm-lda": "MM-LDA",
+    "center-loss": "Centre loss",
+    "g-sce": "g-SCE",
+    "large-margin": "L-GM",
+}
+"""Losses as the report calls them, as short as a table needs them."""
 
 
 def network_controls() -> tuple[Card, Card] | None:
@@ -60,6 +71,23 @@ def _select(label: str, key: str, names: list[str], cards: Mapping[str, Card]) -
         persist_state="session",
         help="\n\n".join(names),
     )
+
+
+def called(card: Card) -> str:
+    """What a network is called in a table of such as differ in their training alone."""
+    loss = SHORT.get(card.loss, card.loss)
+    match card.loss_arguments.get("centers"):
+        case "random":
+            loss += " (rand)"
+        case "hierarchical":
+            loss = f"H{loss}"
+    return f"{loss}, {against_what(card)}" if against(card.recipe) else loss
+
+
+def against_what(card: Card) -> str:
+    """What a network was trained against, by its recipe."""
+    hardened = against(card.recipe)
+    return f"trained against {hardened}" if hardened else "plainly trained"
 
 
 @st.cache_resource(max_entries=24, show_spinner="Asking the network")

@@ -1,4 +1,4 @@
-"""The Tables tab: the report's Tables 4, 2 and 1 at a CPU's size."""
+"""The Tables tab: the report's Tables 4, 2 and 1 at a CPU's size, and the errors of all losses."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from core.papers.mmc import tables as mmc_tables
 from core.papers.trainings import TrainingRecord
 from pages.parts.charts import evidence_plots, plots
 from pages.parts.views import results, verdicts
+from pages.parts.views.mmc import errors
 
 
 def draw() -> None:
-    """All three."""
+    """The three, and the errors of the networks that come with the project."""
     st.markdown(
         "Small runs that a laptop repeats in minutes, beside the report's on a GPU: other networks, fewer images and "
         "epochs. Compare the **shape** of a curve, not its height."
@@ -28,6 +29,7 @@ def draw() -> None:
     with right:
         _optimisers()
     _times()
+    errors.draw()
 
 
 def _norms() -> None:
