@@ -5,7 +5,7 @@ from __future__ import annotations
 import core.papers.graph_smoothness.cli
 import core.papers.mmc.cli
 from core.evaluate import front_cli, maps
-from core.papers import smooth_adversarial_examples, smooth_curves, smoothfool
+from core.papers import smooth_adversarial_examples, smooth_curves, smoothfool, smoothfool_defences
 from core.params import Subparsers
 
 
@@ -15,6 +15,7 @@ def add_command(subparsers: Subparsers) -> None:
     smooth_adversarial_examples.add_verb(verbs)
     smooth_curves.add_verb(verbs)
     smoothfool.add_verb(verbs)
+    smoothfool_defences.add_verb(verbs)
     core.papers.graph_smoothness.cli.add_verbs(verbs)
     core.papers.mmc.cli.add_verbs(verbs)
     front_cli.add_verb(verbs)

@@ -1,0 +1,331 @@
+"""SmoothFool's Table 4: how often attacks fool a network under defences, of which they know nothing or everything.
+
+The paper's attacks are made on the bare network and know nothing of the defence (gray box here). White box is ours
+beside it: made on what defends. Ours is a LeNet on digits where the paper has a ResNet-18 on CIFAR-10, so the colour
+shift is left out; "Adv." is step l.l. where no network was trained against FGSM.
+
+Every attack meets the same images: those that all of the networks, defended or not, name rightly when clean, and that
+no detector refuses. Under a defence an image is fooled if what is shown is named wrongly and not refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+import torch
+from pydantic import Field, model_validator
+from rich.console import Console
+from torch import Tensor
+
+from core import models
+from core.attacks import Attack, DeepFool, IteratedFGSM, SmoothFool
+from core.data import ImageSet
+from core.defenses import Defended, Defense, GuidedDenoiser, MagNet, suited
+from core.evaluate import records, statistics
+from core.evaluate.attacking import attack_many, drawn
+from core.evaluate.claims import NOT_MEASURED, Claim, Part, Verdict, every
+from core.evaluate.records import Collection, Data, Network, Record, Rows, Setting
+from core.evaluate.statistics import Estimate
+from core.evaluate.tables import Column, percent, show
+from core.models import Card, Classifier, logits_of
+from core.params import Subparsers
+from core.train import against
+
+PAPER_NAME = "SmoothFool"
+DATASET = "mnist"
+Box = Literal["gray", "white"]
+
+ATTACKS: dict[str, Attack] = {
+    "IGSM": IteratedFGSM.preset("paper, MNIST"),
+    "DF": DeepFool(push=False, come_back=False, turns=0),
+    **{
+        f"SF{place}": SmoothFool(sigma_g=sigma, push=False, remember=False, come_back=False)
+        for place, sigma in enumerate((1.0, 3.0, 5.0), 1)
+    },
+}
+"""The table's columns by the paper's names, to the first success, as published; SF1 to SF3 have sigma_g 1, 3 and 5."""
+
+_COLUMNS = ("IGSM", "DF", "CS", "SF1", "SF2", "SF3")
+PAPER: dict[str, dict[str, float]] = {
+    name: dict(zip(_COLUMNS, (rate / 100 for rate in rates), strict=True))
+    for name, rates in {
+        "Adv.": (32.6, 15.6, 64.5, 58.6, 70.7, 78.0),
+        "PGD": (21.0, 12.3, 61.4, 57.2, 67.3, 72.8),
+        "Ens.": (18.7, 14.0, 62.2, 54.5, 62.8, 73.6),
+        "SAT": (22.8, 37.2, 21.0, 11.5, 42.9, 53.4),
+        "HGD": (9.3, 11.2, 46.9, 43.7, 57.2, 66.2),
+        "MagNet": (10.7, 8.9, 25.1, 46.4, 65.5, 52.6),
+    }.items()
+}
+"""Defence -> attack -> fooling rate: ResNet-18 on CIFAR-10, attacks that know nothing of the defence."""
+_ADVERSARIES = {"fgsm": "Adv.", "least-likely": "Adv.", "pgd": "PGD", "smoothfool": "SAT"}
+_FRONTS: dict[type[Defense], str] = {GuidedDenoiser: "HGD", MagNet: "MagNet"}
+
+
+@dataclass(frozen=True)
+class Protection:
+    """One row of the table: a network that was hardened, or the bare one behind a defence."""
+
+    name: str
+    """As the paper calls it; "none" for the bare network."""
+    card: Card
+    """Of the network that is shown pictures."""
+    defense: Defense | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is, in a few words."""
+        hardened = against(self.card.recipe)
+        return self.defense.title if self.defense else f"trained against {hardened}" if hardened else "none"
+
+    def load(self) -> Classifier:
+        """What a person asks: the network, behind the defence if there is one."""
+        model = models.load(self.card.name)
+        return Defended(model, self.defense) if self.defense else model
+
+    def refuses(self, images: Tensor) -> Tensor:
+        """(N,) whether a detector refuses images (N, C, H, W)."""
+        refused = self.defense.refuses(images) if self.defense else None
+        return torch.zeros(len(images), dtype=torch.bool) if refused is None else refused.cpu()
+
+
+def protections(bare: Card) -> list[Protection]:
+    """What protects the network `bare`, itself first: networks that differ from it in what they were trained against
+    alone, then what can be put in front of it and was trained for it.
+
+    ValueError in one sentence for a network of other pictures than digits: the attacks' parameters are for those.
+    """
+    if bare.dataset != DATASET:
+        raise ValueError(f"model must be of {DATASET}; {bare.name} is of {bare.dataset}.")
+    found = [Protection("none", bare)]
+    for card in models.cards().values():
+        same = all(
+            getattr(card, field) == getattr(bare, field) for field in ("dataset", "network", "loss", "embedding")
+        )
+        adversary = str(card.recipe.get("adversarial") or "none")
+        if same and card.network_arguments == bare.network_arguments and adversary in _ADVERSARIES:
+            name = "Ens." if card.recipe.get("sources") else _ADVERSARIES[adversary]
+            found.append(Protection(name, card))
+    fronts = [cls for cls in suited(bare.dataset).values() if cls in _FRONTS]
+    return found + [Protection(_FRONTS[cls], bare, cls()) for cls in fronts]
+
+
+class DefenceRecord(Record):
+    """One attack under one defence. `network` is the one that is shown pictures.
+
+    Rows: "index", whether it was "fooled", whether what is shown is "refused", and the "l2" of the perturbation.
+    """
+
+    kind: ClassVar[str] = "smoothfool-defences"
+
+    attack: str
+    """Key in ATTACKS."""
+    defence: str
+    """Key in PAPER, or "none"."""
+    front: Setting | None
+    """What pictures are seen through; None where nothing is in front."""
+    box: Box
+    made_on: Network
+    """The network that the attack was made on; in a white box behind what is in front."""
+    fooled: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.rows is None or len(self.rows) != self.data.n or int(self.rows["fooled"].sum()) != self.fooled:
+            raise ValueError("fooled must be the number of rows that are")
+        return self
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """With the defence in front, and the box."""
+        return (*super().key, None if self.front is None else self.front.name, self.box)
+
+    @property
+    def title(self) -> str:
+        """Attack, defence and box in a few words."""
+        name = "" if self.network is None else self.network.name
+        return f"{name}, {self.attack} under {self.defence}, {self.box} box"
+
+    def is_of(self, one: Protection, box: Box, source: Protection, attack: Attack) -> bool:
+        """Whether it is this cell of the table, of the weights that are here."""
+        front = None if one.defense is None else Setting.of(one.defense)
+        networks = (self.network, self.made_on) == (Network.of(one.card), Network.of(source.card))
+        return networks and (self.front, self.box) == (front, box) and self.protocol.is_of(attack)
+
+    @property
+    def rate(self) -> Estimate:
+        """Share of the images that were fooled, with Wilson's interval."""
+        return statistics.wilson(self.fooled, self.data.n)
+
+    @property
+    def published(self) -> float | None:
+        """The paper's rate, which is of a gray box; None where it gives none."""
+        return PAPER.get(self.defence, {}).get(self.attack) if self.box == "gray" else None
+
+
+DEFENCES = Collection.shipped(DefenceRecord)
+
+
+def common(found: Sequence[Protection], n: int, seed: int) -> ImageSet:
+    """The first n test images, as `seed` draws them, that all name rightly and none refuses. ValueError if too few."""
+    images = drawn(found[0].card.dataset, seed)
+    right = torch.ones(len(images), dtype=torch.bool)
+    for one in found:
+        model = one.load()
+        right &= (logits_of(model, images.images).argmax(1) == images.labels) & ~one.refuses(images.images)
+    rows = right.nonzero()[:, 0]
+    if len(rows) < n:
+        raise ValueError(f"n must be at most {len(rows)}, the images that every network names rightly; got {n}.")
+    return images[rows[:n]]
+
+
+def sweep(
+    name: str, n: int, collection: Collection[DefenceRecord], command: str, seed: int = 0
+) -> Iterator[DefenceRecord]:
+    """The table of the network `name`, put into `collection` if not there; yields the new records.
+
+    ValueError where there are fewer than n images that every network names rightly.
+    """
+    found = protections(models.card(name))
+    bare, there = found[0], collection.read()
+    cells: list[tuple[Protection, Box]] = [*((one, "gray") for one in found), *((one, "white") for one in found[1:])]
+    images: ImageSet | None = None
+    for key, attack in ATTACKS.items():
+        made: dict[str, tuple[Tensor, Tensor]] = {}
+        for one, box in cells:
+            source = one if box == "white" else bare
+            if any(record.is_of(one, box, source, attack) and record.data.n == n for record in there):
+                continue
+            if images is None:
+                images = common(found, n, seed)
+            where = f"{source.card.name} {source.name}"
+            if where not in made:
+                made[where] = _made(attack, source.load(), images, seed)
+            record = _measure(key, attack, one, box, source, made[where], images, command, seed)
+            collection.put(record)
+            yield record
+
+
+def _made(attack: Attack, model: Classifier, images: ImageSet, seed: int) -> tuple[Tensor, Tensor]:
+    """Adversarial images (N, C, H, W) and their L2 (N,)."""
+    kept: list[Tensor] = []
+    outcome = attack_many(attack, model, images, seed=seed, on_result=lambda result: kept.append(result.adversarial))
+    return torch.cat(kept), outcome.l2
+
+
+def _measure(
+    key: str,
+    attack: Attack,
+    one: Protection,
+    box: Box,
+    source: Protection,
+    made: tuple[Tensor, Tensor],
+    images: ImageSet,
+    command: str,
+    seed: int,
+) -> DefenceRecord:
+    adversarial, l2 = made
+    refused = one.refuses(adversarial)
+    fooled = (logits_of(one.load(), adversarial).argmax(1) != images.labels) & ~refused
+    return DefenceRecord(
+        network=Network.of(one.card),
+        data=Data.of(images, seed),
+        protocol=Setting.of(attack),
+        command=command,
+        versions=records.versions(),
+        attack=key,
+        defence=one.name,
+        front=None if one.defense is None else Setting.of(one.defense),
+        box=box,
+        made_on=Network.of(source.card),
+        fooled=int(fooled.sum()),
+        rows=Rows({"index": images.indices.int(), "fooled": fooled, "refused": refused, "l2": l2.float()}),
+    )
+
+
+def _pair(of: str, first: DefenceRecord | None, second: DefenceRecord | None) -> list[Part]:
+    """Fooling rate of the first minus that of the second, on the images of both; [] without either."""
+    if first is None or second is None or first.rows is None or second.rows is None:
+        return []
+    mine, theirs = first.rows.common(second.rows)
+    return [Part(of, statistics.mcnemar(first.rows["fooled"][mine], second.rows["fooled"][theirs]))]
+
+
+def pick(found: Sequence[DefenceRecord], defence: str, attack: str, box: Box) -> DefenceRecord | None:
+    """The record of one cell of the table; None if it was not measured."""
+    return next((r for r in found if (r.defence, r.attack, r.box) == (defence, attack, box)), None)
+
+
+def _bypasses(found: Sequence[DefenceRecord]) -> Verdict:
+    parts: list[Part] = []
+    for name in PAPER:
+        smooth, least = pick(found, name, "SF3", "gray"), pick(found, name, "SF1", "gray")
+        parts += _pair(f"σ_g = 5 minus 1, {name}", smooth, least)
+    return every(parts)
+
+
+BYPASSES = Claim(
+    "the smoother the perturbation, the more often it gets past a defence that it does not know",
+    PAPER_NAME,
+    "section 4.3, Table 4",
+    _bypasses,
+    {f"{name}, {attack}": rate for name, rates in PAPER.items() for attack, rate in rates.items()},
+)
+"""decide(records of one bare network and its defences)."""
+
+
+def _resists(found: Sequence[DefenceRecord]) -> Verdict:
+    same = pick(found, "SAT", "SF1", "gray")
+    parts = [
+        part
+        for attack, sigma in (("SF2", 3), ("SF3", 5))
+        for part in _pair(f"σ_g = {sigma} minus 1", pick(found, "SAT", attack, "gray"), same)
+    ]
+    return every(parts) if parts else NOT_MEASURED
+
+
+RESISTS = Claim(
+    "SAT withstands perturbations as smooth as those it was trained on, and not smoother ones",
+    PAPER_NAME,
+    "section 4.3, Table 4",
+    _resists,
+    PAPER["SAT"],
+)
+"""decide(records of one bare network and its defences)."""
+
+
+def add_verb(verbs: Subparsers) -> None:
+    """Register `python -m core evaluate smoothfool-defences`."""
+    parser = verbs.add_parser(DefenceRecord.kind, help="SmoothFool's Table 4: fooling rates under defences")
+    parser.add_argument("--model", default="mnist-lenet-ce", help="the bare network (default %(default)s)")
+    parser.add_argument("--n", type=int, default=100, help="images that all name rightly (default %(default)s)")
+    parser.add_argument("--out", type=Path, default=DEFENCES.path, help="(default: what is shipped)")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.n < 1:
+        raise ValueError(f"n must be at least 1; got {arguments.n}.")
+    collection, console = DEFENCES.at(arguments.out), Console()
+    command = f"python -m core evaluate {DefenceRecord.kind} --model {arguments.model} --n {arguments.n}"
+    for record in sweep(arguments.model, arguments.n, collection, command):
+        console.print(f"{record.title}: {percent(record.rate)}", highlight=False)
+    found = collection.read()
+    rows = list(dict.fromkeys((record.defence, record.box) for record in found))
+
+    def cell(attack: str, row: tuple[str, Box]) -> str:
+        record = pick(found, row[0], attack, row[1])
+        if record is None:
+            return "-"
+        return percent(record.rate) + ("" if record.published is None else f"; {100 * record.published:.1f}")
+
+    columns = [Column[tuple[str, Box]]("", lambda row: f"{row[0]}, {row[1]} box", whole=True)]
+    columns += [Column[tuple[str, Box]](attack, partial(cell, attack)) for attack in ATTACKS]
+    note = f"n = {arguments.n}; 95 % intervals (Wilson); behind the semicolon the paper's ResNet-18 on CIFAR-10."
+    show("SmoothFool, Table 4: fooling rate", columns, rows, note, console)
+    return 0
