@@ -244,6 +244,13 @@ def test_tables_are_the_stored_ones():
     assert text.count("CPU-sized run") == 3
 
 
+def test_centres_of_other_kinds_are_called_so():
+    card = models.card("mnist-lenet-mmc")
+    for kind, name in (("optimal", "MMC"), ("random", "MMC (rand)"), ("hierarchical", "HMMC")):
+        assert mmc_shared.called(card.model_copy(update={"loss_arguments": {"centers": kind}})) == name
+    assert mmc_shared.called(models.card("mnist-lenet-ce-ens")) == "SCE, trained against FGSM of an ensemble"
+
+
 def test_errors_of_all_losses_are_the_stored_ones():
     app, found = opened("tables"), ERRORS.read()
     tables = [unescaped(element.proto.body) for element in app.get("html")]
@@ -260,6 +267,9 @@ def test_errors_of_all_losses_are_the_stored_ones():
     for name in ("mnist-lenet-ce", "mnist-lenet-g-sce"):
         e = by_error[name].error
         assert f"{100 * e.value:.2f} % ({100 * e.low:.2f} to {100 * e.high:.2f})" in lenets
+    near = next(r for r in found if r.network.name == "mnist-lenet-g-sce" and r.classifier == "nearest-center")
+    assert f"<td>nearest centre {100 * near.error.value:.2f}</td>" in lenets
+    assert "<td>0.31 %</td>" in lenets  # the report's MMC
     assert said(app, claims.AS_ACCURATE, found, "mnist-lenet-ce", "mnist-lenet-mmc").outcome == "holds"
     assert found[0].command in words(app)
 

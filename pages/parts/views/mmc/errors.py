@@ -62,7 +62,7 @@ def _table(found: Sequence[ErrorRecord], cards: Sequence[Card]) -> str:
     lines = []
     for card in sorted(cards, key=lambda card: by_name[card.name]["argmax"].wrong):
         mine = by_name[card.name]
-        others = [f"{CLASSIFIERS[name]} {percent(r.error, 2)}" for name, r in mine.items() if name != "argmax"]
+        others = [f"{CLASSIFIERS[name]} {100 * r.error.value:.2f}" for name, r in mine.items() if name != "argmax"]
         published = [
             f"{100 * r.published:.2f} %" + ("" if name == "argmax" else f" ({CLASSIFIERS[name]})")
             for name, r in mine.items()
@@ -70,7 +70,7 @@ def _table(found: Sequence[ErrorRecord], cards: Sequence[Card]) -> str:
         ]
         cells = [shared.called(card), percent(mine["argmax"].error, 2), ", ".join(others), ", ".join(published)]
         lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
-    heads = ("", "error of the logits", "of other classifiers", "the papers'")
+    heads = ("", "error of the logits", "of other classifiers, %", "the papers'")
     head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     return (
