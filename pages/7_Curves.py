@@ -11,8 +11,22 @@ from core.papers import smooth_curves, smoothfool_curves
 from core.papers.smooth_curves import BUDGETS
 from pages.parts.shell import page
 from pages.parts.views import many
-from pages.parts.views.curves import behind, controls, cost, networks, session, success, table, taking, transfer, widths
-from pages.parts.views.curves.controls import COST, NETWORKS, SUCCESS, TABLE, THROUGH, VIEWS, WIDTH
+from pages.parts.views.curves import (
+    behind,
+    controls,
+    corrupted,
+    cost,
+    fooling,
+    networks,
+    rough,
+    session,
+    success,
+    table,
+    taking,
+    transfer,
+    widths,
+)
+from pages.parts.views.curves.controls import CORRUPTED, COST, NETWORKS, ROUGH, SUCCESS, TABLE, THROUGH, VIEWS, WIDTH
 from pages.parts.views.curves.session import SCOPE
 from pages.parts.views.curves.taking import slot
 
@@ -42,12 +56,24 @@ with st.sidebar:
 with head:
     if view == WIDTH:
         taking.run(card, most, smoothfool_curves.KEYS, "width")
-    else:
+    elif view not in (CORRUPTED, ROUGH):
         taking.run(card, most)
 slot.complain()
 if slot.busy:
     slot.watch(lambda look, task: many.underway(slot, look, task, SCOPE), many.take)
-if not found:
+if view == CORRUPTED:
+    corrupted.open_lab()
+    corrupted.draw(card)
+elif view == ROUGH:
+    rough.draw(card)
+elif view == NETWORKS:
+    st.markdown(f"**Look for:** {networks.LOOK_FOR}")
+    others = networks.found(card)
+    networks.draw(others, card)
+    networks.claims(others, card)
+    if found:
+        taking.origin(found, card)
+elif not found:
     st.info(
         "Nothing is measured for this network yet: run it now on a few images, or many by the command that it says."
     )
@@ -56,16 +82,12 @@ else:
     drawn = session.every(found, entries, most) if view == COST else session.at_budget(found, entries, most)
     if view == WIDTH:
         drawn = widths.drawn(found)
-    if view == NETWORKS:
-        drawn = []
     point = session.pointed(drawn)
     behind.open_lab(None if point is None else point[0])
     look_for = {SUCCESS: success.LOOK_FOR[against], COST: cost.LOOK_FOR, TABLE: table.look_for(card)}
     look_for[WIDTH] = widths.LOOK_FOR
-    look_for[NETWORKS] = networks.LOOK_FOR
     look_for[THROUGH] = transfer.LOOK_FOR[judge or smooth_curves.FILTERED]
-    clickable = "" if view == NETWORKS else " **Click a point:** the images behind it open."
-    st.markdown(f"**Look for:** {look_for[view]}{clickable}")
+    st.markdown(f"**Look for:** {look_for[view]} **Click a point:** the images behind it open.")
     left, right = (st.container(), None) if point is None else st.columns([1.7, 1], gap="medium")
     with left:
         if view == SUCCESS or (view == THROUGH and drawn):
@@ -77,10 +99,7 @@ else:
             widths.draw(found, card, against)
         elif view == TABLE:
             table.draw(found, card)
-    if view == NETWORKS:
-        others = networks.found(card)
-        networks.draw(others, card)
-        networks.claims(others, card)
+            fooling.draw(card)
     if view == THROUGH:
         transfer.draw(found, card, judge)
     if right is not None and point is not None:
@@ -96,5 +115,6 @@ else:
         transfer.claims(session.one_data(found), judge)
     elif view == TABLE:
         table.claims(session.one_data(found), card)
+        fooling.claims(card)
     taking.origin(found, card)
 page.finish()

@@ -7,8 +7,9 @@ none of them found. Networks are compared by the same attacks with the same budg
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,34 @@ from numpy.typing import NDArray
 from core.evaluate import statistics
 from core.evaluate.claims import NOT_MEASURED, Finding, Part, Verdict, every
 from core.evaluate.curves import Characteristic, CurveRecord
-from core.evaluate.records import Network
+from core.evaluate.records import Data, Network
 from core.evaluate.statistics import Comparison, Estimate, Floats
 
+
+class Lengths(Protocol):
+    """What one attack found of many images of one network: a `CurveRecord`, or what another protocol keeps."""
+
+    @property
+    def network(self) -> Network | None:
+        """The one that was attacked."""
+
+    @property
+    def data(self) -> Data:
+        """Of the images."""
+
+    @property
+    def attacked(self) -> NDArray[np.bool_]:
+        """(N,) bool: named rightly when clean."""
+
+    @property
+    def fools(self) -> NDArray[np.bool_]:
+        """(N,) bool."""
+
+    def column(self, name: str) -> NDArray[np.generic]:
+        """(N,) "index" or "l2", of which the latter counts where it fools."""
+
+
+L = TypeVar("L", bound=Lengths)
 Key = tuple[str, int | None]
 """An entry and its budget."""
 
@@ -29,11 +55,11 @@ def key(record: CurveRecord) -> Key:
 
 
 @dataclass(frozen=True)
-class NearestKnown:
+class NearestKnown(Generic[L]):
     """Of each image that several attacks were made on, what they found. ValueError unless they are of one network and
     one data set, one at least, and have images in common."""
 
-    records: tuple[CurveRecord, ...]
+    records: tuple[L, ...]
 
     def __post_init__(self) -> None:
         if len({(r.network, r.data.name, r.data.split) for r in self.records}) != 1:
@@ -56,7 +82,7 @@ class NearestKnown:
             common = np.intersect1d(common, record.column("index")[record.attacked])
         return np.sort(common)
 
-    def lengths(self, record: CurveRecord) -> Floats:
+    def lengths(self, record: L) -> Floats:
         """(n,) L2 of what one of them found, infinite where it does not fool."""
         order = np.argsort(record.column("index"), kind="stable")
         rows = order[np.searchsorted(record.column("index")[order], self.indices)]
@@ -81,14 +107,14 @@ class NearestKnown:
         """Share of the images of which no attack found an adversarial within an L2, with Wilson's interval."""
         return statistics.wilson(int((self.shortest > bound).sum()), len(self.shortest))
 
-    def alone(self, record: CurveRecord) -> Estimate | None:
+    def alone(self, record: L) -> Estimate | None:
         """How many times as long as the shortest are the perturbations of one attack, in the median over the images
         that it fools; None with fewer than two. What it does not fool, `fooled` says."""
         lengths = self.lengths(record)
         known = np.isfinite(lengths) & (self.shortest > 0)
         return statistics.bootstrap(lengths[known] / self.shortest[known], "median") if known.sum() > 1 else None
 
-    def fooled(self, record: CurveRecord) -> int:
+    def fooled(self, record: L) -> int:
         """How many of the n images one attack fools."""
         return int(np.isfinite(self.lengths(record)).sum())
 
@@ -99,20 +125,33 @@ def alike(found: Mapping[str, Sequence[CurveRecord]]) -> list[Key]:
     return [one for one in every[0] if all(one in other for other in every[1:])] if every else []
 
 
-def compared(first: NearestKnown, second: NearestKnown) -> Comparison | None:
+def compared(first: NearestKnown[Any], second: NearestKnown[Any]) -> Comparison | None:
     """How many times as long the first's shortest are as the second's, in decimal logarithms: the median over the
     images that both name rightly and that both are known to be fooled on. Wilcoxon's signed ranks; None with fewer than
     two. ValueError if they are of other data."""
+    a, b = _common(first, second)
+    kept = np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)
+    return statistics.signed_ranks(np.log10(a[kept]), np.log10(b[kept])) if kept.sum() > 1 else None
+
+
+def withstands(first: NearestKnown[Any], second: NearestKnown[Any], bound: float) -> Comparison | None:
+    """The share of images of which no attack found an adversarial within an L2, the first's less the second's, on the
+    images that both name rightly: McNemar's exact test. None without such images; ValueError as `compared`."""
+    a, b = _common(first, second)
+    return statistics.mcnemar(a > bound, b > bound) if len(a) else None
+
+
+def _common(first: NearestKnown[Any], second: NearestKnown[Any]) -> tuple[Floats, Floats]:
+    """(n,), (n,) the shortest of the images that both name rightly. ValueError if they are of other data."""
     one, other = first.records[0].data, second.records[0].data
     if (one.name, one.split) != (other.name, other.split):
         raise ValueError("networks must have been attacked on the same data set to be compared.")
     common = np.intersect1d(first.indices, second.indices)
     a, b = (each.shortest[np.isin(each.indices, common)] for each in (first, second))
-    kept = np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)
-    return statistics.signed_ranks(np.log10(a[kept]), np.log10(b[kept])) if kept.sum() > 1 else None
+    return a, b
 
 
-def harder(first: NearestKnown, second: NearestKnown) -> Verdict:
+def harder(first: NearestKnown[Any], second: NearestKnown[Any]) -> Verdict:
     """The verdict on the claim that the first network is harder to fool than the second."""
     found = compared(first, second)
     if found is None:
@@ -124,3 +163,17 @@ def harder(first: NearestKnown, second: NearestKnown) -> Verdict:
     of = f"length of the nearest known over {second.network.name}'s, n = {logarithm.n}"
     verdict = every([Part(of, found, 1)])
     return verdict.model_copy(update={"findings": (Finding(of=of, unit="ratio", estimate=ratio, p=found.p),)})
+
+
+def sturdier(bound: float) -> Callable[[NearestKnown[Any], NearestKnown[Any]], Verdict]:
+    """The verdict on the claim that the first network withstands perturbations within an L2 more often than the
+    second."""
+
+    def decide(first: NearestKnown[Any], second: NearestKnown[Any]) -> Verdict:
+        found = withstands(first, second, bound)
+        if found is None:
+            return NOT_MEASURED
+        of = f"share not fooled within L2 = {bound:g} less {second.network.name}'s, n = {found.difference.n}"
+        return every([Part(of, found, 1)])
+
+    return decide

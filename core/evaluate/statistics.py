@@ -9,7 +9,7 @@ test. Every interval holds the true value in 95 of 100 measurements, every test 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, Self
 
 import numpy as np
@@ -153,6 +153,52 @@ def bootstrap(values: ArrayLike, of: Literal["mean", "median"] = "mean", seed: i
     return Estimate(value=value, low=low, high=high, n=len(x), method=name)
 
 
+def resampled(of: Callable[[Floats], Floats], n: int, seed: int = 0) -> Estimate | None:
+    """A number of n images with its bootstrap interval, plain percentiles of `RESAMPLES` resamples.
+
+    of: the number (B,), by how often each image counts (B, n), rows of sum n. None where it is not finite, for all
+    images or for a resample. ValueError unless n is at least 2.
+    """
+    value = float(of(np.ones((1, n)))[0])
+    values = np.concatenate([of(counts) for counts in _counts(n, seed)])
+    if not math.isfinite(value) or not np.isfinite(values).all():
+        return None
+    low, high = np.quantile(values, (LEVEL / 2, 1 - LEVEL / 2))
+    return Estimate(value=value, low=float(low), high=float(high), n=n, method=_percentiles(seed))
+
+
+def resampled_means(values: ArrayLike, seed: int = 0) -> list[Estimate]:
+    """The means of the columns of (n, K) values, a row an image, as `resampled` has each; all of one drawing of images.
+
+    ValueError unless n is at least 2 and all are finite.
+    """
+    x = np.asarray(values, np.float64)
+    if x.ndim != 2 or not np.isfinite(x).all():
+        raise ValueError(f"values must be finite numbers (n, K); got {x.shape}.")
+    drawn = np.concatenate([counts @ x for counts in _counts(len(x), seed)]) / len(x)
+    low, high = np.quantile(drawn, (LEVEL / 2, 1 - LEVEL / 2), axis=0)
+    ends = zip(x.mean(0), low, high, strict=True)
+    return [
+        Estimate(value=float(v), low=float(min(a, v)), high=float(max(b, v)), n=len(x), method=_percentiles(seed))
+        for v, a, b in ends
+    ]
+
+
+def _percentiles(seed: int) -> str:
+    return f"bootstrap, percentile, {RESAMPLES:,} resamples, seed {seed}"
+
+
+def _counts(n: int, seed: int) -> Iterator[Floats]:
+    """How often each of n images is drawn, (B, n), for `RESAMPLES` in all."""
+    if n < 2:
+        raise ValueError(f"n must be at least 2; got {n}.")
+    rng, batch = np.random.default_rng(seed), max(1, 10**6 // n)
+    for start in range(0, RESAMPLES, batch):
+        size = min(batch, RESAMPLES - start)
+        drawn = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+
+
 def student(values: ArrayLike) -> Estimate:
     """Mean of a few (N,) values, trainings or rounds, with Student's interval. ValueError unless N >= 2 finite ones."""
     x = _sample(values, "values")
@@ -188,6 +234,26 @@ def signed_ranks(first: ArrayLike, second: ArrayLike) -> Comparison:
         raise ValueError(f"first and second must be in pairs; got {len(a)} and {len(b)}.")
     p = float(stats.wilcoxon(a, b).pvalue) if np.any(a != b) else 1.0
     return Comparison(difference=bootstrap(a - b, "median"), test="Wilcoxon, signed ranks", p=min(p, 1.0))
+
+
+def spearman(first: ArrayLike, second: ArrayLike) -> tuple[Estimate, float]:
+    """Spearman's rank correlation of (N,) and (N,) numbers, which may be infinite, and its p (Student's t).
+
+    The interval is Bonett and Wright's (2000), by Fisher's transformation with the variance (1 + rho^2 / 2) / (N - 3).
+    It is 0 with p 1 where all of one are the same. ValueError unless both are N >= 5 numbers.
+    """
+    a, b = (np.asarray(values, np.float64) for values in (first, second))
+    if a.ndim != 1 or a.shape != b.shape or len(a) < 5 or np.isnan(a).any() or np.isnan(b).any():
+        raise ValueError(f"first and second must be numbers (N,) in pairs, N at least 5; got {a.shape}, {b.shape}.")
+    ranks = [stats.rankdata(values) for values in (a, b)]
+    rho, p = 0.0, 1.0
+    if all(np.ptp(rank) > 0 for rank in ranks):
+        found = stats.spearmanr(*ranks)
+        rho, p = float(found.statistic), float(found.pvalue)
+    middle = math.atanh(min(max(rho, -1 + 1e-12), 1 - 1e-12))
+    reach = float(stats.norm.ppf(1 - LEVEL / 2)) * math.sqrt((1 + rho**2 / 2) / (len(a) - 3))
+    low, high = min(math.tanh(middle - reach), rho), max(math.tanh(middle + reach), rho)
+    return Estimate(value=rho, low=low, high=high, n=len(a), method="Bonett and Wright"), min(p, 1.0)
 
 
 def auroc(inside: ArrayLike, outside: ArrayLike) -> tuple[float, float]:

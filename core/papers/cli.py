@@ -5,7 +5,13 @@ from __future__ import annotations
 import core.papers.graph_smoothness.cli
 import core.papers.mmc.cli
 from core.evaluate import front_cli, maps
-from core.papers import smooth_adversarial_examples, smooth_curves, smoothfool, smoothfool_defences
+from core.papers import (
+    rough_to_smooth,
+    smooth_adversarial_examples,
+    smooth_curves,
+    smoothfool,
+    smoothfool_defences,
+)
 from core.params import Subparsers
 
 
@@ -18,5 +24,6 @@ def add_command(subparsers: Subparsers) -> None:
     smoothfool_defences.add_verb(verbs)
     core.papers.graph_smoothness.cli.add_verbs(verbs)
     core.papers.mmc.cli.add_verbs(verbs)
+    rough_to_smooth.add_verb(verbs)
     front_cli.add_verb(verbs)
     maps.add_verb(verbs)

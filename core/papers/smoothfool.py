@@ -129,6 +129,12 @@ class FoolingRecord(Record):
         """Share of the images that were fooled."""
         return statistics.wilson(self.fooled, self.data.n)
 
+    def mean(self, name: str) -> Estimate | None:
+        """Of "l2", "roughness" or "roughness_share" over the fooled images, bootstrapped; None with fewer than two."""
+        assert self.rows is not None
+        values = self.rows[name][self.rows["fooled"]].astype(float)
+        return statistics.bootstrap(values) if len(values) > 1 else None
+
 
 TABLE2 = Collection.shipped(FoolingRecord)
 
@@ -233,7 +239,7 @@ def add_verb(verbs: Subparsers) -> None:
     parser.add_argument("--n", type=int, default=200, help="correctly classified images (default %(default)s)")
     parser.add_argument("--sigma-g", type=float, default=2.0, help="SmoothFool's smoothness (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of images")
-    parser.add_argument("--out", type=Path, help="write the records here, as JSON, and their rows beside it")
+    parser.add_argument("--out", type=Path, help="put the records here, among other networks', and their rows beside")
     parser.set_defaults(run=_run)
 
 
@@ -277,7 +283,9 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     show("SmoothFool, Table 2", columns, lines, note, console)
     if arguments.out is not None:
-        records.write(arguments.out, found)
+        kept = TABLE2.at(arguments.out)
+        for record in found:
+            kept.put(record)
         console.print(f"written to {arguments.out}", highlight=False)
     return 0
 

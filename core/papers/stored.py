@@ -8,6 +8,7 @@ from core import examples
 from core.evaluate import maps
 from core.evaluate.records import Collection
 from core.evaluate.visibility import COSTS
+from core.papers.graph_smoothness.corruptions import RECORDS as CORRUPTED
 from core.papers.graph_smoothness.errors import ERRORS
 from core.papers.graph_smoothness.figures import FIGURES
 from core.papers.mmc.attacks import ACCURACIES
@@ -27,7 +28,7 @@ RESUMED: tuple[Collection[Any], ...] = (
     FIGURES,
 )
 """Results of the papers' experiments whose commands go on where they stopped."""
-COLLECTIONS: tuple[Collection[Any], ...] = (*RESUMED, COSTS)
+COLLECTIONS: tuple[Collection[Any], ...] = (*RESUMED, COSTS, CORRUPTED)
 """All results in assets/results."""
 
 

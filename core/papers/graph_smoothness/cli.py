@@ -1,9 +1,12 @@
-"""`python -m core evaluate errors` and `graph-figures`: the graph smoothness paper's Table 1 and Figures 2 to 4."""
+"""`python -m core evaluate errors`, `corruptions` and `graph-figures`: the graph smoothness paper's Tables 1 and 2 and
+Figures 2 to 4."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -12,10 +15,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from core import models
 from core.data import DATASETS
-from core.evaluate.tables import Column, percent, show
-from core.papers.graph_smoothness import errors, figures
+from core.evaluate import shards
+from core.evaluate.cli import check_writable
+from core.evaluate.records import Collection
+from core.evaluate.tables import Column, bars, percent, show
+from core.papers.graph_smoothness import corruptions, errors, figures
+from core.papers.graph_smoothness.corruptions import RECORDS, Beside, CorruptionRecord, of_network, reference_of
 from core.papers.graph_smoothness.errors import ERRORS, ErrorRecord
 from core.papers.graph_smoothness.figures import FIGURES, SWEEPS, FigureRecord, Series, Study
+from core.papers.smooth_curves import pictures
 from core.params import Subparsers, add_arguments, from_arguments
 
 
@@ -27,6 +35,20 @@ def add_verbs(verbs: Subparsers) -> None:
     parser.add_argument("--train-n", type=int, help="training images whose features neighbours see (default: all)")
     parser.add_argument("--out", type=Path, default=ERRORS.path, help="(default: what is shipped)")
     parser.set_defaults(run=_errors)
+    parser = verbs.add_parser(
+        CorruptionRecord.kind, help="graph smoothness, Table 2: 15 corruptions at five severities, MCE and relative MCE"
+    )
+    parser.add_argument("--models", nargs="+", metavar="NAME", required=True)
+    parser.add_argument("--n", type=int, default=200, help="test images, the first of them (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of images and of what is random in them")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=RECORDS.path,
+        help="(default: the app's). What is there is gone on with: only images that are not there are measured",
+    )
+    shards.add_arguments(parser)
+    parser.set_defaults(run=_corruptions)
     parser = verbs.add_parser(
         FigureRecord.kind, help="graph smoothness, Figures 2, 3 and 4: accuracy against k, d and alpha"
     )
@@ -69,6 +91,60 @@ def _errors(arguments: argparse.Namespace) -> int:
     found = [record for record in collection.read() if record.network is not None and record.network.name in names]
     show("Test errors", columns, found, note, console)
     return 0
+
+
+def _corruptions(arguments: argparse.Namespace) -> int:
+    engine, kept = shards.engine_of(arguments), RECORDS.at(arguments.out)
+    check_writable(kept.path)
+    if arguments.n < 2:
+        raise ValueError(f"n must be at least 2; got {arguments.n}.")
+    with bars() as bar:
+        for name in arguments.models:
+            card = models.card(name)
+            images = pictures(card.dataset, arguments.seed)[: arguments.n]
+            task, there = bar.add_task(name, total=1.0), of_network(kept.read(), card, images, arguments.seed)
+            if all(record.data.n >= len(images) for record in there) and there:
+                bar.update(task, completed=1.0)
+                continue
+            parts = kept.path.with_suffix(".parts") / name
+            command = f"python -m core evaluate corruptions --models {name} --n {len(images)} --seed {arguments.seed}"
+            told = partial(_share, bar, task)
+            for record in corruptions.measure(
+                models.load(name), images, arguments.seed, there, command, told, engine, parts, arguments.batch_size
+            ):
+                kept.put(record)
+            shutil.rmtree(parts, ignore_errors=True)
+    with suppress(OSError):
+        kept.path.with_suffix(".parts").rmdir()  # unless another run's are there
+    _print_corruptions([r for r in kept.read() if r.network is not None and r.network.name in arguments.models], kept)
+    return 0
+
+
+def _print_corruptions(found: list[CorruptionRecord], kept: Collection[CorruptionRecord]) -> None:
+    every = kept.read()
+
+    def mce(record: CorruptionRecord, relative: bool) -> str:
+        reference = reference_of(every, record)
+        estimate = None if reference is None else Beside(record, reference).mce(relative)
+        return "-" if estimate is None else f"{estimate.value:.1f} ({estimate.low:.1f} to {estimate.high:.1f})"
+
+    columns = (
+        Column[CorruptionRecord]("model", lambda record: record.network.name if record.network else "", whole=True),
+        Column[CorruptionRecord]("classifier", lambda record: record.classifier),
+        Column[CorruptionRecord]("n", lambda record: f"{record.data.n:,}"),
+        Column[CorruptionRecord]("clean error", lambda record: percent(record.error())),
+        Column[CorruptionRecord]("corrupted", lambda record: percent(record.mean_error())),
+        Column[CorruptionRecord]("MCE", lambda record: mce(record, relative=False)),
+        Column[CorruptionRecord]("relative MCE", lambda record: mce(record, relative=True)),
+    )
+    note = "MCE beside cross-entropy on the same architecture. 95 % intervals: Wilson, bootstrap over images."
+    show("Common corruptions", columns, found, note)
+    for claim in corruptions.CLAIMS:
+        print(f"{claim.decide(every).outcome}: {claim.statement}")
+
+
+def _share(bar: Progress, task: TaskID, share: float) -> None:
+    bar.update(task, completed=share)
 
 
 def _advance(bar: Progress, task: TaskID, done: int) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from core.evaluate.records import Collection
 from core.evaluate.tables import Column, mean_and_deviation, percent, show
-from core.papers.mmc import attacks, dependency, tables, uncertainty
+from core.papers.mmc import attacks, dependency, nearest, tables, uncertainty
 from core.papers.mmc.attacks import ACCURACIES, AccuracyRecord
 from core.papers.mmc.dependency import DEPENDENCIES, DependencyRecord
 from core.papers.mmc.tables import NORM_RECORDS, OPTIMISER_RECORDS, TIMES_RECORDS, Group, TimesRecord
@@ -27,6 +27,7 @@ def add_verbs(verbs: Subparsers) -> None:
         "--n", type=int, default=200, help="test images; fewer for costly attacks (default %(default)s)"
     )
     parser.set_defaults(run=_attacks)
+    nearest.add_verb(verbs)
     parser = _verb(verbs, CERTAINTIES, "section 4.4: AUROC of max-probability against min-distance")
     _networks(parser)
     parser.add_argument("--n", type=int, default=10_000, help="images of each set (default %(default)s: all)")

@@ -10,10 +10,11 @@ from core.papers import smooth_curves
 from core.papers.smooth_curves import BUDGETS, TITLES
 from pages.parts.inputs import choose
 from pages.parts.shell import links
-from pages.parts.views.curves import session, transfer
+from pages.parts.views.curves import corrupted, rough, session, transfer
 from pages.parts.views.curves.session import FIRST, SCOPE, Found
 
 SUCCESS, COST, WIDTH, TABLE, THROUGH, NETWORKS = "success", "cost", "width", "table", "through", "networks"
+CORRUPTED, ROUGH = "corrupted", "rough"
 VIEWS = {
     SUCCESS: "Success",
     COST: "What smoothness costs",
@@ -21,6 +22,8 @@ VIEWS = {
     TABLE: "The paper's table",
     THROUGH: "Transfer",
     NETWORKS: "Networks",
+    CORRUPTED: "Corruptions",
+    ROUGH: "Rough to smooth",
 }
 AGAINST = {"l2": "L2", "mad": "MAD", "roughness": "Ω / L2²", "linf": "L∞", "ssim": "SSIM", "ciede2000": "Colour"}
 
@@ -85,4 +88,6 @@ def follow() -> None:
     links.choice("budget", f"{SCOPE}.budget", BUDGETS[-1], BUDGETS)
     links.read("curves", f"{SCOPE}.entries", list(FIRST), parse, ",".join)
     transfer.follow()
+    corrupted.follow()
+    rough.follow()
     session.follow()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -15,10 +16,11 @@ from core.evaluate.nearest_known import NearestKnown
 from core.evaluate.statistics import Estimate
 from core.models import Card
 from core.papers import smooth_curves
+from core.papers.mmc.nearest import NEAREST, Search
 from pages.parts.charts import curve_plots, plots
 from pages.parts.inputs import choose
 from pages.parts.shell import page
-from pages.parts.views import verdicts
+from pages.parts.views import results, verdicts
 from pages.parts.views.curves import session
 from pages.parts.views.curves.session import SCOPE
 
@@ -32,7 +34,7 @@ KINDS = ("cw", "ddn", "sddn-rho")
 """Entries of which the shortest is taken: those that look for the shortest, and do not need long."""
 
 
-def found(card: Card) -> dict[str, NearestKnown]:
+def found(card: Card) -> dict[str, NearestKnown[Any]]:
     """By network, those of the data set of `card` of which the same attacks were measured; `card`'s own is the first.
 
     Empty where there is nothing to compare.
@@ -40,6 +42,9 @@ def found(card: Card) -> dict[str, NearestKnown]:
     cards, _ = models.survey()
     names = [card.name, *(name for name in sorted(cards) if name != card.name)]
     same = [cards[name] for name in names if name in cards and cards[name].dataset == card.dataset]
+    searched = _searched(card, same)
+    if searched:
+        return searched
     measured: dict[str, Sequence[CurveRecord]] = {}
     for one in same:
         mine = [r for r in session.one_data(session.stored(one)) if r.protocol.name in KINDS]
@@ -51,12 +56,29 @@ def found(card: Card) -> dict[str, NearestKnown]:
     if not keys:
         return {}
     return {
-        name: NearestKnown(tuple(r for r in records if nearest_known.key(r) in keys))
+        name: NearestKnown[CurveRecord](tuple(r for r in records if nearest_known.key(r) in keys))
         for name, records in measured.items()
     }
 
 
-def draw(networks: Mapping[str, NearestKnown], card: Card) -> None:
+def _searched(card: Card, same: Sequence[Card]) -> dict[str, NearestKnown[Any]]:
+    """Those of the architecture of `card` whose nearest known was looked for by five searches, if it is among them."""
+    stored = results.stored(NEAREST) if NEAREST.path.exists() else []
+    mine = {record.network.name: record for record in stored if record.network is not None}
+    if card.name not in mine:
+        return {}
+    return {
+        one.name: mine[one.name].nearest()
+        for one in same
+        if one.network == card.network and one.name in mine and mine[one.name].protocol == mine[card.name].protocol
+    }
+
+
+def _titled(record: CurveRecord | Search) -> str:
+    return record.title if isinstance(record, Search) else session.titled(record)
+
+
+def draw(networks: Mapping[str, NearestKnown[Any]], card: Card) -> None:
     """The chart and the table, or what to do where there is none."""
     if len(networks) < 2:
         st.info("Two networks of the same pictures are needed, each measured by the same attacks; make one so:")
@@ -77,7 +99,7 @@ def draw(networks: Mapping[str, NearestKnown], card: Card) -> None:
     )
     st.html(_table(networks, titles, card))
     first = next(iter(networks.values()))
-    attacks = ", ".join(session.titled(record) for record in first.records)
+    attacks = ", ".join(_titled(record) for record in first.records)
     st.caption(
         page.plain(
             f"The shortest of: {attacks}. Medians over the images that any fools; 95 % intervals (Wilson, bootstrap). "
@@ -86,7 +108,7 @@ def draw(networks: Mapping[str, NearestKnown], card: Card) -> None:
     )
 
 
-def _table(networks: Mapping[str, NearestKnown], titles: Mapping[str, str], card: Card) -> str:
+def _table(networks: Mapping[str, NearestKnown[Any]], titles: Mapping[str, str], card: Card) -> str:
     bound = smooth_curves.norm(card) / 2
     heads = ["", "n", "clean", "median L2", f"not fooled within L2 = {bound:g}", "farthest alone"]
     lines = []
@@ -103,14 +125,14 @@ def _table(networks: Mapping[str, NearestKnown], titles: Mapping[str, str], card
     )
 
 
-def _farthest(one: NearestKnown) -> str:
+def _farthest(one: NearestKnown[Any]) -> str:
     """The attack that by itself makes the network look hardest to fool."""
     ratios = [(record, ratio) for record in one.records if (ratio := one.alone(record)) is not None]
     if not ratios:
         return "-"
     record, ratio = max(ratios, key=lambda pair: pair[1].value)
     missed = len(one.shortest) - one.fooled(record)
-    return f"{session.titled(record)}: × {_number(ratio, '.2f')}" + (f", {missed} not fooled" if missed else "")
+    return f"{_titled(record)}: × {_number(ratio, '.2f')}" + (f", {missed} not fooled" if missed else "")
 
 
 def _number(estimate: Estimate | None, form: str) -> str:
@@ -121,7 +143,7 @@ def _percent(estimate: Estimate) -> str:
     return f"{100 * estimate.value:.0f} % ({100 * estimate.low:.0f} to {100 * estimate.high:.0f})"
 
 
-def claims(networks: Mapping[str, NearestKnown], card: Card) -> None:
+def claims(networks: Mapping[str, NearestKnown[Any]], card: Card) -> None:
     """Each other network against this one."""
     if not networks:
         return
@@ -131,13 +153,20 @@ def claims(networks: Mapping[str, NearestKnown], card: Card) -> None:
         said = MMC if models.card(name).loss == "max-mahalanobis" and card.loss == "cross-entropy" else OURS
         statement = f"{titles[name]} is harder to fool than {titles[card.name]}"
         claim = Claim(statement, *said, nearest_known.harder)
-        stamp = tuple((r.title, r.data.n, r.data.sha256 or "") for one in (other, mine) for r in one.records)
+        stamp = tuple((name, r.title, r.data.n, r.data.sha256 or "") for one in (other, mine) for r in one.records)
         verdicts.draw(claim, _decided(statement, stamp, other, mine))
+        if models.card(name).loss == "max-mahalanobis":
+            bound = smooth_curves.norm(card) / 2
+            decide = nearest_known.sturdier(bound)
+            other_claim = Claim(
+                f"{titles[name]} withstands L2 = {bound:g} more often than {titles[card.name]}", *said, decide
+            )
+            verdicts.draw(other_claim, decide(other, mine))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _decided(
-    statement: str, stamp: tuple[tuple[str, int, str], ...], _one: NearestKnown, _other: NearestKnown
+    statement: str, stamp: tuple[tuple[str, str, int, str], ...], _one: NearestKnown[Any], _other: NearestKnown[Any]
 ) -> Verdict:
     """The verdict, kept: it resamples."""
     return nearest_known.harder(_one, _other)

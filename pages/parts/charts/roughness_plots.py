@@ -1,0 +1,79 @@
+"""Robustness against roughness: what networks withstand as perturbations grow smoother, and whether that goes with
+withstanding corruptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from core.evaluate.statistics import Estimate
+from pages.parts.charts import curve_plots
+from pages.parts.shell import theme
+
+
+def _style(figure: go.Figure, sigmas: Sequence[float], key: str) -> go.Figure:
+    figure.update_xaxes(
+        type="log",
+        tickvals=list(sigmas),
+        ticktext=[f"{sigma:g}" for sigma in sigmas],
+        title="σ_g, pixels: from rough to smooth",
+    )
+    return curve_plots.style(figure, 470, key)
+
+
+def _ends(estimates: Sequence[Estimate], factor: float = 1) -> dict[str, object]:
+    return {
+        "symmetric": False,
+        "array": [factor * (one.high - one.value) for one in estimates],
+        "arrayminus": [factor * (one.value - one.low) for one in estimates],
+        "thickness": 1.5,
+    }
+
+
+def lines(
+    found: Mapping[str, Mapping[float, Estimate]], sigmas: Sequence[float], share: bool, mine: str, key: str
+) -> go.Figure:
+    """A line a network against sigma_g, with intervals: the length that it takes, or with `share` how often it is
+    fooled. found: by title and sigma_g. mine: the title of the network that is chosen."""
+    figure = go.Figure()
+    factor = 100 if share else 1
+    for index, (title, points) in enumerate(found.items()):
+        values = list(points.values())
+        figure.add_scatter(
+            x=list(points),
+            y=[factor * one.value for one in values],
+            mode="lines+markers",
+            line={"color": theme.colour(index), "width": 4 if title == mine else 2, "dash": theme.dash(index // 10)},
+            marker={"symbol": theme.symbol(index), "size": 12 if title == mine else 9},
+            error_y=_ends(values, factor) if title == mine else None,
+            name=title,
+            hovertemplate=("%{y:.0f} %" if share else "L2 %{y:.2f}") + " at σ_g = %{x}<extra>" + title + "</extra>",
+        )
+    figure = _style(figure, sigmas, key)
+    if share:
+        figure.update_yaxes(title="fooled", range=[0, 103], ticksuffix=" %")
+    else:
+        figure.update_yaxes(title="median L2 that fools", type="log", tickvals=[0.25, 0.5, 1, 2, 4, 8, 16])
+    return figure
+
+
+def correlations(found: Mapping[float, Estimate], sigmas: Sequence[float], key: str) -> go.Figure:
+    """Spearman's correlation over networks against sigma_g, with its interval."""
+    figure = go.Figure()
+    values = list(found.values())
+    figure.add_hline(y=0, line={"color": theme.REFERENCE.colour, "width": 1.5, "dash": theme.REFERENCE.dash})
+    figure.add_scatter(
+        x=list(found),
+        y=[one.value for one in values],
+        mode="lines+markers",
+        line={"color": theme.FIRST.colour, "width": 3},
+        marker={"symbol": theme.FIRST.symbol, "size": 12},
+        error_y=_ends(values),
+        name="Spearman's ρ",
+        hovertemplate="ρ = %{y:.2f} at σ_g = %{x}<extra></extra>",
+        showlegend=False,
+    )
+    figure = _style(figure, sigmas, key)
+    figure.update_yaxes(title="corruptions withstood with length needed: Spearman's ρ", range=[-1.05, 1.05])
+    return figure

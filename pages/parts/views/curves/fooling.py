@@ -1,0 +1,103 @@
+"""SmoothFool's Table 2: DeepFool, the iterative smooth attack, colour shift and SmoothFool, theirs beside ours."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.evaluate.claims import Verdict
+from core.evaluate.statistics import Estimate
+from core.models import Card
+from core.papers import smoothfool
+from core.papers.smoothfool import PAPER, SMOOTHER, TABLE2, FoolingRecord, Published
+from pages.parts.views import results, verdicts
+
+TITLES = {"DF": "DeepFool", "IS": "iterative smooth", "CS": "colour shift", "SF": "SmoothFool"}
+_MEASURES = {"l2": (1.0, ".2f"), "roughness": (1e3, ".0f"), "roughness_share": (1e3, ".0f")}
+
+
+def found(card: Card) -> list[FoolingRecord]:
+    """What is stored of a network; nothing is said where there is none."""
+    return results.of(results.stored(TABLE2), card) if TABLE2.path.exists() else []
+
+
+def draw(card: Card) -> None:
+    """The table, or the command that makes it."""
+    st.markdown("##### SmoothFool, Table 2")
+    mine = found(card)
+    if not mine:
+        st.caption("It is not measured for this network.")
+        st.code(
+            f"python -m core evaluate smoothfool-table --model {card.name} --n 100 --out {TABLE2.path.name}",
+            None,
+            wrap_lines=True,
+        )
+        return
+    network, published = PAPER.get(card.dataset, ("", {}))
+    st.html(_table(mine, network, published))
+    sigma = next((r.protocol.parameters["sigma_g"] for r in mine if r.attack == "SF"), 2.0)
+    st.caption(
+        f"Means over the fooled images, with bootstrapped 95 % intervals; of shares Wilson's. σ_g = {sigma:g}, "
+        f"σ_h = {smoothfool.SIGMA_H:g}. The paper gives the rates of DeepFool and SmoothFool as above 99.9 %, its "
+        "colour shift is measured in HSV."
+    )
+    st.code("\n".join(dict.fromkeys(record.command for record in mine)), None, wrap_lines=True)
+
+
+def claims(card: Card) -> None:
+    """What the paper says of it."""
+    mine = found(card)
+    if mine:
+        verdicts.draw(SMOOTHER, _decided(_stamp(mine), mine))
+
+
+def _table(mine: Sequence[FoolingRecord], network: str, published: dict[str, Published]) -> str:
+    heads = ["", "n", "fooled", "L2", "Ω × 10³", "Ω_n × 10³", "s an image"]
+    lines = []
+    for record in mine:
+        share = record.success
+        cells = [TITLES[record.attack], f"{record.data.n:,}"]
+        cells.append(f"{100 * share.value:.1f} % ({100 * share.low:.1f} to {100 * share.high:.1f})")
+        cells += [_number(_mean(_stamp([record]), name, record), name) for name in _MEASURES]
+        lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in [*cells, f"{record.seconds:.3f}"]))
+        theirs = published.get(record.attack)
+        if theirs is not None:
+            cells = [f"paper, {network}", f"{theirs.n:,}", f"{100 * theirs.success:.1f} %", f"{theirs.l2:.2f}"]
+            cells += [f"{1e3 * theirs.roughness:.0f}", f"{1e3 * theirs.roughness_share:.0f}"]
+            cells.append("" if theirs.seconds is None else f"{theirs.seconds:.2f}")
+            lines.append("".join(f"<td><i>{html.escape(cell)}</i></td>" for cell in cells))
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heads)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return (
+        '<div style="overflow-x:auto" tabindex="0"><table class="ss-table ss-wide"><thead>'
+        f"<tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _number(estimate: Estimate | None, name: str) -> str:
+    if estimate is None:
+        return "-"
+    factor, form = _MEASURES[name]
+    value, low, high = (format(factor * end, form) for end in (estimate.value, estimate.low, estimate.high))
+    return f"{value} ({low} to {high})"
+
+
+Stamp = tuple[tuple[str, str, int, str], ...]
+
+
+def _stamp(records: Sequence[FoolingRecord]) -> Stamp:
+    return tuple(
+        ("" if r.network is None else r.network.sha256, r.attack, r.data.n, r.data.sha256 or "") for r in records
+    )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _mean(stamp: Stamp, name: str, _record: FoolingRecord) -> Estimate | None:
+    return _record.mean(name)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _decided(stamp: Stamp, _records: Sequence[FoolingRecord]) -> Verdict:
+    return SMOOTHER.decide(_records)

@@ -1,0 +1,154 @@
+"""From rough to smooth: what networks of different losses withstand, beside what they withstand of corruptions."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import streamlit as st
+
+from core import models
+from core.evaluate.claims import Verdict
+from core.evaluate.statistics import Estimate
+from core.models import Card
+from core.papers import rough_to_smooth
+from core.papers.graph_smoothness.corruptions import CorruptionRecord
+from core.papers.rough_to_smooth import LENGTHS, ROUGHNESS, SIGMAS, RoughnessRecord, by_sigma
+from pages.parts.charts import plots, roughness_plots
+from pages.parts.inputs import choose
+from pages.parts.shell import links
+from pages.parts.views import results, verdicts
+from pages.parts.views.curves import corrupted
+from pages.parts.views.curves.session import SCOPE
+
+NEEDED, SHOWN, GOES = "needed", "shown", "goes"
+ASPECTS = {NEEDED: "Length it takes", SHOWN: "Shown to others", GOES: "With corruptions"}
+LOOK_FOR = {
+    NEEDED: "which loss makes a network hard to fool by rough perturbations (left), and whether the same one is by "
+    "clouds (right). Each is attacked as a white box; the chosen network is drawn thick, with its intervals.",
+    SHOWN: "perturbations that were made on the chosen network, brought to one length and shown to the others: rough "
+    "ones are the chosen network's own, smooth ones are everybody's or nobody's.",
+    GOES: "whether networks that withstand noise, blur and weather also need longer perturbations: above 0 the two go "
+    "together, below 0 they are at each other's cost. There are few networks, so the intervals are wide.",
+}
+_ASPECT = f"{SCOPE}.rough"
+
+
+def follow() -> None:
+    """Take what is shown from the page's link."""
+    links.choice("rough", _ASPECT, NEEDED, ASPECTS)
+
+
+def draw(card: Card) -> None:
+    """The chart, the table, the claims and how it was made."""
+    found = rough_to_smooth.of_data(results.stored(ROUGHNESS), card.dataset)
+    if card.name not in rough_to_smooth.networks(found):
+        told = " ".join([card.name, *(n for n in rough_to_smooth.networks(found) if n != card.name)])
+        st.info("This is not measured for this network.")
+        st.code(f"python -m core evaluate roughness --models {told} --n 100", None, wrap_lines=True)
+        return
+    aspect = st.segmented_control(
+        "What",
+        list(ASPECTS),
+        key=_ASPECT,
+        format_func=ASPECTS.__getitem__,
+        required=True,
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    aspect = aspect or NEEDED
+    st.markdown(f"**Look for:** {LOOK_FOR[aspect]}")
+    noise = _withstood(corrupted.found(card))
+    titles = choose.menu(models.survey()[0])
+    chart = f"{SCOPE}.rough.{aspect}.{card.dataset}"
+    names = rough_to_smooth.networks(found)
+    if aspect == GOES:
+        pairs = {sigma: rough_to_smooth.together(found, noise, sigma) for sigma in SIGMAS}
+        known = {sigma: pair[0] for sigma, pair in pairs.items() if pair is not None}
+        if not known:
+            st.info("Fewer than five networks of these images are measured in both ways.")
+            return
+        figure = roughness_plots.correlations(known, SIGMAS, chart)
+    else:
+        points = _medians(_stamp(found), found) if aspect == NEEDED else _rates(found, card)
+        drawn = {titles.get(name, name): points[name] for name in names if points.get(name)}
+        mine = titles.get(card.name, card.name)
+        figure = roughness_plots.lines(drawn, SIGMAS, aspect == SHOWN, mine, chart)
+    st.plotly_chart(figure, key=chart, config=plots.CONFIG, alt=f"{ASPECTS[aspect]}, against sigma_g.")
+    st.html(_table(found, noise, titles))
+    counts = sorted({len(record.lengths) for record in found})
+    st.caption(
+        f"n = {counts[0]} to {counts[-1]} images that each network names rightly; medians count what is not fooled as "
+        f"longer than any. Shown to others at L2 = {LENGTHS[card.dataset]:g}: of the images that both networks name "
+        "rightly and that the own one is fooled on. Intervals: bootstrap, Wilson; of ρ Bonett and Wright's."
+    )
+    for claim, verdict in zip(rough_to_smooth.CLAIMS, _decided(_stamp(found), found, noise), strict=True):
+        verdicts.draw(claim, verdict)
+    with st.expander("How this was made", icon=":material/terminal:"):
+        st.markdown(
+            "SmoothFool with sigma_g from 0.5 to 100 pixels on every network, unpushed and in float, and what it found "
+            "shown to all of them. The command goes on with what is there:"
+        )
+        st.code("\n".join(dict.fromkeys(record.command for record in found)), None, wrap_lines=True)
+        st.caption(results.known(found))
+
+
+def _rates(found: Sequence[RoughnessRecord], card: Card) -> dict[str, dict[float, Estimate]]:
+    """How often what was made on the chosen network fools each, at one length."""
+    mine = by_sigma(found, card.name)
+    judges = [judge.name for record in mine.values() for judge in record.judges]
+    return {
+        judge: {s: rate for s, record in mine.items() if (rate := record.rate(judge, at_length=True)) is not None}
+        for judge in dict.fromkeys(judges)
+    }
+
+
+def _table(found: Sequence[RoughnessRecord], noise: Mapping[str, Estimate], titles: Mapping[str, str]) -> str:
+    heads = ["median L2 at σ_g =", *(f"{sigma:g}" for sigma in SIGMAS), "right under corruptions"]
+    lines = []
+    for name in rough_to_smooth.networks(found):
+        mine = by_sigma(found, name)
+        cells = [titles.get(name, name)]
+        for sigma in SIGMAS:
+            median = float(np.median(mine[sigma].lengths)) if sigma in mine and len(mine[sigma].lengths) else None
+            cells.append("-" if median is None else f"{median:.2f}" if np.isfinite(median) else "half hold out")
+        one = noise.get(name)
+        told = "-" if one is None else f"{100 * one.value:.1f} % ({100 * one.low:.1f} to {100 * one.high:.1f})"
+        lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in [*cells, told]))
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heads)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return (
+        '<div style="overflow-x:auto" tabindex="0"><table class="ss-table ss-wide"><thead>'
+        f"<tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+Stamp = tuple[tuple[str, float, int, str], ...]
+
+
+def _stamp(found: Sequence[RoughnessRecord]) -> Stamp:
+    return tuple(("" if r.network is None else r.network.sha256, r.sigma, r.data.n, r.data.sha256 or "") for r in found)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _medians(stamp: Stamp, _found: Sequence[RoughnessRecord]) -> dict[str, dict[float, Estimate]]:
+    every = {name: by_sigma(_found, name) for name in rough_to_smooth.networks(_found)}
+    return {
+        name: {sigma: median for sigma, record in mine.items() if (median := record.median()) is not None}
+        for name, mine in every.items()
+    }
+
+
+def _withstood(records: Sequence[CorruptionRecord]) -> dict[str, Estimate]:
+    return _kept(corrupted.stamp(records), records)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _kept(stamp: tuple[object, ...], _records: Sequence[CorruptionRecord]) -> dict[str, Estimate]:
+    return rough_to_smooth.withstands(_records)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _decided(stamp: Stamp, _found: Sequence[RoughnessRecord], _noise: Mapping[str, Estimate]) -> list[Verdict]:
+    return [claim.decide(_found, _noise) for claim in rough_to_smooth.CLAIMS]

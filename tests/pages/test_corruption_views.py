@@ -1,0 +1,204 @@
+"""The Curves page's views of corruptions and of roughness: what they draw are the records, a point opens its images."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+from driver import ROOT, TIMEOUT, sent
+from streamlit.testing.v1 import AppTest
+
+from core import models
+from core.data import corruptions as corrupting
+from core.data.corruptions import CORRUPTIONS
+from core.evaluate.records import Collection, Data, Network, Rows, versions
+from core.papers import rough_to_smooth, smoothfool
+from core.papers.graph_smoothness import corruptions
+from core.papers.graph_smoothness.corruptions import Beside, CorruptionRecord
+from core.papers.mmc import nearest
+from core.papers.mmc.nearest import INTO, NearestRecord
+from core.papers.rough_to_smooth import RoughnessRecord
+from core.papers.smooth_curves import pictures
+from core.papers.smoothfool import SMOOTHER, FoolingRecord
+from pages.parts.inputs import choose
+from pages.parts.views import verdicts
+from pages.parts.views.curves import corrupted, fooling, networks, rough
+
+CE, MMC = "mnist-lenet-ce", "mnist-lenet-mmc"
+N = 6
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Records of a few images of two networks."""
+    folder = tmp_path_factory.mktemp("records")
+    images = pictures("mnist", 0)[:N]
+    kept = Collection(CorruptionRecord, folder / "corruptions.json")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corrupting, "frost_pictures", lambda: (np.full((3, 40, 50), 0.8),))
+        for name in (CE, MMC):
+            for record in corruptions.measure(models.load(name), images, command="python -m core evaluate corruptions"):
+                kept.put(record)
+    both = [Network.of(models.card(name)) for name in (CE, MMC)]
+    rows = Collection(RoughnessRecord, folder / "roughness.json")
+    for sigma in (1.0, 8.0):
+        for network in both:
+            rows.put(rough_to_smooth.measure(network, both, images, sigma, command="-"))
+    table = Collection(FoolingRecord, folder / "table.json")
+    for record in smoothfool.measure(models.load("mnist-c4-ce"), images[:3], 2.0, "-"):
+        table.put(record)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def there(made, monkeypatch):
+    monkeypatch.setattr(corrupting, "frost_pictures", lambda: (np.full((3, 40, 50), 0.8),))
+    monkeypatch.setattr(corrupted, "RECORDS", Collection(CorruptionRecord, made / "corruptions.json"))
+    monkeypatch.setattr(rough, "ROUGHNESS", Collection(RoughnessRecord, made / "roughness.json"))
+    monkeypatch.setattr(fooling, "TABLE2", Collection(FoolingRecord, made / "table.json"))
+
+
+def opened(**address):
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
+    app.switch_page("pages/7_Curves.py")
+    for name, text in address.items():
+        app.query_params[name] = text
+    return sound(app.run())
+
+
+def sound(app):
+    assert not app.exception, app.exception[0].stack_trace
+    return app
+
+
+def traces(app):
+    (found,) = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+    return {trace["name"]: trace for trace in found["data"] if trace.get("name")}
+
+
+def decoded(values):
+    if isinstance(values, dict):
+        return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
+    return np.array(values, float)
+
+
+def words(app):
+    return " ".join(element.value for element in [*app.markdown, *app.caption])
+
+
+def titles():
+    return [choose.menu(models.survey()[0])[name] for name in (CE, MMC)]
+
+
+def test_errors_under_corruptions_are_the_records(made):
+    ce, mmc = Collection(CorruptionRecord, made / "corruptions.json").read()
+    app = opened(view="corrupted", model=MMC)
+    drawn = traces(app)
+    assert list(drawn) == titles()
+    for title, record in zip(titles(), (ce, mmc), strict=True):
+        assert drawn[title]["y"] == [corruption.title for corruption in CORRUPTIONS.values()]
+        assert decoded(drawn[title]["x"]) == pytest.approx([100 * one.value for one in record.errors().values()])
+    (table,) = [html.value for html in app.get("html") if "<table" in html.value]
+    pair = Beside(mmc, ce)
+    told = "-" if pair.mce() is None else f"{pair.mce().value:.1f} ("
+    assert f"<td>{told}" in table
+    assert "python -m core evaluate corruptions" in app.code[0].value
+    app.segmented_control(key="curves.severity").set_value(5)
+    sound(app.run())
+    assert decoded(traces(app)[titles()[1]]["x"]) == pytest.approx(
+        [100 * mmc.error(key, 5).value for key in CORRUPTIONS]
+    )
+    assert app.query_params["severity"] == "5"
+
+
+def test_a_point_opens_the_corrupted_images_and_they_the_lab(made):
+    _, mmc = Collection(CorruptionRecord, made / "corruptions.json").read()
+    app = opened(view="corrupted", model=MMC, severity="5", corruption=f"fog.{MMC}")
+    right = mmc.rows["clean"] == mmc.rows["label"]
+    wrong = right & (mmc.rows["fog_5"] != mmc.rows["label"])
+    assert f"{int(wrong.sum())} of {int(right.sum())} images that it names rightly" in words(app)
+    place, rows = (0, np.flatnonzero(wrong)) if wrong.any() else (1, np.flatnonzero(right))
+    app.segmented_control(key="curves.corrupted.group").set_value(place)
+    sound(app.run())
+    (wall,) = sent(app, "picker")
+    indices = [int(index) for index in mmc.rows["index"][rows]]
+    assert [item["row"] for item in wall["items"]] == indices
+    assert f"test image {indices[0]}, named" in wall["items"][0]["label"]
+    app.session_state["curves.corrupted.open"] = indices[0]
+    sound(app.run())
+    assert app.button(key="lab.gallery")
+    assert {name: app.query_params[name] for name in ("model", "image")} == {"model": MMC, "image": str(indices[0])}
+
+
+def test_what_is_not_measured_says_how():
+    for view, kind in (("corrupted", "corruptions"), ("rough", "roughness")):
+        app = opened(view=view, model="mnist-lenet-graph")
+        assert f"python -m core evaluate {kind} --models mnist-lenet-graph" in app.code[0].value
+
+
+def test_lines_from_rough_to_smooth_are_the_records(made):
+    found = Collection(RoughnessRecord, made / "roughness.json").read()
+    app = opened(view="rough", model=MMC)
+    drawn = traces(app)
+    for title, name in zip(titles(), (CE, MMC), strict=True):
+        medians = {s: r.median() for s, r in rough_to_smooth.by_sigma(found, name).items()}
+        known = {sigma: median.value for sigma, median in medians.items() if median is not None}
+        assert dict(zip(decoded(drawn[title]["x"]), decoded(drawn[title]["y"]), strict=True)) == pytest.approx(known)
+    for claim in rough_to_smooth.CLAIMS:
+        assert verdicts.text(claim, claim.decide(found, {})) in words(app)
+    app.segmented_control(key="curves.rough").set_value("shown")
+    sound(app.run())
+    mine = rough_to_smooth.by_sigma(found, MMC)
+    rates = [100 * record.rate(CE, at_length=True).value for record in mine.values()]
+    assert decoded(traces(app)[titles()[0]]["y"]) == pytest.approx(rates)
+    app.segmented_control(key="curves.rough").set_value("goes")
+    sound(app.run())
+    assert "Fewer than five networks" in app.info[0].value
+
+
+def test_smoothfools_table_stands_below_the_other(made):
+    found = Collection(FoolingRecord, made / "table.json").read()
+    app = opened(view="table", model="mnist-c4-ce")
+    table = next(html.value for html in app.get("html") if "iterative smooth" in html.value)
+    for record in found:
+        assert f"{record.mean('l2').value:.2f} (" in table
+    assert "paper, LeNet" in table
+    assert verdicts.text(SMOOTHER, SMOOTHER.decide(found)) in words(app)
+    app = opened(view="table", model="cifar10-resnet32-ce")
+    assert any("smoothfool-table --model cifar10-resnet32-ce" in code.value for code in app.code)
+
+
+def searched(name, lengths, source):
+    """A record of five searches, all of which find the same, but for what is brought in, which is longer."""
+    n = len(lengths)
+    rows = {"index": np.arange(n, dtype=np.int32), "label": np.zeros(n, np.int16), "attacked": np.ones(n, bool)}
+    rows |= {key: np.asarray(lengths, np.float32) * (2 if key == INTO else 1) for key in nearest.TITLES}
+    if source is None:
+        rows[INTO] = np.full(n, np.nan, np.float32)
+    return NearestRecord(
+        network=Network.of(models.card(name)),
+        data=Data(name="mnist", split="test", source="gallery", n=n, seed=0),
+        protocol=nearest.protocol(),
+        command="-",
+        versions=versions(),
+        source=source,
+        found={key: int(np.isfinite(rows[key]).sum()) for key in nearest.TITLES},
+        seconds=1.0,
+        rows=Rows(rows),
+    )
+
+
+def test_networks_are_of_the_five_searches_where_there_are_such(tmp_path, monkeypatch):
+    kept = nearest.NEAREST.at(tmp_path / "nearest.json")
+    lengths = np.linspace(0.5, 1.2, 40)
+    kept.put(searched(CE, lengths, None))
+    kept.put(searched(MMC, 2 * lengths, Network.of(models.card(CE))))
+    monkeypatch.setattr(networks, "NEAREST", kept)
+    app = opened(view="networks", model=CE)
+    drawn = traces(app)
+    assert decoded(drawn[titles()[0]]["x"])[1:] == pytest.approx(lengths, rel=1e-6)
+    assert decoded(drawn[titles()[1]]["x"])[1:] == pytest.approx(2 * lengths, rel=1e-6)
+    (table,) = [html.value for html in app.get("html") if "<table" in html.value]
+    assert "brought in from cross-entropy: × 2.00" in table
+    said = [element.value for element in app.markdown if "**Holds here:**" in element.value]
+    assert ["is harder to fool than" in said[0], "more often than" in said[1]] == [True, True]
