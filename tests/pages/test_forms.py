@@ -110,6 +110,18 @@ def test_a_box_beside_a_slider_takes_any_legal_number():
     assert not app.warning
 
 
+def test_a_browser_that_is_behind_does_not_empty_a_box():
+    """Of two runs it may draw the last alone, and then it says of a box what that run says: not that it is empty."""
+    app = AppTest.from_function(page, default_timeout=60).run()
+    (box,) = [each for each in app.number_input if str(each.key).startswith("test.MagnifyParameters.radius.box")]
+    box.set_value(9).run()
+    for _ in range(2):
+        app.run()
+        (box,) = [each for each in app.number_input if str(each.key).startswith("test.MagnifyParameters.radius.box")]
+        assert not box.proto.HasField("default")  # it can be emptied
+        assert (box.proto.set_value, box.proto.value) == (True, 9)
+
+
 def test_what_is_written_is_not_taken_back_by_a_slider_that_has_not_heard_of_it(monkeypatch: pytest.MonkeyPatch):
     """A button that is pressed as the box is left comes with the slider's value of before."""
     monkeypatch.setattr(forms, "LATE", 1000.0)  # on a machine that does other things too

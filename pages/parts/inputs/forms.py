@@ -198,8 +198,10 @@ def _box(info: ParameterInfo, key: str, value: Any) -> None:
         "placeholder": info.none if info.optional else None,
     }
     name, box = f"{label(info)}, as a number", f"{key}.box.{number}"
-    if info.optional:  # it can be emptied only if it opens empty
-        st.session_state.setdefault(box, number)
+    if info.optional:
+        # It can be emptied only if it opens empty. Told in every run: a browser that is behind draws the last one
+        # alone, and would send back that it is empty.
+        st.session_state[box] = number
     st.number_input(
         name, key=box, on_change=_take, args=(info, key, box, number), label_visibility="collapsed", **options
     )
