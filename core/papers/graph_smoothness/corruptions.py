@@ -235,8 +235,9 @@ def _below(relative: bool) -> Callable[[Found], Verdict]:
                 why=f"Of {pair.n} images some corruption adds nothing to the reference's errors, so its share of them "
                 "cannot be told.",
             )
-        of = f"{'relative ' if relative else ''}MCE in percent of cross-entropy's, n = {pair.n}"
-        return within((-math.inf, 100.0), [Finding(of=of, unit="plain", estimate=estimate)])
+        of = f"{'relative ' if relative else ''}MCE, of cross-entropy's, n = {pair.n}"
+        share = {name: getattr(estimate, name) / 100 for name in ("value", "low", "high")}
+        return within((-math.inf, 1.0), [Finding(of=of, unit="share", estimate=estimate.model_copy(update=share))])
 
     return decide
 

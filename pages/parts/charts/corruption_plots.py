@@ -50,7 +50,7 @@ def errors(
     figure.update_xaxes(title="named wrongly (dotted: clean images)", ticksuffix=" %", rangemode="tozero")
     titles = [corruption.title for corruption in CORRUPTIONS.values()]
     figure.update_yaxes(title="", categoryorder="array", categoryarray=titles[::-1])
-    return curve_plots.style(figure, 540, key)
+    return curve_plots.style(figure, 500, key)
 
 
 def _ends(estimates: Sequence[Estimate]) -> dict[str, object]:
