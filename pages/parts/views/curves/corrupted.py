@@ -38,8 +38,8 @@ from pages.parts.views.curves.session import SCOPE
 
 LOOK_FOR = (
     "what costs most (mostly noise) and what hardly anything (brightness), and whether a network's bracket lies apart "
-    "from cross-entropy's. **MCE** (below) is the mean of these errors as shares of cross-entropy's; **relative**, only "
-    "what a corruption adds counts. "
+    "from cross-entropy's. **MCE** (below) is the mean of these errors as shares of cross-entropy's; **relative**, "
+    "only what a corruption adds counts. "
     "**Click a point:** the images behind it open."
 )
 ALL = 0
