@@ -21,7 +21,7 @@ from typing import Any
 import streamlit as st
 
 from core.lessons import Lesson
-from pages.parts.shell import lesson, links, page
+from pages.parts.shell import lesson, links, numbers, page
 
 EXAMPLE = page.ROOT / "assets" / "examples" / "start"
 COLUMNS = {"original": "Original", "cw": "Carlini & Wagner", "scw": "Smooth C&W"}
@@ -95,10 +95,10 @@ def verdicts() -> str:
     """What our own measurements say to the claims about the two attacks, one a line."""
     lines = []
     for found in example()["verdicts"]:
-        interval = f"{found['low']:+.3g} to {found['high']:+.3g}"
-        numbers = page.plain(f"{found['of']}: {found['value']:+.3g} ({interval}), p = {found['p']:.1g}")
+        value, low, high = (numbers.signed(found[name]) for name in ("value", "low", "high"))
+        measured = page.plain(f"{found['of']}: {value} ({low} to {high}), p = {numbers.general(found['p'], 1)}")
         said = page.plain(f"{found['statement'][0].upper()}{found['statement'][1:]} ({found['paper']})")
-        lines.append(f"- {said}: **{WORDS[found['outcome']]}**. {numbers}.")
+        lines.append(f"- {said}: **{WORDS[found['outcome']]}**. {measured}.")
     return "\n".join(lines)
 
 
@@ -135,7 +135,7 @@ with shown:
     st.html(grid(held))
 with words:
     st.title("Smoothscope", anchor=False)
-    st.markdown(
+    page.tell(
         f"#### {HEADLINES[held]}\n"
         "A small change of the pixels is enough. The plain attack moves every pixel on its own; the **smooth** one "
         "moves neighbours together unless an edge lies between them. **Magnification** brings out what is too faint to "
@@ -159,13 +159,13 @@ with st.container(horizontal=True, gap="small", key="seen"):
         st.page_link(page.file(name), label=sentence, icon=page.ICONS[name])
 if st.button("What is here, and what is missing", type="tertiary", icon=":material/inventory_2:"):
     import_module("pages.parts.views.here").show()
-st.caption(verdicts())
+page.note(verdicts())
 alpha = facts["attacks"]["success-scw"]["attack"]["parameters"]["alpha"]
-st.caption(
+page.note(
     f"{facts['photo_title']} ({facts['photo_credit']}), EfficientNet-Lite0 trained on ImageNet; α = {alpha:g}. "
-    f"{page.term('l2')}: length of the change. {page.term('mad')}: most apparent distortion, 0 is invisible. Colour: "
-    f"the largest difference, {page.term('ciede2000')}, about 1 is just seen. Everything is of the 8-bit pictures "
-    f"shown; {page.term('magnification', 'magnified')} ones share one scale. Remake all of it: `{facts['command']}`"
+    "L2: length of the change. MAD: most apparent distortion, 0 is invisible. Colour: the largest difference, "
+    "CIEDE2000, about 1 is just seen. Everything is of the 8-bit pictures shown; magnified ones share one scale. "
+    f"Remake all of it: `{facts['command']}`"
 )
 
 page.finish()

@@ -26,7 +26,7 @@ with st.sidebar:
     projection = controls.projection()
     links.choice("attack", f"{SCOPE}.attack", ATTACK, ATTACKS)  # its box is there once something is selected
     which = controls.images(cards[0].dataset)
-st.markdown(
+page.tell(
     "**The same test images, as each network sees them.** Graph smoothness pushes classes apart as clusters, "
     "cross-entropy stretches them along lines from the centre, MMC gathers them at fixed centres."
 )

@@ -87,7 +87,7 @@ else:
     look_for = {SUCCESS: success.LOOK_FOR[against], COST: cost.LOOK_FOR, TABLE: table.look_for(card)}
     look_for[WIDTH] = widths.LOOK_FOR
     look_for[THROUGH] = transfer.LOOK_FOR[judge or smooth_curves.FILTERED]
-    st.markdown(f"**Look for:** {look_for[view]} **Click a point:** the images behind it open.")
+    page.tell(f"**Look for:** {look_for[view]} **Click a point:** the images behind it open.")
     left, right = (st.container(), None) if point is None else st.columns([1.7, 1], gap="medium")
     with left:
         if view == SUCCESS or (view == THROUGH and drawn):

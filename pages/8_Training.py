@@ -82,7 +82,7 @@ with st.sidebar:
 left, right = st.columns([1, 1.3], vertical_alignment="center")
 if plan is not None:
     right.latex(plan.loss.formula)
-    st.markdown(f"**Look for:** {plan.loss.look_for}")
+    page.tell(f"**Look for:** {plan.loss.look_for}")
 with left, st.container(horizontal=True, vertical_alignment="center"):
     if not slot.busy:
         if page.begin("Start", disabled=plan is None) and plan is not None:

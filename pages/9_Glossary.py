@@ -8,6 +8,7 @@ import pages.parts.shell.ready  # noqa: F401  before all else, see there
 import streamlit as st
 
 from core import glossary
+from pages.parts.charts import sketches
 from pages.parts.shell import links, page
 
 SCOPE = "glossary"
@@ -29,6 +30,8 @@ for slug, term in sorted(terms.items(), key=lambda item: item[1].term.lower()):
             st.markdown(f"**{page.plain(term.term)}.** {page.plain(term.meaning)}")
             if term.formula:
                 st.latex(term.formula, width="content")
+            if (sketch := sketches.of(slug)) is not None:
+                st.html(sketches.figure(sketch))
             with st.container(horizontal=True, gap="small"):
                 for name in term.pages:
                     at = "" if name == glossary.START else name

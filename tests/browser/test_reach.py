@@ -7,6 +7,8 @@ from importlib.resources import files
 import pytest
 from playwright.sync_api import Page, expect
 
+from core import glossary
+
 pytestmark = pytest.mark.browser
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
@@ -59,6 +61,34 @@ NAMES = """() => [...document.querySelectorAll("button, [aria-label]")].filter(e
 })"""
 
 
+TEXTS = """() => [...document.querySelectorAll(".stMain :is([data-testid=stMarkdownContainer], " +
+        "[data-testid=stCaptionContainer]) :is(p, li, td)")].filter(e => e.checkVisibility() &&
+    !e.closest(".st-key-footer, .st-key-lesson, .st-key-here, button, label, a, [role=tab], details")).map(e => {
+    const text = e.cloneNode(true);
+    for (const other of text.querySelectorAll(".katex, code, [data-testid=stIconMaterial]")) other.remove();
+    for (const link of text.querySelectorAll("a")) {
+        const term = new URL(link.href).searchParams.get("term");
+        link.replaceWith(term === null ? "" : `{${term}}`);
+    }
+    return text.textContent;
+})"""
+"""The sentences of a page, in its order; {SLUG} is what a link to the glossary has become."""
+
+
+def unlinked(page: Page) -> list[str]:
+    """Terms that the page writes before it has linked them."""
+    found, known = [], set[str]()
+    name = page.url.partition("?")[0].rpartition("/")[2]
+    for part in re.split(r"(\{[^{}]*\})", "\n".join(page.evaluate(TEXTS))):
+        if part.startswith("{"):
+            known.add(part[1:-1])
+        else:
+            _, first = glossary.linked(part, glossary.of(name), lambda term, written: written, known)
+            found += first
+    assert known <= set(glossary.terms())
+    return found
+
+
 def settled(page: Page) -> None:
     page.locator(".st-key-page-voice .frame").wait_for(state="attached")  # the last thing that comes to life
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
@@ -96,6 +126,7 @@ def test_every_page_in_both_themes(open_page: Callable[..., Page], path: str):
     assert len(names) > 3
     unsayable = re.compile(r"\$|_|\\|\bicon$|^\s*$")
     assert [name for name in names if unsayable.search(name)] == []
+    assert unlinked(page) == []
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_timeout(400)
     assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390  # no page moves sideways

@@ -14,6 +14,7 @@ from core.attacks import Step
 from core.data.files import quantize
 from core.metrics import roughness
 from pages.parts.components.packing import STEP, Parcel, from_steps, pack_steps, to_steps
+from pages.parts.shell.numbers import general
 
 FRAMES = 64
 """Frames kept at most."""
@@ -164,10 +165,10 @@ class Recorder:
         margin = step.scalars.get("margin")
         fools = margin is not None and float(margin[0]) > 0
         told = "" if margin is None else "fools the network" if fools else "does not fool the network"
-        notes = {
-            name: f"L2 {r[0].norm():.3g}, Ω/L2² {float(roughness(r[:1], 1.0, normalised=True)[0]):.2g}"
-            for name, r in step.detail.items()
-        }
+        notes = {}
+        for name, r in step.detail.items():
+            rough = float(roughness(r[:1], 1.0, normalised=True)[0])
+            notes[name] = f"L2 {general(float(r[0].norm()))}, Ω / L2² {general(rough, 2)}"
         plainly = step.scalars.get("clipped_plainly")
         if plainly is not None and float(plainly[0]) == 1:
             notes["clipped"] += ", cut off value by value"

@@ -21,28 +21,30 @@ export function ticks(low, high, n) {
 }
 
 /**
- * With so many significant digits, as Python's format "g": no zeros at the end, an exponent where it is far from 1.
- * @param {number} value finite
+ * With so many significant digits, as `numbers.general` writes it: no zeros at the end, all digits of a whole number,
+ * a power of ten where it is far from 1; a dash where it is not finite.
+ * @param {number} value
  * @param {number} digits
  */
 export function general(value, digits) {
+  if (!Number.isFinite(value)) return "–";
   if (value === 0) return "0";
-  const [mantissa, power] = value.toExponential(digits - 1).split("e");
-  const exponent = Number(power);
-  if (exponent >= -4 && exponent < digits) return String(Number(value.toPrecision(digits)));
-  const sign = exponent < 0 ? "-" : "+";
-  return `${Number(mantissa)}e${sign}${String(Math.abs(exponent)).padStart(2, "0")}`;
+  const size = Math.abs(value);
+  const sign = value < 0 ? "−" : "";
+  const rounded = Number(size.toPrecision(digits));
+  if (rounded >= 1e-4 && rounded < 1e6) {
+    return sign + (rounded >= 10 ** digits ? Math.round(size).toLocaleString("en") : String(rounded));
+  }
+  const [mantissa, power] = size.toExponential(digits - 1).split("e");
+  const raised = String(Number(power)).replace(/./g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
+  return `${sign}${Number(mantissa)} × 10${raised}`;
 }
 
 /**
- * With three significant digits and an exponent where it is far from 1; a dash where it is not finite.
+ * With three significant digits.
  * @param {number} value
  */
-export function short(value) {
-  if (!Number.isFinite(value)) return "–";
-  const size = Math.abs(value);
-  return size !== 0 && (size < 0.001 || size >= 10000) ? value.toExponential(1) : String(Number(value.toPrecision(3)));
-}
+export const short = (value) => general(value, 3);
 
 /**
  * With its sign, a real minus.

@@ -55,6 +55,29 @@ def term(slug: str, text: str = "") -> str:
     return f"[{text or plain(found.term)}](Glossary?term={slug})"
 
 
+def linked(text: str, fragment: str = "") -> str:
+    """`text`, which is Markdown, with each term of this page linked to the glossary where the page first writes it.
+
+    Call in the order in which the texts stand on the page. fragment: a name of that in which the text stands, if one
+    draws it: drawn again, it links what it linked before.
+    """
+    places: dict[str, str] = st.session_state.setdefault(_LINKED, {})
+    known = [slug for slug, place in places.items() if not fragment or place != fragment]
+    found, done = glossary.linked(text, glossary.of(here()), lambda each, written: term(each.slug, written), known)
+    places.update(dict.fromkeys(done, fragment))
+    return found
+
+
+def tell(text: str, fragment: str = "") -> None:
+    """Write `text` on the page, its terms `linked`."""
+    st.markdown(linked(text, fragment))
+
+
+def note(text: str, fragment: str = "") -> None:
+    """The same as a caption."""
+    st.caption(linked(text, fragment))
+
+
 def here() -> str:
     """The name of the page whose script runs."""
     return links.page().replace(" ", "_")
@@ -75,6 +98,8 @@ _DRAWN = "page.drawn"
 _PRESENT = "page.present"
 _FRAME = "page.frame"
 _SAID = "page.said"
+_LINKED = "page.linked"
+"""Where the session keeps which terms are linked on the page, and the name of the fragment that did, or ""."""
 
 
 def setup(title: str, controls: bool = False) -> None:
@@ -92,6 +117,7 @@ def setup(title: str, controls: bool = False) -> None:
         st.error(plain(f"This server is not set up rightly, and serves nothing until it is: {problem}"))
         st.stop()
     links.begin(title)
+    st.session_state[_LINKED] = {}
     present = links.flag("present", _PRESENT)
     st.html(f"<style>{theme.css()}{STYLE.read_text(encoding='utf-8')}</style>")
     if present:

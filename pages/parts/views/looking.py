@@ -9,6 +9,7 @@ from torch import Tensor
 from core.attacks import Attack, AttackResult
 from core.metrics import l2, linf, roughness
 from pages.parts.shell import page
+from pages.parts.shell.numbers import general
 
 NOISE, CLOUDS = 0.4, 0.1
 """Omega_n (sigma_h = 1 pixel) from which on a perturbation is called noise, and below which clouds: of white noise it
@@ -43,7 +44,7 @@ def after(result: AttackResult, photograph: bool) -> str:
         "noise": "**Noise:** neighbouring pixels are moved against one another",
         "patches": "**Patches:** even within, with borders, many of them the picture's own",
         "clouds": "**Clouds:** neighbouring pixels move together",
-    }[kind(r)] + f" (Ω / L2² = {omega:.2g}; white noise has 0.76)."
+    }[kind(r)] + f" (Ω / L2² = {general(omega, 2)}; white noise has 0.76)."
     if levels <= FAINT:
         told += f" No value changes by more than {levels:.1f} of 255 levels: Blink shows nothing to the eye, "
         told += "magnification does" if photograph else "the perturbation does"
@@ -68,12 +69,12 @@ def compared(names: Sequence[str], results: Sequence[AttackResult], norm: float 
     if len(found) < 2:
         return ""
     smoothest, roughest = min(found, key=lambda one: one[2]), max(found, key=lambda one: one[2])
-    told = f"{smoothest[0]} is the smoothest (Ω / L2² = {smoothest[2]:.2g}), "
-    told += f"{roughest[0]} the roughest ({roughest[2]:.2g})"
+    told = f"{smoothest[0]} is the smoothest (Ω / L2² = {general(smoothest[2], 2)}), "
+    told += f"{roughest[0]} the roughest ({general(roughest[2], 2)})"
     if norm is not None:
-        return f"All are equally long, L2 = {norm:.3g}: what differs is of what kind they are. {told}."
+        return f"All are equally long, L2 = {general(norm)}: what differs is of what kind they are. {told}."
     shortest, longest = min(found, key=lambda one: one[1]), max(found, key=lambda one: one[1])
-    lengths = f"{shortest[0]} has L2 = {shortest[1]:.3g}, {longest[0]} has {longest[1]:.3g}"
+    lengths = f"{shortest[0]} has L2 = {general(shortest[1])}, {longest[0]} has {general(longest[1])}"
     return f"Each is as short as it came: {lengths}. {told}."
 
 

@@ -58,7 +58,7 @@ def of(found: Sequence[R], card: Card) -> list[R]:
 def origin(found: Sequence[Record], what: str) -> None:
     """What stored results are, what is not known of them, and the commands that make them again."""
     commands = " and ".join(f"`{command}`" for command in dict.fromkeys(record.command for record in found))
-    st.caption(f"{what} Remade by {commands}. {known(found)}")
+    page.note(f"{what} Remade by {commands}. {known(found)}")
 
 
 def known(found: Sequence[Record]) -> str:

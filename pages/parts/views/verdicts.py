@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from core.evaluate.claims import Claim, Finding, Outcome, Verdict
 from core.evaluate.statistics import Estimate
 from pages.parts.shell import page
+from pages.parts.shell.numbers import general, signed
 
 WORDS: dict[Outcome, str] = {
     "holds": "Holds here",
@@ -17,7 +16,7 @@ WORDS: dict[Outcome, str] = {
 
 def draw(claim: Claim[...], verdict: Verdict) -> None:
     """A claim, its verdict, and the numbers and the test that it rests on."""
-    st.markdown(text(claim, verdict))
+    page.tell(text(claim, verdict))
 
 
 def text(claim: Claim[...], verdict: Verdict) -> str:
@@ -28,7 +27,7 @@ def text(claim: Claim[...], verdict: Verdict) -> str:
     if numbers:
         told += f" Measured: {numbers}."
     if verdict.test:
-        told += page.plain(f" {verdict.test}{'' if verdict.p is None else f', p = {verdict.p:.3g}'}.")
+        told += page.plain(f" {verdict.test}{'' if verdict.p is None else f', p = {general(verdict.p)}'}.")
     return told + (f" {page.plain(verdict.why)}" if verdict.why else "")
 
 
@@ -47,7 +46,7 @@ def number(finding: Finding) -> str:
         case "powers of ten":
             told = f"**{e.value:+.1f}** powers of ten ({e.low:+.1f} to {e.high:+.1f})"
         case "plain":
-            told = f"**{e.value:+.3g}** ({e.low:+.3g} to {e.high:+.3g})"
+            told = f"**{signed(e.value)}** ({signed(e.low)} to {signed(e.high)})"
     return told.replace("-", "−")
 
 

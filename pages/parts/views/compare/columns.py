@@ -18,6 +18,7 @@ from pages.parts.components.viewer import Panel
 from pages.parts.engine.bounded import fingerprint
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import cache
+from pages.parts.shell.numbers import general
 from pages.parts.views import display
 from pages.parts.views.display import Display
 from pages.parts.work.attacks import Finished
@@ -87,7 +88,7 @@ def panels(
     for column, shade in zip(columns, shades[1:], strict=True):
         found.append(Panel(column.name, column.picture, note=column.note))
         if perturbations:
-            note = f"amplified ×{gain:.3g}, one gain for all"
+            note = f"amplified ×{general(gain)}, one gain for all"
             found.append(Panel(f"{column.short}, perturbation", column.perturbation, 1 / gain, note=note))
         found.append(replace(shade, note="on the same scale", facts=column.facts))
     for name, brief in coming:
@@ -124,11 +125,6 @@ def _verdict(result: AttackResult, classes: Sequence[str], norm: float | None) -
     return f"{answer(result.logits[0], classes)}\n{outcome}"
 
 
-def number(value: float) -> str:
-    """Three digits, or all of a larger number."""
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
-
-
 def facts(result: AttackResult, sigma_h: float) -> list[tuple[str, str]]:
     """(name, value) of what is said below a column's pictures."""
     found = _distances(result.images, result.adversarial, sigma_h)
@@ -142,10 +138,10 @@ def _distances(x: Tensor, adversarial: Tensor, sigma_h: float) -> list[tuple[str
     r = adversarial - x
     return [
         ("L2", f"{l2(r)[0]:.3f}"),
-        ("MAD", f"{cache.mad(x, adversarial)[0]:.3g}"),
+        ("MAD", general(float(cache.mad(x, adversarial)[0]))),
         ("CIEDE2000", f"{float(ciede2000(x, adversarial).max()):.2f}"),
-        ("Ω × 10³", number(1e3 * float(roughness(r, sigma_h)[0]))),
-        ("Ω / L2² × 10³", number(1e3 * float(roughness(r, sigma_h, normalised=True)[0]))),
+        ("Ω × 10³", general(1e3 * float(roughness(r, sigma_h)[0]))),
+        ("Ω / L2² × 10³", general(1e3 * float(roughness(r, sigma_h, normalised=True)[0]))),
         ("SSIM", f"{ssim(x, adversarial)[0]:.4f}"),
         ("PSNR", f"{psnr(x, adversarial)[0]:.1f} dB"),
     ]

@@ -40,7 +40,7 @@ def head(slot: Slot[Any, Any, Any], able: bool, words: str) -> bool:
     else:
         with press:
             pressed = page.begin("Run", disabled=not able)
-    about.markdown(words)
+    about.markdown(page.linked(words))
     slot.complain()
     return pressed
 

@@ -78,7 +78,7 @@ def draw(shown: Shown, names: Sequence[str], row: bool, best: tuple[Tensor, str]
     panels, rows = columns.panels(there, coming, shown.choice, seen, perturbations, best)
     with above:
         if told := looking.compared(names, results, norm):
-            st.markdown(f"**Look for:** {page.plain(told)}")
+            page.tell(f"**Look for:** {page.plain(told)}", SCOPE)
         viewer(panels, f"{SCOPE}.pictures", columns=comparison.MOST + 1, row=row, stack=rows, view=SCOPE)
     if any(bool(result.perturbation.any()) for result in results):
         spectra = {

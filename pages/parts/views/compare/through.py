@@ -15,6 +15,7 @@ from pages.parts.inputs import choose
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Look
+from pages.parts.shell.numbers import general
 from pages.parts.views import display, export, looking
 from pages.parts.views.compare import columns, comparison, networks
 from pages.parts.views.compare.comparison import SCOPE
@@ -36,7 +37,7 @@ def facts(asked: Asked, asking: Asking, sigma_h: float) -> list[tuple[str, str]]
         ("Truth, clean", f"{before:.1f} %"),
         ("Truth, attacked", f"{after:.1f} %"),
         ("L2 between both", f"{l2(left)[0]:.3f}"),
-        ("Ω / L2² × 10³", columns.number(1e3 * float(roughness(left, sigma_h, normalised=True)[0]))),
+        ("Ω / L2² × 10³", general(1e3 * float(roughness(left, sigma_h, normalised=True)[0]))),
         ("L2 of the defence", f"{l2(alone)[0]:.3f}"),
     ]
 
@@ -97,7 +98,7 @@ def draw(asking: Asking, answers: Sequence[Asked], best: tuple[Tensor, str] | No
     with above:
         if len(there) == len(names):
             verdicts = [networks.verdict(each, asking.choice.attacked, asking.attack.aim) for each in answers]
-            st.markdown(f"**Look for** who is {looking.passed_on(names, verdicts)}")
+            page.tell(f"**Look for** who is {looking.passed_on(names, verdicts)}", SCOPE)
         viewer(panels, f"{SCOPE}.pictures", columns=comparison.MOST + 1, row=True, stack=rows, view=SCOPE)
     spectra = {
         each.name: radial_power_spectrum(each.perturbation[None]) for each in there if bool(each.perturbation.any())

@@ -17,6 +17,7 @@ from core.papers import smooth_curves
 from core.papers.smooth_curves import TITLES
 from pages.parts.charts import curve_plots, plots
 from pages.parts.charts.curve_plots import Curve, Stop
+from pages.parts.shell import page
 from pages.parts.views.curves import session
 from pages.parts.views.curves.session import SCOPE, Found
 
@@ -58,7 +59,7 @@ def draw(found: Found, keys: Sequence[str], budget: int, metric: str, card: Card
         selection_mode="points",
         alt=f"Mean L2 against mean {curve_plots.named(metric)}, a path over the budgets for every attack.",
     )
-    st.caption(
+    page.note(
         f"At equal success: means over the {len(common)} images that all of these fool, with bootstrapped 95 % "
         "intervals at the end of each path."
     )

@@ -100,7 +100,7 @@ def draw(networks: Mapping[str, NearestKnown[Any]], card: Card) -> None:
     st.html(_table(networks, titles, card))
     first = next(iter(networks.values()))
     attacks = ", ".join(_titled(record) for record in first.records)
-    st.caption(
+    page.note(
         page.plain(
             f"The shortest of: {attacks}. Medians over the images that any fools; 95 % intervals (Wilson, bootstrap). "
             "Alone: how many times as long the attack that ends farthest from the shortest leaves its perturbations."

@@ -45,7 +45,7 @@ def counted(curves: Sequence[Curve]) -> None:
     for curve in curves:
         by_n.setdefault(curve.record.n, []).append(curve.title)
     told = [f"n = {n:,}" + (f" ({', '.join(titles)})" if len(by_n) > 1 else "") for n, titles in by_n.items()]
-    st.caption(page.plain(f"Images: {'; '.join(told)}. Bands: 95 % intervals at each bound (Wilson)."))
+    page.note(page.plain(f"Images: {'; '.join(told)}. Bands: 95 % intervals at each bound (Wilson)."))
 
 
 def claims(found: Found, metric: str) -> None:

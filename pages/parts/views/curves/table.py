@@ -15,6 +15,7 @@ from core.papers import smooth_curves
 from core.papers.smooth_curves import IN_TABLE1
 from pages.parts.charts import curve_plots, plots
 from pages.parts.charts.curve_plots import Curve
+from pages.parts.shell import page
 from pages.parts.views.curves import session
 from pages.parts.views.curves.session import SCOPE, Found
 
@@ -43,7 +44,7 @@ def draw(found: Found, card: Card) -> None:
         alt="Mean L2 of the attacks of the paper's Table 1, theirs and ours.",
     )
     if not networks:
-        st.caption("The paper attacks no network on these images; its parameters for ImageNet are used.")
+        page.note("The paper attacks no network on these images; its parameters for ImageNet are used.")
     st.html(numbers(found, card, list(IN_TABLE1)))
 
 

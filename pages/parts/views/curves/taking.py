@@ -55,7 +55,7 @@ def run(card: Card, budget: int, titles: Mapping[str, str] = TITLES, key: str = 
 def origin(found: Found, card: Card) -> None:
     """How it was made, and the files."""
     with st.expander("How this was made", icon=":material/terminal:"):
-        st.markdown(
+        page.tell(
             "An image counts where the network names it rightly. Distortions are of the images as found, in float; "
             "where an attack has a target distortion, it is run with several, and an image counts with the least "
             "distorted success (section 5.1). **Published**: the paper's parameters, 5 searches of 100 passes. The "

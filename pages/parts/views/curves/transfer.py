@@ -7,7 +7,7 @@ import streamlit as st
 from core.models import Card
 from core.papers import smooth_curves
 from core.papers.smooth_curves import FILTERED, HARDENED, IN_TABLE1, JUDGES, OF_TABLE3
-from pages.parts.shell import links
+from pages.parts.shell import links, page
 from pages.parts.views.curves import session, table
 from pages.parts.views.curves.session import SCOPE, Found
 
@@ -46,7 +46,7 @@ def draw(found: Found, card: Card, judge: str) -> None:
         )
         return
     st.html(table.numbers(found, card, keys))
-    st.caption(
+    page.note(
         "One target distortion each, the paper's; I-FGSM and PGD₂ make all their steps (section 5.5). An image counts "
         "where who judges names it rightly when it is clean."
     )

@@ -18,7 +18,7 @@ from core.papers.smoothfool_curves import ALL_OF_TABLE3, FIGURE6, KINDS, OURS, T
 from pages.parts.charts import curve_plots, plots, width_plots
 from pages.parts.charts.curve_plots import Curve
 from pages.parts.charts.width_plots import Stop
-from pages.parts.shell import theme
+from pages.parts.shell import page, theme
 from pages.parts.views.curves import session
 from pages.parts.views.curves.session import SCOPE, Found
 
@@ -79,7 +79,7 @@ def draw(found: Found, card: Card, metric: str) -> None:
         alt=f"Share of images that SmoothFool fools, and mean {curve_plots.named(metric)}, against σ_g.",
     )
     n = {stop.rate.n for _, stops in lines.values() for stop in stops}
-    st.caption(f"n = {', '.join(map(str, sorted(n)))}; bands and brackets: 95 % intervals (Wilson, bootstrap).")
+    page.note(f"n = {', '.join(map(str, sorted(n)))}; bands and brackets: 95 % intervals (Wilson, bootstrap).")
     _widest(most, card)
     if card.classes == 10:
         _by_class(most, card)
@@ -99,7 +99,7 @@ def _widest(most: Found, card: Card) -> None:
         flips = int((last.column("linf")[last.fools].astype(float) > FLIPPED).sum())
         told.append(f"at σ_g = {max(records)}, {flips} of {last.fooled} successes turn black into white somewhere")
     if told:
-        st.markdown(f"{KINDS[OURS]} still fools {'; '.join(told)}. An image is {size} pixels wide.")
+        page.tell(f"{KINDS[OURS]} still fools {'; '.join(told)}. An image is {size} pixels wide.")
 
 
 def _said(width: Width, last: int) -> str:

@@ -121,7 +121,7 @@ def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:
     with plots:
         scatter(panels, images, chosen, f"{SCOPE}.scatter", lambda rows: select(images, rows), one_scale)
         if shaded:
-            st.caption(
+            page.note(
                 "Shaded, at the last epoch: the class that the finished network names at each place of the plane, "
                 f"asked of its head at {CELLS} × {CELLS} places; a line where the answer changes."
             )
@@ -152,7 +152,7 @@ def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:
         if chosen:
             selection.show(drawn, images, chosen)
         else:
-            st.caption(
+            page.note(
                 "Draw round some points, and their pictures come here. Press ▶ to watch the training. Every class has "
                 "its own colour and shape."
             )

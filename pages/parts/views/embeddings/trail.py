@@ -80,7 +80,7 @@ def say(trail: Trail, cards: Sequence[Card], images: ImageSet) -> None:
         end = f"“{first}” becomes “{last}”" if first != last else f"it stays “{first}”"
         words.append(f"**{page.plain(title(card, cards))}**{on}: {page.plain(end)}")
     distance = float(trail.path.result.l2[0])
-    st.markdown(f"{trail.attack.title} on test image {trail.index}, L2 = {distance:.3g}. " + "; ".join(words) + ".")
+    page.tell(f"{trail.attack.title} on test image {trail.index}, L2 = {distance:.3g}. " + "; ".join(words) + ".")
 
 
 def offer_lab(drawn: Sequence[Drawn]) -> None:

@@ -9,6 +9,7 @@ from core.data import DATASETS
 from core.papers.graph_smoothness import claims, figures
 from core.papers.graph_smoothness.figures import FIGURES
 from pages.parts.charts import loss_plots, plots
+from pages.parts.shell import page
 from pages.parts.views import results, verdicts
 
 LABELS = {"k": "neighbours k", "dim": "dimensions d", "alpha": "kernel α"}
@@ -27,9 +28,7 @@ def draw(scope: str) -> None:
     span = max(0.0, lowest - 0.03), min(1.0, highest + 0.03)
     if base.mean:
         st.markdown("##### Beside cross-entropy (section 4.3, Table 1)")
-        st.markdown(
-            f"On the same network and images cross-entropy reaches **{100 * base.mean[0]:.1f} %**, dotted below."
-        )
+        page.tell(f"On the same network and images cross-entropy reaches **{100 * base.mean[0]:.1f} %**, dotted below.")
         verdicts.draw(claims.CLOSE, claims.CLOSE.decide(found))
     st.markdown("##### Accuracy against the loss's three parameters, one moved at a time (section 4.3)")
     for column, (name, (near, own)) in zip(st.columns(3, gap="medium"), drawn.items(), strict=True):
@@ -40,7 +39,7 @@ def draw(scope: str) -> None:
                 config=plots.CONFIG,
             )
             verdicts.draw(claims.CLAIMS[name], claims.CLAIMS[name].decide(found))
-    st.caption(
+    page.note(
         f"CPU-sized run: {models.TITLES[study.network]} on {DATASETS[study.dataset].title}, {study.n:,} training "
         f"images, {study.epochs} epochs of batches of {study.batch_size}, accuracy on {study.test_n:,} test images; "
         f"mean of {study.seeds} trainings, bars from the lowest to the highest. The rest: k = all, d = 10, α = 2. The "

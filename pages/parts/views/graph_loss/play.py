@@ -99,13 +99,13 @@ def draw() -> None:
     except (ValueError, TypeError) as error:
         st.error(page.plain(str(error)))
         return
-    st.markdown(" ".join(f"**{loss_plots.short(LOSSES[n].title)}:** {LOSSES[n].look_for}" for n in losses))
+    page.tell(" ".join(f"**{loss_plots.short(LOSSES[n].title)}:** {LOSSES[n].look_for}" for n in losses))
     chosen = chosen_images(settings, images)
     st.html(WIDE)
     with st.container(key="graph_wide"):
         key = fingerprint([(name, loss.values()) for name, loss in losses.items()], settings.values(), dataset)
         st.plotly_chart(moving(key, found, chosen.labels, images.classes), key=f"{SCOPE}.motions", config=plots.CONFIG)
-    st.caption(how(settings, len(chosen)))
+    page.note(how(settings, len(chosen)))
     st.plotly_chart(loss_plots.falling(found), key=f"{SCOPE}.falling", config=plots.CONFIG)
 
 

@@ -13,6 +13,7 @@ from pages.parts.charts import loss_plots, plots
 from pages.parts.components.graph import graph
 from pages.parts.inputs import choose, forms
 from pages.parts.shell import links, page
+from pages.parts.shell.numbers import general
 from pages.parts.views.graph_loss.batch import (
     SCOPE,
     Batch,
@@ -131,7 +132,7 @@ def draw_batch(shown: Batch, row: int, classes: tuple[str, ...], trained: str, s
     vertex = indices.index(wanted) if wanted in indices else None
     places = circle(labels) if seeing.positions == "circle" else shown.frame[row]
     move = " Move **After epoch** and watch them go." if len(shown.epochs) > 1 else ""
-    st.markdown(
+    page.tell(
         ":red[**Red edges**] join images of *different* classes: the loss is the sum of their weights, so they are "
         f"all it pushes against. Grey edges, within a class, it does not count.{move}"
     )
@@ -139,7 +140,7 @@ def draw_batch(shown: Batch, row: int, classes: tuple[str, ...], trained: str, s
     with left:
         push = (found.weights * found.punished).sum(1).tolist()
         notes = [
-            f"test image {index}; its edges to other classes weigh {p:.3g}"
+            f"test image {index}; its edges to other classes weigh {general(p)}"
             for index, p in zip(indices, push, strict=True)
         ]
 
@@ -198,11 +199,11 @@ def numbers(found: Seen, shown: Batch, row: int, seeing: Seeing, classes: tuple[
     """The loss, its parts by class, and how it fell."""
     st.latex(r"\mathcal L = \sum_c s_c^\top L\,s_c = \sum_{y_\mu\neq y_\nu} e^{-\alpha\lVert f_\mu-f_\nu\rVert}")
     columns = st.columns(2)
-    columns[0].metric("Loss, sum of the bars", f"{found.loss:.4g}")
+    columns[0].metric("Loss, sum of the bars", general(found.loss, 4))
     edges, red = int((found.weights > 0).sum()) // 2, int(found.punished.sum()) // 2
     columns[1].metric(f"Punished, of {edges:,} edges", f"{red:,}", help="Each counts twice in the loss, once each way.")
     st.plotly_chart(loss_plots.signals(found.signals, classes), key=f"{SCOPE}.signals", config=plots.CONFIG)
-    st.caption("$s_c^\\top L\\,s_c$: the weight of all edges that leave class c.")
+    page.note("$s_c^\\top L\\,s_c$: the weight of all edges that leave class c.")
     if len(shown.epochs) > 1:
         values = losses(shown, len(classes), seeing.alpha, seeing.k)
         st.plotly_chart(

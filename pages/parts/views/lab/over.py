@@ -70,7 +70,7 @@ def _distributions(record: CurveRecord, shown: Shown) -> None:
     here = {"l2": float(l2(r)[0]), "roughness": float(roughness(r, 1.0, normalised=True)[0])}
     here["mad"] = float(cache.mad(result.images, result.adversarial)[0])
     fooled = result.status[0] == "fooled"
-    st.markdown(
+    page.tell(
         f"Of **{record.n}** images {verdicts.share(record.success)} are fooled. Below, those: "
         + ("the dotted line is the image above." if fooled else "the image above is not among them.")
     )

@@ -26,6 +26,7 @@ from pages.parts.engine.bounded import fingerprint
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import cache, links, page, pictures
 from pages.parts.shell.jobs import Look
+from pages.parts.shell.numbers import general
 from pages.parts.views import attacking, display, export, looking
 from pages.parts.views.attacking import Shown
 from pages.parts.work.attacks import Finished, Snapshot
@@ -112,11 +113,11 @@ def underway(look: Look[Snapshot], wanted: Wanted) -> None:
         title = "Best so far" if snapshot.found else "Nearest attempt so far"
         note = "fools the network" if snapshot.found else "does not fool the network yet"
         panels.append(Panel(title, quantize(snapshot.best), note=note))
-        note = f"amplified ×{gain:.3g}, grey is no change; Ω {rough:.3g}, Ω / L2² {share:.3g}"
+        note = f"amplified ×{general(gain)}, grey is no change; Ω {general(rough)}, Ω / L2² {general(share)}"
         panels.append(Panel("Perturbation", r, 1 / gain, note=note))
         drawn = traces(snapshot.trace)
     with right:
-        st.markdown(f"**Look for:** {looking.before(wanted.attack)}")
+        page.tell(f"**Look for:** {looking.before(wanted.attack)}", SCOPE)
     with left:
         formula(wanted.attack)
         viewer(panels, f"{SCOPE}.underway", traces=drawn, view=SCOPE)
@@ -137,7 +138,7 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
             display.clean(choice.image, choice.title, SCOPE)
         with right:
             if current is not None:
-                st.markdown(f"**Look for:** {looking.before(current)}")
+                page.tell(f"**Look for:** {looking.before(current)}", SCOPE)
             probabilities("The network says", choice.logits, choice.classes, choice.attacked)
         links.write()
         return
@@ -152,7 +153,7 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
         headline(result, shown.choice.classes)
         pin(shown, kept)
         if result.status[0] in ("fooled", "failed"):
-            st.markdown(f"**Look for:** {looking.after(result, shown.choice.card.dataset == 'imagenet')}")
+            page.tell(f"**Look for:** {looking.after(result, shown.choice.card.dataset == 'imagenet')}", SCOPE)
         verdict(result, shown.choice.classes, seen.sigma_h)
         open_ended = result.converged is not None and not bool(result.converged[0])
         if open_ended and result.status[0] in ("fooled", "failed") and attacking.goes_on(shown.attack):
@@ -235,7 +236,7 @@ def finished(run: Finished, title: str, classes: Sequence[str], pinned: Shown | 
             "Perturbation",
             r,
             1 / gain,
-            note=f"{_rounding(result)}, amplified ×{gain:.3g}; grey is no change",
+            note=f"{_rounding(result)}, amplified ×{general(gain)}; grey is no change",
             follows=IMAGE,
         ),
         before,
@@ -245,7 +246,7 @@ def finished(run: Finished, title: str, classes: Sequence[str], pinned: Shown | 
         (kept,) = others
         omega = float(roughness(kept.perturbation, seen.sigma_h, normalised=True)[0])
         note = f"{differing(pinned.attack, ATTACKS[result.attack](**result.parameters))}\n{_verdict_note(kept)}"
-        numbers = f"L2 {l2(kept.perturbation)[0]:.3f}, Ω / L2² {omega:.2g}; amplified ×{gain:.3g}"
+        numbers = f"L2 {l2(kept.perturbation)[0]:.3f}, Ω / L2² {general(omega, 2)}; amplified ×{general(gain)}"
         panels += [
             Panel("Pinned", kept.adversarial[0], note=note),
             Panel("Pinned, perturbation", kept.perturbation[0], 1 / gain, note=numbers),
@@ -261,7 +262,7 @@ def finished(run: Finished, title: str, classes: Sequence[str], pinned: Shown | 
                 spans[film.best],
                 follows=step,
                 spans=spans,
-                note=f"{film.notes[step][film.best]}, amplified ×{1 / spans[film.best]:.3g}",
+                note=f"{film.notes[step][film.best]}, amplified ×{general(1 / spans[film.best])}",
             )
             for step, values in film.details.items()
         ]
@@ -362,11 +363,11 @@ def numbers(result: AttackResult, sigma_h: float) -> list[tuple[str, str, str]]:
     return [
         ("L2", f"{l2(r)[0]:.3f}", "Euclidean norm of the perturbation, pixels in [0, 1]"),
         ("L∞", f"{255 * linf(r)[0]:.1f}/255", "Largest change of one value"),
-        ("Ω × 10³", f"{1e3 * roughness(r, sigma_h)[0]:.3g}", f"Roughness, sigma_h = {sigma_h:g} pixels"),
-        ("Ω / L2² × 10³", f"{1e3 * roughness(r, sigma_h, normalised=True)[0]:.3g}", "Roughness for unit energy"),
+        ("Ω × 10³", general(1e3 * float(roughness(r, sigma_h)[0])), f"Roughness, sigma_h = {sigma_h:g} pixels"),
+        ("Ω / L2² × 10³", general(1e3 * float(roughness(r, sigma_h, normalised=True)[0])), "Roughness for unit energy"),
         ("SSIM", f"{ssim(x, adversarial)[0]:.4f}", "Structural similarity, 1 is identical"),
         ("PSNR", f"{psnr(x, adversarial)[0]:.1f} dB", "Peak signal-to-noise ratio"),
-        ("MAD", f"{cache.mad(x, adversarial)[0]:.3g}", "Most apparent distortion, 0 is invisible"),
+        ("MAD", general(float(cache.mad(x, adversarial)[0])), "Most apparent distortion, 0 is invisible"),
         *_push(result),
         ("Fools in 8 bits", "yes" if bool(result.success_8bit[0]) else "no", "After rounding to 256 levels, as a PNG"),
         *verdict,

@@ -15,6 +15,7 @@ from pages.parts.components.viewer import Panel, viewer
 from pages.parts.inputs import forms
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell import cache, links, page
+from pages.parts.shell.numbers import general
 from pages.parts.views import display
 from pages.parts.views.attacking import Shown
 from pages.parts.views.lab.result import SCOPE
@@ -142,7 +143,7 @@ def show(shown: Shown | None, through: Through) -> None:
         return
     truth = int(result.labels[0])
     made = "made with the defence in view (white box)" if white else "made on the bare network (gray box)"
-    st.markdown(
+    page.tell(
         f"**Seen through {page.plain(title(through.defense))}**: an attack {made}. "
         f"The defended network is **{outcome(clean, attacked, truth)}**."
     )
@@ -156,7 +157,7 @@ def show(shown: Shown | None, through: Through) -> None:
             left[0],
             1 / gain,
             note=f"L2 {float(l2(left)[0]):.3f} in place of "
-            f"{float(l2(result.adversarial_8bit - result.images)[0]):.3f}; amplified ×{gain:.3g}",
+            f"{float(l2(result.adversarial_8bit - result.images)[0]):.3f}; amplified ×{general(gain)}",
         ),
     ]
     viewer(panels, f"{SCOPE}.through.pictures", view=f"{SCOPE}.through")

@@ -71,7 +71,7 @@ def _moves(found: Sequence[AccuracyRecord], sce: Card, mmc: Card) -> None:
     """Where one attack pushes the features of both networks."""
     trials = {trial.key: trial for trial in mmc_attacks.trials(sce.dataset)}
     st.markdown("##### Where does an attack push the features?")
-    st.markdown(
+    page.tell(
         "**Look for:** with MMC an image falls the moment its feature crosses the dotted line, where two centres are "
         "equally near. Adaptive attacks push straight away from the own centre; the plain one often finds no slope "
         "and moves nothing."
@@ -105,7 +105,7 @@ def _moves(found: Sequence[AccuracyRecord], sce: Card, mmc: Card) -> None:
                 f"nearer to another centre, {right.count(False)} are named wrongly. Accuracy "
                 f"{verdicts.share(record.accuracy)} of {record.data.n}."
             )
-    st.caption(
+    page.note(
         "The unit is the mean distance between two centres, in each network its own. Cross-entropy has no centres: the "
         f"mean feature of each class over {mmc_attacks.TRAIN_N:,} training images stands for one, and the dotted line "
         "is not its boundary."

@@ -19,6 +19,7 @@ from pages.parts.charts import center_plots, plots
 from pages.parts.components.orbit import orbit
 from pages.parts.inputs import forms
 from pages.parts.shell import links, page
+from pages.parts.shell.numbers import general
 from pages.parts.views.mmc.arrangement import EXAMPLES, Arrangement
 from pages.parts.views.mmc.shared import SCOPE
 
@@ -162,7 +163,7 @@ def draw(loss: MaxMahalanobis, arrangement: Arrangement) -> None:
     simplex_angle = math.degrees(math.acos(-1 / (count - 1)))
     best = best_angle(count, dim)
     st.latex(FORMULAS[loss.centers])
-    st.markdown(f"MMC fixes a centre for every class before training. **Look for:** {LOOK_FOR[loss.centers]}")
+    page.tell(f"MMC fixes a centre for every class before training. **Look for:** {LOOK_FOR[loss.centers]}")
     with st.container(horizontal=True, gap="small"):
         for label, example in EXAMPLES.items():
             st.button(label, key=f"{SCOPE}.example.{label}", on_click=_show_example, args=(example,), type="tertiary")
@@ -201,7 +202,7 @@ def draw(loss: MaxMahalanobis, arrangement: Arrangement) -> None:
                 config=plots.CONFIG,
                 alt="Coordinates of the centres placed so far.",
             )
-            st.markdown(_placing(rows, step, count))
+            page.tell(_placing(rows, step, count))
         else:
             links.choice("pairs", f"{SCOPE}.pairs", "angles", ("angles", "distances"))
             which = st.segmented_control(
@@ -217,9 +218,9 @@ def draw(loss: MaxMahalanobis, arrangement: Arrangement) -> None:
         orbit([scene], f"{SCOPE}.orbit", height=470)
         page.let_draw()
         seen = torch.cat([cloud.points for cloud in scene.clouds])
-        st.markdown(_how_made(loss, count, dim, centres.groups))
+        page.tell(_how_made(loss, count, dim, centres.groups))
         if len(seen) == count:
-            st.markdown(_what_is_hidden(centres, kept, seen, dim))
+            page.tell(_what_is_hidden(centres, kept, seen, dim))
     if which is not None:
         values, unit = (centres.angles, "°") if which == "angles" else (centres.distances, "")
         right.plotly_chart(
@@ -233,10 +234,10 @@ def draw(loss: MaxMahalanobis, arrangement: Arrangement) -> None:
     facts = f"Norms {float(norms.min()):.6f} to {float(norms.max()):.6f}."
     if simple:
         facts += (
-            f" The cosines differ from −1/(L−1) = {-1 / (count - 1):.7f} by "
-            f"{float((cosines + 1 / (count - 1)).abs().max()):.0e} at most, float32's rounding."
+            f" The cosines differ from −1/(L−1) = −{1 / (count - 1):.7f} by "
+            f"{general(float((cosines + 1 / (count - 1)).abs().max()), 1)} at most, float32's rounding."
         )
-    st.caption(facts)
+    page.note(facts)
 
 
 def _placing(rows: Tensor, step: int, count: int) -> str:
@@ -245,7 +246,7 @@ def _placing(rows: Tensor, step: int, count: int) -> str:
         return "**Centre 1** is the first unit vector. All norms are 1 here; $C_{MM}$ multiplies everything at the end."
     earlier = "centre 1" if step == 2 else ("centres 1 and 2" if step == 3 else f"centres 1 to {step - 1}")
     text = (
-        f"**Centre {step}**: its cosine with {earlier} must be −1/(L−1) = {-1 / (count - 1):.4f}. One coordinate after "
+        f"**Centre {step}**: its cosine with {earlier} must be −1/(L−1) = −{1 / (count - 1):.4f}. One coordinate after "
         "the other is solved for, the j-th from the cosine with centre j: "
     )
     shown = [f"{v:.4f}" for v in rows[step - 1, : min(step - 1, 4)].tolist()]

@@ -8,13 +8,13 @@ import streamlit as st
 
 from core.features.surfaces import WINDOW, Surface, surfaces
 from pages.parts.charts import plots, surface_plots
-from pages.parts.shell import links
+from pages.parts.shell import links, page
 from pages.parts.views.mmc.shared import SCOPE
 
 
 def draw() -> None:
     """Contours of three losses in the plane, with the volume between two of them."""
-    st.markdown(
+    page.tell(
         "**Look for:** the orange band holds what the report calls ΔB: all points of the class whose loss lies between "
         "two contours. MMC's is a ring about the centre. SCE's is a strip without end: going outwards lowers the loss, "
         "so features run away, and the room for one sample has no bound."
@@ -49,7 +49,7 @@ def draw() -> None:
             if place == 2:
                 note += f" In closed form 2π ΔC = {2 * math.pi * (high - low):.2f}."
             st.caption(note)
-    st.caption(
+    page.note(
         f"The loss of three classes in two dimensions, computed by the training losses on a grid; contours halve and "
         f"double it. Band: C = {low:g} to {high:g}. Markers: the centres; for SCE the rows of the weight."
     )

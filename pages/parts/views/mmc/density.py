@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import streamlit as st
 
 from core.features.density import SampleDensity, sample_density
@@ -12,22 +10,12 @@ from core.models import Card
 from core.papers.mmc import claims
 from pages.parts.charts import plots, surface_plots
 from pages.parts.shell import cache, page
+from pages.parts.shell.numbers import power
 from pages.parts.views import verdicts
 from pages.parts.views.mmc.features import around
 from pages.parts.views.mmc.shared import SCOPE
 
 SHELLS, NEIGHBOURS = 5, 10
-
-
-def power(exponent: float) -> str:
-    """10^exponent as a person writes it: "2.5 × 10¹⁴"."""
-    if math.isnan(exponent):
-        return "–"
-    whole = math.floor(exponent)
-    mantissa = f"{10 ** (exponent - whole):.1f}"
-    if mantissa == "10.0":
-        mantissa, whole = "1.0", whole + 1
-    return f"{mantissa} × 10{str(whole).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 
 
 @st.cache_resource(max_entries=12, show_spinner="Measuring the density")
@@ -67,7 +55,7 @@ def draw(mmc: Card, ce: Card) -> None:
     )
     outer = [float(one.by_contour[:, -1].nanmedian()) for one in (first, second)]
     verdicts.draw(claims.DENSER, claims.DENSER.decide(first, second))
-    st.markdown(
+    page.tell(
         f"One image has a cube of side {first.room(medians[0]):.3f} to itself with fixed centres, and of side "
         f"{second.room(medians[1]):.3f} with linear logits (1 is the distance between two centres; {first.dim} "
         f"dimensions). By neighbours instead of contours the medians are {power(near[0])} and {power(near[1])}. In the "
@@ -79,7 +67,7 @@ def draw(mmc: Card, ce: Card) -> None:
     left.plotly_chart(surface_plots.densities(found), key=f"{SCOPE}.density", config=plots.CONFIG)
     right.plotly_chart(surface_plots.neighbour_densities(found), key=f"{SCOPE}.neighbours", config=plots.CONFIG)
     with st.expander("How this is estimated, and what was taken where the definition leaves it open"):
-        st.markdown(
+        page.tell(
             f"- **Images:** the gallery's test images that each network classifies correctly ({first.n} and "
             f"{second.n}), class by class, ordered by loss and cut into {SHELLS} shells of equal numbers.\n"
             f"- **Space:** densities of different dimensions cannot be compared. Both are measured in the {first.dim} "

@@ -18,7 +18,7 @@ from pages.parts.views.mmc import shared
 def draw(sce: Card, mmc: Card) -> None:
     """Ratio of the two largest other logits, what a sum of few terms misses, and whether that matters."""
     st.latex(r"\log\sum_{l\neq y} e^{h_l} \;\approx\; h_{\tilde y},\qquad \tilde y = \arg\max_{l\neq y} h_l")
-    st.markdown(
+    page.tell(
         "The theory of cross-entropy's sample density replaces the sum over all wrong classes by its largest term. "
         "**Look for:** the share of images in the red band, for which the next class counts nearly as much."
     )
@@ -56,7 +56,7 @@ def draw(sce: Card, mmc: Card) -> None:
         )
     verdicts.draw(claims.RUNNER_UP, claims.RUNNER_UP.decide(live["cross-entropy"]))
     most = live["cross-entropy"].missing_95
-    st.markdown(
+    page.tell(
         f"Keeping the runner-up alone misses up to {most[0]:.2f} in the logarithm for 95 % of the images; keeping the "
         f"top five, as the report advises, {most[-1]:.2g}. MMC's loss has no such sum; its logits are drawn for "
         "comparison: at a centre all others are equally far, so all wrong classes tie."
@@ -70,7 +70,7 @@ def draw(sce: Card, mmc: Card) -> None:
         if told:
             results.origin(mine, f"On the full test set, {told}.")
     with st.expander("How the report's sentence was read"):
-        st.markdown(
+        page.tell(
             "The report says that “around 9.16 % of the samples have comparable (< 5×) second and third class scores”, "
             "and not what the factor is of. Here it is of $e^{h}$, that is of the softmax's scores: their ratio does "
             "not change when all logits are shifted, as the loss does not. Second and third are the two largest among "

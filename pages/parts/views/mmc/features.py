@@ -57,7 +57,7 @@ def draw(mmc: Card, ce: Card) -> None:
     """Features of both networks around the centres of their classes."""
     both = [around(card.name, card.sha256) for card in (mmc, ce)]
     names = DATASETS[mmc.dataset].classes
-    st.markdown(
+    page.tell(
         "**Look for:** with fixed centres each class is a tight ball about its own; with cross-entropy it spreads, "
         "above all outwards. The unit of length is the mean distance between two centres, in each network its own, so "
         "that both pictures have one scale. Of up to four classes the centres are seen where they are; features fill "
@@ -74,7 +74,7 @@ def draw(mmc: Card, ce: Card) -> None:
         height=430,
     )
     page.let_draw()
-    st.caption(
+    page.note(
         f"{int(torch.isin(both[0].labels, torch.tensor(chosen)).sum())} test images of the gallery. Cross-entropy has "
         "no centres of its own: the mean feature of each class, of all these test images, stands for one."
     )
@@ -96,7 +96,7 @@ def draw(mmc: Card, ce: Card) -> None:
                 config=plots.CONFIG,
             )
             nearer = float((one.own[mine] < one.other[mine]).double().mean())
-            st.caption(
+            page.note(
                 f"Nearer to its own centre than to any other: {100 * nearer:.1f} %. Median distance to the own centre "
                 f"{float(one.own[mine].median()):.3f}, to the nearest other {float(one.other[mine].median()):.3f}; the "
                 f"unit is {one.unit:.2f} in the features' own length."
@@ -115,4 +115,4 @@ def draw(mmc: Card, ce: Card) -> None:
             hide_index=True,
             key=f"{SCOPE}.table",
         )
-        st.caption("Medians, in units of the mean distance between two centres.")
+        page.note("Medians, in units of the mean distance between two centres.")

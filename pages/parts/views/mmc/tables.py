@@ -13,13 +13,14 @@ from core.papers.mmc import claims
 from core.papers.mmc import tables as mmc_tables
 from core.papers.trainings import TrainingRecord
 from pages.parts.charts import evidence_plots, plots
+from pages.parts.shell import page
 from pages.parts.views import results, verdicts
 from pages.parts.views.mmc import errors
 
 
 def draw() -> None:
     """The three, and the errors of the networks that come with the project."""
-    st.markdown(
+    page.tell(
         "Small runs that a laptop repeats in minutes, beside the report's on a GPU: other networks, fewer images and "
         "epochs. Compare the **shape** of a curve, not its height."
     )
@@ -43,13 +44,13 @@ def _norms() -> None:
         evidence_plots.sweep(ours, mmc_tables.NORM_PAPER, "tables.norms"), key="tables.norms", config=plots.CONFIG
     )
     best = max(groups, key=lambda group: group.mean)
-    st.markdown(
+    page.tell(
         f"The highest mean here is at $C_{{MM}}$ = **{best.value:g}** ({100 * best.mean:.1f} ± "
         f"{100 * best.deviation:.1f} %)."
     )
     verdicts.draw(claims.TEN_IS_BEST, claims.TEN_IS_BEST.decide(found))
     verdicts.draw(claims.HUNDRED_IS_CHANCE, claims.HUNDRED_IS_CHANCE.decide(found))
-    st.markdown("Loss and gradients grow with the norm, and the steps overshoot.")
+    page.tell("Loss and gradients grow with the norm, and the steps overshoot.")
     rate = mmc_tables.OPTIMISERS["sgd"]
     results.origin(
         found,
@@ -101,7 +102,7 @@ def _times() -> None:
     verdicts.draw(claims.LITTLE_COST, claims.LITTLE_COST.decide(found))
     for record in found:
         if record.over_standard is not None:
-            st.markdown(
+            page.tell(
                 f"Adversarial training multiplies cross-entropy's time by {averages.median(record.over_standard):.1f}; "
                 f"the report's by {mmc_tables.PAPER_OVER_STANDARD:.1f}."
             )

@@ -202,7 +202,7 @@ def _ask(card: Card, kind: Score, image: Tensor, others: str) -> _Asked:
 
 def draw(sce: Card, mmc: Card) -> None:
     """Drop an image that belongs to no class: what cross-entropy's probabilities say, and MMC's distances."""
-    st.markdown(
+    page.tell(
         "**Look for:** an image that belongs to no class. A softmax must give its whole certainty to the classes it "
         "has; a distance can be far from all of them. Does the red line fall outside the blue histogram?"
     )
@@ -253,7 +253,7 @@ def _image(image: Tensor, title: str, asked: Sequence[_Asked], stranger: bool) -
     p = float(torch.softmax(sce.logits.double(), 0).max())
     words = {True: "turns it away", False: "lets it in"}
     own = DATASETS[sce.card.dataset].title
-    st.markdown(
+    page.tell(
         f"Cross-entropy gives class **{page.plain(names[int(sce.logits.argmax())])}** {100 * p:.2f} %: "
         f"{100 * sce.standing.below:.1f} % of the test images of {own} make it less sure than this. MMC's nearest "
         f"centre is √{-mmc.image:.0f} away; {100 * mmc.standing.below:.1f} % of the test images are farther. A "
@@ -290,7 +290,7 @@ def _counterexamples(sce: Card, mmc: Card) -> None:
         f"{shared.SCOPE}.wall.counterexamples",
         lambda i: _open(*keys[i], *found[i]),
     )
-    st.caption(
+    page.note(
         f"Of the pictures of no class that can be clicked above, the distance lets these {len(found)} in, the "
         f"probability {by_probability}, at thresholds that keep {100 * KEEP:.0f} % of the test images. Click one to "
         "see what both say of it."
@@ -320,7 +320,7 @@ def _histogram(asked: _Asked, others: str, index: int) -> None:
         config=plots.CONFIG,
     )
     area, error = statistics.auroc(asked.inside.numpy(), asked.outside.numpy())
-    st.caption(
+    page.note(
         f"AUROC {area:.4f} ± {error:.4f}: {len(asked.inside):,} test images of the gallery against "
         f"{len(asked.outside):,} of {OUTSIDE[others]}, computed now ({page.plain(asked.card.name)})."
     )
@@ -368,7 +368,7 @@ def _areas(sce: Card, mmc: Card) -> None:
                 for (dataset, loss), values in unsure.PAPER_TOP3.items()
             )
         )
-        st.caption(
+        page.note(
             "The bars above are the same for the image that is chosen. The report's distances are those of its "
             "own ResNet-32, whose features are not bounded either."
         )

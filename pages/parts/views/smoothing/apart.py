@@ -70,8 +70,8 @@ def draw() -> None:
         ),
     ]
     with above:
-        st.markdown(
-            f"{page.term('magnification', 'Magnification')}, **look for:** where the picture is flat its local "
+        page.tell(
+            "Magnification, **look for:** where the picture is flat its local "
             "deviation is small; divided by it, a faint change becomes as large as anything else. Switch between the "
             "clean and the adversarial picture: the scales are the same. At β = 1 only the neighbourhood counts, at "
             "β = 0 only the whole picture."

@@ -34,14 +34,14 @@ def draw(chosen: Chosen) -> None:
     def changed(alpha: float, place: tuple[int, int]) -> None:
         st.session_state[ALPHA], st.session_state[AT] = alpha, place
 
-    st.markdown(
-        f"**Look for:** move over the picture: its {page.term('impulse-response')}. A change that is put on one pixel "
-        "spreads over its flat surroundings and stops at edges; a Gaussian spreads it over them."
+    page.tell(
+        "**Look for:** move over the picture: its impulse response. A change that is put on one pixel spreads over "
+        "its flat surroundings and stops at edges; a Gaussian spreads it over them."
     )
     response(chosen.image[0], chosen.graph, ALPHAS, st.session_state[ALPHA], at, f"{SCOPE}.response", changed)
-    st.caption(
+    page.note(
         "White noise, or a gradient of the network, is a sum of such pixels: smoothed, each becomes its patch. "
-        f"$\\hat s_α$ solves $(I-αS)\\,s=(1-α)\\,z$ on the {page.term('pixel-graph')} and divides by what becomes of 1 "
+        "$\\hat s_α$ solves $(I-αS)\\,s=(1-α)\\,z$ on the pixel graph and divides by what becomes of 1 "
         "(Smooth Adversarial Examples, eqs. 6 to 9). No patch is forbidden to a sum of many: with more steps an "
         "attack may find a rougher one, see Curves, “What smoothness costs”."
     )

@@ -15,7 +15,8 @@ from torch import Tensor
 from core.graph import ConvergenceWarning, GraphParameters, PixelGraph, Smoother
 from pages.parts.charts import plots
 from pages.parts.engine.bounded import fingerprint
-from pages.parts.shell import theme
+from pages.parts.shell import page, theme
+from pages.parts.shell.numbers import general
 from pages.parts.views.smoothing.shared import SCOPE, Chosen, alpha_slider
 from pages.parts.views.smoothing.whole import pattern
 
@@ -81,10 +82,10 @@ def draw(chosen: Chosen) -> None:
                 "made in": [f"{1000 * row[1]:.0f} ms" for row in rows],
                 "a solve": [f"{1000 * row[2]:.1f} ms" for row in rows],
                 "steps": [str(row[3]) if row[3] else "none" for row in rows],
-                "residual": [f"{row[4]:.1e}" for row in rows],
+                "residual": [general(row[4], 2) for row in rows],
             }
         )
-        st.caption(
+        page.note(
             "Measured once on this server, on noise; what else it does counts in. The residual bounds the relative "
             "error. An attack solves twice a step: it pays to make factors once."
         )
@@ -92,9 +93,9 @@ def draw(chosen: Chosen) -> None:
         found = residuals(chosen.image, chosen.bandwidth, alpha)
         st.plotly_chart(chart(found), key=f"{SCOPE}.cg", config=plots.CONFIG)
     at = found[min(PAPER_STEPS, len(found) - 1)]
-    st.markdown(
-        f"**Look for:** after the paper's {PAPER_STEPS} steps the residual is **{at:.1e}** here. The nearer α is to 1, "
-        "the more steps it takes: their number grows as 1/√(1 − α)."
+    page.tell(
+        f"**Look for:** after the paper's {PAPER_STEPS} steps the residual is **{general(at, 2)}** here. The nearer α "
+        "is to 1, the more steps it takes: their number grows as 1/√(1 − α)."
     )
 
 

@@ -44,23 +44,20 @@ def draw() -> None:
         st.plotly_chart(smooth_plots.two_pixels(found), key=f"{SCOPE}.two", config=plots.CONFIG)
     with right:
         st.container(key="formula").latex(r"r=\frac{\langle w,\,x_p-x\rangle}{\langle w,\,g*w\rangle}\,(g*w)")
-        st.markdown(
+        page.tell(
             f"A picture of two pixels is a point of the plane, and a boundary is a line. DeepFool goes straight to it; "
-            f"{page.term('smoothfool')} goes along $g*w$, in which the pixels are more alike, to the same line.\n\n"
+            "SmoothFool goes along $g*w$, in which the pixels are more alike, to the same line.\n\n"
             f"Here the smooth way is **{found.factor:.2f} times as long**, and its two pixels differ by {after:.3f} "
             f"instead of {before:.3f}.\n\n"
             "**Look for:** widen g, and the way turns towards the dotted line, on which both pixels change alike. At "
             "45° it is there already, and smoothness costs nothing; at −45° it has to go far."
         )
     kinds = {kind: kernel(kind, low_pass.sigma_g, dtype=torch.float64) for kind in get_args(KernelKind)}
-    st.markdown(
-        f"##### Three {page.term('low-pass-kernel', 'low-pass kernels')} of {low_pass.sigma_g:g} pixels, and what they "
-        "leave of each frequency"
-    )
+    st.markdown(f"##### Three low-pass kernels of {low_pass.sigma_g:g} pixels, and what they leave of each frequency")
     left, right = st.columns(2, gap="medium")
     left.plotly_chart(smooth_plots.taps(kinds), key=f"{SCOPE}.taps", config=plots.CONFIG)
     right.plotly_chart(smooth_plots.responses(kinds), key=f"{SCOPE}.responses", config=plots.CONFIG)
-    st.caption(
+    page.note(
         "All are computed by the functions that the attack uses (SmoothFool, eq. 7 and section 4.1). Below 0 a wave "
         "is turned round: of a w made of such frequencies alone, the attack takes g * g * w."
     )

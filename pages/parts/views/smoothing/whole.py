@@ -10,7 +10,7 @@ from core import filters
 from core.metrics import radial_power_spectrum
 from pages.parts.charts import plots
 from pages.parts.components.viewer import Panel, viewer
-from pages.parts.shell import links
+from pages.parts.shell import links, page
 from pages.parts.views.smoothing.shared import SCOPE, Chosen, alpha_slider, smoother
 
 PATTERNS = {"noise": "Noise", "gradient": "A gradient", "checkerboard": "A checkerboard"}
@@ -78,7 +78,7 @@ def draw(chosen: Chosen) -> None:
         columns=4,
         row=True,
     )
-    st.markdown(f"**Look for:** {LOOK_FOR[kind or 'noise']}")
+    page.tell(f"**Look for:** {LOOK_FOR[kind or 'noise']}")
     spectra = {
         "before": radial_power_spectrum(before),
         "along the picture": radial_power_spectrum(after),

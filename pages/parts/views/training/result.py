@@ -16,6 +16,7 @@ from pages.parts.charts import plots
 from pages.parts.engine.bounded import Bounded, fingerprint
 from pages.parts.shell import page
 from pages.parts.shell.jobs import Look
+from pages.parts.shell.numbers import general
 from pages.parts.shell.settings import settings
 from pages.parts.views.training import kept
 from pages.parts.views.training.session import SCOPE, About, said, setting
@@ -76,7 +77,7 @@ def draw(snapshot: Snapshot, classes: tuple[str, ...], finished: bool) -> None:
                 )
             )
             asked = " Shaded: what the network names at each place, asked of its head." if shaded[-1] else ""
-            st.caption(f"{len(snapshot.labels):,} test images after epoch {past[-1]}: {how}.{asked}")
+            page.note(f"{len(snapshot.labels):,} test images after epoch {past[-1]}: {how}.{asked}", SCOPE)
         else:
             st.info("This recipe keeps no features (its sample is 0), so there is no embedding to draw.")
     with right:
@@ -87,7 +88,7 @@ def draw(snapshot: Snapshot, classes: tuple[str, ...], finished: bool) -> None:
             columns = st.columns(3)
             columns[0].metric("Epoch", f"{last.index} of {last.total}")
             columns[1].metric("Test accuracy", f"{100 * last.accuracy:.1f} %")
-            columns[2].metric("Loss", f"{last.loss:.3g}")
+            columns[2].metric("Loss", general(last.loss))
         st.plotly_chart(
             plots.curves(snapshot.losses, accuracies, epochs, _changes(snapshot)),
             key=f"{SCOPE}.curves.{finished}",
