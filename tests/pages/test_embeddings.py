@@ -102,7 +102,7 @@ def test_the_page_opens_with_figure_1_of_the_papers_pair():
         assert np.array_equal(panel["answers"], kept.predictions[:, rows].numpy())
         last = kept.features[-1, rows]
         score = projections.distortion(last, last)
-        assert f"Trustworthiness {score.trustworthiness:.3f}, variance kept 100%" in panel["note"]
+        assert f"Trustworthiness {score.trustworthiness:.3f}, variance kept 100 %" in panel["note"]
     images = gallery.read("mnist")
     shown = set(content["indices"])
     assert content["labels"] == [int(y) for y, i in zip(images.labels, images.indices, strict=True) if int(i) in shown]
@@ -118,7 +118,9 @@ def test_one_frame_for_all_epochs_and_networks_of_a_view():
         for row, features in enumerate(network.space.features):
             assert np.array_equal(panel["points"][row], projections.project(features, own.frame).numpy())
         score = projections.distortion(own.points[-1], network.space.features[-1])
-        assert f"Trustworthiness {score.trustworthiness:.3f}, variance kept {score.variance:.0%}" in panel["note"]
+        assert (
+            f"Trustworthiness {score.trustworthiness:.3f}, variance kept {100 * score.variance:.0f} %" in panel["note"]
+        )
     # Networks of equal width share the frame, and all show the same images.
     assert {tuple(content["indices"])} == {tuple(view.images.indices.tolist())}
 

@@ -52,7 +52,7 @@ def check(app: AppTest, held: str) -> None:
 
 def words(app: AppTest) -> str:
     """What the start page says beside its pictures."""
-    (found,) = [element.value for element in app.markdown if element.value.startswith("#### ")]
+    (found,) = [unescaped(element.value) for element in app.markdown if element.value.startswith("#### ")]
     return found
 
 

@@ -48,29 +48,26 @@ def strings(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_icons_are_of_one_set(path: Path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.keyword) and node.arg == "icon" and isinstance(node.value, ast.Constant):
-            assert re.fullmatch(r":material/[a-z_0-9]+:", str(node.value.value)), ast.unparse(node)
-    for line, text in strings(path):
-        assert set(pictorial(text)) <= set(PLAYERS), f"{path.name}:{line}: {text}"
-
-
-def test_scripts_draw_no_other_signs():
+def test_icons_are_of_one_set():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "icon" and isinstance(node.value, ast.Constant):
+                assert re.fullmatch(r":material/[a-z_0-9]+:", str(node.value.value)), ast.unparse(node)
+        for line, text in strings(path):
+            assert set(pictorial(text)) <= set(PLAYERS), f"{path.name}:{line}: {text}"
     for path in SCRIPTS:
         assert set(pictorial(path.read_text(encoding="utf-8"))) <= set(PLAYERS), path.name
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_percentages_have_a_space_and_numbers_no_e(path: Path):
-    for line, text in strings(path):
-        if any(
-            each in text for each in ("width:", "left:", "{ ", "<style", "%{")
-        ):  # style sheets; Plotly's own formats
-            continue
-        assert not re.search(r"[\d}]%", text), f"{path.name}:{line}: {text}"
-        assert not re.search(r"\{:[^}]*[eE]\}", text), f"{path.name}:{line}: {text}"
+def test_percentages_have_a_space_and_numbers_no_e():
+    for path in FILES:
+        for line, text in strings(path):
+            if any(
+                each in text for each in ("width:", "left:", "{ ", "<style", "%{")
+            ):  # style sheets, Plotly's formats
+                continue
+            assert not re.search(r"[\d}]%", text), f"{path.name}:{line}: {text}"
+            assert not re.search(r"\{:[^}]*[eE]\}", text), f"{path.name}:{line}: {text}"
 
 
 @pytest.mark.parametrize("value", NUMBERS)
@@ -79,6 +76,6 @@ def test_a_number(value: float):
 
 
 def test_signs_and_powers():
-    assert (signed(0.5), signed(-0.5), signed(0.0)) == ("+0.5", "−0.5", "+0")
+    assert (signed(0.5), signed(-0.5), signed(0.0)) == ("+0.5", "−0.5", "0")
     assert (power(14.4), power(-2.0)) == ("2.5 × 10¹⁴", "1.0 × 10⁻²")
     assert (general(0.00999, 1), general(9.96e-6, 2)) == ("0.01", "1 × 10⁻⁵")

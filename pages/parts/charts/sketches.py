@@ -285,8 +285,8 @@ def _widths() -> Sketch:
     )
 
 
-_STEP = 25.0, LowPassParameters(sigma_g=1.0)
-_FRAME = _plane(0.58, 0.56, 0.19)
+_STEP = -20.0, LowPassParameters(sigma_g=1.0)
+_FRAME = _plane(0.62, 0.5, 0.2)
 
 
 def _boundary(found: two_pixels.Step) -> tuple[str, str]:
@@ -363,8 +363,8 @@ def _balls() -> Sketch:
 
 def _centres() -> Sketch:
     centres = max_mahalanobis_centers(3, 2, 1.0)
-    spread = 0.13 * torch.randn(3, 14, 2, generator=torch.Generator().manual_seed(0))
-    window = _plane(0.0, 0.0, 1.35)
+    spread = 0.2 * torch.randn(3, 14, 2, generator=torch.Generator().manual_seed(0))
+    window = _plane(0.0, 0.0, 1.2)
     points = [_dot(window, point, theme.colour(c), 2) for c in range(3) for point in (centres[c] + spread[c]).tolist()]
     rings = [_ring(window, centre, 0.12, theme.GREY) for centre in centres.tolist()]
     return Sketch(
@@ -376,7 +376,7 @@ def _centres() -> Sketch:
 
 def _simplex() -> Sketch:
     centres = max_mahalanobis_centers(4, 3, 1.0).double()
-    turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(4), dtype=torch.float64))[0]
+    turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64))[0]
     flat = (centres @ turn)[:, :2].tolist()
     window = _plane(0.0, 0.0, 1.1)
     pairs = [(i, j) for i in range(4) for j in range(i)]

@@ -27,8 +27,8 @@ def general(value: float, digits: int = 3) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """The same with a plus or a minus: "+0.0123"."""
-    return ("+" if value >= 0 else "") + general(value, digits)
+    """The same with a plus or a minus: "+0.0123"; "0" has none."""
+    return ("+" if value > 0 else "") + general(value, digits)
 
 
 def power(exponent: float) -> str:

@@ -81,7 +81,7 @@ class Drawn:
 
     @property
     def note(self) -> str:
-        score = f"Trustworthiness {self.distortion.trustworthiness:.3f}, variance kept {self.distortion.variance:.0%}"
+        score = f"Trustworthiness {self.distortion.trustworthiness:.3f}, variance kept {100 * self.distortion.variance:.0f} %"
         return f"{self.map.note} {score} (last epoch, n = {self.distortion.n:,})."
 
 
