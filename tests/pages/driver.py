@@ -112,10 +112,14 @@ def panels(app: AppTest) -> dict[str, Seen]:
     return found
 
 
+def unlinked(markdown: str) -> str:
+    """A text without the links of its terms to the glossary."""
+    return re.sub(r"\[((?:[^\]\\]|\\.)*)\]\(Glossary\?term=[^)]*\)", r"\1", markdown)
+
+
 def unescaped(markdown: str) -> str:
-    """What a person reads of a text: `page.plain` escapes in it, and terms are links to the glossary."""
-    unlinked = re.sub(r"\[((?:[^\]\\]|\\.)*)\]\(Glossary\?term=[^)]*\)", r"\1", markdown)
-    return re.sub(r"\\([\W_])", r"\1", unlinked)
+    """What a person reads of a text: `page.plain` escapes in it, and terms are links."""
+    return re.sub(r"\\([\W_])", r"\1", unlinked(markdown))
 
 
 class Lab:

@@ -15,6 +15,7 @@ from pages.parts.engine.performing import Request
 from pages.parts.engine.pool import Busy, Pool
 from pages.parts.engine.progress import Progress
 from pages.parts.shell import jobs
+from pages.parts.shell.numbers import general
 from pages.parts.views import attacking
 from pages.parts.work import attacks
 
@@ -91,11 +92,11 @@ def test_pictures_and_numbers_are_those_of_core(lab: Lab, attack: str, values: d
     perturbation, images = r[None], expected.images
     assert table.pop("L2") == f"{l2(perturbation)[0]:.3f}"
     assert table.pop("L∞") == f"{255 * linf(perturbation)[0]:.1f}/255"
-    assert table.pop("Ω × 10³") == f"{1e3 * roughness(perturbation, 1.0)[0]:.3g}"
-    assert table.pop("Ω / L2² × 10³") == f"{1e3 * roughness(perturbation, 1.0, normalised=True)[0]:.3g}"
+    assert table.pop("Ω × 10³") == general(1e3 * float(roughness(perturbation, 1.0)[0]))
+    assert table.pop("Ω / L2² × 10³") == general(1e3 * float(roughness(perturbation, 1.0, normalised=True)[0]))
     assert table.pop("SSIM") == f"{ssim(images, expected.adversarial)[0]:.4f}"
     assert table.pop("PSNR") == f"{psnr(images, expected.adversarial)[0]:.1f} dB"
-    assert table.pop("MAD") == f"{mad(images, expected.adversarial)[0]:.3g}"
+    assert table.pop("MAD") == general(float(mad(images, expected.adversarial)[0]))
     assert table.pop("Fools in 8 bits") == ("yes" if still else "no")
     assert table.pop("Converged") == ("yes" if expected.converged[0] else "no")
     assert table.pop("Steps") == str(len(expected.trace["step"]))
@@ -152,7 +153,7 @@ def test_display_controls_redraw_and_attack_nothing(lab: Lab, started: list[str]
     result = lab.result
     gain = 0.5 / float(result.perturbation.abs().max())
     np.testing.assert_array_equal(lab.pictures["Perturbation"].levels, amplified(result.perturbation[0], gain))
-    assert f"×{gain:.3g};" in lab.pictures["Perturbation"].note
+    assert f"×{general(gain)};" in lab.pictures["Perturbation"].note
     adversarial = (result.adversarial * 255).round() / 255
     chosen = {"beta": 0.8, "sigma_domain": 3.0, "sigma_range": 0.2}
     for name, value in (("beta", 0.3), ("sigma_domain", 6.0), ("sigma_range", 0.5)):
@@ -164,8 +165,8 @@ def test_display_controls_redraw_and_attack_nothing(lab: Lab, started: list[str]
     lab.move("gain", "×20")
     np.testing.assert_array_equal(lab.pictures["Perturbation"].levels, amplified(result.perturbation[0], 20))
     lab.move("sigma_h", 2.0)
-    assert lab.table["Ω × 10³"] == f"{1e3 * roughness(result.perturbation, 2.0)[0]:.3g}"
-    assert lab.table["Ω / L2² × 10³"] == f"{1e3 * roughness(result.perturbation, 2.0, normalised=True)[0]:.3g}"
+    assert lab.table["Ω × 10³"] == general(1e3 * float(roughness(result.perturbation, 2.0)[0]))
+    assert lab.table["Ω / L2² × 10³"] == general(1e3 * float(roughness(result.perturbation, 2.0, normalised=True)[0]))
     assert started == ["scw"]
     assert lab.result is result
     assert "have changed" not in lab.words

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driver import ROOT, TIMEOUT, sent
+from driver import ROOT, TIMEOUT, sent, unlinked
 from streamlit.testing.v1 import AppTest
 
 from core import models
@@ -79,7 +79,7 @@ def chart(app):
 
 
 def words(app):
-    return " ".join(element.value for element in [*app.markdown, *app.caption])
+    return " ".join(unlinked(element.value) for element in [*app.markdown, *app.caption])
 
 
 def decoded(values):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, sent, unescaped
+from driver import ROOT, TIMEOUT, sent, unescaped, unlinked
 from streamlit.testing.v1 import AppTest
 
 from core import data, models
@@ -151,7 +151,7 @@ def test_the_construction_fills_its_matrix_centre_by_centre():
             else:
                 assert shown[i][j] is None
     assert points(scenes(app)[0]).shape == (2, 3)
-    assert f"−1/(L−1) = {-1 / 4:.4f}" in words(app)
+    assert f"−1/(L−1) = −{1 / 4:.4f}" in words(app)
     assert f"= {rows[1, 1]:.4f}" in words(app)
     app.slider(key="mmc.step").set_value(5).run()
     assert points(scenes(sound(app))[0]).shape == (5, 3)
@@ -243,7 +243,7 @@ def test_sample_density_is_cores_and_the_claim_is_judged(networks):
     assert medians[0] > medians[1] + 5  # by more than five powers of ten on these two networks
     verdict = claims.DENSER.decide(*measured)
     assert verdict.outcome == "holds"
-    assert verdicts.text(claims.DENSER, verdict) in [element.value for element in app.markdown]
+    assert verdicts.text(claims.DENSER, verdict) in [unlinked(element.value) for element in app.markdown]
     lines = charts(app)[3]["data"]
     assert lines[1]["y"] == pytest.approx(measured[0].by_contour.nanmedian(0).values.tolist())
     assert lines[3]["y"] == pytest.approx(measured[1].by_contour.nanmedian(0).values.tolist())

@@ -5,7 +5,7 @@ import time
 
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, unescaped
+from driver import ROOT, TIMEOUT, unescaped, unlinked
 from streamlit.testing.v1 import AppTest
 
 from core import data, models
@@ -53,7 +53,7 @@ def test_the_first_picture_is_there_before_anything_is_pressed():
     app = opened()
     assert len(app.get("plotly_chart")) == 2
     assert "Start" in labels(app)
-    assert any("200 test images after epoch 0" in caption.value for caption in app.caption)
+    assert any("200 test images after epoch 0" in unlinked(caption.value) for caption in app.caption)
     assert not app.error
 
 

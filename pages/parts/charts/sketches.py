@@ -28,8 +28,8 @@ WIDTH, HEIGHT = 260, 130
 """Of a sketch, in CSS pixels."""
 EDGE = 8
 """Around what is drawn."""
-STROKES = {"solid": "", "dash": "9 6", "dot": "1 6"}
-LINES = ((theme.BLUE, "solid"), (theme.RED, "dash"), (theme.GREEN, "dot"))
+SOLID, DASHED, DOTTED = theme.STROKES
+LINES = ((theme.BLUE, SOLID), (theme.RED, DASHED), (theme.GREEN, DOTTED))
 """Of the first, second and third of several lines, which their captions name by how they are drawn."""
 
 Point = tuple[float, float]
@@ -83,11 +83,11 @@ def _plane(x: float, y: float, reach: float) -> Window:
 
 
 def _line(
-    window: Window, points: Iterable[Sequence[float]], colour: str, stroke: str = "solid", width: float = 2.5
+    window: Window, points: Iterable[Sequence[float]], colour: str, stroke: str = SOLID, width: float = 2.5
 ) -> str:
     """A line through points of the plane."""
     places = " ".join(f"{x:.1f},{y:.1f}" for x, y in (_at(window, *point) for point in points))
-    dashes = f' stroke-dasharray="{STROKES[stroke]}"' if STROKES[stroke] else ""
+    dashes = f' stroke-dasharray="{theme.STROKES[stroke]}"' if theme.STROKES[stroke] else ""
     return f'<polyline points="{places}" stroke="{colour}" stroke-width="{width:.2f}"{dashes}/>'
 
 
@@ -105,7 +105,7 @@ def _cell(window: Window, x: float, y: float, colour: str, opacity: float) -> st
     )
 
 
-def _ring(window: Window, point: Sequence[float], radius: float, colour: str, stroke: str = "solid") -> str:
+def _ring(window: Window, point: Sequence[float], radius: float, colour: str, stroke: str = SOLID) -> str:
     """A circle in the plane."""
     turns = [2 * math.pi * i / 72 for i in range(73)]
     x, y = point
@@ -133,9 +133,7 @@ def _smoothness() -> Sketch:
     window = 0.0, pixels - 1.0, 0.0, 1.0
     lines = _curves(window, range(pixels), [(each / each.max()).tolist() for each in found])
     wall = _line(window, [(edge - 0.5, 0), (edge - 0.5, 1)], theme.GREY, width=1.5)
-    told = ", ".join(
-        f"{alpha:g} ({stroke})" for alpha, stroke in zip(alphas, ("solid", "dashed", "dotted"), strict=True)
-    )
+    told = ", ".join(f"{alpha:g} ({stroke})" for alpha, stroke in zip(alphas, theme.DRAWN, strict=True))
     return Sketch(
         (wall, *lines),
         "Three bell curves on a row of pixels, each wider than the one before; all stop at an edge of the picture.",
@@ -198,7 +196,7 @@ def _bandwidth() -> Sketch:
     x = [i / 100 for i in range(61)]
     pictures = torch.tensor([[0.0, difference] for difference in x], dtype=torch.float64).view(-1, 1, 1, 2)
     lines = [PixelGraph(pictures, bandwidth=tau).weights.flatten().tolist() for tau in widths]
-    told = ", ".join(f"{tau:g} ({stroke})" for tau, stroke in zip(widths, ("solid", "dashed", "dotted"), strict=True))
+    told = ", ".join(f"{tau:g} ({stroke})" for tau, stroke in zip(widths, theme.DRAWN, strict=True))
     return Sketch(
         _curves((0, 0.6, 0, 1), x, lines),
         "Three falling curves: the smaller the bandwidth, the faster the weight falls.",
@@ -275,9 +273,7 @@ def _widths() -> Sketch:
     reach = len(taps[-1]) // 2
     x = list(range(-reach, reach + 1))
     lines = [[0.0] * (reach - len(each) // 2) + each.tolist() + [0.0] * (reach - len(each) // 2) for each in taps]
-    told = ", ".join(
-        f"{sigma:g} ({stroke})" for sigma, stroke in zip(sigmas, ("solid", "dashed", "dotted"), strict=True)
-    )
+    told = ", ".join(f"{sigma:g} ({stroke})" for sigma, stroke in zip(sigmas, theme.DRAWN, strict=True))
     return Sketch(
         _curves((-float(reach), float(reach), 0.0, float(taps[0].max())), x, lines),
         "Three bell curves about one middle, a high narrow one, a lower wider one, a low and broad one.",
@@ -336,7 +332,7 @@ def _length() -> Sketch:
     ways = [length * r / r.norm() for r in (found.straight, found.smooth)]
     return Sketch(
         (
-            _ring(_FRAME, found.point.tolist(), length, theme.GREY, "dot"),
+            _ring(_FRAME, found.point.tolist(), length, theme.GREY, DOTTED),
             *_boundary(found),
             *_way(found, ways[0], 0),
             *_way(found, ways[1], 1),
@@ -354,7 +350,7 @@ def _balls() -> Sketch:
         (
             _dot(window, (0, 0), theme.GREEN),
             _ring(window, (0, 0), 1, theme.BLUE),
-            _line(window, square, theme.RED, "dash"),
+            _line(window, square, theme.RED, DASHED),
         ),
         "A circle within a square.",
         "Of a picture of two pixels (green) all changes with L2 = 1 (solid), and all with L∞ = 1 (dashed).",
@@ -421,9 +417,9 @@ def _bilateral() -> Sketch:
     lines = [
         _line((0.0, 63.0, 0.15, 0.85), zip(range(64), each[0, 0, 12].tolist(), strict=True), colour, stroke, width)
         for each, colour, stroke, width in (
-            (picture, theme.GREY, "solid", 1.2),
-            (kept, theme.BLUE, "solid", 3),
-            (blurred, theme.RED, "dash", 2.5),
+            (picture, theme.GREY, SOLID, 1.2),
+            (kept, theme.BLUE, SOLID, 3),
+            (blurred, theme.RED, DASHED, 2.5),
         )
     ]
     return Sketch(

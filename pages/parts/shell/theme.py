@@ -39,6 +39,10 @@ CENTER = "circle-open"
 """The shape of a class's centre among its points."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 """One for each of several lines, so that they can be told apart without their colours."""
+STROKES = {"solid": "", "dash": "9 6", "dot": "1 6"}
+"""The first three as SVG has them."""
+DRAWN = ("solid", "dashed", "dotted")
+"""What these are called."""
 
 
 def colour(index: int) -> str:

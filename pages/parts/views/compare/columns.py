@@ -17,7 +17,7 @@ from pages.parts.charts import plots
 from pages.parts.components.viewer import Panel
 from pages.parts.engine.bounded import fingerprint
 from pages.parts.inputs.choose import Choice
-from pages.parts.shell import cache
+from pages.parts.shell import cache, page
 from pages.parts.shell.numbers import general
 from pages.parts.views import display
 from pages.parts.views.display import Display
@@ -149,7 +149,9 @@ def _distances(x: Tensor, adversarial: Tensor, sigma_h: float) -> list[tuple[str
 
 def spectra(found: Mapping[str, tuple[Tensor, Tensor]], what: str) -> None:
     """The chart of energy by spatial frequency, a curve a column: what `plots.spectra` takes, and what it is of."""
-    st.markdown(f"**{what}:** smooth ones lie on the left.")  # a chart's own title would not be broken on a phone
+    page.tell(
+        f"**{what}:** smooth ones lie on the left.", "compare"
+    )  # a chart's own title would not be broken on a phone
     st.plotly_chart(plots.spectra(found), key="compare.spectra", config=plots.CONFIG, alt=what)
 
 

@@ -35,9 +35,7 @@ def draw(curve: Curve, metric: str, rank: int) -> None:
     record = curve.record
     groups = _groups(record, metric, rank)
     bound = f"{curve_plots.named(metric)} {'≥' if METRICS[metric].more else '≤'} {_bound(record, metric, rank)}"
-    st.markdown(
-        f"**{page.plain(curve.title)}**, {page.plain(bound)}: {len(groups[0])} of {record.n} images are fooled."
-    )
+    page.tell(f"**{page.plain(curve.title)}**, {page.plain(bound)}: {len(groups[0])} of {record.n} images are fooled.")
     names = [f"Within {len(groups[0])}", f"Beyond {len(groups[1])}", f"Not fooled {len(groups[2])}"]
     place = st.segmented_control(
         "Which images",
@@ -100,7 +98,7 @@ def _wall(record: CurveRecord, images: ImageSet, chosen: NDArray[np.intp], metri
     labels = [_label(record, images, row, at, metric) for row, at in zip(numbers, rows, strict=True)]
     with st.container(height=HEIGHT if len(shown) > FEW else "content", border=False):
         picker.wall(images.images[torch.tensor(rows)], numbers, labels, -1, f"{SCOPE}.wall.{place}", pick)
-    st.caption("A click opens the image in the Attack lab, with this attack.")
+    page.note("A click opens the image in the Attack lab, with this attack.")
 
 
 def _label(record: CurveRecord, images: ImageSet, row: int, at: int, metric: str) -> str:

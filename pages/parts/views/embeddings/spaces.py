@@ -81,7 +81,8 @@ class Drawn:
 
     @property
     def note(self) -> str:
-        score = f"Trustworthiness {self.distortion.trustworthiness:.3f}, variance kept {100 * self.distortion.variance:.0f} %"
+        kept = f"{100 * self.distortion.variance:.0f} %"
+        score = f"Trustworthiness {self.distortion.trustworthiness:.3f}, variance kept {kept}"
         return f"{self.map.note} {score} (last epoch, n = {self.distortion.n:,})."
 
 

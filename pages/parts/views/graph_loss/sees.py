@@ -160,7 +160,7 @@ def draw_batch(shown: Batch, row: int, classes: tuple[str, ...], trained: str, s
             picked,
         )
         page.let_draw()
-        st.caption(where(shown, seeing.positions, trained))
+        page.note(where(shown, seeing.positions, trained))
     with right:
         numbers(found, shown, row, seeing, classes)
     st.markdown(

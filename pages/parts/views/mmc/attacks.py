@@ -140,7 +140,7 @@ def _hardened(found: Sequence[AccuracyRecord], cards: Sequence[Card]) -> None:
     st.markdown("##### Adversarial training")
     for plain, card in pairs:
         told = f"{shared.called(plain)}, {shared.against_what(card)}"
-        st.markdown(f"{told}, under the strongest gradient attack of each ball:")
+        page.tell(f"{told}, under the strongest gradient attack of each ball:")
         verdicts.draw(claims.HARDENED, claims.HARDENED.decide(found, plain.name, card.name))
     lengths = {card.name: _length(card) for card in hardened}
     if len(set(lengths.values())) > 1:

@@ -84,7 +84,7 @@ def draw(mmc: Card, ce: Card) -> None:
     columns = st.columns(2, gap="medium")
     for place, (column, one) in enumerate(zip(columns, both, strict=True)):
         with column:
-            st.markdown(f"**{page.plain(titles[place])}**")
+            page.tell(f"**{page.plain(titles[place])}**")
             st.plotly_chart(
                 feature_plots.own_against_other(one, chosen, names, reach),
                 key=f"{SCOPE}.own.{place}",

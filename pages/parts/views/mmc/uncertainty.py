@@ -244,9 +244,9 @@ def _image(image: Tensor, title: str, asked: Sequence[_Asked], stranger: bool) -
         'max-width:168px;image-rendering:pixelated;border:1px solid var(--ss-frame)">'
     )
     picture.caption(page.plain(title))
-    first.markdown("**Cross-entropy:** probabilities")
+    first.markdown(page.linked("**Cross-entropy:** probabilities"))
     first.html(pictures.bars(names, sce.logits))
-    second.markdown("**MMC:** −(distance to centre)²")
+    second.markdown(page.linked("**MMC:** −(distance to centre)²"))
     squared = -unsure.negative_distances(mmc.model, mmc.logits[None])[0]
     second.html(_distance_bars(names, squared, -mmc.standing.threshold))
     second.caption(f"The bar is the distance; the mark: {100 * KEEP:.0f} % of the test images are nearer.")
