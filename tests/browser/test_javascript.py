@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, Route
 
 from pages.parts.components.packing import STEP, Parcel, pack, pack_steps, rounded
 from pages.parts.components.viewer import Panel, levels
+from pages.parts.shell.numbers import general
 from pages.parts.shell.scripts import joined, packed
 
 pytestmark = pytest.mark.browser
@@ -170,7 +171,7 @@ def test_numbers_are_written_alike(page: Page):
         }""",
         [f"{PARTS}/shell/numbers.js", values],
     )
-    assert written == [f"{value:.3g}" for value in values]
+    assert written == [general(value) for value in values]
 
 
 # --- modules joined to scripts ----------------------------------------------------------------------------------------

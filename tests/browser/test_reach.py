@@ -63,7 +63,7 @@ NAMES = """() => [...document.querySelectorAll("button, [aria-label]")].filter(e
 
 TEXTS = """() => [...document.querySelectorAll(".stMain :is([data-testid=stMarkdownContainer], " +
         "[data-testid=stCaptionContainer]) :is(p, li)")].filter(e => e.checkVisibility() &&
-    !e.closest(".st-key-footer, .st-key-lesson, .st-key-here, button, label, a, [role=tab], details")).map(e => {
+    !e.closest(".st-key-footer, .st-key-lesson, button, label, a, table, [role=tab], details")).map(e => {
     const text = e.cloneNode(true);
     for (const other of text.querySelectorAll(".katex, code, [data-testid=stIconMaterial]")) other.remove();
     for (const link of text.querySelectorAll("a")) {
