@@ -26,7 +26,7 @@ from core.lessons import places, reading
 PATIENCE = 120_000  # milliseconds
 VIEWS = {
     "Start-length": "/?held=length",
-    "Attack_lab-run": "/Attack_lab?model=imagenet-efficientnet-lite0&image=rocket&attack=scw",
+    "Attack_lab-run": "/Attack_lab?model=imagenet-efficientnet-lite0&image=rocket&attack=smoothfool",
     "Compare-along": "/Compare?compare=along",
     "Compare-networks": "/Compare?compare=networks&model=mnist-c4-ce",
     "Compare-norm": "/Compare?view.match=norm",
@@ -110,8 +110,9 @@ def take(
     settle(page)
     if name.endswith("-run"):
         page.keyboard.press("Control+Enter")
-        page.wait_for_timeout(1000)
-        page.get_by_role("button", name="Stop", exact=True).wait_for(state="detached", timeout=PATIENCE)
+        stop_button = page.get_by_role("button", name="Stop", exact=True)
+        stop_button.wait_for(timeout=PATIENCE)
+        stop_button.wait_for(state="detached", timeout=5 * PATIENCE)
         settle(page)
     picture(page, themes, size, folder, name)
     if stop:
