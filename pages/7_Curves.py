@@ -67,7 +67,7 @@ if view == CORRUPTED:
 elif view == ROUGH:
     rough.draw(card)
 elif view == NETWORKS:
-    st.markdown(f"**Look for:** {networks.LOOK_FOR}")
+    page.tell(f"**Look for:** {networks.LOOK_FOR}")
     others = networks.found(card)
     networks.draw(others, card)
     networks.claims(others, card)

