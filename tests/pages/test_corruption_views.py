@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from driver import ROOT, TIMEOUT, sent
+from driver import ROOT, TIMEOUT, sent, unlinked
 from streamlit.testing.v1 import AppTest
 
 from core import models
@@ -83,7 +83,7 @@ def decoded(values):
 
 
 def words(app):
-    return " ".join(element.value for element in [*app.markdown, *app.caption])
+    return " ".join(unlinked(element.value) for element in [*app.markdown, *app.caption])
 
 
 def titles():
@@ -200,5 +200,5 @@ def test_networks_are_of_the_five_searches_where_there_are_such(tmp_path, monkey
     assert decoded(drawn[titles()[1]]["x"])[1:] == pytest.approx(2 * lengths, rel=1e-6)
     (table,) = [html.value for html in app.get("html") if "<table" in html.value]
     assert "brought in from cross-entropy: × 2.00" in table
-    said = [element.value for element in app.markdown if "**Holds here:**" in element.value]
+    said = [unlinked(element.value) for element in app.markdown if "**Holds here:**" in element.value]
     assert ["is harder to fool than" in said[0], "more often than" in said[1]] == [True, True]
