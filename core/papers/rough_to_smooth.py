@@ -194,25 +194,28 @@ def _goes_with(sigma: float) -> Callable[[Found, Mapping[str, Estimate]], Verdic
     return decide
 
 
-def _transfers(found: Found, corrupted: Mapping[str, Estimate]) -> Verdict:
-    source = plain_source(found)
-    mine = {} if source is None else by_sigma(found, source)
-    if source is None or not {SIGMAS[0], SIGMAS[-1]} <= set(mine):
-        return NOT_MEASURED
-    shares = []
-    for sigma in (SIGMAS[-1], SIGMAS[0]):
-        record = mine[sigma]
-        pairs = [record.transferred(judge.name, at_length=True) for judge in record.judges if judge.name != source]
-        asked = np.sum([pair[0] for pair in pairs], axis=0)
-        fooled = np.sum([pair[1] for pair in pairs], axis=0)
-        shares.append(np.where(asked > 0, fooled / np.maximum(asked, 1), np.nan))
-    kept = np.isfinite(shares[0]) & np.isfinite(shares[1])
-    if kept.sum() < 2:
-        return NOT_MEASURED
-    compared = statistics.signed_ranks(shares[0][kept], shares[1][kept])
-    means = statistics.bootstrap(shares[0][kept] - shares[1][kept])
-    of = f"networks that an image fools at σ_g = {SIGMAS[-1]:g} less at {SIGMAS[0]:g}, mean, n = {int(kept.sum())}"
-    return every([Part(of, compared.model_copy(update={"difference": means}), 1)])
+def _transfers(at_length: bool) -> Callable[[Found, Mapping[str, Estimate]], Verdict]:
+    def decide(found: Found, corrupted: Mapping[str, Estimate]) -> Verdict:
+        source = plain_source(found)
+        mine = {} if source is None else by_sigma(found, source)
+        if source is None or not {SIGMAS[0], SIGMAS[-1]} <= set(mine):
+            return NOT_MEASURED
+        shares = []
+        for sigma in (SIGMAS[-1], SIGMAS[0]):
+            record = mine[sigma]
+            pairs = [record.transferred(judge.name, at_length) for judge in record.judges if judge.name != source]
+            asked = np.sum([pair[0] for pair in pairs], axis=0)
+            fooled = np.sum([pair[1] for pair in pairs], axis=0)
+            shares.append(np.where(asked > 0, fooled / np.maximum(asked, 1), np.nan))
+        kept = np.isfinite(shares[0]) & np.isfinite(shares[1])
+        if kept.sum() < 2:
+            return NOT_MEASURED
+        compared = statistics.signed_ranks(shares[0][kept], shares[1][kept])
+        means = statistics.bootstrap(shares[0][kept] - shares[1][kept])
+        of = f"networks that an image fools at σ_g = {SIGMAS[-1]:g} less at {SIGMAS[0]:g}, mean, n = {int(kept.sum())}"
+        return every([Part(of, compared.model_copy(update={"difference": means}), 1)])
+
+    return decide
 
 
 def plain_source(found: Found) -> str | None:
@@ -241,7 +244,13 @@ CLAIMS: tuple[Claim[[Found, Mapping[str, Estimate]]], ...] = (
         "of one length, smooth perturbations of the cross-entropy network fool other networks more often than rough "
         "ones",
         *_OURS,
-        _transfers,
+        _transfers(at_length=True),
+    ),
+    Claim(
+        "as they were found, each as long as it had to be, smooth perturbations of the cross-entropy network fool "
+        "others more often than rough ones",
+        *_OURS,
+        _transfers(at_length=False),
     ),
 )
 """decide(records of the networks of a data set, what they name rightly under corruptions by `withstands`)."""

@@ -15,6 +15,7 @@ from core.papers.mmc.attacks import ACCURACIES
 from core.papers.mmc.dependency import DEPENDENCIES
 from core.papers.mmc.tables import NORM_RECORDS, OPTIMISER_RECORDS, TIMES_RECORDS
 from core.papers.mmc.uncertainty import CERTAINTIES
+from core.papers.rough_to_smooth import ROUGHNESS
 from core.papers.smooth_curves import FOLDER, collection
 from core.papers.smoothfool import TABLE2
 
@@ -29,7 +30,7 @@ RESUMED: tuple[Collection[Any], ...] = (
     FIGURES,
 )
 """Results of the papers' experiments whose commands go on where they stopped."""
-COLLECTIONS: tuple[Collection[Any], ...] = (*RESUMED, COSTS, CORRUPTED, TABLE2)
+COLLECTIONS: tuple[Collection[Any], ...] = (*RESUMED, COSTS, CORRUPTED, ROUGHNESS, TABLE2)
 """All results in assets/results."""
 
 

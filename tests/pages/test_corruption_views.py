@@ -151,6 +151,10 @@ def test_lines_from_rough_to_smooth_are_the_records(made):
     mine = rough_to_smooth.by_sigma(found, MMC)
     rates = [100 * record.rate(CE, at_length=True).value for record in mine.values()]
     assert decoded(traces(app)[titles()[0]]["y"]) == pytest.approx(rates)
+    app.segmented_control(key="curves.rough").set_value("found")
+    sound(app.run())
+    rates = [100 * record.rate(CE, at_length=False).value for record in mine.values()]
+    assert decoded(traces(app)[titles()[0]]["y"]) == pytest.approx(rates)
     app.segmented_control(key="curves.rough").set_value("goes")
     sound(app.run())
     assert "Fewer than five networks" in app.info[0].value

@@ -73,7 +73,7 @@ def test_claims_are_decided_by_the_records():
     def outcomes(found, noise):
         return [claim.decide(found, noise).outcome for claim in CLAIMS]
 
-    assert outcomes([], {}) == ["undecided"] * 3
+    assert outcomes([], {}) == ["undecided"] * 4
     assert outcomes(rising + falling, share)[:2] == ["holds", "fails"]
     assert outcomes(rising + falling, dict(list(share.items())[:4]))[:2] == ["undecided"] * 2  # too few networks
     mixed = [record(name, 0.5, [length] * 8) for name, length in zip(NAMES, (2, 1, 3, 2, 1), strict=True)]
@@ -85,6 +85,7 @@ def test_claims_are_decided_by_the_records():
     assert verdict.findings[0].estimate.value == pytest.approx(0.75)
     turned = [record(NAMES[0], 0.5, [1] * 8, at=1.0), record(NAMES[0], 100.0, [9] * 8, at=0.0)]
     assert CLAIMS[2].decide(turned, {}).outcome == "fails"
+    assert CLAIMS[3].decide(turned, {}).outcome == "undecided"  # as found, both fool all of them
 
 
 def test_spearman_is_of_ranks_and_knows_infinity():

@@ -22,13 +22,20 @@ from pages.parts.views import results, verdicts
 from pages.parts.views.curves import corrupted
 from pages.parts.views.curves.session import SCOPE
 
-NEEDED, SHOWN, GOES = "needed", "shown", "goes"
-ASPECTS = {NEEDED: "Length it takes", SHOWN: "Shown to others", GOES: "With corruptions"}
+NEEDED, SHOWN, FOUND, GOES = "needed", "shown", "found", "goes"
+ASPECTS = {
+    NEEDED: "Length it takes",
+    SHOWN: "Shown to others at one length",
+    FOUND: "Shown as found",
+    GOES: "With corruptions",
+}
 LOOK_FOR = {
     NEEDED: "which loss makes a network hard to fool by rough perturbations (left), and whether the same one is by "
     "clouds (right). Each is attacked as a white box; the chosen network is drawn thick, with its intervals.",
-    SHOWN: "perturbations that were made on the chosen network, brought to one length and shown to the others: rough "
-    "ones are the chosen network's own, smooth ones are everybody's or nobody's.",
+    SHOWN: "perturbations that were made on the chosen network, brought to one length and shown to the others. A "
+    "length that is much for a rough one is little for a smooth one.",
+    FOUND: "the same as they were found, each as long as it had to be: a short rough one is its own network's alone, a "
+    "long smooth one fools almost everybody.",
     GOES: "whether networks that withstand noise, blur and weather also need longer perturbations: above 0 the two go "
     "together, below 0 they are at each other's cost. There are few networks, so the intervals are wide.",
 }
@@ -71,10 +78,10 @@ def draw(card: Card) -> None:
             return
         figure = roughness_plots.correlations(known, SIGMAS, chart)
     else:
-        points = _medians(_stamp(found), found) if aspect == NEEDED else _rates(found, card)
+        points = _medians(_stamp(found), found) if aspect == NEEDED else _rates(found, card, aspect == SHOWN)
         drawn = {titles.get(name, name): points[name] for name in names if points.get(name)}
         mine = titles.get(card.name, card.name)
-        figure = roughness_plots.lines(drawn, SIGMAS, aspect == SHOWN, mine, chart)
+        figure = roughness_plots.lines(drawn, SIGMAS, aspect != NEEDED, mine, chart)
     st.plotly_chart(figure, key=chart, config=plots.CONFIG, alt=f"{ASPECTS[aspect]}, against sigma_g.")
     st.html(_table(found, noise, titles))
     counts = sorted({len(record.lengths) for record in found})
@@ -94,12 +101,12 @@ def draw(card: Card) -> None:
         st.caption(results.known(found))
 
 
-def _rates(found: Sequence[RoughnessRecord], card: Card) -> dict[str, dict[float, Estimate]]:
-    """How often what was made on the chosen network fools each, at one length."""
+def _rates(found: Sequence[RoughnessRecord], card: Card, at_length: bool) -> dict[str, dict[float, Estimate]]:
+    """How often what was made on the chosen network fools each, at one length or as found."""
     mine = by_sigma(found, card.name)
     judges = [judge.name for record in mine.values() for judge in record.judges]
     return {
-        judge: {s: rate for s, record in mine.items() if (rate := record.rate(judge, at_length=True)) is not None}
+        judge: {s: rate for s, record in mine.items() if (rate := record.rate(judge, at_length)) is not None}
         for judge in dict.fromkeys(judges)
     }
 
