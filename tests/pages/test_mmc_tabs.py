@@ -365,7 +365,7 @@ def test_the_table_of_attacks_has_a_column_for_each_loss_of_the_chosen_architect
     app = opened("attacks", "mnist-lenet-ce", "mnist-lenet-mm-lda")
     table = app.get("html")[-1].proto.body
     wanted = ["SCE", "Centre loss", "g-SCE", "Graph", "L-GM", "MM-LDA", "MMC", "MMC (rand)"]
-    wanted += [f"SCE, trained against {what}" for what in ("FGSM of an ensemble", "step l.l.", "SmoothFool")]
+    wanted += [f"SCE, trained against {what}" for what in ("FGSM of an ensemble", "step l.l.", "PGD", "SmoothFool")]
     assert [html.unescape(each) for each in re.findall(r"<th[^>]*>([^<]+)</th>", table)][-len(wanted) :] == wanted
     for record in ACCURACIES.read():
         if record.network.name == "mnist-lenet-mm-lda":
