@@ -71,7 +71,7 @@ elif view == NETWORKS:
     others = networks.found(card)
     networks.draw(others, card)
     networks.claims(others, card)
-    if found:
+    if not networks.origin(others) and found:
         taking.origin(found, card)
 elif not found:
     st.info(

@@ -13,6 +13,7 @@ from core.papers.graph_smoothness.errors import ERRORS
 from core.papers.graph_smoothness.figures import FIGURES
 from core.papers.mmc.attacks import ACCURACIES
 from core.papers.mmc.dependency import DEPENDENCIES
+from core.papers.mmc.nearest import NEAREST
 from core.papers.mmc.tables import NORM_RECORDS, OPTIMISER_RECORDS, TIMES_RECORDS
 from core.papers.mmc.uncertainty import CERTAINTIES
 from core.papers.rough_to_smooth import ROUGHNESS
@@ -30,7 +31,7 @@ RESUMED: tuple[Collection[Any], ...] = (
     FIGURES,
 )
 """Results of the papers' experiments whose commands go on where they stopped."""
-COLLECTIONS: tuple[Collection[Any], ...] = (*RESUMED, COSTS, CORRUPTED, ROUGHNESS, TABLE2)
+COLLECTIONS: tuple[Collection[Any], ...] = (*RESUMED, COSTS, CORRUPTED, NEAREST, ROUGHNESS, TABLE2)
 """All results in assets/results."""
 
 

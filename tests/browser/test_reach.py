@@ -43,7 +43,7 @@ PAGES = {
     "/Curves?view=width": "Curves",
     "/Curves?view=table&point=published-cw.500.1": "Curves",
     "/Curves?view=through": "Curves",
-    "/Curves?view=networks": "Curves",
+    "/Curves?view=networks&model=mnist-lenet-ce": "Curves",
     "/Curves?view=corrupted&model=cifar10-preactresnet18-graph": "Curves",
     "/Curves?view=rough&model=mnist-lenet-ce": "Curves",
     "/Training": "Training",

@@ -23,7 +23,7 @@ VIEWS = {
     THROUGH: "Transfer",
     NETWORKS: "Networks",
     CORRUPTED: "Corruptions",
-    ROUGH: "Rough to smooth",
+    ROUGH: "Roughness",
 }
 AGAINST = {"l2": "L2", "mad": "MAD", "roughness": "Ω / L2²", "linf": "L∞", "ssim": "SSIM", "ciede2000": "Colour"}
 

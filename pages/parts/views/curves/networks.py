@@ -108,6 +108,23 @@ def draw(networks: Mapping[str, NearestKnown[Any]], card: Card) -> None:
     )
 
 
+def origin(networks: Mapping[str, NearestKnown[Any]]) -> bool:
+    """How it was made, where it is of the five searches; False where it is of the page's curves."""
+    records = [one.records[0].record for one in networks.values() if isinstance(one.records[0], Search)]
+    if not records:
+        return False
+    with st.expander("How this was made", icon=":material/terminal:"):
+        st.markdown(
+            "Five searches of every image, each stopped by something else: DDN, C&W on the margins, PGD up the loss "
+            "that the network was trained with, PGD up the log odds from five starts, and what DDN found on "
+            "cross-entropy's network, followed to where this one is fooled. What each finds is drawn back along its "
+            "line to the boundary. The commands go on with what is there:"
+        )
+        st.code("\n".join(dict.fromkeys(record.command for record in records)), None, wrap_lines=True)
+        st.caption(results.known(records))
+    return True
+
+
 def _table(networks: Mapping[str, NearestKnown[Any]], titles: Mapping[str, str], card: Card) -> str:
     bound = smooth_curves.norm(card) / 2
     heads = ["", "n", "clean", "median L2", f"not fooled within L2 = {bound:g}", "farthest alone"]

@@ -85,8 +85,9 @@ def draw(card: Card) -> None:
     st.plotly_chart(figure, key=chart, config=plots.CONFIG, alt=f"{ASPECTS[aspect]}, against sigma_g.")
     st.html(_table(found, noise, titles))
     counts = sorted({len(record.lengths) for record in found})
+    n = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     page.note(
-        f"n = {counts[0]} to {counts[-1]} images that each network names rightly; medians count what is not fooled as "
+        f"n = {n} images that each network names rightly; medians count what is not fooled as "
         f"longer than any. Shown to others at L2 = {LENGTHS[card.dataset]:g}: of the images that both networks name "
         "rightly and that the own one is fooled on. Intervals: bootstrap, Wilson; of ρ Bonett and Wright's."
     )
