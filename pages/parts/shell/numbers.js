@@ -37,7 +37,7 @@ export function general(value, digits) {
   }
   const [mantissa, power] = size.toExponential(digits - 1).split("e");
   const raised = String(Number(power)).replace(/./g, (c) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
-  return `${sign}${Number(mantissa)} × 10${raised}`;
+  return `${sign}${Number(mantissa)}\u00a0×\u00a010${raised}`;
 }
 
 /**

@@ -23,7 +23,7 @@ def general(value: float, digits: int = 3) -> str:
     if SMALLEST <= rounded < LARGEST:
         return sign + (f"{size:,.0f}" if rounded >= 10**digits else f"{rounded:.{max(digits, 6)}g}")
     mantissa, _, exponent = f"{size:.{digits - 1}e}".partition("e")
-    return f"{sign}{float(mantissa):g} × 10{str(int(exponent)).translate(_RAISED)}"
+    return f"{sign}{float(mantissa):g}\u00a0×\u00a010{str(int(exponent)).translate(_RAISED)}"
 
 
 def signed(value: float, digits: int = 3) -> str:
