@@ -82,7 +82,7 @@ def draw(card: Card) -> None:
         drawn = {titles.get(name, name): points[name] for name in names if points.get(name)}
         mine = titles.get(card.name, card.name)
         figure = roughness_plots.lines(drawn, SIGMAS, aspect != NEEDED, mine, chart)
-    st.plotly_chart(figure, key=chart, config=plots.CONFIG, alt=f"{ASPECTS[aspect]}, against σ_g.")
+    st.plotly_chart(figure, key=chart, config=plots.CONFIG, alt=f"{ASPECTS[aspect]}, against the filter's width.")
     st.html(_table(found, noise, titles))
     counts = sorted({len(record.lengths) for record in found})
     n = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
