@@ -95,8 +95,8 @@ class Protection:
 
 
 def protections(bare: Card) -> list[Protection]:
-    """What protects the network `bare`, itself first: networks that differ from it in what they were trained against
-    alone, then what can be put in front of it and was trained for it.
+    """What protects the network `bare`, itself first: the project's networks that differ from it in what they were
+    trained against alone, then what can be put in front of it and was trained for it.
 
     ValueError in one sentence for a network of other pictures than digits: the attacks' parameters are for those.
     """
@@ -108,7 +108,8 @@ def protections(bare: Card) -> list[Protection]:
             getattr(card, field) == getattr(bare, field) for field in ("dataset", "network", "loss", "embedding")
         )
         adversary = str(card.recipe.get("adversarial") or "none")
-        if same and card.network_arguments == bare.network_arguments and adversary in _ADVERSARIES:
+        same &= card.network_arguments == bare.network_arguments and models.is_shipped(card.name)
+        if same and adversary in _ADVERSARIES:
             name = "Ens." if card.recipe.get("sources") else _ADVERSARIES[adversary]
             found.append(Protection(name, card))
     fronts = [cls for cls in suited(bare.dataset).values() if cls in _FRONTS]
