@@ -19,6 +19,7 @@ from core.papers.mmc.uncertainty import CERTAINTIES
 from core.papers.rough_to_smooth import ROUGHNESS
 from core.papers.smooth_curves import FOLDER, collection
 from core.papers.smoothfool import TABLE2
+from core.papers.smoothfool_defences import DEFENCES
 
 RESUMED: tuple[Collection[Any], ...] = (
     ACCURACIES,
@@ -31,7 +32,7 @@ RESUMED: tuple[Collection[Any], ...] = (
     FIGURES,
 )
 """Results of the papers' experiments whose commands go on where they stopped."""
-COLLECTIONS: tuple[Collection[Any], ...] = (*RESUMED, COSTS, CORRUPTED, NEAREST, ROUGHNESS, TABLE2)
+COLLECTIONS: tuple[Collection[Any], ...] = (*RESUMED, COSTS, CORRUPTED, NEAREST, ROUGHNESS, TABLE2, DEFENCES)
 """All results in assets/results."""
 
 
