@@ -15,6 +15,7 @@ SCOPE = "glossary"
 
 page.setup("Glossary")
 terms = glossary.terms()
+st.markdown("#### What the words on these pages mean\nBelow each term stand the pages on which it is met.")
 links.choice("term", f"{SCOPE}.term", "", ["", *terms])
 chosen = st.selectbox(
     "Term",
