@@ -130,7 +130,8 @@ def draw(card: Card) -> None:
     st.html(_table(every, card))
     counts = ", ".join(f"{n:,}" for n in sorted({record.data.n for record in every}))
     page.note(
-        f"n = {counts} test images, the same for all; 95 % intervals: Wilson's of one severity and of clean images, "
+        f"n = {counts} test images, the first of one drawing, and of MCE those that both have; 95 % intervals: "
+        "Wilson's of one severity and of clean images, "
         "else bootstrapped over images. MCE and relative MCE in percent of cross-entropy's on the same architecture "
         "(Hendrycks and Dietterich 2019). 10-NN: the ten nearest of the 1,000 training features that the network "
         "carries; the paper's of all."
