@@ -24,15 +24,17 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 app: .venv/app.stamp
 	$(BIN)/python -m smoothscope app $(ARGS)
 
+# Files in their order: those with a browser, which take longest, first, so that no process has one left at the end.
+SIDE_BY_SIDE = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 PYTEST = CHROMIUM="$$(cat .venv/chromium.path)" $(BIN)/python -m pytest
 
 test: .venv/dev.stamp .venv/chromium.path
 	$(BIN)/ruff check .
-	$(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(PYTEST) $(SIDE_BY_SIDE) $(ARGS)
 
 # The seed of the order is printed; the same order again: make test-random ARGS=--randomly-seed=SEED
 test-random: .venv/dev.stamp .venv/chromium.path
-	$(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile -p randomly $(ARGS)
+	$(PYTEST) $(SIDE_BY_SIDE) -p randomly $(ARGS)
 
 test-slow: .venv/dev.stamp .venv/chromium.path
 	$(PYTEST) -m "slow and not full_data" $(ARGS)

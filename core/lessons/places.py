@@ -18,6 +18,7 @@ from core import data, glossary, layout, models
 from core.attacks import ATTACKS
 from core.attacks.smoothfool import LowPassParameters
 from core.data import DATASETS
+from core.data.corruptions import CORRUPTIONS, SEVERITIES
 from core.defenses import DEFENSES, suited
 from core.evaluate.visibility import LENGTH, SUCCESS
 from core.features.projections import PROJECTIONS
@@ -408,9 +409,14 @@ def _curves(given: Mapping[str, str]) -> Settings:
         if not legal or not all(n.isascii() and n.isdigit() and len(n) < 9 for n in numbers):
             raise ValueError("it must be ENTRY.BUDGET.RANK, as a click on a point writes it.")
 
+    def corruption(text: str) -> None:
+        key, _, name = text.partition(".")
+        if key not in CORRUPTIONS or name not in models.MODELS:
+            raise ValueError("it must be CORRUPTION.NETWORK, as a click on a point writes it.")
+
     return {
         "model": one_of(_usable()),
-        "view": one_of(("success", "cost", "width", "table", "through", "networks")),
+        "view": one_of(("success", "cost", "width", "table", "through", "networks", "corrupted", "rough")),
         "below": one_of(("l2", "roughness", "mad")),
         "against": one_of(("l2", "mad", "roughness", "linf", "ssim", "ciede2000")),
         "beside": one_of(("roughness", "mad")),
@@ -418,6 +424,9 @@ def _curves(given: Mapping[str, str]) -> Settings:
         "curves": some_of(smooth_curves.TITLES, ","),
         "judge": one_of(smooth_curves.JUDGES),
         "point": point,
+        "severity": one_of((0, *SEVERITIES)),
+        "corruption": corruption,
+        "rough": one_of(("needed", "shown", "found", "goes")),
     }
 
 

@@ -155,7 +155,7 @@ def test_networks_are_asked_about_one_attack_through_defences(open_page: Callabl
     assert grave(phone) == []
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["light", "dark"])
 def test_on_a_phone(open_page: Callable[..., Page], dark: bool):
     page = open_page("/Compare", width=390, height=844, dark=dark)
     expect(page.locator(".viewer figcaption")).to_have_count(8)

@@ -37,6 +37,7 @@ def attacked(visitor: Visitor) -> bool:
     return VERDICT in visitor.markup
 
 
+@pytest.mark.slow
 def test_all_pages_of_a_cold_server_may_be_opened_at_once(tmp_path: Path):
     """Two threads that import core from two ends would each get modules that are not finished."""
     home = {"SMOOTHSCOPE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
@@ -78,6 +79,7 @@ def test_a_crowd_is_served_and_pages_go_on(server: str):
         visitor.close()
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_one_sentence(tmp_path: Path):
     """In each state: with nothing to do, while it computes, and while another waits for it."""
     home = {"SMOOTHSCOPE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1", "SMOOTHSCOPE_WORKERS": "1"}

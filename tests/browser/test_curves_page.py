@@ -43,7 +43,7 @@ def test_from_a_point_to_its_images_to_the_lab(open_page):
     expect(page).to_have_url(re.compile(r"/Curves\?point=published-cw"))
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_page_fits_a_projector_and_a_phone(open_page, dark):
     page = open_page("/Curves", width=1280, height=720, dark=dark)
     plot = page.locator(".js-plotly-plot").first

@@ -22,6 +22,7 @@ def settled(page: Page) -> None:
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_an_attack_on_a_defended_network_gray_and_white(open_page):
     bare = models.load("mnist-c4-ce")
     defended = Defended(bare, BitDepth(bits=1))

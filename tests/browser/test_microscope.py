@@ -232,7 +232,7 @@ def test_the_slider_and_the_traces_move_each_other(lens: Lens):
     lens.slider.focus()
     lens.press("ArrowLeft")
     expect(heading).to_have_text("Step 97 of 247")
-    expect(page.locator(".curve output")).to_have_text(["0.0103", "-1"])
+    expect(page.locator(".curve output")).to_have_text(["0.0103", "−1"])
     assert "step 97 of 247, does not fool the network, loss 0.0103" in str(lens.slider.get_attribute("aria-valuetext"))
     lens.press("Home")
     expect(heading).to_have_text("Step 1 of 247")

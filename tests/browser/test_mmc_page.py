@@ -91,6 +91,7 @@ def test_arrow_keys_turn_and_a_point_says_what_it_is(open_page):
     expect(page.locator(".said")).to_contain_text("norm 10")
 
 
+@pytest.mark.slow
 def test_both_networks_are_seen_from_one_side(open_page):
     page = open_page("/MMC_centres?tab=Features")
     expect(view(page, 1)).to_have_attribute("data-points", "404")  # a hundred images of four classes, four centres
@@ -106,7 +107,9 @@ def test_both_networks_are_seen_from_one_side(open_page):
     assert camera(page) == put
 
 
-@pytest.mark.parametrize("tab", ["Centres", "Features", "Loss and density"])
+@pytest.mark.parametrize(
+    "tab", ["Centres", *(pytest.param(tab, marks=pytest.mark.slow) for tab in ("Features", "Loss and density"))]
+)
 def test_a_phone_shows_all_without_scrolling_sideways(open_page, tab):
     page = open_page(f"/MMC_centres?tab={tab}", width=390, height=800)
     page.wait_for_selector(".orbit canvas" if tab != "Loss and density" else ".js-plotly-plot")

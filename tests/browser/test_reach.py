@@ -148,7 +148,7 @@ MAC = """for (const [name, value] of [["platform", "MacIntel"], ["userAgentData"
 }"""
 
 
-@pytest.mark.parametrize("keys", ["Control+Enter", "Meta+Enter"])
+@pytest.mark.parametrize("keys", ["Control+Enter", pytest.param("Meta+Enter", marks=pytest.mark.slow)])
 def test_the_lab_by_keyboard_and_ear(open_page: Callable[..., Page], keys: str):
     on_a_mac = keys.startswith("Meta")
     listen = (lambda page: page.add_init_script(MAC)) if on_a_mac else (lambda page: None)
@@ -172,6 +172,7 @@ def test_the_lab_by_keyboard_and_ear(open_page: Callable[..., Page], keys: str):
         assert grave(page) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/Compare?model=mnist-c4-ce&columns=2&2.attack=ddn&1.iterations=10000", "/Training"])
 def test_the_same_keys_begin_on_other_pages(open_page: Callable[..., Page], path: str):
     page = open_page(path)
@@ -193,7 +194,7 @@ def test_problems_are_announced(open_page: Callable[..., Page]):
     expect(page.get_by_role("alert")).to_have_text(re.compile("model"))
 
 
-@pytest.mark.parametrize("width", [390, 640, 720, 1280])
+@pytest.mark.parametrize("width", [390, *(pytest.param(wider, marks=pytest.mark.slow) for wider in (640, 720, 1280))])
 @pytest.mark.parametrize("path", [f"/Attack_lab?{QUICK}", "/Training"])
 def test_the_button_and_the_formula_are_whole(open_page: Callable[..., Page], path: str, width: int):
     page = open_page(path, width=width, height=720)

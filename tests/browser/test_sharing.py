@@ -99,6 +99,7 @@ def test_a_wrong_link_is_followed_as_far_as_it_goes(open_page: Callable[..., Pag
     expect(page).to_have_url(re.compile(r"\?margin=3\.0$"))
 
 
+@pytest.mark.slow
 def test_without_a_clipboard_the_link_is_shown(open_page: Callable[..., Page]):
     page = open_page("/Attack_lab?seed=3")
     settled(page)
@@ -134,6 +135,7 @@ def test_presentation(open_page: Callable[..., Page], path: str):
     expect(fresh).not_to_have_url(re.compile("present"))
 
 
+@pytest.mark.slow
 def test_take_it_home(open_page: Callable[..., Page], tmp_path: Path):
     page = open_page(f"/Attack_lab?{QUICK}")
     settled(page)

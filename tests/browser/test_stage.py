@@ -121,6 +121,7 @@ def test_present_keeps_the_sliders_that_a_teacher_pins(open_page: Callable[..., 
     expect(slider(page, "Margin")).not_to_have_value("1")  # what was slid has stayed
 
 
+@pytest.mark.slow
 def test_alpha_is_slid_where_it_matters(open_page: Callable[..., Page]):
     page = open_page(f"/Attack_lab?{DIGIT}&alpha=0", **PROJECTOR)
     settled(page)
@@ -157,6 +158,7 @@ def test_alpha_is_slid_where_it_matters(open_page: Callable[..., Page]):
     expect(slider(page, "Smoothing")).to_have_attribute("aria-valuetext", "0.98765")
 
 
+@pytest.mark.slow
 def test_a_target_is_searched_for_by_its_name(open_page: Callable[..., Page]):
     page = open_page(f"/Attack_lab?{DIGIT}&attack=deepfool", **PROJECTOR)
     settled(page)
@@ -176,6 +178,7 @@ def in_words(logits: torch.Tensor) -> str:
     return ", ".join(f"“{c}” {100 * p:.1f} %" for c, p in zip(best.indices.tolist(), best.values.tolist(), strict=True))
 
 
+@pytest.mark.slow
 def test_the_film_says_what_the_network_says_and_magnifies_its_key_frames(open_page: Callable[..., Page]):
     page = attacked(open_page(f"/Attack_lab?{DIGIT}", **PROJECTOR))
     torch.set_num_threads(1)  # as the server's

@@ -21,7 +21,7 @@ ATTACKED_BY = {
 
 
 LARGE = ("imagenet-efficientnet-lite1", "imagenet-efficientnet-lite2")
-"""Of the kind of another and slower: attacked briefly where time is short."""
+"""Of the kind of another and slower: attacked briefly where time is short, as the LeNets are, alike but for a loss."""
 
 
 def pictures(card):
@@ -31,7 +31,9 @@ def pictures(card):
 @pytest.mark.parametrize(
     ("name", "attack"),
     [
-        pytest.param(name, attack, marks=[pytest.mark.slow] * (name in LARGE and attack != "ifgsm"))
+        pytest.param(
+            name, attack, marks=[pytest.mark.slow] * (attack != "ifgsm" and (name in LARGE or "lenet" in name))
+        )
         for name in COMMITTED
         for attack in ATTACKED_BY
     ],

@@ -12,6 +12,7 @@ from pages.parts.shell import page
 from pages.parts.views import display
 from pages.parts.views.compare import comparison
 from pages.parts.views.curves import controls as curves
+from pages.parts.views.curves import corrupted, rough
 from pages.parts.views.lab import through
 from pages.parts.views.mmc import uncertainty
 from pages.parts.views.smoothing import apart, shared, toy, whole
@@ -116,6 +117,9 @@ def test_values_are_those_that_the_pages_offer():
     legal("view", "Curves", curves.VIEWS)
     legal("against", "Curves", curves.AGAINST)
     legal("below", "Curves", curves.MEANS[curves.WIDTH])
+    legal("rough", "Curves", rough.ASPECTS)
+    legal("severity", "Curves", [corrupted.ALL, *corrupted.SEVERITIES])
+    legal("corruption", "Curves", ["fog.mnist-lenet-ce"])
     legal("box", "Attack_lab?through=jpeg", through.BOXES)
     legal("width", "Training", training.WIDTHS)
     legal("outside", "MMC_centres?tab=Uncertainty", [uncertainty.FIRST, "fashion_mnist", "photos"])

@@ -67,7 +67,7 @@ def computed(log: Path) -> list[int]:
 GROUPS = (1, 2), (3,), (4, 5, 6)
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_parts_come_in_the_order_of_the_shards_and_from_one_thread(log, jobs):
     before, told = torch.get_num_threads(), []
     found = gather(squares(log, *GROUPS), None, Engine(jobs=jobs), told.append)
@@ -219,6 +219,7 @@ def scheduler() -> Iterator[str]:
         yield address
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_gives_the_same_rows(images, alone, scheduler):
     there = of(ATTACK, images, norms=(1.5,), engine=Engine(f"dask:{scheduler}"))
     assert there.rows == alone.rows

@@ -135,6 +135,7 @@ def test_the_script_makes_the_same_images_again(tmp_path: Path):
     assert all(float(line.rpartition(" ")[2]) <= 1e-5 for line in lines)
 
 
+@pytest.mark.slow
 def test_whatever_was_attacked_is_attacked_again(tmp_path: Path):
     """Every attack on a picture that somebody brought, towards a target, gone on with, pushed: one package."""
     brought = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 1, 28, 28)) / np.float32(255)).float()
