@@ -22,7 +22,12 @@ test("ticks lie where they say", () => {
 
 test("short writes three digits, a power of ten far from 1, and a dash for what is no number", () => {
   equal([0, 1, 2 / 3, 123.456, 999.96, 9999.4].map(short), ["0", "1", "0.667", "123", "1,000", "9,999"]);
-  equal([0.001, 0.000099, -12345, -1234567].map(short), ["0.001", "9.9\u00a0×\u00a010⁻⁵", "−12,345", "−1.23\u00a0×\u00a010⁶"]);
+  equal([0.001, 0.000099, -12345, -1234567].map(short), [
+    "0.001",
+    "9.9\u00a0×\u00a010⁻⁵",
+    "−12,345",
+    "−1.23\u00a0×\u00a010⁶",
+  ]);
   equal([NaN, Infinity].map(short), ["–", "–"]);
 });
 
@@ -31,5 +36,8 @@ test("signed has a plus or a real minus", () => {
 });
 
 test("general has no zeros at the end", () => {
-  equal([general(0.9, 3), general(0, 3), general(1.5e-5, 3), general(123456, 3)], ["0.9", "0", "1.5\u00a0×\u00a010⁻⁵", "123,456"]);
+  equal(
+    [general(0.9, 3), general(0, 3), general(1.5e-5, 3), general(123456, 3)],
+    ["0.9", "0", "1.5\u00a0×\u00a010⁻⁵", "123,456"],
+  );
 });
