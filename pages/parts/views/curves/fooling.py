@@ -12,6 +12,7 @@ from core.evaluate.statistics import Estimate
 from core.models import Card
 from core.papers import smoothfool
 from core.papers.smoothfool import PAPER, SMOOTHER, TABLE2, FoolingRecord, Published
+from pages.parts.shell import page
 from pages.parts.views import results, verdicts
 
 TITLES = {"DF": "DeepFool", "IS": "iterative smooth", "CS": "colour shift", "SF": "SmoothFool"}
@@ -38,7 +39,7 @@ def draw(card: Card) -> None:
     network, published = PAPER.get(card.dataset, ("", {}))
     st.html(_table(mine, network, published))
     sigma = next((r.protocol.parameters["sigma_g"] for r in mine if r.attack == "SF"), 2.0)
-    st.caption(
+    page.note(
         f"Means over the fooled images, with bootstrapped 95 % intervals; of shares Wilson's. σ_g = {sigma:g}, "
         f"σ_h = {smoothfool.SIGMA_H:g}. The paper gives the rates of DeepFool and SmoothFool as above 99.9 %, its "
         "colour shift is measured in HSV."

@@ -76,7 +76,7 @@ def draw(found: Found, card: Card, metric: str) -> None:
         config=plots.CONFIG,
         on_select=partial(session.clicked, chart),
         selection_mode="points",
-        alt=f"Share of images that SmoothFool fools, and mean {curve_plots.named(metric)}, against σ_g.",
+        alt=f"Share of images that SmoothFool fools, and mean {curve_plots.named(metric)}, against its kernel's width.",
     )
     n = {stop.rate.n for _, stops in lines.values() for stop in stops}
     page.note(f"n = {', '.join(map(str, sorted(n)))}; bands and brackets: 95 % intervals (Wilson, bootstrap).")
