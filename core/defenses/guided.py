@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from core.defenses.trained import TrainedDefense
 from core.params import parameter
 
@@ -30,8 +28,3 @@ class GuidedDenoiser(TrainedDefense):
         advanced=True,
         help="Name of the trained defence, a folder with defense.json among the checkpoints.",
     )
-
-    def apply(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) in [0, 1]. ValueError for images of another shape than it was trained for."""
-        found: Tensor = self.network(images)(images)
-        return found.clamp(0, 1)

@@ -44,11 +44,6 @@ class MagNet(TrainedDefense):
         help="Name of the trained defence, a folder with defense.json among the checkpoints.",
     )
 
-    def apply(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) in [0, 1]: the reformer's. ValueError for images of another shape than it was trained for."""
-        found: Tensor = self.network(images)(images)
-        return found.clamp(0, 1)
-
     @torch.no_grad()
     def refuses(self, images: Tensor) -> Tensor:
         """(N,) whether one of the detectors refuses images (N, C, H, W)."""

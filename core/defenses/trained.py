@@ -145,6 +145,12 @@ class TrainedDefense(Defense):
         help="Name of the trained defence, a folder with defense.json among the checkpoints.",
     )
 
+    def apply(self, images: Tensor) -> Tensor:
+        """What the network makes of (N, C, H, W) in [0, 1]. ValueError for images of another shape than it was trained
+        for."""
+        found: Tensor = self.network(images)(images)
+        return found.clamp(0, 1)
+
     def network(self, images: Tensor) -> Any:
         """The network, where `images` (N, C, H, W) lie and as precise. ValueError if they are not of its shape."""
         described = card(self.weights)

@@ -27,7 +27,6 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from core import models
 from core.attacks import ATTACKS, Attack, AttackResult, Run
 from core.data import ImageSet
 from core.defenses import Defended, Defense
@@ -437,13 +436,7 @@ def _counted(model: Classifier) -> Iterator[list[int]]:
         handle.remove()
 
 
-@lru_cache(maxsize=2)
-def _loaded(network: Network) -> Classifier:
-    """The network in another process. ValueError in one sentence if it is not there, or another has its name."""
-    found = models.load(network.name)
-    if found.card.sha256 != network.sha256:
-        raise ValueError(f"{network.name} is another network where this was to be computed.")
-    return found
+_loaded = lru_cache(maxsize=2)(Network.load)
 
 
 def _as_found(result: AttackResult, metrics: Sequence[str], in_float: bool) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ from core import models
 from core.data import ImageSet
 from core.data.store import write_together
 from core.layout import ASSETS
-from core.models import Card
+from core.models import Card, Classifier
 from core.params import Parameters, fields
 
 RESULTS = ASSETS / "results"
@@ -55,6 +55,14 @@ class Network(Frozen):
     def of(cls, card: Card) -> Network:
         """The network that `card` describes."""
         return cls(name=card.name, sha256=card.sha256)
+
+    def load(self) -> Classifier:
+        """The network by its name, as another process has it. ValueError in one sentence if it is not there, or another
+        has its name."""
+        found = models.load(self.name)
+        if found.card.sha256 != self.sha256:
+            raise ValueError(f"{self.name} is another network where this was to be computed.")
+        return found
 
 
 class Data(Frozen):

@@ -38,7 +38,7 @@ from core.evaluate.shards import Engine
 from core.evaluate.statistics import LEVEL, Estimate, Floats
 from core.evaluate.tables import Column, bars, show
 from core.metrics import roughness
-from core.models import Classifier, logits_of
+from core.models import logits_of
 from core.papers.graph_smoothness.corruptions import ARGMAX, RECORDS, CorruptionRecord, plain
 from core.papers.smooth_curves import pictures
 from core.params import Subparsers
@@ -301,13 +301,7 @@ class RoughnessShard:
         return shards.Part(Rows(rows), result.seconds)
 
 
-@lru_cache(maxsize=16)
-def loaded(network: Network) -> Classifier:
-    """A network by its name. ValueError in one sentence if it is not there, or another has its name."""
-    found = models.load(network.name)
-    if found.card.sha256 != network.sha256:
-        raise ValueError(f"{network.name} is another network where this was to be computed.")
-    return found
+loaded = lru_cache(maxsize=16)(Network.load)
 
 
 def measure(

@@ -5,6 +5,7 @@ They learn in minutes, so that nothing is resumed: a training that is interrupte
 
 from __future__ import annotations
 
+import abc
 import argparse
 import hashlib
 import sys
@@ -45,7 +46,7 @@ class DefenseEpoch:
     seconds: float
 
 
-class DefenseRecipe(Parameters):
+class DefenseRecipe(Parameters, abc.ABC):
     """How a defence is trained: what all have in common."""
 
     kind: ClassVar[str]
@@ -66,13 +67,13 @@ class DefenseRecipe(Parameters):
     )
     seed: int = parameter(0, ge=0, le=2**31 - 1, step=1, help="Of weights, order and noise.")
 
+    @abc.abstractmethod
     def build(self, channels: int) -> nn.Module:
         """The untrained network."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def loss(self, network: nn.Module, clean: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """The scalar to minimise for clean images (N, C, H, W) with their labels (N,)."""
-        raise NotImplementedError
 
 
 class MagNetRecipe(DefenseRecipe):

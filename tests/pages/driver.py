@@ -230,3 +230,18 @@ class Lab:
         """All text of the page that is not HTML, without Markdown's escapes."""
         kinds = (self.app.markdown, self.app.caption, self.app.info, self.app.warning, self.app.error)
         return unescaped("\n".join(element.value for kind in kinds for element in kind))
+
+
+def curves(**address: str) -> AppTest:
+    """The Curves page as a link with this address opens it."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
+    app.switch_page("pages/7_Curves.py")
+    for name, text in address.items():
+        app.query_params[name] = text
+    return sound(app.run())
+
+
+def sound(app: AppTest) -> AppTest:
+    """The page, on which nothing went wrong that nobody had foreseen."""
+    assert not app.exception, app.exception[0].stack_trace
+    return app

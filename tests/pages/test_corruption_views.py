@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from driver import ROOT, TIMEOUT, sent, unlinked
-from streamlit.testing.v1 import AppTest
+from driver import curves as opened
+from driver import sent, sound, unlinked
 
 from core import models
 from core.data import corruptions as corrupting
@@ -56,19 +56,6 @@ def there(made, monkeypatch):
     monkeypatch.setattr(corrupted, "RECORDS", Collection(CorruptionRecord, made / "corruptions.json"))
     monkeypatch.setattr(rough, "ROUGHNESS", Collection(RoughnessRecord, made / "roughness.json"))
     monkeypatch.setattr(fooling, "TABLE2", Collection(FoolingRecord, made / "table.json"))
-
-
-def opened(**address):
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    app.switch_page("pages/7_Curves.py")
-    for name, text in address.items():
-        app.query_params[name] = text
-    return sound(app.run())
-
-
-def sound(app):
-    assert not app.exception, app.exception[0].stack_trace
-    return app
 
 
 def traces(app):

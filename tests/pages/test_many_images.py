@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driver import ROOT, TIMEOUT, sent, unlinked
-from streamlit.testing.v1 import AppTest
+from driver import TIMEOUT, sent, sound, unlinked
+from driver import curves as opened
 
 from core import models
 from core.data import gallery
@@ -58,19 +58,6 @@ def there(made, monkeypatch):
 @pytest.fixture
 def found(made):
     return Collection(CurveRecord, made / f"{MODEL}.json").read()
-
-
-def opened(**address):
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    app.switch_page("pages/7_Curves.py")
-    for name, text in address.items():
-        app.query_params[name] = text
-    return sound(app.run())
-
-
-def sound(app):
-    assert not app.exception, app.exception[0].stack_trace
-    return app
 
 
 def chart(app):

@@ -328,13 +328,7 @@ class CorruptionShard:
         return Rows(rows)
 
 
-@lru_cache(maxsize=2)
-def _loaded(network: Network) -> Classifier:
-    """The network in another process. ValueError in one sentence if it is not there, or another has its name."""
-    found = models.load(network.name)
-    if found.card.sha256 != network.sha256:
-        raise ValueError(f"{network.name} is another network where this was to be computed.")
-    return found
+_loaded = lru_cache(maxsize=2)(Network.load)
 
 
 def classifiers(model: Classifier) -> tuple[str, ...]:

@@ -237,13 +237,7 @@ class NearestShard:
         return shards.Part(Rows(rows), time.perf_counter() - began)
 
 
-@lru_cache(maxsize=2)
-def _loaded(network: Network) -> Classifier:
-    """A network by its name. ValueError in one sentence if it is not there, or another has its name."""
-    found = models.load(network.name)
-    if found.card.sha256 != network.sha256:
-        raise ValueError(f"{network.name} is another network where this was to be computed.")
-    return found
+_loaded = lru_cache(maxsize=2)(Network.load)
 
 
 def protocol() -> Setting:
