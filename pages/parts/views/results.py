@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import html
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import streamlit as st
@@ -78,3 +79,19 @@ def lacking(found: Sequence[Record], cards: Sequence[Card], kind: str) -> None:
                 f"--models {' '.join(names)}"
             )
         )
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], theirs: Sequence[int] = ()) -> str:
+    """A table as HTML that scrolls in a narrow window.
+
+    theirs: the numbers, from 0, of rows that are a paper's; they are told apart.
+    """
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heads)
+    lines = []
+    for number, row in enumerate(rows):
+        cells = [f"<i>{html.escape(cell)}</i>" if number in theirs else html.escape(cell) for cell in row]
+        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    return (
+        '<div style="overflow-x:auto" tabindex="0"><table class="ss-table ss-wide"><thead>'
+        f"<tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from core.data import DATASETS, DataError, ImageSet
 from core.data.corruptions import CORRUPTIONS, FROST_PACKAGE, SEVERITIES, corrupt
 from core.evaluate.claims import Verdict
 from core.evaluate.statistics import Estimate
+from core.evaluate.tables import percent
 from core.models import Card
 from core.papers.graph_smoothness import corruptions
 from core.papers.graph_smoothness.corruptions import (
@@ -258,34 +258,27 @@ def open_lab() -> None:
 
 def _table(every: Sequence[CorruptionRecord], card: Card) -> str:
     heads = ["", "n", "clean error", "corrupted", "MCE", "relative MCE"]
-    lines = []
+    lines: list[list[str]] = []
+    papers: list[int] = []
     for record in every:
         reference = reference_of(every, record)
         mces = ["-", "-"]
         if reference is not None:
             mces = [_told(_mce(stamp([record, reference]), one, record, reference)) for one in (False, True)]
         clean, mean = record.error(), _mean(stamp([record]), record)
-        cells = [titled(record), f"{record.data.n:,}", _percent(clean), _percent(mean), *mces]
-        lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
+        cells = [titled(record), f"{record.data.n:,}", percent(clean), percent(mean), *mces]
+        lines.append(cells)
     if card.dataset == "cifar10":
         for loss, row in TABLE2.items():
             title = f"paper, PreActResNet-18, {loss.replace('-', ' ')}{_NEIGHBOURS if 'graph' in loss else ''}"
             cells = [title, "10,000", f"{100 * row.error:.2f} %", "", f"{row.mce:.2f}", f"{row.relative:.2f}"]
-            lines.append("".join(f"<td><i>{html.escape(cell)}</i></td>" for cell in cells))
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heads)
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return (
-        '<div style="overflow-x:auto" tabindex="0"><table class="ss-table ss-wide"><thead>'
-        f"<tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+            papers.append(len(lines))
+            lines.append(cells)
+    return results.table(heads, lines, papers)
 
 
 def _told(estimate: Estimate | None) -> str:
     return "-" if estimate is None else f"{estimate.value:.1f} ({estimate.low:.1f} to {estimate.high:.1f})"
-
-
-def _percent(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
 
 
 Stamp = tuple[tuple[str, str, int, str], ...]

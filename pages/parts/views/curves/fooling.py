@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 import streamlit as st
 
 from core.evaluate.claims import Verdict
 from core.evaluate.statistics import Estimate
+from core.evaluate.tables import percent
 from core.models import Card
 from core.papers import smoothfool
 from core.papers.smoothfool import PAPER, SMOOTHER, TABLE2, FoolingRecord, Published
@@ -56,25 +56,20 @@ def claims(card: Card) -> None:
 
 def _table(mine: Sequence[FoolingRecord], network: str, published: dict[str, Published]) -> str:
     heads = ["", "n", "fooled", "L2", "Ω × 10³", "Ω_n × 10³", "s an image"]
-    lines = []
+    lines: list[list[str]] = []
+    papers: list[int] = []
     for record in mine:
-        share = record.success
-        cells = [TITLES[record.attack], f"{record.data.n:,}"]
-        cells.append(f"{100 * share.value:.1f} % ({100 * share.low:.1f} to {100 * share.high:.1f})")
+        cells = [TITLES[record.attack], f"{record.data.n:,}", percent(record.success)]
         cells += [_number(_mean(_stamp([record]), name, record), name) for name in _MEASURES]
-        lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in [*cells, f"{record.seconds:.3f}"]))
+        lines.append([*cells, f"{record.seconds:.3f}"])
         theirs = published.get(record.attack)
         if theirs is not None:
             cells = [f"paper, {network}", f"{theirs.n:,}", f"{100 * theirs.success:.1f} %", f"{theirs.l2:.2f}"]
             cells += [f"{1e3 * theirs.roughness:.0f}", f"{1e3 * theirs.roughness_share:.0f}"]
             cells.append("" if theirs.seconds is None else f"{theirs.seconds:.2f}")
-            lines.append("".join(f"<td><i>{html.escape(cell)}</i></td>" for cell in cells))
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heads)
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return (
-        '<div style="overflow-x:auto" tabindex="0"><table class="ss-table ss-wide"><thead>'
-        f"<tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+            papers.append(len(lines))
+            lines.append(cells)
+    return results.table(heads, lines, papers)
 
 
 def _number(estimate: Estimate | None, name: str) -> str:

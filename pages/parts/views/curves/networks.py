@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from core.evaluate.claims import Claim, Verdict
 from core.evaluate.curves import CurveRecord
 from core.evaluate.nearest_known import NearestKnown
 from core.evaluate.statistics import Estimate
+from core.evaluate.tables import percent
 from core.models import Card
 from core.papers import smooth_curves
 from core.papers.mmc.nearest import NEAREST, Search
@@ -132,14 +132,9 @@ def _table(networks: Mapping[str, NearestKnown[Any]], titles: Mapping[str, str],
     for name, one in networks.items():
         robust, accuracy = one.robust(bound), models.card(name).accuracy
         cells = [titles[name], str(len(one.shortest)), "-" if accuracy is None else f"{100 * accuracy.value:.1f} %"]
-        cells += [_number(one.median(), ".2f"), _percent(robust), _farthest(one)]
-        lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heads)
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return (
-        '<div style="overflow-x:auto" tabindex="0"><table class="ss-table ss-wide"><thead>'
-        f"<tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+        cells += [_number(one.median(), ".2f"), percent(robust, 0), _farthest(one)]
+        lines.append(cells)
+    return results.table(heads, lines)
 
 
 def _farthest(one: NearestKnown[Any]) -> str:
@@ -154,10 +149,6 @@ def _farthest(one: NearestKnown[Any]) -> str:
 
 def _number(estimate: Estimate | None, form: str) -> str:
     return "-" if estimate is None else f"{estimate.value:{form}} ({estimate.low:{form}} to {estimate.high:{form}})"
-
-
-def _percent(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:.0f} % ({100 * estimate.low:.0f} to {100 * estimate.high:.0f})"
 
 
 def claims(networks: Mapping[str, NearestKnown[Any]], card: Card) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ import streamlit as st
 from core import models
 from core.evaluate.claims import Verdict
 from core.evaluate.statistics import Estimate
+from core.evaluate.tables import percent
 from core.models import Card
 from core.papers import rough_to_smooth
 from core.papers.graph_smoothness.corruptions import CorruptionRecord
@@ -122,14 +122,9 @@ def _table(found: Sequence[RoughnessRecord], noise: Mapping[str, Estimate], titl
             median = float(np.median(mine[sigma].lengths)) if sigma in mine and len(mine[sigma].lengths) else None
             cells.append("-" if median is None else f"{median:.2f}" if np.isfinite(median) else "half hold out")
         one = noise.get(name)
-        told = "-" if one is None else f"{100 * one.value:.1f} % ({100 * one.low:.1f} to {100 * one.high:.1f})"
-        lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in [*cells, told]))
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heads)
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return (
-        '<div style="overflow-x:auto" tabindex="0"><table class="ss-table ss-wide"><thead>'
-        f"<tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+        told = "-" if one is None else percent(one)
+        lines.append([*cells, told])
+    return results.table(heads, lines)
 
 
 Stamp = tuple[tuple[str, float, int, str], ...]

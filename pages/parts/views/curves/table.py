@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -10,12 +9,14 @@ import streamlit as st
 
 from core.evaluate.curves import CurveRecord
 from core.evaluate.statistics import Estimate
+from core.evaluate.tables import percent
 from core.models import Card
 from core.papers import smooth_curves
 from core.papers.smooth_curves import IN_TABLE1
 from pages.parts.charts import curve_plots, plots
 from pages.parts.charts.curve_plots import Curve
 from pages.parts.shell import page
+from pages.parts.views import results
 from pages.parts.views.curves import session
 from pages.parts.views.curves.session import SCOPE, Found
 
@@ -87,13 +88,8 @@ def numbers(found: Found, card: Card, keys: Sequence[str]) -> str:
         record, theirs = smooth_curves.pick(found, key), smooth_curves.published(card, key)
         cells = [{**smooth_curves.TITLES, **smooth_curves.TRANSFERRED}[key], *_cells(record)]
         cells += [f"{100 * theirs[n].success:.0f} %, {theirs[n].l2:.2f}" for n in networks]
-        lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return (
-        '<div style="overflow-x:auto" tabindex="0"><table class="ss-table ss-wide"><thead>'
-        f"<tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+        lines.append(cells)
+    return results.table(heads, lines)
 
 
 def _cells(record: CurveRecord | None) -> Iterator[str]:
@@ -103,7 +99,7 @@ def _cells(record: CurveRecord | None) -> Iterator[str]:
         return
     share, mean = record.success, _mean(record)
     yield f"{record.n}"
-    yield f"{100 * share.value:.1f} % ({100 * share.low:.1f} to {100 * share.high:.1f})"
+    yield percent(share)
     yield "-" if mean is None else f"{mean.value:.2f} ({mean.low:.2f} to {mean.high:.2f})"
     yield f"{record.passes:.0f}"
     yield "" if record.seconds_per_image is None else f"{record.seconds_per_image:.2f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from functools import partial
 
@@ -19,6 +18,7 @@ from pages.parts.charts import curve_plots, plots, width_plots
 from pages.parts.charts.curve_plots import Curve
 from pages.parts.charts.width_plots import Stop
 from pages.parts.shell import page, theme
+from pages.parts.views import results
 from pages.parts.views.curves import session
 from pages.parts.views.curves.session import SCOPE, Found
 
@@ -125,12 +125,7 @@ def _by_class(most: Found, card: Card) -> None:
         for k, name in enumerate(names)
     ]
     with st.expander("By class (the paper's Table 3)", icon=":material/table_rows:"):
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in heads)
-        body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in line)}</tr>" for line in lines)
-        st.html(
-            '<div style="overflow-x:auto" tabindex="0"><table class="ss-table ss-wide"><thead>'
-            f"<tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-        )
+        st.html(results.table(heads, lines))
         widest = max(rates)
         ends = smoothfool_curves.most_and_least(rates[widest])
         if ends is not None and len({rates[widest][k] for k in ends}) > 1:

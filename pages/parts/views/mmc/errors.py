@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 import streamlit as st
@@ -69,11 +68,6 @@ def _table(found: Sequence[ErrorRecord], cards: Sequence[Card]) -> str:
             if r.published is not None and not against(card.recipe)
         ]
         cells = [shared.called(card), percent(mine["argmax"].error, 2), ", ".join(others), ", ".join(published)]
-        lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
+        lines.append(cells)
     heads = ("", "error of the logits", "of other classifiers, %", "the papers'")
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return (
-        '<div style="overflow-x:auto" tabindex="0"><table class="ss-table ss-wide"><thead>'
-        f"<tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    return results.table(heads, lines)
