@@ -115,9 +115,8 @@ def _header(text: str) -> tuple[tuple[Header, dict[str, int]] | None, list[Probl
         node = yaml.compose(text, yaml.SafeLoader)
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or "it is not YAML"
-        return None, [Problem(2 + (mark.line if mark else 0), f"the header cannot be read: {what}.")]
+        return None, [Problem(2 + _at(error, text), f"the header cannot be read: {what}.")]
     if not isinstance(node, yaml.MappingNode) or not isinstance(values, dict):
         return None, [Problem(2, "the header has no lines like “title: Smooth like the image”.")]
     lines = {str(key.value): key.start_mark.line + 2 for key, _ in node.value}
@@ -136,6 +135,21 @@ def _header(text: str) -> tuple[tuple[Header, dict[str, int]] | None, list[Probl
                 alone = ValidationError.from_exception_data("header", [again])
                 problems.append(Problem(lines.get(name, 1), one_sentence(alone)))
         return None, problems
+
+
+def _at(error: yaml.YAMLError, text: str) -> int:
+    """The line of `text` that cannot be read, counted from 0.
+
+    What is opened and not closed is noticed where the text ends, and is to be mended where it begins. Only a block,
+    which is the header itself, begins long before the line that is no part of it.
+    """
+    if isinstance(error, yaml.reader.ReaderError):
+        return text.count("\n", 0, error.position)
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return 0
+    within_block = "block" in (error.context or "")
+    mark = error.problem_mark if within_block else error.context_mark or error.problem_mark
+    return int(mark.line) if mark is not None else 0
 
 
 def _stops(body: str, problems: list[Problem]) -> list[_Draft]:
