@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.attacks import ATTACKS, AttackResult
 from core.params import fields
+from pages.parts.shell import page
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 120  # of one run of a page, on a machine that does other things too
@@ -54,8 +56,19 @@ def levels(image: torch.Tensor) -> np.ndarray:
     return array[..., 0] if array.shape[-1] == 1 else array
 
 
-def open_start() -> AppTest:
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT).run()
+def opened(name: str, state: Mapping[str, Any] = MappingProxyType({}), /, **address: str) -> AppTest:
+    """A page by its name, "" for the start page, as a link with this address opens it.
+
+    state: of the session before; "__" in a key is a dot.
+    """
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
+    for key, value in state.items():
+        app.session_state[key.replace("__", ".")] = value
+    if name:
+        app.switch_page(page.file(name))
+    for setting, text in address.items():
+        app.query_params[setting] = text
+    return sound(app.run())
 
 
 def markup(app: AppTest) -> str:
@@ -127,18 +140,11 @@ class Lab:
 
     def __init__(self, address: Mapping[str, str] | None = None, /, **state: Any) -> None:
         """address: of the link that is opened; state: of the session before."""
-        self.app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-        for key, value in state.items():
-            self.app.session_state[key.replace("__", ".")] = value
-        self.app.switch_page("pages/1_Attack_lab.py")
-        for name, text in (address or {}).items():
-            self.app.query_params[name] = text
-        self.app.run()
-        self.sound()
+        self.app = opened("Attack_lab", state, **address or {})
 
     def sound(self) -> None:
         """No exception on the page: what goes wrong must be said in words."""
-        assert not self.app.exception, self.app.exception[0].stack_trace
+        sound(self.app)
 
     def rerun(self) -> None:
         self.app.run()
@@ -234,11 +240,7 @@ class Lab:
 
 def curves(**address: str) -> AppTest:
     """The Curves page as a link with this address opens it."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    app.switch_page("pages/7_Curves.py")
-    for name, text in address.items():
-        app.query_params[name] = text
-    return sound(app.run())
+    return opened("Curves", **address)
 
 
 def sound(app: AppTest) -> AppTest:

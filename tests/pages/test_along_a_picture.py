@@ -1,9 +1,11 @@
 """The Smoothing page: what it shows is what core computes, and everything that can be set is in its link."""
 
+from functools import partial
+
+import driver
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, sent
-from streamlit.testing.v1 import AppTest
+from driver import sent
 
 from core import data, filters
 from core.graph import PixelGraph, Smoother
@@ -15,15 +17,7 @@ from pages.parts.views.smoothing import solver
 from pages.parts.views.smoothing.shared import ALPHAS
 from pages.parts.views.smoothing.whole import pattern
 
-
-def opened(**address):
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    app.switch_page("pages/3_Smoothing.py")
-    for name, text in address.items():
-        app.query_params[name] = text
-    app.run()
-    assert not app.exception, app.exception[0].stack_trace
-    return app
+opened = partial(driver.opened, "Smoothing")
 
 
 def one_pixel(app):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, levels, panels, viewers
+from driver import TIMEOUT, levels, opened, panels, viewers
 from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
@@ -34,11 +34,7 @@ class Compare:
     """The Compare page with the C4 on MNIST."""
 
     def __init__(self, **address: str) -> None:
-        self.app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-        self.app.switch_page("pages/2_Compare.py")
-        for name, text in ({"model": "mnist-c4-ce"} | address).items():
-            self.app.query_params[name] = text
-        self.rerun()
+        self.app = opened("Compare", **{"model": "mnist-c4-ce"} | address)
 
     def rerun(self) -> None:
         self.app.run()
@@ -80,12 +76,7 @@ def computed(name: str, **values: Any) -> AttackResult:
 
 @pytest.mark.parametrize(("match", "held"), [(None, "success"), ("norm", "length")])
 def test_opens_with_a_finished_example(match: str | None, held: str):
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    app.switch_page("pages/2_Compare.py")
-    if match is not None:
-        app.query_params["view.match"] = match
-    app.run()
-    assert not app.exception
+    app = opened("Compare", **({} if match is None else {"view.match": match}))
     assert not app.info
     (viewer,) = viewers(app)
     assert viewer["stack"] == 2

@@ -7,12 +7,12 @@ import re
 import shutil
 import time
 
+import driver
 import numpy as np
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, Lab, sent, unescaped
+from driver import Lab, sent, unescaped
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from core import models
 from core.attacks import ATTACKS
@@ -31,13 +31,7 @@ PAIR = ("mnist-lenet-graph-2d", "mnist-lenet-ce-2d")
 
 
 def opened(address=None, /, **state):
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    for key, value in state.items():
-        app.session_state[key.replace("__", ".")] = value
-    app.switch_page("pages/4_Embeddings.py")
-    for name, text in ({"dataset": "mnist"} | (address or {})).items():
-        app.query_params[name] = text
-    return run(app)
+    return driver.opened("Embeddings", state, **{"dataset": "mnist"} | (address or {}))
 
 
 def run(app):

@@ -2,11 +2,12 @@
 
 import json
 from collections import Counter
+from functools import partial
 
+import driver
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, markup, sent, unescaped, unlinked
-from streamlit.testing.v1 import AppTest
+from driver import markup, sent, unescaped, unlinked
 
 from core import data, models
 from core.losses import LOSSES, graph_smoothness, label_smoothness, similarity_graph
@@ -22,14 +23,7 @@ from pages.parts.views.graph_loss import play as playground
 SHORT = {"points": "40", "steps": "20"}
 
 
-def opened(**address):
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    app.switch_page("pages/5_Graph_loss.py")
-    for name, text in address.items():
-        app.query_params[name] = text
-    app.run()
-    assert not app.exception, app.exception[0].stack_trace
-    return app
+opened = partial(driver.opened, "Graph_loss")
 
 
 def charts(app):

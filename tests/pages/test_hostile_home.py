@@ -3,26 +3,15 @@
 import shutil
 
 import pytest
-from driver import ROOT, TIMEOUT, unescaped
+from driver import opened, unescaped
 from streamlit.testing.v1 import AppTest
 
 from core import models
+from core.lessons import places
 from tests import hostile
 
-PAGES = ["app.py", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").glob("*.py"))]
-PAGES.remove("pages/__init__.py")
-MODEL_PAGES = [page for page in PAGES if page not in ("app.py", "pages/9_Glossary.py")]
-
-
-def opened(page: str, **address: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    if page != "app.py":
-        app.switch_page(page)
-    for name, text in address.items():
-        app.query_params[name] = text
-    app.run()
-    assert not app.exception, app.exception[0].stack_trace
-    return app
+PAGES = places.names()
+MODEL_PAGES = [page for page in PAGES if page not in ("", "Glossary")]
 
 
 def words(app: AppTest) -> str:
@@ -67,9 +56,9 @@ ODD = [*hostile.LOADED, *PAST, *hostile.HARMLESS]
 @pytest.mark.parametrize(
     ("page", "setting"),
     [
-        ("pages/1_Attack_lab.py", {"model": ""}),
-        ("pages/5_Graph_loss.py", {"model": ""}),
-        ("pages/4_Embeddings.py", {"1": "", "2": "none", "3": "none"}),
+        ("Attack_lab", {"model": ""}),
+        ("Graph_loss", {"model": ""}),
+        ("Embeddings", {"1": "", "2": "none", "3": "none"}),
     ],
 )
 def test_a_page_says_what_is_wrong_with_the_network_that_it_is_to_show(home, page, setting, name):
@@ -91,7 +80,7 @@ def test_a_page_says_what_is_wrong_with_the_network_that_it_is_to_show(home, pag
 @pytest.mark.parametrize("tab", ["Features", "Loss and density", "Uncertainty", "Runner-up", "Attacks"])
 def test_mmc_says_what_is_wrong_with_a_network(home, name, tab):
     hostile.put(home, name, hostile.LOADED[name][0])
-    app = opened("pages/6_MMC_centres.py", tab=tab, ce=name)
+    app = opened("MMC_centres", tab=tab, ce=name)
     assert [hostile.LOADED[name][1] in unescaped(error.value) for error in app.error] == [True]
 
 
@@ -100,7 +89,7 @@ def test_training_says_what_is_wrong_with_the_network_to_begin_with(home, name):
     damage = {n: d for n, (d, _) in hostile.LOADED.items()} | hostile.KEPT | hostile.HARMLESS
     hostile.put(home, name, damage[name])
     card = models.card(name)
-    app = opened("pages/8_Training.py", network="lenet", loss=card.loss, start=name)
+    app = opened("Training", network="lenet", loss=card.loss, start=name)
     boxes = [box for box in app.selectbox if box.label == "Begin with"]
     if name == "loss-unknown":
         assert not any(name in box.options for box in boxes)
@@ -117,7 +106,7 @@ def test_training_says_what_is_wrong_with_the_network_to_begin_with(home, name):
 
 def test_a_network_that_goes_bad_while_it_is_shown_is_left_for_another(home):
     folder = hostile.put(home, "own", lambda folder: None)
-    app = opened("pages/1_Attack_lab.py", model="own")
+    app = opened("Attack_lab", model="own")
     assert app.selectbox(key="lab.model").value == "own"
     hostile.UNUSABLE["adversarial-list"][0](folder)
     app.run()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from driver import ROOT, TIMEOUT, unescaped
+from driver import opened, unescaped
 from streamlit.testing.v1 import AppTest
 
 from core.lessons import FOLDER, reading
@@ -68,18 +68,7 @@ def walked(home: Path) -> AppTest:
     """The first stop of a lesson of one's own, as its link opens it."""
     (home / "lessons").mkdir()
     (home / "lessons" / "edges.md").write_text(OWN, encoding="utf-8")
-    return opened("3_Smoothing", view="pictures", pictures="mnist", pattern="checkerboard", lesson="edges", stop="1")
-
-
-def opened(script: str, **address: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    if script:
-        app.switch_page(f"pages/{script}.py")
-    for name, text in address.items():
-        app.query_params[name] = text
-    app.run()
-    assert not app.exception
-    return app
+    return opened("Smoothing", view="pictures", pictures="mnist", pattern="checkerboard", lesson="edges", stop="1")
 
 
 def press(app: AppTest, key: str) -> None:
@@ -170,7 +159,7 @@ def test_elsewhere_the_strip_says_how_to_come_back(walked: AppTest):
 
 
 def test_a_lesson_that_is_not_there_is_left_out_and_said(home: Path):
-    app = opened("3_Smoothing", pictures="mnist", lesson="nothing", stop="2")
+    app = opened("Smoothing", pictures="mnist", lesson="nothing", stop="2")
     assert "there is no such lesson here" in words(app)
     assert drawn(app)
     assert address(app) == {"pictures": "mnist"}
@@ -179,7 +168,7 @@ def test_a_lesson_that_is_not_there_is_left_out_and_said(home: Path):
 @pytest.mark.parametrize("stop", ["0", "9", "x"])
 def test_a_stop_that_is_not_there_is_the_first(stop: str):
     name = sorted(path.stem for path in FOLDER.glob("*.md"))[0]
-    app = opened("3_Smoothing", lesson=name, stop=stop)
+    app = opened("Smoothing", lesson=name, stop=stop)
     assert app.session_state[lesson.STOP] == 1
 
 
@@ -216,9 +205,9 @@ FINISHED = """\
 def test_a_stop_shows_the_run_that_came_with_it_and_the_page_alone_does_not(home: Path):
     (home / "lessons").mkdir()
     (home / "lessons" / "edges.md").write_text(OWN.replace("minutes: 20", "minutes: 25") + "\n" + FINISHED, "utf-8")
-    app = opened("1_Attack_lab", attack="cw", lesson="edges", stop="5")
+    app = opened("Attack_lab", attack="cw", lesson="edges", stop="5")
     press(app, "lesson.answer.0")
     assert app.session_state["lab.shown"].run.result.success.all()
     assert "a finished result; Run computes it before your eyes" in words(app)
-    alone = opened("1_Attack_lab", attack="cw")
+    alone = opened("Attack_lab", attack="cw")
     assert "lab.shown" not in alone.session_state

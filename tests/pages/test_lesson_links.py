@@ -3,8 +3,7 @@
 import ast
 
 import pytest
-from driver import ROOT, TIMEOUT
-from streamlit.testing.v1 import AppTest
+from driver import ROOT, opened
 
 from core.lessons import places, reading
 from pages.parts.inputs import forms
@@ -61,13 +60,7 @@ UNSEEN = {
 def test_names_are_those_that_the_page_reads(address: str):
     name, parameters = reading.place(address)
     assert places.wrong(name, parameters) == []
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    if name:
-        app.switch_page(page.file(name))
-    for key, text in parameters.items():
-        app.query_params[key] = text
-    app.run()
-    assert not app.exception
+    app = opened(name, **parameters)
     read = set(app.session_state["link"].entries) - set(places.OWN)
     known = set(places.settings(name, parameters))
     assert read <= known, f"core does not know {sorted(read - known)}"

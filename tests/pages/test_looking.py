@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from driver import Lab, open_start
+from driver import Lab, opened
 
 from core.attacks import ATTACKS, AttackResult
 from core.filters import kernel, low_pass
@@ -88,7 +88,7 @@ def test_without_smoothing_no_clouds_are_promised(lab: Lab):
 
 
 def test_the_start_page_leads_to_the_very_picture_and_attack():
-    app = open_start()
+    app = opened("")
     next(button for button in app.button if button.label == "Try it in the Attack lab").click().run(timeout=120)
     assert not app.exception
     assert app.session_state["lab.model"] == "imagenet-efficientnet-lite0"

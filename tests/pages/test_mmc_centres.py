@@ -3,11 +3,12 @@
 import json
 import math
 import re
+from functools import partial
 
+import driver
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, sent, unescaped, unlinked
-from streamlit.testing.v1 import AppTest
+from driver import sent, sound, unescaped, unlinked
 
 from core import data, models
 from core.features.density import class_means, own_and_nearest, sample_density
@@ -20,19 +21,7 @@ from pages.parts.views.mmc.arrangement import EXAMPLES
 from pages.parts.views.mmc.centres import FORMULAS
 from pages.parts.views.mmc.density import power
 
-
-def opened(**address):
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    app.switch_page("pages/6_MMC_centres.py")
-    for name, text in address.items():
-        app.query_params[name] = text
-    app.run()
-    return sound(app)
-
-
-def sound(app):
-    assert not app.exception, app.exception[0].stack_trace
-    return app
+opened = partial(driver.opened, "MMC_centres")
 
 
 def metrics(app):

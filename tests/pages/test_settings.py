@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driver import TIMEOUT
+from driver import opened
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
 from pages.parts.shell import cache, settings
 from pages.parts.shell.settings import Settings
@@ -99,8 +98,7 @@ def test_a_bad_value_is_one_sentence_and_no_page_is_served(monkeypatch, caplog, 
     assert str(caught.value) == settings.problem() == sentence
     assert settings.settings() == Settings.model_construct()  # for what is imported before a page can say so
     assert sentence in caplog.text
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT).run()
-    assert not app.exception
+    app = opened("")
     assert not app.button
     (error,) = app.error
     assert error.value.replace("\\", "").endswith(sentence)

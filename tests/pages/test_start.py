@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from driver import FIGURE, ROOT, TIMEOUT, decode, levels, markup, open_start, panels, unescaped
+from driver import FIGURE, ROOT, TIMEOUT, decode, levels, markup, opened, panels, unescaped
 from streamlit.testing.v1 import AppTest
 
 from core import data, examples, models
@@ -57,7 +57,7 @@ def words(app: AppTest) -> str:
 
 
 def test_two_comparisons_and_what_each_holds_equal():
-    app = open_start()
+    app = opened("")
     check(app, "success")
     needed = {name: RECORD.compared["success"].pictures[name].l2 for name in NAMES}
     assert f"**{needed['scw'] / needed['cw']:.1f} times longer**" in words(app)
@@ -71,7 +71,7 @@ def test_two_comparisons_and_what_each_holds_equal():
 
 def test_the_verdicts_are_those_of_the_shipped_records():
     records = compared(COSTS.read(), "photos")
-    told = unescaped(open_start().caption[0].value)
+    told = unescaped(opened("").caption[0].value)
     for claim, stored in zip(CLAIMS, RECORD.verdicts, strict=True):
         verdict = claim.decide(*records)
         assert (stored.outcome, stored.p) == (verdict.outcome, verdict.p)
@@ -130,7 +130,7 @@ def test_the_magnified_pictures_share_the_scale_that_is_told(held):
 
 
 def test_the_button_leads_to_the_lab_which_magnifies_alike():
-    app = open_start()
+    app = opened("")
     (button,) = [button for button in app.button if button.label == "Try it in the Attack lab"]
     button.click().run(timeout=TIMEOUT)
     assert not app.exception
@@ -141,7 +141,7 @@ def test_the_button_leads_to_the_lab_which_magnifies_alike():
 
 
 def test_every_page_is_introduced_by_what_is_seen_there():
-    every = [link.proto for link in open_start().get("page_link")]
+    every = [link.proto for link in opened("").get("page_link")]
     links = [(link.page, link.label) for link in every if not link.query_string]  # those with one lead into lessons
     introduced = links[1 + len(page.ICONS) :]  # those above are the navigation's
     assert introduced == [(name, page.SEEN[name]) for name in page.ICONS]
@@ -185,8 +185,7 @@ print("torch" in sys.modules, "core.attacks" in sys.modules)
 
 def test_the_navigation_has_its_height_before_anything_else_is_drawn(monkeypatch):
     monkeypatch.setattr(page, "finish", lambda: None)
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT).run()
-    assert not app.exception
+    app = opened("")
     assert next(button.label for button in app.button) == "Present"
 
 
@@ -198,7 +197,7 @@ def test_the_warm_up_brings_what_the_other_pages_need():
 
 
 def test_what_is_here_is_said_and_where_it_lies_is_not(home):
-    app = open_start()
+    app = opened("")
     next(button for button in app.button if button.label.startswith("What is here")).click().run(timeout=TIMEOUT)
     assert not app.exception
     (told,) = [element.value for element in app.markdown if element.value.startswith("| | here |")]

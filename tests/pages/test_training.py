@@ -3,10 +3,10 @@
 import json
 import time
 
+import driver
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, unescaped, unlinked
-from streamlit.testing.v1 import AppTest
+from driver import unescaped, unlinked
 
 from core import data, models
 from core.losses import CrossEntropy, GraphSmoothness
@@ -23,12 +23,7 @@ PLAN = Plan("own", "fc2", "mnist", CrossEntropy(dim=2), SMALL, {})
 
 
 def opened(**state):
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    for key, value in state.items():
-        app.session_state[key.replace("__", ".")] = value
-    app.switch_page("pages/8_Training.py").run()
-    assert not app.exception, app.exception[0].stack_trace
-    return app
+    return driver.opened("Training", state)
 
 
 def press(app, label):

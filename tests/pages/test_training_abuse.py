@@ -5,14 +5,15 @@ import os
 import subprocess
 from pathlib import Path
 
+import driver
 import pytest
 import torch
-from driver import ROOT, TIMEOUT, unescaped
+from driver import unescaped
 from safetensors.torch import save_file
-from streamlit.testing.v1 import AppTest
 from test_training import SMALL, labels, opened, press, until
 
 from core import models
+from core.lessons import places
 from core.losses import CrossEntropy
 from core.params import fields
 from core.train import Recipe, Training, runs
@@ -20,7 +21,6 @@ from pages.parts.work import trainings as training
 from pages.parts.work.trainings import Plan, Trained
 from tests.hostile import GOOD, put, sparse
 
-PAGES = ["app.py", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").glob("[0-9]*.py"))]
 PLAN = Plan("own", "fc2", "mnist", CrossEntropy(dim=2), SMALL, {})
 
 
@@ -181,14 +181,9 @@ def no_home(request, tmp_path, monkeypatch):
     return words
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", places.names())
 def test_every_page_works_without_a_home(no_home, page):
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    if page != "app.py":
-        app.switch_page(page)
-    app.run()
-    assert not app.exception, app.exception[0].stack_trace
-    assert not app.error
+    assert not driver.opened(page).error
 
 
 def test_training_without_a_home_is_one_sentence(no_home, tmp_path):
@@ -301,11 +296,7 @@ def test_the_command_line_refuses_the_name_of_a_shipped_network(home, capsys):
 @pytest.mark.parametrize("text", ["9" * 400, "-" + "9" * 400, "9" * 5000, "1e999", "nan", "10000001", "0"])
 @pytest.mark.parametrize("name", ["n", "test_n", "epochs", "learning_rate"])
 def test_a_number_that_cannot_be_is_left_out_of_the_link(name, text):
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=TIMEOUT)
-    app.switch_page("pages/8_Training.py")
-    app.query_params[name] = text
-    app.run()
-    assert not app.exception, app.exception[0].stack_trace
+    app = driver.opened("Training", **{name: text})
     assert [unescaped(warning.value).startswith(f"“{name}=") for warning in app.warning] == [True]
 
 
