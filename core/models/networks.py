@@ -14,6 +14,7 @@ from core.models.efficientnet import EfficientNetLite
 from core.models.heads import Embedding
 from core.models.residual import PreActResNet18, ResNet18, ResNet32, conv
 from core.models.vision import BY_NETWORK, VISION, VisionNetwork
+from core.models.whitened import WhitenedCNN
 
 
 class C4(nn.Module):
@@ -115,6 +116,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "resnet18": ResNet18,
     "resnet32": ResNet32,
     "vgg-f": VGGF,
+    "whitened-cnn": WhitenedCNN,
     **{key: partial(EfficientNetLite, key) for key in efficientnet.SIZES},
     **{key: partial(VisionNetwork, name) for key, name in BY_NETWORK.items()},
 }
@@ -128,6 +130,7 @@ TITLES = {
     "resnet18": "ResNet-18",
     "resnet32": "ResNet-32",
     "vgg-f": "VGG-F",
+    "whitened-cnn": "Whitened CNN",
     **efficientnet.TITLES,
     **{key: VISION[name].title for key, name in BY_NETWORK.items()},
 }
@@ -155,3 +158,5 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
     for layer in module.modules():
         if isinstance(layer, Embedding) and layer.norm == "none":
             layer.linear.weight.data.mul_(0.1)
+        elif isinstance(layer, WhitenedCNN):
+            layer.begin(generator)

@@ -15,12 +15,15 @@ from core.models import Classifier
 from core.train.recipe import Recipe
 
 
-def shifted(images: Tensor, shift: int, generator: torch.Generator) -> Tensor:
-    """Each image moved by its own random whole number of pixels, at most `shift`, zeros coming in."""
+def shifted(images: Tensor, shift: int, generator: torch.Generator, border: str = "zeros") -> Tensor:
+    """Each image moved by its own random whole number of pixels, at most `shift`.
+
+    border: what comes in, "zeros" or the picture mirrored there, without its last row ("reflect").
+    """
     if not shift:
         return images
     n, _, h, w = images.shape
-    padded = F.pad(images, (shift,) * 4)
+    padded = F.pad(images, (shift,) * 4, mode="constant" if border == "zeros" else "reflect")
     dy, dx = torch.randint(0, 2 * shift + 1, (2, n, 1), generator=generator)
     rows = (torch.arange(h) + dy)[:, None, :, None]
     columns = (torch.arange(w) + dx)[:, None, None, :]
@@ -31,8 +34,21 @@ def shifted(images: Tensor, shift: int, generator: torch.Generator) -> Tensor:
 
 def flipped(images: Tensor, generator: torch.Generator) -> Tensor:
     """Each image mirrored left to right with probability one half."""
-    mirror = torch.randint(0, 2, (len(images), 1, 1, 1), generator=generator, dtype=torch.bool)
-    return torch.where(mirror.to(images.device), images.flip(3), images)
+    return mirrored(images, torch.randint(0, 2, (len(images), 1, 1, 1), generator=generator, dtype=torch.bool))
+
+
+def mirrored(images: Tensor, which: Tensor) -> Tensor:
+    """The images mirrored left to right where `which` (N booleans, of any shape) says so."""
+    return torch.where(which.view(-1, 1, 1, 1).to(images.device), images.flip(3), images)
+
+
+def alternating(n: int, epoch: int, seed: int) -> Tensor:
+    """(n,) which of all images are mirrored in epoch `epoch` (from 1): a random half, then the others, in turns.
+
+    Jordan 2024, "94% on CIFAR-10 in 3.29 seconds", section 3.6: two epochs show both sides of every image.
+    """
+    half = torch.randint(0, 2, (n,), generator=torch.Generator().manual_seed(seed), dtype=torch.bool)
+    return half if epoch % 2 else ~half
 
 
 def size_in(epoch: int, recipe: Recipe, full: int) -> int:

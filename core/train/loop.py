@@ -24,8 +24,20 @@ from core.losses import CrossEntropy, Loss, choose_references, trained_with
 from core.models import NETWORKS, TITLES, TRAINABLE, Card, Change, Classifier, build, check, features_of, header
 from core.models.heads import KernelHead
 from core.models.networks import initialise
+from core.models.whitened import IMAGES, WhitenedCNN
 from core.train import checkpoint, ranks, runs
-from core.train.augment import attacked, features, flipped, precision, scaled, shifted, size_in
+from core.train.augment import (
+    alternating,
+    attacked,
+    features,
+    flipped,
+    mirrored,
+    precision,
+    scaled,
+    shifted,
+    size_in,
+)
+from core.train.muon import Muon
 from core.train.recipe import Recipe, against
 from core.train.runs import Epoch
 
@@ -169,6 +181,8 @@ class Training:
         self.loss.prepare(self.model.head, self.generator, DATASETS[dataset].groups)
         if began is not None:
             self.model.load_state_dict(began)
+        elif isinstance(self.model.network, WhitenedCNN):
+            self.model.network.whiten((self.train.images[:IMAGES] - self.model.mean) / self.model.std)
         check(self.model.eval())
         self._check_small()
         self.device = models.default_device()
@@ -266,15 +280,16 @@ class Training:
                 hash((self.recipe.seed, index, ranks.rank())) % 2**63
             )  # of the attacks of adversarial training; its own, for ranks may draw unequal shares
             size = size_in(index, self.recipe, self.train.images.shape[-1])
+            sides = alternating(len(self.train), index, self.recipe.seed)
             self.model.train()
             order = torch.randperm(len(self.train), generator=self.generator).split(self.recipe.batch_size)
             for batch, rows in enumerate(order[: self.batches], 1):
                 self.taken = (index - 1) * self.batches + batch - 1
                 while self._planned and self._planned[0].step <= self.taken:
                     self._apply(self._planned.pop(0))
-                x = shifted(self.train.images[rows], self.recipe.shift, self.generator)
+                x = shifted(self.train.images[rows], self.recipe.shift, self.generator, self.recipe.border)
                 if self.recipe.flip:
-                    x = flipped(x, self.generator)
+                    x = mirrored(x, sides[rows]) if self.recipe.alternate else flipped(x, self.generator)
                 mine = slice(ranks.rank(), None, ranks.world())
                 x = scaled(x[mine].to(self.device), size).to(memory_format=torch.channels_last)
                 y = self.train.labels[rows][mine].to(self.device)
@@ -522,6 +537,10 @@ def _takes(model: Classifier, size: int) -> bool:
 
 def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     named = list(model.named_parameters())
+    kernels = []
+    if recipe.optimiser == "muon":
+        kernels = [p for _, p in named if p.ndim == 4]
+        named = [(name, p) for name, p in named if p.ndim != 4]
     free = [p.ndim <= 1 or name.endswith(("centers", "log_precision")) for name, p in named]
     groups = [
         {
@@ -537,6 +556,10 @@ def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
             return torch.optim.Adam(groups, lr=recipe.learning_rate)
         case "rmsprop":
             return torch.optim.RMSprop(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
+        case "muon":
+            turned = {"params": kernels, "lr": recipe.learning_rate, "kernels": True}
+            dtype = torch.bfloat16 if recipe.precision == "bfloat16" else torch.float32
+            return Muon([turned, *groups], lr=recipe.other_rate, momentum=recipe.momentum, dtype=dtype)
         case "sgd":
             nesterov = recipe.momentum > 0
             return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov)
@@ -548,9 +571,8 @@ def _schedule(optimiser: torch.optim.Optimizer, recipe: Recipe, batches: int) ->
         case "one-cycle":
             # Only Adam's momentum goes against the rate: that of the others is a declared parameter.
             cycled = recipe.optimiser in ("adam", "adamw")
-            return torch.optim.lr_scheduler.OneCycleLR(
-                optimiser, recipe.learning_rate, total_steps=steps, cycle_momentum=cycled
-            )
+            rates = [group["lr"] for group in optimiser.param_groups]
+            return torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, total_steps=steps, cycle_momentum=cycled)
         case "steps":
             return torch.optim.lr_scheduler.MultiStepLR(optimiser, sorted({steps // 2, 3 * steps // 4}))
         case "constant":

@@ -82,6 +82,18 @@ class Recipe(Parameters):
             "flip": True,
             "first_size": 20,
         },
+        # One for all losses: Muon's and Adam's steps do not depend on the size of the gradients.
+        "CPU, CIFAR-10, whitened CNN": {
+            "epochs": 12,
+            "batch_size": 500,
+            "optimiser": "muon",
+            "learning_rate": 0.24,
+            "momentum": 0.6,
+            "border": "reflect",
+            "flip": True,
+            "alternate": True,
+            "first_size": 20,
+        },
         "SmoothFool, SAT": {"adversarial": "smoothfool", "sigma_g": 1.0},
         "ten seconds": {
             "epochs": 40,
@@ -155,10 +167,11 @@ class Recipe(Parameters):
         unit="images",
         help="Images for each optimiser step, over all machines. The graph smoothness loss draws its graph over them.",
     )
-    optimiser: Literal["adamw", "adam", "sgd", "rmsprop"] = parameter(
+    optimiser: Literal["adamw", "adam", "sgd", "rmsprop", "muon"] = parameter(
         "adamw",
-        paper=f"{GRAPH}; MMC report, Table 2",
-        help="AdamW decays weights apart from the gradient; SGD is that with Nesterov's momentum.",
+        paper=f"{GRAPH}; MMC report, Table 2; Jordan et al. 2024",
+        help="AdamW decays weights apart from the gradient; SGD is that with Nesterov's momentum; Muon makes the "
+        "momentum of convolutions orthogonal and leaves the rest to AdamW.",
     )
     learning_rate: float = parameter(
         0.003,
@@ -176,7 +189,19 @@ class Recipe(Parameters):
         help="One-cycle rises for 30 % of the run and falls to nothing; steps divides by 10 after half and after three "
         "quarters of the epochs (100 and 150 of the papers' 200).",
     )
-    momentum: float = parameter(0.9, ge=0, lt=1, step=0.01, paper=GRAPH, advanced=True, help="Of SGD and RMSProp.")
+    other_rate: float = parameter(
+        0.01,
+        gt=0,
+        le=1,
+        slider=(1e-4, 0.1),
+        log=True,
+        title="Learning rate of the rest",
+        advanced=True,
+        help="With Muon, the largest learning rate of biases, batch norms and linear layers, which are AdamW's.",
+    )
+    momentum: float = parameter(
+        0.9, ge=0, lt=1, step=0.01, paper=GRAPH, advanced=True, help="Of SGD, RMSProp and Muon."
+    )
     weight_decay: float = parameter(
         1e-4,
         ge=0,
@@ -190,7 +215,21 @@ class Recipe(Parameters):
     shift: int = parameter(
         2, ge=0, le=8, step=1, unit="pixels", help="Each training image is moved by up to this many pixels, both ways."
     )
+    border: Literal["zeros", "reflect"] = parameter(
+        "zeros",
+        advanced=True,
+        paper="Jordan 2024, section 3",
+        help="What comes in where an image is moved: zeros, or the image mirrored at its border.",
+    )
     flip: bool = parameter(False, help="Mirror every other training image, at random. Not for digits.")
+    alternate: bool = parameter(
+        False,
+        title="Flip in turns",
+        advanced=True,
+        paper="Jordan 2024, section 3.6",
+        help="Where images are mirrored: a random half in the first epoch, the others in the next, and so on, so that "
+        "two epochs show both sides of each.",
+    )
     first_size: int | None = parameter(
         None,
         ge=8,
