@@ -20,8 +20,8 @@ def orthogonalised(matrix: Tensor, steps: int = 3) -> Tensor:
     the precision of `matrix`; of zeros it makes zeros.
     """
     a, b, c = QUINTIC
-    x = matrix / (matrix.norm() + 1e-7)
-    wide = x.shape[0] <= x.shape[1]
+    wide = matrix.shape[0] <= matrix.shape[1]
+    x: Tensor = matrix / (matrix.norm() + 1e-7)
     x = x if wide else x.T
     for _ in range(steps):
         square = x @ x.T

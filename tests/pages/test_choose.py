@@ -15,12 +15,15 @@ def test_networks_are_grouped_by_data_set_and_told_apart_by_what_comes_first():
     assert sorted(groups) == sorted(set(groups))
     assert len(set(titles.values())) == len(titles)
     assert titles["mnist-c4-mmc-fgsm"] == "MNIST MMC + FGSM, C4"
+    assert titles["mnist-lenet-mmc-rand"] == "MNIST MMC (rand), LeNet"
     assert titles["cifar10-preactresnet18-graph-2d"] == "CIFAR-10 graph, 2D, PreActResNet-18"
     seen = {name: title.partition(", ")[0] for name, title in titles.items()}
     assert max(map(len, seen.values())) < 25
     for name, card in cards.items():  # of another loss, or trained in another way
         for other in cards:
-            facts = [(c.dataset, c.loss, against(c.recipe)) for c in (card, cards[other])]
+            facts = [
+                (c.dataset, c.loss, c.loss_arguments.get("centers"), against(c.recipe)) for c in (card, cards[other])
+            ]
             assert (seen[name] == seen[other]) == (facts[0] == facts[1])
 
 

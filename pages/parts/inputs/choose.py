@@ -32,6 +32,8 @@ LOSSES = {
     "g-sce": "g-SCE",
     "large-margin": "L-GM",
 }
+CENTERS = {"random": "MMC (rand)", "hierarchical": "HMMC"}
+"""What MMC is called with other centres than the optimal ones."""
 HARDENED = {"fgsm": "FGSM", "fast": "fast FGSM", "least-likely": "step l.l.", "pgd": "PGD", "smoothfool": "SAT"}
 """Losses and defences as short as a menu needs them; the others by their names."""
 MOST_TOLD = 50
@@ -88,7 +90,10 @@ def brief(card: Card) -> str:
     ensemble = " (Ens.)" if card.recipe.get("sources") else ""
     defence = "" if against == "none" else f" + {HARDENED.get(str(against), str(against))}{ensemble}"
     flat = f", {card.embedding}D" if card.embedding in (2, 3) else ""
-    return f"{LOSSES.get(card.loss, card.loss)}{defence}{flat}, {card.title.partition(' on ')[0]}"
+    loss = LOSSES.get(card.loss, card.loss)
+    if card.loss == "max-mahalanobis":
+        loss = CENTERS.get(str(card.loss_arguments.get("centers")), loss)
+    return f"{loss}{defence}{flat}, {card.title.partition(' on ')[0]}"
 
 
 def menu(cards: Mapping[str, Card]) -> dict[str, str]:

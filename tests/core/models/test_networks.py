@@ -4,11 +4,13 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from core.models import NETWORKS, TITLES, Card, build, check
 from core.models.networks import initialise
 from core.models.residual import Block, PreActBlock
+from core.models.whitened import Whitening
 
 MNIST, CIFAR = (1, 28, 28), (3, 32, 32)
 NETS = [
@@ -22,6 +24,8 @@ NETS = [
     ("resnet18", {"width": 0.25}, CIFAR, 128, 701_466),
     ("resnet32", {}, CIFAR, 64, 464_154),
     ("vgg-f", {}, CIFAR, 512, 4_551_498),
+    ("whitened-cnn", {}, CIFAR, 256, 1_972_514),
+    ("whitened-cnn", {"width": 0.25, "channels": 1}, MNIST, 64, 123_264 + 576 + 8 + 650),
 ]
 IDS = [f"{name}-{'-'.join(map(str, arguments.values()))}" for name, arguments, *_ in NETS]
 
@@ -90,10 +94,10 @@ def test_initialisation_depends_on_its_generator_alone(name, arguments, shape, f
     assert any(not torch.equal(first[key], other[key]) for key in first)
 
 
-@pytest.mark.parametrize("name", ["preactresnet18", "resnet32", "vgg-f"])
+@pytest.mark.parametrize("name", ["preactresnet18", "resnet32", "vgg-f", "whitened-cnn"])
 def test_initialisation_forgets_what_a_network_has_learned(name):
     """Every tensor, batch norms and their statistics among them, begins anew."""
-    arguments = {"width": 0.125} if name == "preactresnet18" else {}
+    arguments = {"width": 0.125} if name in ("preactresnet18", "whitened-cnn") else {}
     network, fresh = made(name, arguments), made(name, arguments).state_dict()
     network.train()(pictures(CIFAR))
     for parameter in network.parameters():
@@ -147,7 +151,59 @@ def test_he_normal_weights():
     assert weight.std().item() == pytest.approx(math.sqrt(2 / (512 * 9)), rel=0.01)
 
 
+@pytest.mark.parametrize("name", ["preactresnet18", "whitened-cnn"])
 @pytest.mark.parametrize("width", [0.0, 5.0, -1.0])
-def test_a_width_out_of_range_is_refused(width):
+def test_a_width_out_of_range_is_refused(name, width):
     with pytest.raises(ValueError, match=r"^width must be from 0.0625 to 4; got .+\.$"):
-        NETWORKS["preactresnet18"](width=width)
+        NETWORKS[name](width=width)
+
+
+def correlated(n=40, channels=3):
+    """Pictures whose neighbouring values go together, as those of photographs do."""
+    noise = torch.randn(n, 3, 12, 12, generator=torch.Generator().manual_seed(1))
+    mixed = torch.einsum("ij,njhw->nihw", torch.tensor([[1.0, 0, 0], [0.9, 0.4, 0], [0.8, 0.1, 0.3]]), noise)
+    return F.avg_pool2d(mixed, 3, 1)[:, :channels] + 0.3
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_whitened_patches_have_the_identity_as_their_covariance(channels):
+    images, layer = correlated(channels=channels), Whitening(channels)
+    layer.whiten(images, epsilon=0.0)
+    made = layer(images)
+    assert made.shape == (40, 8 * channels, 9, 9)
+    half = made[:, : 4 * channels].transpose(0, 1).flatten(1)
+    torch.testing.assert_close(half.cov(correction=0), torch.eye(4 * channels), atol=2e-3, rtol=0)
+    torch.testing.assert_close(made[:, 4 * channels :], -made[:, : 4 * channels])
+
+
+def test_whitening_divides_by_the_root_of_variance_and_epsilon():
+    images, layer = correlated(), Whitening()
+    layer.whiten(images, epsilon=0.5)
+    patches = F.unfold(images, 2).transpose(0, 1).flatten(1)
+    variances = torch.linalg.eigvalsh(patches.cov(correction=0)).flip(0)
+    made = layer(images)[:, :12].transpose(0, 1).flatten(1).cov(correction=0)
+    torch.testing.assert_close(made, (variances / (variances + 0.5)).diag(), atol=1e-4, rtol=0)
+
+
+def test_whitening_of_nothing_is_refused_and_of_one_colour_is_finite():
+    layer = Whitening()
+    for nothing in (torch.zeros(0, 3, 8, 8), torch.zeros(1, 3, 1, 8)):
+        with pytest.raises(ValueError, match=r"^images must be at least one, of at least \(2, 2\); got .+\.$"):
+            layer.whiten(nothing)
+    layer.whiten(torch.full((2, 3, 8, 8), 0.7))
+    assert layer.weight.isfinite().all()
+
+
+def test_a_whitened_cnn_begins_by_handing_on_what_it_gets():
+    """Its kernels are the identity as far as they reach, and its random directions orthonormal."""
+    network = made("whitened-cnn", {"width": 0.25})
+    directions = network.whitening.weight[:12].flatten(1)
+    torch.testing.assert_close(directions @ directions.T, torch.eye(12))
+    x = pictures((64, 6, 6))
+    torch.testing.assert_close(network.blocks[2].conv1(x), x)
+    torch.testing.assert_close(network.blocks[1].conv1(pictures((16, 6, 6)))[:, :16], pictures((16, 6, 6)))
+
+
+@pytest.mark.parametrize("size", [16, 20, 28, 32])
+def test_a_whitened_cnn_takes_small_pictures(size):
+    assert made("whitened-cnn", {"width": 0.125}).eval()(pictures((3, size, size))).shape == (8, 32)

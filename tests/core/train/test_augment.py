@@ -10,7 +10,7 @@ from core.metrics import roughness
 from core.models import Card
 from core.models.networks import initialise
 from core.train import Recipe, against
-from core.train.augment import attacked, flipped, scaled, shifted, size_in
+from core.train.augment import alternating, attacked, flipped, mirrored, scaled, shifted, size_in
 from tests.problems import uniform
 
 
@@ -39,6 +39,33 @@ def test_flipped_mirrors_about_half_and_nothing_else():
     kept = torch.tensor([torch.equal(a, b) for a, b in zip(result, images, strict=True)])
     assert bool((mirrored ^ kept).all())
     assert 150 < int(mirrored.sum()) < 250
+
+
+def test_reflected_borders_bring_in_the_picture_and_no_zeros():
+    images = torch.rand(50, 2, 5, 4, generator=generator(0)) + 1
+    moved = shifted(images, 2, generator(), "reflect")
+    assert float(moved.min()) >= 1
+    padded = F.pad(images, (2, 2, 2, 2), mode="reflect")
+    zeros = shifted(images, 2, generator())
+    for before, whole, after in zip(padded, moved, zeros, strict=True):  # the same moves as with zeros
+        assert any(
+            torch.equal(before[:, y : y + 5, x : x + 4], whole) and bool((after == 0).logical_or(after == whole).all())
+            for y in range(5)
+            for x in range(5)
+        )
+
+
+def test_two_epochs_in_a_row_show_both_sides_of_every_image():
+    images = torch.rand(101, 1, 2, 3, generator=generator(0))
+    for epoch in (1, 2, 7):
+        first, second = (mirrored(images, alternating(101, each, 5)) for each in (epoch, epoch + 1))
+        assert torch.equal(first.flip(3), second)
+    assert torch.equal(alternating(101, 1, 5), alternating(101, 3, 5))
+    assert not torch.equal(alternating(101, 1, 5), alternating(101, 1, 6))
+    assert 30 < int(alternating(101, 1, 5).sum()) < 70
+    sides = torch.tensor([True] + 100 * [False])
+    assert torch.equal(mirrored(images, sides)[0], images[0].flip(2))
+    assert torch.equal(mirrored(images, sides)[1:], images[1:])
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 12, 18])

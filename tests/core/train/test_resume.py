@@ -62,10 +62,11 @@ def same(one, other):
     assert all(torch.equal(kept[key], kept_[key]) for key in kept | kept_)
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "adam", "sgd", "rmsprop"])
+@pytest.mark.parametrize("optimiser", ["adamw", "adam", "sgd", "rmsprop", "muon"])
 @pytest.mark.parametrize("name", ["cross-entropy", "graph-smoothness", "center-loss"])
 def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, optimiser, name):
-    recipe = RECIPE.replace(optimiser=optimiser, learning_rate=0.002, schedule="one-cycle")
+    flips = {"flip": True, "alternate": True} if optimiser == "muon" else {}
+    recipe = RECIPE.replace(optimiser=optimiser, learning_rate=0.002, schedule="one-cycle", **flips)
     loss = GraphSmoothness(references=20, dim=2) if name == "graph-smoothness" else LOSSES[name]()
     whole = Training("c4", "mnist", recipe, "whole", loss)
     list(whole)
@@ -78,6 +79,16 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, optimiser, name):
     assert again.done == 1
     list(again)
     same(bits(whole), bits(again))
+
+
+def test_whitening_is_of_the_run_not_of_the_pictures_that_lie_there_later(tmp_path):
+    state, arguments = tmp_path / "run.safetensors", {"width": 0.0625}
+    first = Training("whitened-cnn", "mnist", RECIPE.replace(optimiser="muon"), "run", None, arguments, state)
+    next(iter(first))
+    again = resume(state, "renamed")
+    same(bits(first), bits(again))
+    begun = Training("whitened-cnn", "mnist", RECIPE.replace(epochs=1), "other", None, arguments)
+    assert torch.equal(begun.model.network.whitening.weight, again.model.network.whitening.weight)
 
 
 def test_a_run_is_resumed_from_its_state_alone(tmp_path):

@@ -164,10 +164,12 @@ def test_the_same_seed_gives_the_same_bits():
     [
         {"shift": 0},
         {"flip": True},
+        {"border": "reflect"},
         {"weight_decay": 1.0},
         {"optimiser": "sgd"},
         {"optimiser": "adam", "weight_decay": 0.1},
         {"optimiser": "rmsprop"},
+        {"optimiser": "muon"},
         {"schedule": "steps"},
         {"schedule": "constant"},
         {"precision": "float32"},
@@ -183,6 +185,44 @@ def test_the_same_seed_gives_the_same_bits():
 )
 def test_every_part_of_the_recipe_counts(changes):
     assert not torch.equal(trained()[1]["head.weight"], trained(**changes)[1]["head.weight"])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"flip": True}, {"flip": True, "alternate": True}),
+        ({"optimiser": "muon", "other_rate": 0.01}, {"optimiser": "muon", "other_rate": 0.02}),
+    ],
+    ids=str,
+)
+def test_what_counts_only_beside_another_part_counts(one, other):
+    assert not torch.equal(trained(**one)[1]["head.weight"], trained(**other)[1]["head.weight"])
+
+
+def test_alternating_flips_turn_with_the_epochs(monkeypatch):
+    """Whatever the order of the batches: an image is seen as it is in one epoch and mirrored in the next."""
+    seen = []
+    monkeypatch.setattr(loop, "mirrored", lambda images, sides: seen.append(sides.clone()) or images)
+    recipe = Recipe(epochs=2, n=60, batch_size=60, flip=True, alternate=True, sample=0)
+    training = Training("fc2", "mnist", recipe, "x")
+    orders = []
+    randperm = torch.randperm
+    monkeypatch.setattr(torch, "randperm", lambda n, **given: orders.append(randperm(n, **given)) or orders[-1])
+    list(training)
+    first, second = (sides[order.argsort()] for sides, order in zip(seen, orders, strict=True))
+    assert torch.equal(first, ~second)
+
+
+def test_a_whitened_network_begins_with_the_whitening_of_its_normalised_pictures():
+    recipe = Recipe(epochs=1, n=300, batch_size=100, sample=0, optimiser="muon", learning_rate=0.1)
+    training = Training("whitened-cnn", "mnist", recipe, "x", arguments={"width": 0.125})
+    layer, model = training.model.network.whitening, training.model
+    begun = layer.weight.clone()
+    made = layer((training.train.images - model.mean) / model.std)[:, :4].transpose(0, 1).flatten(1)
+    torch.testing.assert_close(made.cov(correction=0), torch.eye(4), atol=0.05, rtol=0)
+    list(training)
+    assert torch.equal(layer.weight, begun)
+    assert layer.bias.abs().max() > 0
 
 
 def test_momentum_counts_for_sgd():
@@ -287,6 +327,7 @@ LEARNED = {
     [
         # What one step of rate 0.01 and decay 0.5 without a gradient leaves of a weight w.
         ("adamw", lambda w: (1 - 0.01 * 0.5) * w),
+        ("muon", lambda w: (1 - 0.01 * 0.5) * w),  # there are no kernels here
         ("sgd", lambda w: (1 - 0.01 * 0.5 * (1 + 0.9)) * w),  # Nesterov: g + mu g
         ("adam", lambda w: w - 0.01 * w.sign()),  # its first step is the sign of the gradient, here w / 2
         ("rmsprop", lambda w: w - 0.01 * w.sign() * math.sqrt(1 / (1 - 0.99))),  # v = g^2 / 100

@@ -18,6 +18,8 @@ FIRST_LOSS = {"graph-smoothness": {"dim": 2, "references": 200}}
 FIRST_RECIPE = "ten seconds"
 FRESH = "fresh weights"
 WIDTHS = [0.125, 0.25, 0.5, 1.0]
+WIDE = ("preactresnet18", "whitened-cnn")
+"""Networks whose width one chooses."""
 
 
 def loss_controls() -> Loss | None:
@@ -87,7 +89,7 @@ def plan() -> Plan | None:
     links.choice("network", key, "lenet" if "lenet" in networks else "preactresnet18", networks)
     network = st.selectbox("Network", networks, key=key, format_func=models.TITLES.__getitem__, persist_state="session")
     arguments = {}
-    if network == "preactresnet18":
+    if network in WIDE:
         links.choice("width", f"{SCOPE}.width", 0.125, WIDTHS)
         arguments["width"] = st.select_slider(
             "Width",
