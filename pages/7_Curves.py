@@ -12,10 +12,12 @@ from core.papers.smooth_curves import BUDGETS
 from pages.parts.shell import page
 from pages.parts.views import many
 from pages.parts.views.curves import (
+    across,
     behind,
     controls,
     corrupted,
     cost,
+    defences,
     fooling,
     networks,
     rough,
@@ -26,24 +28,34 @@ from pages.parts.views.curves import (
     transfer,
     widths,
 )
-from pages.parts.views.curves.controls import CORRUPTED, COST, NETWORKS, ROUGH, SUCCESS, TABLE, THROUGH, VIEWS, WIDTH
+from pages.parts.views.curves.controls import (
+    ACROSS,
+    CORRUPTED,
+    COST,
+    DEFENCES,
+    FOOLING,
+    NETWORKS,
+    ROUGH,
+    SUCCESS,
+    TABLE,
+    THROUGH,
+    WIDTH,
+)
 from pages.parts.views.curves.session import SCOPE
 from pages.parts.views.curves.taking import slot
 
 page.setup("Curves", controls=True)
+apart = {
+    CORRUPTED: corrupted.draw,
+    ROUGH: rough.draw,
+    FOOLING: fooling.draw,
+    DEFENCES: defences.draw,
+    ACROSS: across.draw,
+}  # whose records are not curves
 controls.follow()
 head = st.container(horizontal=True, vertical_alignment="center")
 with head:
-    chosen = st.segmented_control(
-        "View",
-        list(VIEWS),
-        key=f"{SCOPE}.view",
-        format_func=VIEWS.__getitem__,
-        required=True,
-        label_visibility="collapsed",
-        persist_state="session",
-    )
-view = chosen or SUCCESS
+    view = controls.view()
 with st.sidebar:
     card = controls.network()
 found = session.stored(card)
@@ -56,16 +68,13 @@ with st.sidebar:
 with head:
     if view == WIDTH:
         taking.run(card, most, smoothfool_curves.KEYS, "width")
-    elif view not in (CORRUPTED, ROUGH):
+    elif view not in apart:
         taking.run(card, most)
 slot.complain()
 if slot.busy:
     slot.watch(lambda look, task: many.underway(slot, look, task, SCOPE), many.take)
-if view == CORRUPTED:
-    corrupted.open_lab()
-    corrupted.draw(card)
-elif view == ROUGH:
-    rough.draw(card)
+if view in apart:
+    apart[view](card)
 elif view == NETWORKS:
     page.tell(f"**Look for:** {networks.LOOK_FOR}")
     others = networks.found(card)
@@ -99,7 +108,6 @@ else:
             widths.draw(found, card, against)
         elif view == TABLE:
             table.draw(found, card)
-            fooling.draw(card)
     if view == THROUGH:
         transfer.draw(found, card, judge)
     if right is not None and point is not None:
@@ -115,6 +123,5 @@ else:
         transfer.claims(session.one_data(found), judge)
     elif view == TABLE:
         table.claims(session.one_data(found), card)
-        fooling.claims(card)
     taking.origin(found, card)
 page.finish()

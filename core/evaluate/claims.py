@@ -61,6 +61,14 @@ class Claim(Generic[P]):
     published: Mapping[str, float] = field(default_factory=dict)
     """The paper's own numbers by what they are of; empty where it gives none."""
 
+    def told(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """What the records say to it, in a line for the console."""
+        verdict = self.decide(*args, **kwargs)
+        ends = [(one.of, one.estimate) for one in verdict.findings]
+        numbers = [f"{of}: {e.value:+.3g} ({e.low:+.3g} to {e.high:+.3g})" for of, e in ends]
+        numbers += [] if verdict.p is None else [f"{verdict.test}, p = {verdict.p:.2g}"]
+        return f"{verdict.outcome}: {self.statement}" + (f" ({'; '.join(numbers)})" if numbers else "")
+
 
 NOT_MEASURED = Verdict(outcome="undecided", why="It was not measured.")
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from core.attacks import Attack, AttackResult, Status
 from core.attacks.base import Quantised
 from core.data import quantize
-from core.metrics import l2
+from core.metrics import l2, linf
 from core.models import device_of
 
 _HALVINGS = 50
@@ -25,6 +25,15 @@ def unrounded(attack: Attack) -> Attack:
     return attack.replace(quantised=False) if isinstance(attack, Quantised) and attack.quantised else attack
 
 
+def _check(images: Tensor, adversarial: Tensor, norm: float) -> None:
+    if images.shape != adversarial.shape:
+        raise ValueError(
+            f"adversarial must have the shape of images, {tuple(images.shape)}; got {tuple(adversarial.shape)}."
+        )
+    if not norm > 0:
+        raise ValueError(f"norm must be above 0; got {norm}.")
+
+
 def at_norm(images: Tensor, adversarial: Tensor, norm: float) -> Tensor:
     """`adversarial` with every perturbation brought to the L2 norm `norm`, (N, C, H, W) in [0, 1].
 
@@ -32,12 +41,7 @@ def at_norm(images: Tensor, adversarial: Tensor, norm: float) -> Tensor:
     `norm`. That distance grows with t, so t is found by bisection. Where nothing was perturbed nothing can be scaled,
     and where every pixel ends black or white before the norm is reached, that is where it ends.
     """
-    if images.shape != adversarial.shape:
-        raise ValueError(
-            f"adversarial must have the shape of images, {tuple(images.shape)}; got {tuple(adversarial.shape)}."
-        )
-    if not norm > 0:
-        raise ValueError(f"norm must be above 0; got {norm}.")
+    _check(images, adversarial, norm)
     x, r = images.double(), (adversarial - images).double()
 
     def scaled(t: Tensor) -> Tensor:
@@ -58,6 +62,19 @@ def at_norm(images: Tensor, adversarial: Tensor, norm: float) -> Tensor:
         short = l2(scaled(middle) - x) < norm
         low, high = torch.where(short, middle, low), torch.where(short, high, middle)
     return scaled(high).to(images.dtype)
+
+
+def at_linf(images: Tensor, adversarial: Tensor, norm: float) -> Tensor:
+    """`adversarial` with every perturbation scaled to the largest change `norm`, (N, C, H, W) in [0, 1].
+
+    clip(x + r norm / |r|_inf) to [0, 1], which leaves less where the largest change meets black or white, and nothing
+    where nothing was perturbed. ValueError unless both have one shape and norm is above 0.
+    """
+    _check(images, adversarial, norm)
+    r = adversarial - images
+    largest = linf(r)
+    scale = torch.where(largest > 0, norm / largest, 0.0)
+    return (images + r * scale[:, None, None, None]).clamp(0, 1)
 
 
 def at_norm_8bit(images: Tensor, adversarial: Tensor, norm: float) -> Tensor:

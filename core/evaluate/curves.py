@@ -279,17 +279,13 @@ def _record(
     rows = Rows({name: np.concatenate([batch[name] for batch in batches]) for name in batches[0].columns})
     n = attacked(rows)
     seconds = sum(part.seconds for several in parts for part in several) + (0 if known is None else known.seconds)
-    lacks = "" if known is None else known.lacks
-    if known is not None and known.versions != records.versions():
-        told = ", ".join(f"{name} {version}" for name, version in known.versions.items())
-        lacks = f"{lacks} The first {known.data.n} images were measured with {told}.".strip()
     return CurveRecord(
         network=Network.of(wanted.model.card),
         data=Data.of(wanted.images[: len(rows)], wanted.seed),
         protocol=entry.setting(),
         command=command,
         versions=records.versions(),
-        lacks=lacks,
+        lacks=records.lacking(known),
         metrics=MEASURED,
         in_float=True,
         norms=wanted.norms,

@@ -227,6 +227,16 @@ def versions() -> dict[str, str]:
     }
 
 
+def lacking(known: Record | None) -> str:
+    """What a record that goes on from `known` lacks: what that lacks, and that its images were measured with other
+    versions, if they were."""
+    if known is None:
+        return ""
+    told = ", ".join(f"{name} {version}" for name, version in known.versions.items())
+    mixed = "" if known.versions == versions() else f"The first {known.data.n} images were measured with {told}."
+    return f"{known.lacks} {mixed}".strip()
+
+
 def write(path: Path, records: Sequence[Record]) -> None:
     """Write records to `path`, a JSON file, and their rows into the Parquet file of the same name, both or neither.
 
@@ -242,7 +252,7 @@ def write(path: Path, records: Sequence[Record]) -> None:
 def contents(path: Path, records: Sequence[Record]) -> dict[Path, bytes]:
     """What `write` puts into the file `path`, and into the one beside it if there are rows.
 
-    ValueError in one sentence unless records are at least one, all of a kind, with rows of the same columns or none.
+    ValueError in one sentence unless records are at least one, all of a kind, all with rows or none.
     """
     kinds = sorted({record.kind for record in records})
     if len(kinds) != 1:
@@ -266,15 +276,23 @@ def _put(content: bytes, file: IO[bytes]) -> None:
 
 
 def _parquet(rows: Sequence[Rows], records: int) -> bytes:
-    """All rows as one Parquet file; the column "record" says which record a row belongs to."""
+    """All rows as one Parquet file; the column "record" says which record a row belongs to. What another record's rows
+    have and a record's have not is null."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    if len(rows) != records or len({tuple(one.columns) for one in rows}) > 1:
-        raise ValueError("records of one file must have rows with the same columns, all of them or none.")
-    table = {"record": np.repeat(np.arange(records, dtype=np.int32), [len(one) for one in rows])}
-    table |= {name: np.concatenate([one[name] for one in rows]) for name in rows[0].columns}
-    floats = [name for name, column in table.items() if column.dtype.kind == "f"]
+    if len(rows) != records:
+        raise ValueError("records of one file must have rows, all of them or none.")
+    table: dict[str, Any] = {"record": np.repeat(np.arange(records, dtype=np.int32), [len(one) for one in rows])}
+    floats = []
+    for name in dict.fromkeys(name for one in rows for name in one.columns):
+        there = [one[name] for one in rows if name in one.columns]
+        floats += [name] * (there[0].dtype.kind == "f")
+        table[name] = np.concatenate(there)
+        if len(there) < records:
+            kind = pa.array(table[name]).type
+            each = [pa.array(one[name]) if name in one.columns else pa.nulls(len(one), kind) for one in rows]
+            table[name] = pa.concat_arrays(each)
     buffer = io.BytesIO()
     parquet.write_table(
         pa.table(table),
@@ -340,13 +358,21 @@ def checked(path: Path, entry: Entry, of: type[R]) -> R:
 
 
 def _rows(path: Path, records: int) -> list[Rows]:
-    """The rows of each record."""
+    """The rows of each record, each with the columns that are its own."""
     from pyarrow import parquet
 
     table = parquet.read_table(path)
-    columns = {name: table[name].to_numpy() for name in table.column_names}
-    ends = np.searchsorted(columns.pop("record"), np.arange(records + 1))
-    return [Rows({name: values[start:end] for name, values in columns.items()}) for start, end in pairwise(ends)]
+    ends = np.searchsorted(table["record"].to_numpy(), np.arange(records + 1))
+    found: list[dict[str, NDArray[Any]]] = [{} for _ in range(records)]
+    for name in table.column_names[1:]:
+        column = table[name]
+        whole = None if column.null_count else column.to_numpy()
+        for mine, (start, end) in zip(found, pairwise(ends), strict=True):
+            if whole is not None:
+                mine[name] = whole[start:end]
+            elif not (part := column.slice(start, end - start)).null_count:
+                mine[name] = part.to_numpy()
+    return [Rows(mine) for mine in found]
 
 
 @dataclass(frozen=True)

@@ -402,6 +402,13 @@ def _centres(given: Mapping[str, str]) -> Settings:
     return found | ({"seed": whole(0, 99)} if kind == "random" else {"build": FLAG})
 
 
+CURVES_VIEWS = (
+    *("success", "cost", "table", "through"),
+    *("width", "fooling", "defences", "across"),
+    *("networks", "corrupted", "rough"),
+)
+
+
 def _curves(given: Mapping[str, str]) -> Settings:
     def point(text: str) -> None:
         key, *numbers = text.split(".")[:3]
@@ -416,7 +423,7 @@ def _curves(given: Mapping[str, str]) -> Settings:
 
     return {
         "model": one_of(_usable()),
-        "view": one_of(("success", "cost", "width", "table", "through", "networks", "corrupted", "rough")),
+        "view": one_of(CURVES_VIEWS),
         "below": one_of(("l2", "roughness", "mad")),
         "against": one_of(("l2", "mad", "roughness", "linf", "ssim", "ciede2000")),
         "beside": one_of(("roughness", "mad")),
@@ -427,6 +434,8 @@ def _curves(given: Mapping[str, str]) -> Settings:
         "severity": one_of((0, *SEVERITIES)),
         "corruption": corruption,
         "rough": one_of(("needed", "shown", "found", "goes")),
+        "box": one_of(("gray", "white")),
+        "across": one_of(("single", "universal")),
     }
 
 

@@ -11,6 +11,7 @@ from core.papers import (
     smooth_curves,
     smoothfool,
     smoothfool_defences,
+    smoothfool_transfer,
 )
 from core.params import Subparsers
 
@@ -22,6 +23,7 @@ def add_command(subparsers: Subparsers) -> None:
     smooth_curves.add_verb(verbs)
     smoothfool.add_verb(verbs)
     smoothfool_defences.add_verb(verbs)
+    smoothfool_transfer.add_verbs(verbs)
     core.papers.graph_smoothness.cli.add_verbs(verbs)
     core.papers.mmc.cli.add_verbs(verbs)
     rough_to_smooth.add_verb(verbs)

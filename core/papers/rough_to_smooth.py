@@ -9,36 +9,24 @@ perturbation, as it was found and at one length, which of the other networks it 
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from pydantic import Field, model_validator
 from rich.console import Console
 
 from core import models
-from core.attacks import SmoothFool, run
-from core.data import ImageSet
-from core.evaluate import records, shards, statistics
-from core.evaluate.attacking import at_once
+from core.attacks import SmoothFool
+from core.evaluate import records, shards, statistics, transfer
 from core.evaluate.claims import NOT_MEASURED, Claim, Finding, Outcome, Part, Verdict, every
 from core.evaluate.cli import check_writable
-from core.evaluate.comparison import at_norm
-from core.evaluate.records import Collection, Data, Network, Record, Rows, Setting, identity
-from core.evaluate.shards import Engine
-from core.evaluate.statistics import LEVEL, Estimate, Floats
-from core.evaluate.tables import Column, bars, show
-from core.metrics import roughness
-from core.models import logits_of
+from core.evaluate.records import Collection, Network
+from core.evaluate.statistics import LEVEL, Estimate
+from core.evaluate.tables import Column, show
+from core.evaluate.transfer import Norm, Showing, TransferRecord
 from core.papers.graph_smoothness.corruptions import ARGMAX, RECORDS, CorruptionRecord, plain
 from core.papers.smooth_curves import pictures
 from core.params import Subparsers
@@ -48,57 +36,18 @@ SIGMAS = (0.5, 1.0, 2.0, 4.0, 8.0, 20.0, 60.0, 100.0)
 LENGTHS = {"mnist": 3.0, "cifar10": 1.0}
 """L2, by data set, at which perturbations are shown to other networks: where rough ones fool their own network nearly
 always and smooth ones rarely."""
-SIGMA_H = 1.0
-SHARD = 25
 
 
-class RoughnessRecord(Record):
-    """What SmoothFool with one sigma_g does to a network, and its perturbations to others. `protocol` is the attack.
-
-    Rows: "index", "label", "attacked" (named rightly when clean), "fools", "l2" and "roughness" (Omega_n) of the
-    perturbation, NaN where it does not fool. For each judge NAME also "right NAME" (clean), "wrong NAME" (with the
-    perturbation as found) and "at NAME" (with it at `length`); False where nothing was found.
-    """
+class RoughnessRecord(TransferRecord):
+    """What SmoothFool with one sigma_g does to a network, and its perturbations to others at an L2 of `length`."""
 
     kind: ClassVar[str] = "roughness"
-
-    judges: tuple[Network, ...]
-    """Networks that are shown its perturbations, its own among them."""
-    length: float = Field(gt=0)
-    """L2."""
-    fooled: int = Field(ge=0)
-    seconds: float = Field(ge=0)
-    """Of one thread, for all images."""
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        rows = self.rows
-        if rows is None or len(rows) != self.data.n or int(rows["fools"].sum()) != self.fooled:
-            raise ValueError("fooled must be the number of rows that do")
-        if set(rows.columns) != set(_columns([judge.name for judge in self.judges])):
-            raise ValueError("rows must have three columns for every judge")
-        return self
+    norm: ClassVar[Norm] = "l2"
 
     @property
     def sigma(self) -> float:
         """sigma_g, pixels."""
         return float(self.protocol.parameters["sigma_g"])
-
-    def column(self, name: str) -> NDArray[np.generic]:
-        """A column of the rows, (N,)."""
-        assert self.rows is not None
-        return self.rows[name]
-
-    @property
-    def lengths(self) -> Floats:
-        """(n,) L2 of the images that were attacked, infinite where it does not fool."""
-        found = np.where(self.column("fools"), self.column("l2"), np.inf).astype(float)
-        return np.asarray(found[self.column("attacked").astype(bool)])
-
-    @property
-    def success(self) -> Estimate | None:
-        """Share of the images that are fooled, of those that the network names rightly; None without any."""
-        return statistics.wilson(self.fooled, len(self.lengths)) if len(self.lengths) else None
 
     def median(self) -> Estimate | None:
         """Of the lengths over all attacked images, those that are not fooled being longer than any; None where the
@@ -114,22 +63,6 @@ class RoughnessRecord(Record):
             return None
         method = f"bootstrap, percentile, {statistics.RESAMPLES:,} resamples, seed 0"
         return Estimate(value=value, low=float(low), high=float(high), n=len(found), method=method)
-
-    def transferred(self, judge: str, at_length: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """(N,), (N,) bool: images of which a judge is asked (it names them rightly when clean, and the attack fools its
-        own network), and those of them that fool it."""
-        asked = self.column("fools").astype(bool) & self.column(f"right {judge}").astype(bool)
-        return asked, asked & self.column(f"{'at' if at_length else 'wrong'} {judge}").astype(bool)
-
-    def rate(self, judge: str, at_length: bool) -> Estimate | None:
-        """How often it fools a judge, with Wilson's interval; None where there is nothing to ask."""
-        asked, fooled = self.transferred(judge, at_length)
-        return statistics.wilson(int(fooled.sum()), int(asked.sum())) if asked.any() else None
-
-
-def _columns(judges: Sequence[str]) -> list[str]:
-    found = ["index", "label", "attacked", "fools", "l2", "roughness"]
-    return found + [f"{what} {judge}" for judge in judges for what in ("right", "wrong", "at")]
 
 
 ROUGHNESS = Collection.shipped(RoughnessRecord)
@@ -256,89 +189,9 @@ CLAIMS: tuple[Claim[[Found, Mapping[str, Estimate]]], ...] = (
 """decide(records of the networks of a data set, what they name rightly under corruptions by `withstands`)."""
 
 
-@dataclass(frozen=True)
-class RoughnessShard:
-    """A batch of images, one sigma_g, the network that is attacked and those that are shown what was found."""
-
-    network: Network
-    judges: tuple[Network, ...]
-    images: ImageSet
-    sigma: float
-    length: float
-    seed: int
-
-    def depends_on(self) -> str:
-        """What its rows depend on."""
-        images = identity(self.images.images), self.images.indices.tolist(), self.images.labels.tolist()
-        networks = self.network.sha256, [(judge.name, judge.sha256) for judge in self.judges]
-        setting = Setting.of(attack(self.sigma)).model_dump(mode="json")
-        return json.dumps([RoughnessRecord.kind, networks, images, setting, self.length, self.seed, records.versions()])
-
-    def compute(self, told: shards.Told = lambda share: None) -> shards.Part:
-        """Attack the images, and ask everybody."""
-        result = run(
-            attack(self.sigma),
-            loaded(self.network),
-            self.images.images,
-            self.images.labels,
-            self.seed,
-            lambda step: told(step.index / step.total),
-        )
-        clean, fools = result.images, result.success
-        there = torch.where(fools[:, None, None, None], result.adversarial, clean)
-        brought = at_norm(clean, there, self.length)
-        r = there - clean
-        rows: dict[str, object] = {"index": self.images.indices.int(), "label": self.images.labels.short()}
-        rows["attacked"] = torch.tensor([status != "already misclassified" for status in result.status])
-        rows["fools"] = fools
-        nothing = torch.full((len(clean),), torch.nan)
-        rows["l2"] = torch.where(fools, r.flatten(1).norm(dim=1), nothing).float()
-        rows["roughness"] = torch.where(fools, roughness(r, SIGMA_H, normalised=True), nothing).float()
-        for judge in self.judges:
-            right, wrong, at = (logits_of(loaded(judge), x).argmax(1) != result.labels for x in (clean, there, brought))
-            rows |= {f"right {judge.name}": ~right, f"wrong {judge.name}": wrong & fools}
-            rows[f"at {judge.name}"] = at & fools
-        return shards.Part(Rows(rows), result.seconds)
-
-
-loaded = lru_cache(maxsize=16)(Network.load)
-
-
-def measure(
-    network: Network,
-    judges: Sequence[Network],
-    images: ImageSet,
-    sigma: float,
-    seed: int = 0,
-    command: str = "",
-    on_progress: Callable[[float], object] = lambda share: None,
-    engine: Engine = Engine(),  # noqa: B008  # frozen
-    parts: Path | None = None,
-    batch_size: int | None = None,
-) -> RoughnessRecord:
-    """Attack `network` on `images`, which `seed` drew, and show what was found to `judges`, at LENGTHS too.
-
-    engine, parts, batch_size: as `core.evaluate.front.measure` has them. on_progress hears 0 ... 1.
-    """
-    length, size = LENGTHS[images.name], at_once(images, batch_size, SHARD)
-    batches = [
-        RoughnessShard(network, tuple(judges), images[start : start + size], sigma, length, seed)
-        for start in range(0, len(images), size)
-    ]
-    found = shards.gather(batches, parts, engine, on_progress)
-    rows = Rows({name: np.concatenate([part.rows[name] for part in found]) for name in found[0].rows.columns})
-    return RoughnessRecord(
-        network=network,
-        data=Data.of(images, seed),
-        protocol=Setting.of(attack(sigma)),
-        command=command,
-        versions=records.versions(),
-        judges=tuple(judges),
-        length=length,
-        fooled=int(rows["fools"].sum()),
-        seconds=sum(part.seconds for part in found),
-        rows=rows,
-    )
+def showing(network: Network, judges: Sequence[Network], dataset: str, sigma: float, seed: int = 0) -> Showing:
+    """SmoothFool with sigma_g on a network of a data set, and who is shown what it finds."""
+    return Showing(network, tuple(judges), attack(sigma), LENGTHS[dataset], seed)
 
 
 def add_verb(verbs: Subparsers) -> None:
@@ -367,27 +220,16 @@ def _run(arguments: argparse.Namespace) -> int:
     check_writable(kept.path)
     judges = tuple(Network.of(card) for card in cards)
     images = pictures(cards[0].dataset, arguments.seed)[: arguments.n]
-    data = Data.of(images, arguments.seed)
     command = f"python -m core evaluate roughness --models {' '.join(arguments.models)} --n {len(images)}"
     command += f" --seed {arguments.seed}"
-    with bars() as bar:
-        for sigma in arguments.sigmas:
-            for judge in judges:
-                task = bar.add_task(f"{judge.name}, sigma_g {sigma:g}", total=1.0)
-                there = by_sigma(kept.read(), judge.name).get(sigma)
-                if there is not None and (there.network, there.judges, there.data) == (judge, judges, data):
-                    bar.update(task, completed=1.0)
-                    continue
+    wanted = [
+        showing(judge, judges, images.name, sigma, arguments.seed) for sigma in arguments.sigmas for judge in judges
+    ]
 
-                def told(share: float) -> None:
-                    bar.update(task, completed=share)  # noqa: B023  # called before the next
+    def titled(one: Showing) -> str:
+        return f"{one.network.name}, sigma_g {one.attack.values()['sigma_g']:g}"
 
-                parts = kept.path.with_suffix(".parts")
-                record = measure(
-                    judge, judges, images, sigma, arguments.seed, command, told, engine, parts, arguments.batch_size
-                )
-                kept.put(record, beside=lambda other: other.data.name != data.name or other.judges == judges)
-    shutil.rmtree(kept.path.with_suffix(".parts"), ignore_errors=True)
+    transfer.sweep([(titled(one), one, images) for one in wanted], kept, command, engine, arguments.batch_size)
     _print(of_data(kept.read(), cards[0].dataset))
     Console().print(f"written to {kept.path} and {records.beside(kept.path).name}", highlight=False)
     return 0
@@ -415,8 +257,4 @@ def _print(found: Found) -> None:
     ]
     show("From rough to smooth", columns, networks(found), "Infinite where fewer than half are fooled.")
     for claim in CLAIMS:
-        verdict = claim.decide(found, corrupted)
-        numbers = "; ".join(f"{one.of}: {one.estimate.value:+.2f}" for one in verdict.findings)
-        print(
-            f"{verdict.outcome}: {claim.statement} ({numbers}{'' if verdict.p is None else f', p = {verdict.p:.2g}'})"
-        )
+        print(claim.told(found, corrupted))

@@ -610,6 +610,4 @@ def _print(found: Found, card: Card) -> None:
     shown: list[Claim[[Found]]] = [*CLAIMS, *(claim for several in OF_TABLE3.values() for claim in several)]
     shown += smoothfool_curves.claims(smoothfool_curves.OURS)
     for claim in shown + [STILL] * trained_against_fgsm(card):
-        verdict = claim.decide(found)
-        p = "" if verdict.p is None else f" ({verdict.test}, p = {verdict.p:.2g})"
-        print(f"{verdict.outcome}: {claim.statement}{p}")
+        print(claim.told(found))

@@ -172,6 +172,15 @@ class DefenceRecord(Record):
 DEFENCES = Collection.shipped(DefenceRecord)
 
 
+def of_bare(found: Sequence[DefenceRecord], bare: Card) -> list[DefenceRecord]:
+    """The table of the network `bare`; empty where nothing was made on it with nothing in front."""
+    made = {record.made_on.name for record in found if record.defence == "none"}
+    if bare.name not in made:
+        return []
+    names = {one.card.name for one in protections(bare)}
+    return [record for record in found if record.network is not None and record.network.name in names]
+
+
 def common(found: Sequence[Protection], n: int, seed: int) -> ImageSet:
     """The first n test images, as `seed` draws them, that all name rightly and none refuses. ValueError if too few."""
     images = drawn(found[0].card.dataset, seed)

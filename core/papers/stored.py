@@ -20,6 +20,7 @@ from core.papers.rough_to_smooth import ROUGHNESS
 from core.papers.smooth_curves import FOLDER, collection
 from core.papers.smoothfool import TABLE2
 from core.papers.smoothfool_defences import DEFENCES
+from core.papers.smoothfool_transfer import TRANSFERS, UNIVERSALS
 
 RESUMED: tuple[Collection[Any], ...] = (
     ACCURACIES,
@@ -32,7 +33,17 @@ RESUMED: tuple[Collection[Any], ...] = (
     FIGURES,
 )
 """Results of the papers' experiments whose commands go on where they stopped."""
-COLLECTIONS: tuple[Collection[Any], ...] = (*RESUMED, COSTS, CORRUPTED, NEAREST, ROUGHNESS, TABLE2, DEFENCES)
+COLLECTIONS: tuple[Collection[Any], ...] = (
+    *RESUMED,
+    COSTS,
+    CORRUPTED,
+    NEAREST,
+    ROUGHNESS,
+    TABLE2,
+    DEFENCES,
+    TRANSFERS,
+    UNIVERSALS,
+)
 """All results in assets/results."""
 
 

@@ -9,10 +9,14 @@ from driver import curves as opened
 from driver import sent, sound, unlinked
 
 from core import models
+from core.attacks import FGSM
+from core.attacks.universal import Universal
 from core.data import corruptions as corrupting
 from core.data.corruptions import CORRUPTIONS
+from core.evaluate import transfer
 from core.evaluate.records import Collection, Data, Network, Rows, versions
-from core.papers import rough_to_smooth, smoothfool
+from core.evaluate.tables import percent
+from core.papers import rough_to_smooth, smoothfool, smoothfool_defences, smoothfool_transfer
 from core.papers.graph_smoothness import corruptions
 from core.papers.graph_smoothness.corruptions import Beside, CorruptionRecord
 from core.papers.mmc import nearest
@@ -20,9 +24,10 @@ from core.papers.mmc.nearest import INTO, NearestRecord
 from core.papers.rough_to_smooth import RoughnessRecord
 from core.papers.smooth_curves import pictures
 from core.papers.smoothfool import SMOOTHER, FoolingRecord
+from core.papers.smoothfool_defences import DEFENCES
 from pages.parts.inputs import choose
 from pages.parts.views import verdicts
-from pages.parts.views.curves import corrupted, fooling, networks, rough
+from pages.parts.views.curves import across, controls, corrupted, fooling, networks, rough
 
 CE, MMC = "mnist-lenet-ce", "mnist-lenet-mmc"
 N = 6
@@ -43,7 +48,8 @@ def made(tmp_path_factory):
     rows = Collection(RoughnessRecord, folder / "roughness.json")
     for sigma in (1.0, 8.0):
         for network in both:
-            rows.put(rough_to_smooth.measure(network, both, images, sigma, command="-"))
+            shown = rough_to_smooth.showing(network, both, "mnist", sigma)
+            rows.put(transfer.measure(RoughnessRecord, shown, images, command="-"))
     table = Collection(FoolingRecord, folder / "table.json")
     for record in smoothfool.measure(models.load("mnist-c4-ce"), images[:3], 2.0, "-"):
         table.put(record)
@@ -147,16 +153,95 @@ def test_lines_from_rough_to_smooth_are_the_records(made):
     assert "Fewer than five networks" in app.info[0].value
 
 
-def test_smoothfools_table_stands_below_the_other(made):
+def test_smoothfools_table_is_the_records(made):
     found = Collection(FoolingRecord, made / "table.json").read()
-    app = opened(view="table", model="mnist-c4-ce")
+    app = opened(view="fooling", model="mnist-c4-ce")
     table = next(html.value for html in app.get("html") if "iterative smooth" in html.value)
     for record in found:
         assert f"{record.mean('l2').value:.2f} (" in table
     assert "paper, LeNet" in table
     assert verdicts.text(SMOOTHER, SMOOTHER.decide(found)) in words(app)
-    app = opened(view="table", model="cifar10-resnet32-ce")
+    app = opened(view="fooling", model="cifar10-resnet32-ce")
     assert any("smoothfool-table --model cifar10-resnet32-ce" in code.value for code in app.code)
+
+
+def test_defences_are_told_apart_by_what_the_attack_knows():
+    found = smoothfool_defences.of_bare(DEFENCES.read(), models.card(CE))
+    app = opened(view="defences", model=CE)
+    for box in ("gray", "white"):
+        if box == "white":
+            app.segmented_control(key="curves.box").set_value(box)
+            sound(app.run())
+        drawn = traces(app)
+        mine = [r for r in found if (r.attack, r.box) == ("SF3", box)]
+        line = drawn["SmoothFool, σ_g = 5"]
+        shown = dict(zip(line["customdata"], decoded(line["x"]), strict=True))
+        told = {"nothing" if r.defence == "none" else r.defence: 100 * r.rate.value for r in mine}
+        assert shown == pytest.approx(told)
+        assert ("the paper's" in drawn) == (box == "gray")
+        (table,) = [html.value for html in app.get("html") if "<table" in html.value]
+        assert ("paper, ResNet-18" in table) == (box == "gray")
+        assert f"<td>{percent(mine[-1].rate, 0)}</td>" in table
+    for claim in (smoothfool_defences.BYPASSES, smoothfool_defences.RESISTS):
+        assert verdicts.text(claim, claim.decide(found)) in words(app)
+    app = opened(view="defences", model=MMC)
+    assert f"smoothfool-defences --model {MMC}" in app.code[0].value
+
+
+RESNET, PREACT = "cifar10-resnet32-ce", "cifar10-preactresnet18-ce"
+
+
+@pytest.fixture
+def shown_to_others(tmp_path, monkeypatch):
+    """Rows of Tables 5 and 6, of attacks that do not take long."""
+    monkeypatch.setattr(smoothfool_transfer, "universal", lambda sigma: Universal(sigma_g=sigma, set_passes=1))
+    monkeypatch.setattr(across, "TRANSFERS", across.TRANSFERS.at(tmp_path / "t.json"))
+    monkeypatch.setattr(across, "UNIVERSALS", across.UNIVERSALS.at(tmp_path / "u.json"))
+    both, images = [Network.of(models.card(name)) for name in (RESNET, PREACT)], pictures("cifar10", 0)
+    for network in both:
+        showing = transfer.Showing(network, tuple(both), FGSM(epsilon=0.05), smoothfool_transfer.BOUND)
+        across.TRANSFERS.put(transfer.measure(across.BlackBoxRecord, showing, images[:5], command="-"))
+        across.UNIVERSALS.put(smoothfool_transfer.fit(network, both, 5.0, images[10:14], images[:5], command="-"))
+    return across.TRANSFERS.read(), across.UNIVERSALS.read()
+
+
+def test_what_was_made_on_one_network_is_shown_to_others(shown_to_others):
+    transfers, universals = shown_to_others
+    app = opened(view="across", model=RESNET)
+    titles = [choose.menu(models.survey()[0])[name] for name in (PREACT, RESNET)]
+    drawn = traces(app)
+    assert list(drawn) == [titles[0], f"{titles[1]}, its own"]
+    rate = transfers[0].rate(PREACT, at_length=True)
+    assert decoded(drawn[titles[0]]["x"]) == pytest.approx([100 * rate.value])
+    (table,) = [html.value for html in app.get("html") if "<table" in html.value]
+    assert f"<td>{percent(rate, 0)}, n = {rate.n}</td>" in table
+    assert [verdicts.text(claim, claim.decide(transfers)) in words(app) for claim in smoothfool_transfer.OF_TABLE5]
+    app.segmented_control(key="curves.across").set_value("universal")
+    sound(app.run())
+    rate = universals[0].rate(PREACT)
+    assert decoded(traces(app)[titles[0]]["x"]) == pytest.approx([100 * rate.value])
+    assert f"{100 * universals[0].fits:.0f} % of {universals[0].fitted_on.n}" in "".join(
+        h.value for h in app.get("html")
+    )
+    for name, told in (("cifar10-preactresnet18-mmc", "smoothfool-universal --models"), (CE, "choose a network of")):
+        app = opened(view="across", across="universal", model=name)
+        assert told in " ".join(each.value for each in [*app.code, *app.info])
+
+
+def test_views_are_found_by_their_paper():
+    app = opened(view="rough", model=CE)
+    assert app.selectbox(key="curves.group_of_views").value == "Networks"
+    app.selectbox(key="curves.group_of_views").set_value("SmoothFool")
+    sound(app.run())
+    assert app.query_params["view"] == "width"
+    tabs = app.segmented_control(key="curves.view")
+    assert [tabs.value, *tabs.options] == ["width", *[controls.VIEWS[view] for view in controls.GROUPS["SmoothFool"]]]
+    tabs.set_value("defences")
+    sound(app.run())
+    assert app.query_params["view"] == "defences"
+    assert app.selectbox(key="curves.group_of_views").value == "SmoothFool"
+    every = [view for views in controls.GROUPS.values() for view in views]
+    assert sorted(every) == sorted(controls.VIEWS)
 
 
 def searched(name, lengths, source):

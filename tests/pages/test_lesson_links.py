@@ -10,8 +10,8 @@ from pages.parts.inputs import forms
 from pages.parts.shell import page
 from pages.parts.views import display
 from pages.parts.views.compare import comparison
+from pages.parts.views.curves import across, corrupted, defences, rough
 from pages.parts.views.curves import controls as curves
-from pages.parts.views.curves import corrupted, rough
 from pages.parts.views.lab import through
 from pages.parts.views.mmc import uncertainty
 from pages.parts.views.smoothing import apart, shared, toy, whole
@@ -111,6 +111,8 @@ def test_values_are_those_that_the_pages_offer():
     legal("against", "Curves", curves.AGAINST)
     legal("below", "Curves", curves.MEANS[curves.WIDTH])
     legal("rough", "Curves", rough.ASPECTS)
+    legal("box", "Curves", defences.BOXES)
+    legal("across", "Curves", across.KINDS)
     legal("severity", "Curves", [corrupted.ALL, *corrupted.SEVERITIES])
     legal("corruption", "Curves", ["fog.mnist-lenet-ce"])
     legal("box", "Attack_lab?through=jpeg", through.BOXES)

@@ -140,7 +140,7 @@ def _print_corruptions(found: list[CorruptionRecord], kept: Collection[Corruptio
     note = "MCE beside cross-entropy on the same architecture. 95 % intervals: Wilson, bootstrap over images."
     show("Common corruptions", columns, found, note)
     for claim in corruptions.CLAIMS:
-        print(f"{claim.decide(every).outcome}: {claim.statement}")
+        print(claim.told(every))
 
 
 def _share(bar: Progress, task: TaskID, share: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
@@ -38,7 +38,7 @@ def errors(
                 "size": [18 if pointed == (each, title) else 12 for each in found],
                 "line": {"width": 1, "color": theme.OUTLINE},
             },
-            error_x=_ends(estimates),
+            error_x=curve_plots.ends(estimates, 100),
             customdata=[[each, name] for each in found],
             hovertemplate="%{y}: %{x:.1f} % wrong<br>click for the images<extra>" + title + "</extra>",
             name=title,
@@ -51,12 +51,3 @@ def errors(
     titles = [corruption.title for corruption in CORRUPTIONS.values()]
     figure.update_yaxes(title="", categoryorder="array", categoryarray=titles[::-1])
     return curve_plots.style(figure, 500, key)
-
-
-def _ends(estimates: Sequence[Estimate]) -> dict[str, object]:
-    return {
-        "symmetric": False,
-        "array": [100 * (one.high - one.value) for one in estimates],
-        "arrayminus": [100 * (one.value - one.low) for one in estimates],
-        "thickness": 2,
-    }

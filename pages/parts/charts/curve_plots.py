@@ -81,6 +81,16 @@ def seen() -> dict[str, Any]:
     return {"unselected": {"marker": {"opacity": 1}}, "selected": {"marker": {"opacity": 1}}}
 
 
+def ends(estimates: Sequence[Estimate], factor: float = 1, thickness: float = 2) -> dict[str, Any]:
+    """Intervals as error bars, of values that are drawn `factor` times as large."""
+    return {
+        "symmetric": False,
+        "array": [factor * (one.high - one.value) for one in estimates],
+        "arrayminus": [factor * (one.value - one.low) for one in estimates],
+        "thickness": thickness,
+    }
+
+
 def success(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | None, key: str) -> go.Figure:
     """P(D), eq. 21 of Smooth Adversarial Examples: the share of images fooled within a bound, with Wilson's intervals.
 
@@ -290,8 +300,8 @@ def _cross(figure: go.Figure, x: Estimate, y: Estimate, colour: str) -> None:
         y=[y.value],
         mode="markers",
         marker={"size": 1, "color": colour},
-        error_x={"symmetric": False, "array": [x.high - x.value], "arrayminus": [x.value - x.low], "thickness": 2},
-        error_y={"symmetric": False, "array": [y.high - y.value], "arrayminus": [y.value - y.low], "thickness": 2},
+        error_x=ends([x]),
+        error_y=ends([y]),
         hoverinfo="skip",
         showlegend=False,
     )
@@ -327,12 +337,7 @@ def table(
         mode="markers",
         name="ours",
         marker={"color": theme.FIRST.colour, "symbol": theme.FIRST.symbol, "size": 14},
-        error_x={
-            "symmetric": False,
-            "array": [mean.high - mean.value for _, _, mean in ours],
-            "arrayminus": [mean.value - mean.low for _, _, mean in ours],
-            "thickness": 2,
-        },
+        error_x=ends([mean for _, _, mean in ours]),
         customdata=[curve.point(curve.record.fooled) for _, curve, _ in ours],
         hovertemplate="%{y}: %{x:.3g}<br>click for the images<extra>ours</extra>",
         **seen(),

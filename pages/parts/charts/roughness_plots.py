@@ -22,15 +22,6 @@ def _style(figure: go.Figure, sigmas: Sequence[float], key: str) -> go.Figure:
     return curve_plots.style(figure, 470, key)
 
 
-def _ends(estimates: Sequence[Estimate], factor: float = 1) -> dict[str, object]:
-    return {
-        "symmetric": False,
-        "array": [factor * (one.high - one.value) for one in estimates],
-        "arrayminus": [factor * (one.value - one.low) for one in estimates],
-        "thickness": 1.5,
-    }
-
-
 def lines(
     found: Mapping[str, Mapping[float, Estimate]], sigmas: Sequence[float], share: bool, mine: str, key: str
 ) -> go.Figure:
@@ -46,7 +37,7 @@ def lines(
             mode="lines+markers",
             line={"color": theme.colour(index), "width": 4 if title == mine else 2, "dash": theme.dash(index // 10)},
             marker={"symbol": theme.symbol(index), "size": 12 if title == mine else 9},
-            error_y=_ends(values, factor) if title == mine else None,
+            error_y=curve_plots.ends(values, factor, 1.5) if title == mine else None,
             name=title,
             hovertemplate=("%{y:.0f} %" if share else "L2 %{y:.2f}") + " at σ_g = %{x}<extra>" + title + "</extra>",
         )
@@ -69,7 +60,7 @@ def correlations(found: Mapping[float, Estimate], sigmas: Sequence[float], key: 
         mode="lines+markers",
         line={"color": theme.FIRST.colour, "width": 3},
         marker={"symbol": theme.FIRST.symbol, "size": 12},
-        error_y=_ends(values),
+        error_y=curve_plots.ends(values, thickness=1.5),
         name="Spearman's ρ",
         hovertemplate="ρ = %{y:.2f} at σ_g = %{x}<extra></extra>",
         showlegend=False,

@@ -69,12 +69,7 @@ def widths(
         line["customdata"] = [stop.curve.point(stop.curve.record.fooled) for stop, _ in known]
         figure.add_scatter(
             y=[mean.value for _, mean in known],
-            error_y={
-                "symmetric": False,
-                "array": [mean.high - mean.value for _, mean in known],
-                "arrayminus": [mean.value - mean.low for _, mean in known],
-                "thickness": 2,
-            },
+            error_y=curve_plots.ends([mean for _, mean in known]),
             hovertemplate=f"{named(metric)} %{{y:.3g}} at σ_g = %{{x}}<br>click for the images<extra>{title}</extra>",
             row=2,
             **line,

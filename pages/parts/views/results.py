@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+import numpy as np
 import streamlit as st
 
 from core.evaluate import records
@@ -79,6 +81,70 @@ def lacking(found: Sequence[Record], cards: Sequence[Card], kind: str) -> None:
                 f"--models {' '.join(names)}"
             )
         )
+
+
+def absent(command: str) -> None:
+    """Say that a network's result is not there, and what makes it."""
+    st.info("This is not measured for this network.")
+    st.code(command, None, wrap_lines=True)
+
+
+def made(found: Sequence[Record], how: str) -> None:
+    """How results were made, folded away: in words, the commands, the versions."""
+    with st.expander("How this was made", icon=":material/terminal:"):
+        page.tell(how)
+        st.code("\n".join(dict.fromkeys(record.command for record in found)), None, wrap_lines=True)
+        st.caption(known(found))
+
+
+def files(
+    found: Sequence[R], name: str, key: str, about: Callable[[R], Mapping[str, object]], what: str = "image"
+) -> None:
+    """Buttons that give the rows of results as NAME.csv and NAME.parquet.
+
+    key: of the widgets. about: of a record, by column, what its rows have to say of it in the CSV. what: of which there
+    is a row.
+    """
+    with st.container(horizontal=True):
+        st.download_button(
+            "CSV",
+            lambda: _csv(found, about),
+            f"{name}.csv",
+            "text/csv",
+            key=f"{key}.csv",
+            on_click="ignore",
+            icon=":material/download:",
+            help=f"A row for each {what} and result.",
+        )
+        st.download_button(
+            "Parquet",
+            lambda: _parquet(found),
+            f"{name}.parquet",
+            "application/vnd.apache.parquet",
+            key=f"{key}.parquet",
+            on_click="ignore",
+            icon=":material/download:",
+            help="The same with its types; the column record counts the results.",
+        )
+
+
+def _csv(found: Sequence[R], about: Callable[[R], Mapping[str, object]]) -> bytes:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    tables = []
+    for record in found:
+        assert record.rows is not None
+        told = {name: np.full(len(record.rows), value) for name, value in about(record).items()}
+        tables.append(pa.table({**told, **record.rows.columns}))
+    file = io.BytesIO()
+    csv.write_csv(pa.concat_tables(tables, promote_options="default"), file)
+    return file.getvalue()
+
+
+def _parquet(found: Sequence[Record]) -> bytes:
+    path = records.RESULTS / "results.json"  # only its name is used
+    return records.contents(path, found)[records.beside(path)]
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], theirs: Sequence[int] = ()) -> str:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import ParamSpec
+
+import streamlit as st
+
 from core.evaluate.claims import Claim, Finding, Outcome, Verdict
+from core.evaluate.records import Record
 from core.evaluate.statistics import Estimate
 from pages.parts.shell import page
 from pages.parts.shell.numbers import general, signed
@@ -12,6 +18,27 @@ WORDS: dict[Outcome, str] = {
     "fails": "Does not hold here",
     "undecided": "Undecided here",
 }
+
+
+P = ParamSpec("P")
+
+Stamp = tuple[tuple[str, str, int, str], ...]
+
+
+def stamp(found: Iterable[Record]) -> Stamp:
+    """What numbers of records depend on, for what is kept of them."""
+    return tuple(("" if r.network is None else r.network.sha256, r.title, r.data.n, r.data.sha256 or "") for r in found)
+
+
+def each(claims: Iterable[Claim[P]], of: Stamp, *args: P.args, **kwargs: P.kwargs) -> None:
+    """Claims, each with its verdict by the records, which is kept: it may resample. of: the `stamp` of the records."""
+    for claim in claims:
+        draw(claim, _decided(claim.statement, of, claim, *args, **kwargs))
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _decided(statement: str, of: Stamp, _claim: Claim[...], *_args: object, **_kwargs: object) -> Verdict:
+    return _claim.decide(*_args, **_kwargs)
 
 
 def draw(claim: Claim[...], verdict: Verdict) -> None:

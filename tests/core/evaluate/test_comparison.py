@@ -6,8 +6,8 @@ import torch
 from core import data, models
 from core.attacks import ATTACKS, run
 from core.data import quantize
-from core.evaluate.comparison import at_norm, matched, unrounded
-from core.metrics import l2
+from core.evaluate.comparison import at_linf, at_norm, matched, unrounded
+from core.metrics import l2, linf
 
 MNIST = data.gallery.read("mnist")
 
@@ -51,6 +51,17 @@ def test_what_cannot_be_scaled():
     far = at_norm(x[:1], y[:1], 1000.0)
     moved = y[:1] != x[:1]
     assert ((far == 0) | (far == 1))[moved].all()
+
+
+def test_the_largest_change_is_scaled_then_clipped():
+    x, y = torch.tensor([0.5, 0.9]).view(1, 1, 1, 2), torch.tensor([0.4, 0.95]).view(1, 1, 1, 2)
+    torch.testing.assert_close(at_linf(x, y, 0.05), torch.tensor([0.45, 0.925]).view(1, 1, 1, 2))
+    torch.testing.assert_close(at_linf(x, y, 0.4), torch.tensor([0.1, 1.0]).view(1, 1, 1, 2))
+    assert torch.equal(at_linf(x, x, 0.1), x)
+    x, y = pair()
+    assert (linf(at_linf(x, y, 16 / 255), x) <= 16 / 255 + 1e-6).all()
+    with pytest.raises(ValueError, match=r"norm must be above 0; got 0\."):
+        at_linf(x, y, 0.0)
 
 
 def test_refusals():

@@ -160,13 +160,25 @@ def test_a_later_record_takes_the_place_of_its_own_kind(tmp_path):
     assert [one.network.name for one in collection.read()] == [MODEL, MODEL, "another"]
 
 
-def test_a_file_holds_one_kind_with_the_same_columns(tmp_path):
+def test_records_of_a_file_may_have_columns_of_their_own(tmp_path):
+    others = Rows(
+        {"index": np.int32([7, 9]), "hit": [True, False], "l2": np.float32([np.nan, 1]), "right": [True, True]}
+    )
+    found = [record(), record(1, epsilon=0.3, rows=False).model_copy(update={"rows": others})]
+    path = written(tmp_path, *found)
+    one, other = records.read(path, Hits)
+    assert (one.rows, other.rows) == (found[0].rows, others)
+    kinds = {name: column.dtype.kind for name, column in other.rows.columns.items()}
+    assert kinds == {"index": "i", "hit": "b", "l2": "f", "right": "b"}
+
+
+def test_a_file_holds_one_kind_all_with_rows_or_none(tmp_path):
     other = Misses(**record(rows=False).model_dump(exclude={"hits"}), misses=1)
     with pytest.raises(ValueError, match="records must be of one kind, at least one; got hits, misses"):
         records.write(tmp_path / "a.json", [record(rows=False), other])
     with pytest.raises(ValueError, match="at least one; got none"):
         records.write(tmp_path / "a.json", [])
-    with pytest.raises(ValueError, match="rows with the same columns"):
+    with pytest.raises(ValueError, match="must have rows, all of them or none"):
         records.write(tmp_path / "a.json", [record(), record(rows=False, epsilon=0.3)])
     assert list(tmp_path.iterdir()) == []
 

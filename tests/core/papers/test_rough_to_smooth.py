@@ -8,10 +8,11 @@ import torch
 
 from core import models
 from core.__main__ import main
-from core.evaluate import statistics
+from core.attacks import run
+from core.evaluate import statistics, transfer
+from core.evaluate.comparison import at_norm
 from core.evaluate.records import Data, Network, Rows, Setting, versions
 from core.metrics import l2
-from core.papers import rough_to_smooth as ours
 from core.papers.rough_to_smooth import CLAIMS, ROUGHNESS, SIGMAS, RoughnessRecord, attack
 from core.papers.smooth_curves import pictures
 
@@ -112,19 +113,38 @@ def test_a_run_is_what_the_attack_does_and_goes_on(tmp_path, monkeypatch):
     assert [(r.network.name, r.sigma) for r in found] == [(name, 4.0) for name in names]
     first, images = found[0], pictures("mnist", 0)[:3]
     models_of = {name: models.load(name) for name in names}
-    result = ours.run(attack(4.0), models_of[names[0]], images.images, images.labels, 0)
+    result = run(attack(4.0), models_of[names[0]], images.images, images.labels, 0)
     assert first.rows["fools"].tolist() == result.success.tolist() == [True] * 3
     length = l2(result.adversarial, images.images)
     assert first.rows["l2"] == pytest.approx(length.numpy(), rel=1e-4)
-    brought = ours.at_norm(images.images, result.adversarial, 3.0)
+    brought = at_norm(images.images, result.adversarial, 3.0)
     for name in names:
         for what, x in (("wrong", result.adversarial), ("at", brought)):
             with torch.no_grad():
                 wrong = models_of[name](x).argmax(1) != images.labels
             assert first.rows[f"{what} {name}"].tolist() == wrong.tolist()
-    monkeypatch.setattr(ours, "run", lambda *_: pytest.fail("attacked again"))
+    monkeypatch.setattr(transfer, "run", lambda *_: pytest.fail("attacked again"))
     assert main([*words, "--sigmas", "4"]) == 0
     assert ROUGHNESS.at(out).read() == found
+
+
+def test_more_images_go_on_from_those_that_are_there(tmp_path, monkeypatch):
+    whole, grown = (ROUGHNESS.at(tmp_path / f"{name}.json") for name in ("whole", "grown"))
+    words = ["evaluate", "roughness", "--models", *NAMES[:2], "--jobs", "1", "--batch-size", "2", "--sigmas", "4"]
+    assert main([*words, "--n", "4", "--out", str(whole.path)]) == 0
+    assert main([*words, "--n", "2", "--out", str(grown.path)]) == 0
+    attacked, attack_them = [], transfer.run
+
+    def heard(attack, model, images, *rest):
+        attacked.append(len(images))
+        return attack_them(attack, model, images, *rest)
+
+    monkeypatch.setattr(transfer, "run", heard)
+    assert main([*words, "--n", "4", "--out", str(grown.path)]) == 0
+    assert attacked == [2, 2]  # of each network those that were not there
+    assert [r.rows for r in grown.read()] == [r.rows for r in whole.read()]
+    assert main([*words, "--n", "3", "--out", str(grown.path)]) == 0  # more are there
+    assert [r.data.n for r in grown.read()] == [4, 4]
 
 
 def test_what_cannot_be_measured_is_refused(capsys):

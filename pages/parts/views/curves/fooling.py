@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.evaluate.claims import Verdict
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import percent
 from core.models import Card
@@ -14,8 +13,14 @@ from core.papers import smoothfool
 from core.papers.smoothfool import PAPER, SMOOTHER, TABLE2, FoolingRecord, Published
 from pages.parts.shell import page
 from pages.parts.views import results, verdicts
+from pages.parts.views.curves.session import SCOPE
+from pages.parts.views.verdicts import Stamp
 
 TITLES = {"DF": "DeepFool", "IS": "iterative smooth", "CS": "colour shift", "SF": "SmoothFool"}
+LOOK_FOR = (
+    "how much of a perturbation is rough (Ω_n): of SmoothFool's a tenth of DeepFool's or less in the paper, for "
+    "perturbations that are longer, but not much longer."
+)
 _MEASURES = {"l2": (1.0, ".2f"), "roughness": (1e3, ".0f"), "roughness_share": (1e3, ".0f")}
 
 
@@ -25,17 +30,12 @@ def found(card: Card) -> list[FoolingRecord]:
 
 
 def draw(card: Card) -> None:
-    """The table, or the command that makes it."""
-    st.markdown("##### SmoothFool, Table 2")
+    """The table, the claim and how it was made, or the command that makes it."""
     mine = found(card)
     if not mine:
-        st.caption("It is not measured for this network.")
-        st.code(
-            f"python -m core evaluate smoothfool-table --model {card.name} --n 100 --out {TABLE2.path.name}",
-            None,
-            wrap_lines=True,
-        )
+        results.absent(f"python -m core evaluate smoothfool-table --model {card.name} --n 100 --out {TABLE2.path.name}")
         return
+    page.tell(f"**Look for:** {LOOK_FOR}")
     network, published = PAPER.get(card.dataset, ("", {}))
     st.html(_table(mine, network, published))
     sigma = next((r.protocol.parameters["sigma_g"] for r in mine if r.attack == "SF"), 2.0)
@@ -44,14 +44,9 @@ def draw(card: Card) -> None:
         f"σ_h = {smoothfool.SIGMA_H:g}. The paper gives the rates of DeepFool and SmoothFool as above 99.9 %, its "
         "colour shift is measured in HSV."
     )
-    st.code("\n".join(dict.fromkeys(record.command for record in mine)), None, wrap_lines=True)
-
-
-def claims(card: Card) -> None:
-    """What the paper says of it."""
-    mine = found(card)
-    if mine:
-        verdicts.draw(SMOOTHER, _decided(_stamp(mine), mine))
+    verdicts.each([SMOOTHER], verdicts.stamp(mine), mine)
+    results.made(mine, "The attacks with the paper's parameters, on the first images that the network names rightly:")
+    results.files(mine, f"smoothfool-table-{card.name}", f"{SCOPE}.fooling", lambda record: {"attack": record.attack})
 
 
 def _table(mine: Sequence[FoolingRecord], network: str, published: dict[str, Published]) -> str:
@@ -60,7 +55,7 @@ def _table(mine: Sequence[FoolingRecord], network: str, published: dict[str, Pub
     papers: list[int] = []
     for record in mine:
         cells = [TITLES[record.attack], f"{record.data.n:,}", percent(record.success)]
-        cells += [_number(_mean(_stamp([record]), name, record), name) for name in _MEASURES]
+        cells += [_number(_mean(verdicts.stamp([record]), name, record), name) for name in _MEASURES]
         lines.append([*cells, f"{record.seconds:.3f}"])
         theirs = published.get(record.attack)
         if theirs is not None:
@@ -80,20 +75,6 @@ def _number(estimate: Estimate | None, name: str) -> str:
     return f"{value} ({low} to {high})"
 
 
-Stamp = tuple[tuple[str, str, int, str], ...]
-
-
-def _stamp(records: Sequence[FoolingRecord]) -> Stamp:
-    return tuple(
-        ("" if r.network is None else r.network.sha256, r.attack, r.data.n, r.data.sha256 or "") for r in records
-    )
-
-
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _mean(stamp: Stamp, name: str, _record: FoolingRecord) -> Estimate | None:
+def _mean(of: Stamp, name: str, _record: FoolingRecord) -> Estimate | None:
     return _record.mean(name)
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _decided(stamp: Stamp, _records: Sequence[FoolingRecord]) -> Verdict:
-    return SMOOTHER.decide(_records)

@@ -9,14 +9,14 @@ import streamlit as st
 
 from core import models
 from core.evaluate import nearest_known
-from core.evaluate.claims import Claim, Verdict
+from core.evaluate.claims import Claim
 from core.evaluate.curves import CurveRecord
 from core.evaluate.nearest_known import NearestKnown
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import percent
 from core.models import Card
 from core.papers import smooth_curves
-from core.papers.mmc.nearest import NEAREST, Search
+from core.papers.mmc.nearest import NEAREST, NearestRecord, Search
 from pages.parts.charts import curve_plots, plots
 from pages.parts.inputs import choose
 from pages.parts.shell import page
@@ -113,16 +113,23 @@ def origin(networks: Mapping[str, NearestKnown[Any]]) -> bool:
     records = [one.records[0].record for one in networks.values() if isinstance(one.records[0], Search)]
     if not records:
         return False
-    with st.expander("How this was made", icon=":material/terminal:"):
-        st.markdown(
-            "Five searches of every image, each stopped by something else: DDN, C&W on the margins, PGD up the loss "
-            "that the network was trained with, PGD up the log odds from five starts, and what DDN found on "
-            "cross-entropy's network, followed to where this one is fooled. What each finds is drawn back along its "
-            "line to the boundary. The commands go on with what is there:"
-        )
-        st.code("\n".join(dict.fromkeys(record.command for record in records)), None, wrap_lines=True)
-        st.caption(results.known(records))
+    results.made(
+        records,
+        "Five searches of every image, each stopped by something else: DDN, C&W on the margins, PGD up the loss that "
+        "the network was trained with, PGD up the log odds from five starts, and what DDN found on cross-entropy's "
+        "network, followed to where this one is fooled. What each finds is drawn back along its line to the boundary. "
+        "The commands go on with what is there:",
+    )
+    results.files(records, f"nearest-{models.card(_name(records[0])).dataset}", f"{SCOPE}.networks", _about)
     return True
+
+
+def _name(record: NearestRecord) -> str:
+    return "" if record.network is None else record.network.name
+
+
+def _about(record: NearestRecord) -> dict[str, object]:
+    return {"attacked": _name(record)}
 
 
 def _table(networks: Mapping[str, NearestKnown[Any]], titles: Mapping[str, str], card: Card) -> str:
@@ -160,21 +167,10 @@ def claims(networks: Mapping[str, NearestKnown[Any]], card: Card) -> None:
     for name, other in others:
         said = MMC if models.card(name).loss == "max-mahalanobis" and card.loss == "cross-entropy" else OURS
         statement = f"{titles[name]} is harder to fool than {titles[card.name]}"
-        claim = Claim(statement, *said, nearest_known.harder)
-        stamp = tuple((name, r.title, r.data.n, r.data.sha256 or "") for one in (other, mine) for r in one.records)
-        verdicts.draw(claim, _decided(statement, stamp, other, mine))
+        asked: list[Claim[[NearestKnown[Any], NearestKnown[Any]]]] = [Claim(statement, *said, nearest_known.harder)]
         if models.card(name).loss == "max-mahalanobis":
             bound = smooth_curves.norm(card) / 2
-            decide = nearest_known.sturdier(bound)
-            other_claim = Claim(
-                f"{titles[name]} withstands L2 = {bound:g} more often than {titles[card.name]}", *said, decide
-            )
-            verdicts.draw(other_claim, decide(other, mine))
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _decided(
-    statement: str, stamp: tuple[tuple[str, str, int, str], ...], _one: NearestKnown[Any], _other: NearestKnown[Any]
-) -> Verdict:
-    """The verdict, kept: it resamples."""
-    return nearest_known.harder(_one, _other)
+            statement = f"{titles[name]} withstands L2 = {bound:g} more often than {titles[card.name]}"
+            asked.append(Claim(statement, *said, nearest_known.sturdier(bound)))
+        stamp = tuple((name, r.title, r.data.n, r.data.sha256 or "") for one in (other, mine) for r in one.records)
+        verdicts.each(asked, stamp, other, mine)

@@ -8,7 +8,6 @@ import numpy as np
 import streamlit as st
 
 from core import models
-from core.evaluate.claims import Verdict
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import percent
 from core.models import Card
@@ -21,6 +20,7 @@ from pages.parts.shell import links, page
 from pages.parts.views import results, verdicts
 from pages.parts.views.curves import corrupted
 from pages.parts.views.curves.session import SCOPE
+from pages.parts.views.verdicts import Stamp
 
 NEEDED, SHOWN, FOUND, GOES = "needed", "shown", "found", "goes"
 ASPECTS = {
@@ -52,8 +52,7 @@ def draw(card: Card) -> None:
     found = rough_to_smooth.of_data(results.stored(ROUGHNESS), card.dataset)
     if card.name not in rough_to_smooth.networks(found):
         told = " ".join([card.name, *(n for n in rough_to_smooth.networks(found) if n != card.name)])
-        st.info("This is not measured for this network.")
-        st.code(f"python -m core evaluate roughness --models {told} --n 100", None, wrap_lines=True)
+        results.absent(f"python -m core evaluate roughness --models {told} --n 100")
         return
     aspect = st.segmented_control(
         "What",
@@ -78,7 +77,7 @@ def draw(card: Card) -> None:
             return
         figure = roughness_plots.correlations(known, SIGMAS, chart)
     else:
-        points = _medians(_stamp(found), found) if aspect == NEEDED else _rates(found, card, aspect == SHOWN)
+        points = _medians(verdicts.stamp(found), found) if aspect == NEEDED else _rates(found, card, aspect == SHOWN)
         drawn = {titles.get(name, name): points[name] for name in names if points.get(name)}
         mine = titles.get(card.name, card.name)
         figure = roughness_plots.lines(drawn, SIGMAS, aspect != NEEDED, mine, chart)
@@ -91,15 +90,17 @@ def draw(card: Card) -> None:
         f"longer than any. Shown to others at L2 = {LENGTHS[card.dataset]:g}: of the images that both networks name "
         "rightly and that the own one is fooled on. Intervals: bootstrap, Wilson; of ρ Bonett and Wright's."
     )
-    for claim, verdict in zip(rough_to_smooth.CLAIMS, _decided(_stamp(found), found, noise), strict=True):
-        verdicts.draw(claim, verdict)
-    with st.expander("How this was made", icon=":material/terminal:"):
-        page.tell(
-            "SmoothFool with sigma_g from 0.5 to 100 pixels on every network, unpushed and in float, and what it found "
-            "shown to all of them. The command goes on with what is there:"
-        )
-        st.code("\n".join(dict.fromkeys(record.command for record in found)), None, wrap_lines=True)
-        st.caption(results.known(found))
+    verdicts.each(rough_to_smooth.CLAIMS, verdicts.stamp(found), found, noise)
+    results.made(
+        found,
+        "SmoothFool with σ_g from 0.5 to 100 pixels on every network, unpushed and in float, and what it found shown "
+        "to all of them. The command goes on with what is there; with a larger --n it adds images:",
+    )
+    results.files(found, f"roughness-{card.dataset}", f"{SCOPE}.rough", _about)
+
+
+def _about(record: RoughnessRecord) -> dict[str, object]:
+    return {"attacked": "" if record.network is None else record.network.name, "sigma_g": record.sigma}
 
 
 def _rates(found: Sequence[RoughnessRecord], card: Card, at_length: bool) -> dict[str, dict[float, Estimate]]:
@@ -127,15 +128,8 @@ def _table(found: Sequence[RoughnessRecord], noise: Mapping[str, Estimate], titl
     return results.table(heads, lines)
 
 
-Stamp = tuple[tuple[str, float, int, str], ...]
-
-
-def _stamp(found: Sequence[RoughnessRecord]) -> Stamp:
-    return tuple(("" if r.network is None else r.network.sha256, r.sigma, r.data.n, r.data.sha256 or "") for r in found)
-
-
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _medians(stamp: Stamp, _found: Sequence[RoughnessRecord]) -> dict[str, dict[float, Estimate]]:
+def _medians(of: Stamp, _found: Sequence[RoughnessRecord]) -> dict[str, dict[float, Estimate]]:
     every = {name: by_sigma(_found, name) for name in rough_to_smooth.networks(_found)}
     return {
         name: {sigma: median for sigma, record in mine.items() if (median := record.median()) is not None}
@@ -144,14 +138,9 @@ def _medians(stamp: Stamp, _found: Sequence[RoughnessRecord]) -> dict[str, dict[
 
 
 def _withstood(records: Sequence[CorruptionRecord]) -> dict[str, Estimate]:
-    return _kept(corrupted.stamp(records), records)
+    return _kept(verdicts.stamp(records), records)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _kept(stamp: tuple[object, ...], _records: Sequence[CorruptionRecord]) -> dict[str, Estimate]:
+def _kept(of: Stamp, _records: Sequence[CorruptionRecord]) -> dict[str, Estimate]:
     return rough_to_smooth.withstands(_records)
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _decided(stamp: Stamp, _found: Sequence[RoughnessRecord], _noise: Mapping[str, Estimate]) -> list[Verdict]:
-    return [claim.decide(_found, _noise) for claim in rough_to_smooth.CLAIMS]

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.evaluate.claims import Claim, Verdict
+from core.evaluate.claims import Claim
 from core.evaluate.curves import CurveRecord
 from core.evaluate.records import Collection
 from core.models import Card
@@ -106,12 +106,4 @@ def forget() -> None:
 
 def decide(claims: Sequence[Claim[[Found]]], found: Found) -> None:
     """Claims with their verdicts by the records."""
-    stamp = tuple((r.title, r.data.n, r.data.sha256 or "") for r in found)
-    for claim in claims:
-        verdicts.draw(claim, _decided(claim.statement, stamp, claim, found))
-
-
-@st.cache_resource(max_entries=256, show_spinner=False)
-def _decided(statement: str, stamp: tuple[tuple[str, int, str], ...], _claim: Claim[[Found]], _found: Found) -> Verdict:
-    """The verdict, kept: it resamples."""
-    return _claim.decide(_found)
+    verdicts.each(claims, verdicts.stamp(found), found)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 
-import numpy as np
 import streamlit as st
 
-from core.evaluate import records
 from core.evaluate.curves import CurveRecord
 from core.models import Card
 from core.papers import smooth_curves
@@ -16,7 +13,7 @@ from core.papers.smooth_curves import TITLES
 from pages.parts.shell import page
 from pages.parts.shell.jobs import Slot
 from pages.parts.views import many, results
-from pages.parts.views.curves.session import SCOPE, Found, collection
+from pages.parts.views.curves.session import SCOPE, Found
 from pages.parts.views.many import Task
 from pages.parts.work.curves import Counted
 
@@ -65,44 +62,8 @@ def origin(found: Found, card: Card) -> None:
         )
         st.code("\n".join(smooth_curves.commands(found)), None, wrap_lines=True)
         st.caption(results.known(found))
-    with st.container(horizontal=True):
-        name = f"curves-{card.name}"
-        st.download_button(
-            "CSV",
-            lambda: _csv(found),
-            f"{name}.csv",
-            "text/csv",
-            key=f"{SCOPE}.csv",
-            on_click="ignore",
-            icon=":material/download:",
-            help="A row for each image and attack.",
-        )
-        st.download_button(
-            "Parquet",
-            lambda: _parquet(found, card),
-            f"{name}.parquet",
-            "application/vnd.apache.parquet",
-            key=f"{SCOPE}.parquet",
-            on_click="ignore",
-            icon=":material/download:",
-            help="The same with its types; the column record counts the entries.",
-        )
+    results.files(found, f"curves-{card.name}", SCOPE, _about)
 
 
-def _csv(found: Found) -> bytes:
-    import pyarrow as pa
-    from pyarrow import csv
-
-    tables = []
-    for record in found:
-        assert record.rows is not None
-        attack, budget = np.full(len(record.rows), record.protocol.name), np.full(len(record.rows), record.budget or 0)
-        tables.append(pa.table({"attack": attack, "budget": budget, **record.rows.columns}))
-    file = io.BytesIO()
-    csv.write_csv(pa.concat_tables(tables), file)
-    return file.getvalue()
-
-
-def _parquet(found: Found, card: Card) -> bytes:
-    path = collection(card).path
-    return records.contents(path, found)[records.beside(path)]
+def _about(record: CurveRecord) -> dict[str, object]:
+    return {"attack": record.protocol.name, "budget": record.budget or 0}

@@ -8,6 +8,7 @@ from core.models import Card
 from core.papers import smooth_curves
 from core.papers.smooth_curves import FILTERED, HARDENED, IN_TABLE1, JUDGES, OF_TABLE3
 from pages.parts.shell import links, page
+from pages.parts.views import results
 from pages.parts.views.curves import session, table
 from pages.parts.views.curves.session import SCOPE, Found
 
@@ -38,12 +39,7 @@ def draw(found: Found, card: Card, judge: str) -> None:
     """All numbers, beside the paper's."""
     keys = [f"{judge}{key}" for key in IN_TABLE1]
     if not any(smooth_curves.pick(found, key) for key in keys):
-        st.info("This is not measured for this network.")
-        st.code(
-            f"python -m core evaluate curves --model {card.name} --n 100 --entries {' '.join(keys)}",
-            None,
-            wrap_lines=True,
-        )
+        results.absent(f"python -m core evaluate curves --model {card.name} --n 100 --entries {' '.join(keys)}")
         return
     st.html(table.numbers(found, card, keys))
     page.note(

@@ -62,9 +62,8 @@ def draw(found: Found, card: Card, metric: str) -> None:
         if stops:
             lines[title] = (theme.CURVES[kind], stops)
     if not lines:
-        st.info("This is not measured for this network.")
         keys = " ".join(key for key in smoothfool_curves.KEYS if key.startswith(f"{OURS}-"))
-        st.code(f"python -m core evaluate curves --model {card.name} --n 100 --entries {keys}", None, wrap_lines=True)
+        results.absent(f"python -m core evaluate curves --model {card.name} --n 100 --entries {keys}")
         return
     paper = {"the weaker network": FIGURE6[card.dataset]} if card.dataset in FIGURE6 else {}
     if card.dataset == "cifar10":
