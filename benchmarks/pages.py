@@ -59,9 +59,7 @@ def visit(browser: Browser, address: str, name: str, click: bool) -> tuple[float
     return seconds, sum(received)
 
 
-FOLLOWING = """async ([x, y]) => {
-    const root = document.querySelector('[data-testid="stBidiComponentRegular"]:has(.response)') ?? document;
-    const response = document.querySelector(".response") ?? root.shadowRoot.querySelector(".response");
+FOLLOWING = """async (response, [x, y]) => {
     const canvas = response.querySelector("canvas");
     const box = canvas.getBoundingClientRect();
     const [before, begun] = [response.dataset.at, performance.now()];
@@ -77,10 +75,11 @@ def following(browser: Browser, address: str, n: int) -> list[float]:
     """Seconds from a move of the pointer to the impulse response there, in a photograph of 224 x 224 pixels."""
     page = browser.new_context(viewport={"width": 1500, "height": 900}).new_page()
     page.goto(f"{address}/Smoothing")
-    page.locator(".response[data-at]").wait_for(timeout=PATIENCE)
+    response = page.locator(".response[data-at]")
+    response.wait_for(timeout=PATIENCE)
     page.wait_for_timeout(2000)
     places = [((7 * i) % n / n + 0.01, (3 * i) % n / n + 0.02) for i in range(1, n)]
-    found: list[float] = [page.evaluate(FOLLOWING, place) for place in places]
+    found: list[float] = [response.evaluate(FOLLOWING, place) for place in places]
     page.context.close()
     return found
 
@@ -108,8 +107,8 @@ def main() -> None:
                     f"{statistics.median(received) / 1000:.0f}",
                 )
                 found.append({"page": name, "click": click, "seconds": seconds, "received": received})
+        Console().print(table)
         moves = following(browser, address, 4 * arguments.n)
-    Console().print(table)
     extremes = f"{min(moves):.3f} to {max(moves):.3f}"
     print(f"Impulse response after {statistics.median(moves):.3f} s ({extremes}), n = {len(moves)}")
     if arguments.json:
