@@ -80,7 +80,6 @@ from core.evaluate.statistics import bootstrap
 from core.metrics import l2
 
 RHO = 30.0
-CLOSE = 1.05  # over the best known: what an attack may end at without saying that it stopped early
 DRAWN = 120  # test images of a data set, from which the first that are classified correctly are taken
 AT_ONCE = {28: 12, 32: 3}  # images in a batch by their size; one of any other
 SHARE = {28: 1, 32: 2}  # of n images, a so-manieth of pictures of that size; a third of any other
@@ -209,22 +208,18 @@ def measure(
             for o, shortest in zip(mine, least if key == "sDDN" else best[measured], strict=True)
         ]
         said_so = [bool(o.converged) for o in mine]
+        sure = [ratio for ratio, certain in zip(ratios, said_so, strict=True) if certain]
         rows.append(
             {
                 "network": name,
                 "attack": key,
                 "n": len(mine),
                 "ratios": ratios,
-                "converged": sum(said_so),
-                "astray": 0 if key in COSTLY else sum(map(astray, said_so, ratios)),
+                "converged": len(sure),
+                "sure": statistics.median(sure) if sure else None,
             }
         )
     return rows
-
-
-def astray(converged: bool, ratio: float) -> bool:
-    """A verdict that does not hold."""
-    return converged and ratio > CLOSE
 
 
 def complete(
@@ -246,8 +241,7 @@ def shortest(kept: Kept, image: str, measured: str) -> float:
 
 
 def cell(row: dict[str, Any]) -> str:
-    """The median over the best known, its 95 % interval, and how many say that they have converged; of these, those
-    that are more than 5 % off."""
+    """The median over the best known, its 95 % interval, how many say that they have converged, and their median."""
     ratios = [ratio for ratio in row["ratios"] if math.isfinite(ratio)]
     median = statistics.median(row["ratios"])
     if len(ratios) < len(row["ratios"]):
@@ -255,8 +249,9 @@ def cell(row: dict[str, Any]) -> str:
     else:
         interval = bootstrap(ratios, "median") if len(ratios) > 1 else None
         text = f"{median:.2f}" + (f" ({interval.low:.2f}-{interval.high:.2f})" if interval else "")
-    told = "" if row["attack"] in COSTLY else f" {row['converged']}"
-    return text + told + "!" * int(row["astray"])
+    if row["attack"] in COSTLY:
+        return text
+    return f"{text} {row['converged']}" + (f": {row['sure']:.2f}" if row["converged"] else "")
 
 
 def table(rows: list[dict[str, Any]], columns: Sequence[str], title: str) -> Table:
@@ -288,7 +283,7 @@ def measure_converged(
         found = measure(name, attacks, n, photos, folder, budget)
         console.print("; ".join([name, *(f"{row['attack']} {cell(row)}" for row in found)]))
         rows += found
-    title = "median over the best known (95 %), how many say they have converged, ! for each of these that is 5 % off"
+    title = "median over the best known (95 %), how many say that they have converged: the median of these"
     for part in (list(attacks)[:4], list(attacks)[4:]):
         if part:
             console.print(table(rows, part, title))
