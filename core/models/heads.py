@@ -39,20 +39,24 @@ class Embedding(nn.Module):
 
 
 class CenterHead(nn.Module):
-    """Logits -|z - mu_i|^2, never positive; the centres are buffers, "untrainable" (MMC report, section 2.3).
+    """Logits -|z - mu_i|^2; the centres are buffers, "untrainable" (MMC report, section 2.3).
 
-    half: logits -|z - mu_i|^2 / 2, those of which the MMC loss is the negative. The centres are zero until a loss
+    half: logits -|z - mu_i|^2 / 2, those of which the MMC loss is the negative. linear: logits 2 z.mu_i - |mu_i|^2,
+    without the -|z|^2 that all classes share, for a loss that knows the logits' differences only: it does not keep
+    features near the centres, and where |z| is 2600 a float32 holds |z|^2 to 0.5. The centres are zero until a loss
     prepares them or a checkpoint brings them.
     """
 
     centers: Tensor
 
-    def __init__(self, dim: int, classes: int, half: bool = False) -> None:
+    def __init__(self, dim: int, classes: int, half: bool = False, linear: bool = False) -> None:
         super().__init__()
-        self.scale = 0.5 if half else 1.0
+        self.scale, self.linear = 0.5 if half else 1.0, linear
         self.register_buffer("centers", torch.zeros(classes, dim))
 
     def forward(self, z: Tensor) -> Tensor:
+        if self.linear:
+            return self.scale * (2 * z @ self.centers.T - self.centers.square().sum(1))
         # Differences, not |z|^2 - 2 z.mu + |mu|^2: near a centre that is a difference of large numbers.
         return -self.scale * (z[:, None] - self.centers).square().sum(2)
 

@@ -66,10 +66,12 @@ def certainty(odds: Tensor) -> Tensor:
 
 
 def negative_distances(model: Classifier, logits: Tensor) -> Tensor:
-    """(N, K) logits -> (N, K) minus the squared distances to the centres. ValueError for a head without fixed ones."""
-    if not isinstance(model.head, CenterHead):
-        raise ValueError(f"model must have fixed centres, as MMC's; {model.card.name} has a head {model.card.head!r}.")
-    return logits / model.head.scale
+    """(N, K) logits -> (N, K) minus the squared distances to the centres. ValueError where the logits are others."""
+    if (head := _head_of_distances(model)) is None:
+        raise ValueError(
+            f"model must have distances for logits, as MMC's; {model.card.name} has a head {model.card.head!r}."
+        )
+    return logits / head.scale
 
 
 def score(name: Score, model: Classifier, logits: Tensor) -> Tensor:
@@ -81,7 +83,12 @@ def score(name: Score, model: Classifier, logits: Tensor) -> Tensor:
 
 def scores(model: Classifier) -> tuple[Score, ...]:
     """The scores a network has, its own first."""
-    return ("min-distance", "max-probability") if isinstance(model.head, CenterHead) else ("max-probability",)
+    return ("min-distance", "max-probability") if _head_of_distances(model) else ("max-probability",)
+
+
+def _head_of_distances(model: Classifier) -> CenterHead | None:
+    head = model.head
+    return head if isinstance(head, CenterHead) and not head.linear else None
 
 
 def as_input(images: Tensor, shape: Sequence[int]) -> Tensor:
@@ -292,10 +299,10 @@ def sweep(name: str, n: int, collection: Collection[CertaintyRecord], command: s
     """
     card = models.card(name)
     there = [record for record in collection.read() if record.network == Network.of(card) and record.data.n == n]
-    wanted: set[Score] = {"min-distance", "max-probability"} if card.head == "centers" else {"max-probability"}
-    if {record.score for record in there} >= wanted:
+    model = models.load(name)
+    if {record.score for record in there} >= set(scores(model)):
         return
-    model, inside = models.load(name), data.load(card.dataset, "test", n=n)
+    inside = data.load(card.dataset, "test", n=n)
     others = [Strangers.of(kind, card.input_shape, n) for kind in outsiders(card)]
     for record in measure(model, inside, others, command):
         collection.put(record)

@@ -126,7 +126,8 @@ def test_every_adaptive_attack_is_per_image_and_differentiable(trained):
     if not loss.adaptive:
         torch.testing.assert_close(value, F.cross_entropy(model(x), y, reduction="none"))
     elif isinstance(loss, MaxMahalanobis | MaxMahalanobisLDA):
-        torch.testing.assert_close(value, -model(x)[torch.arange(6), y])
+        z, own = model.features(x), model.head.centers[y]
+        torch.testing.assert_close(value, (z - own).square().sum(1))
     else:
         torch.testing.assert_close(value, (model.head.offsets() - model(x))[torch.arange(6), y])
 
@@ -281,6 +282,20 @@ def test_mmc_logits_are_negative_squared_distances_and_never_positive(half):
     assert head(centers).diagonal().abs().max() == 0
 
 
+@pytest.mark.parametrize("half", [False, True])
+def test_linear_logits_are_the_same_discriminant_and_keep_what_float32_would_round_away(half):
+    centers = max_mahalanobis_centers(10, 64, 10.0)
+    squares, linear = CenterHead(64, 10, half=half), CenterHead(64, 10, half=half, linear=True)
+    for head in (squares, linear):
+        head.centers.copy_(centers)
+    z = 300 * torch.randn(50, 64, generator=torch.Generator().manual_seed(0))  # norms of 2400
+    exact = -(z.double()[:, None] - centers.double()).square().sum(2) * linear.scale
+    exact = exact - exact.amax(1, keepdim=True)
+    found = [(logits - logits.amax(1, keepdim=True)).double() for logits in (linear(z), squares(z))]
+    torch.testing.assert_close(found[0], exact, rtol=1e-6, atol=0.005)
+    assert (found[1] - exact).abs().max() > 0.1
+
+
 def test_a_fresh_network_starts_between_the_centres():
     """Its features are short beside the centres, so the loss starts near C_MM^2 / 2 and the network learns at once."""
     loss = MaxMahalanobis()
@@ -307,10 +322,11 @@ def test_the_attacks_margin_is_right_on_logits_that_are_all_negative():
 def test_mm_lda_is_bayes_rule_for_gaussians_at_the_centres():
     """-log p(y | z) of equally likely normals with covariance I/2, whose log-density is -|z - mu|^2 + const."""
     z, y = features()
-    head = randomised(CenterHead(4, CLASSES))
+    loss = MaxMahalanobisLDA()
+    head = randomised(CenterHead(4, CLASSES, **loss.layout(CLASSES, 4)["head_arguments"]))
     densities = torch.stack([MultivariateNormal(mu, torch.eye(4).double() / 2).log_prob(z) for mu in head.centers], 1)
     posterior = densities - densities.logsumexp(1, keepdim=True)
-    torch.testing.assert_close(MaxMahalanobisLDA()(head, z, y), -posterior[torch.arange(12), y].mean())
+    torch.testing.assert_close(loss(head, z, y), -posterior[torch.arange(12), y].mean())
 
 
 @pytest.mark.parametrize("loss", [MaxMahalanobis, MaxMahalanobisLDA])

@@ -45,10 +45,11 @@ def test_negative_distances_are_those_to_the_centres(half):
     assert torch.allclose(nearest, explicit.amax(1), rtol=1e-4, atol=1e-3)
 
 
-def test_a_network_without_centres_has_no_distances():
-    model = models.load("mnist-c4-ce", "cpu")
+@pytest.mark.parametrize(("name", "head"), [("mnist-c4-ce", "linear"), ("mnist-lenet-mm-lda", "centers")])
+def test_a_network_whose_logits_are_no_distances_has_none(name, head):
+    model = models.load(name, "cpu")
     assert uncertainty.scores(model) == ("max-probability",)
-    with pytest.raises(ValueError, match="mnist-c4-ce has a head 'linear'"):
+    with pytest.raises(ValueError, match=f"{name} has a head '{head}'"):
         uncertainty.score("min-distance", model, torch.zeros(2, 10))
 
 
