@@ -334,6 +334,10 @@ def test_the_card_tells_the_truth_on_the_gallery(name):
     got, claimed = core.train.accuracy(model, images.images, images.labels), model.card.accuracy.value
     error = math.sqrt(claimed * (1 - claimed) / len(images))
     assert abs(got - claimed) <= 3 * error + 1 / len(images)
+    logits = models.logits_of(model, images.images[:64])
+    first, second = logits.topk(2).values.T
+    # What attacks take for no more than rounding (`core.attacks.base.crosses`) hides no margin.
+    assert 1e-6 * logits.abs().max() < 0.01 * (first - second).median()
 
 
 @pytest.mark.slow
