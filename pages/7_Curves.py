@@ -52,6 +52,7 @@ apart = {
     DEFENCES: defences.draw,
     ACROSS: across.draw,
 }  # whose records are not curves
+offers = {CORRUPTED: corrupted.offer, ROUGH: rough.offer}
 controls.follow()
 head = st.container(horizontal=True, vertical_alignment="center")
 with head:
@@ -68,6 +69,8 @@ with st.sidebar:
 with head:
     if view == WIDTH:
         taking.run(card, most, smoothfool_curves.KEYS, "width")
+    elif view in offers:
+        offers[view](taking.slot, card)
     elif view not in apart:
         taking.run(card, most)
 slot.complain()

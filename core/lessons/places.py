@@ -29,7 +29,7 @@ from core.losses import LOSSES, GraphSmoothness, MaxMahalanobis
 from core.losses.playground import Playground
 from core.magnify import MagnifyParameters
 from core.models import Card
-from core.papers import smooth_curves
+from core.papers import rough_to_smooth, smooth_curves
 from core.papers.mmc import attacks as mmc_attacks
 from core.papers.mmc.uncertainty import OUTSIDE
 from core.params import Parameters, fields
@@ -421,6 +421,11 @@ def _curves(given: Mapping[str, str]) -> Settings:
         if key not in CORRUPTIONS or name not in models.MODELS:
             raise ValueError("it must be CORRUPTION.NETWORK, as a click on a point writes it.")
 
+    def behind(text: str) -> None:
+        name, _, sigma = text.partition(":")
+        if name not in models.MODELS or sigma not in [f"{one:g}" for one in rough_to_smooth.SIGMAS]:
+            raise ValueError("it must be NETWORK:SIGMA, as a click on a point writes it.")
+
     return {
         "model": one_of(_usable()),
         "view": one_of(CURVES_VIEWS),
@@ -434,6 +439,7 @@ def _curves(given: Mapping[str, str]) -> Settings:
         "severity": one_of((0, *SEVERITIES)),
         "corruption": corruption,
         "rough": one_of(("needed", "shown", "found", "goes")),
+        "behind": behind,
         "box": one_of(("gray", "white")),
         "across": one_of(("single", "universal")),
     }

@@ -49,10 +49,12 @@ class RoughnessRecord(TransferRecord):
         """sigma_g, pixels."""
         return float(self.protocol.parameters["sigma_g"])
 
-    def median(self) -> Estimate | None:
-        """Of the lengths over all attacked images, those that are not fooled being longer than any; None where the
-        median or an end of its bootstrap interval is one of those."""
+    def median(self, label: int | None = None) -> Estimate | None:
+        """Of the lengths over all attacked images, or those of a class, those that are not fooled being longer than
+        any; None where the median or an end of its bootstrap interval is one of those."""
         found = self.lengths
+        if label is not None:
+            found = found[self.column("label")[self.column("attacked").astype(bool)] == label]
         if len(found) < 2:
             return None
         drawn = np.random.default_rng(0).integers(len(found), size=(statistics.RESAMPLES, len(found)))
@@ -87,12 +89,14 @@ def networks(found: Found) -> list[str]:
     return list(dict.fromkeys(record.network.name for record in found if record.network is not None))
 
 
-def withstands(corrupted: Corrupted) -> dict[str, Estimate]:
-    """By network the share of corrupted images that it names rightly, all corruptions and severities, by its logits."""
+def withstands(corrupted: Corrupted, label: int | None = None) -> dict[str, Estimate]:
+    """By network the share of corrupted images, or of those of a class, that it names rightly, all corruptions and
+    severities, by its logits."""
     found = {}
     for record in corrupted:
-        if record.classifier == ARGMAX and record.network is not None:
-            error = record.mean_error()
+        few = label is not None and record.rows is not None and int((record.rows["label"] == label).sum()) < 2
+        if record.classifier == ARGMAX and record.network is not None and not few:
+            error = record.mean_error(label)
             ends = {"value": 1 - error.value, "low": 1 - error.high, "high": 1 - error.low}
             found[record.network.name] = error.model_copy(update=ends)
     return found
@@ -194,6 +198,11 @@ def showing(network: Network, judges: Sequence[Network], dataset: str, sigma: fl
     return Showing(network, tuple(judges), attack(sigma), LENGTHS[dataset], seed)
 
 
+def command(names: Sequence[str], n: int, seed: int) -> str:
+    """What makes the records of several networks again."""
+    return f"python -m core evaluate {RoughnessRecord.kind} --models {' '.join(names)} --n {n} --seed {seed}"
+
+
 def add_verb(verbs: Subparsers) -> None:
     """Register `python -m core evaluate roughness`."""
     parser = verbs.add_parser(
@@ -220,8 +229,7 @@ def _run(arguments: argparse.Namespace) -> int:
     check_writable(kept.path)
     judges = tuple(Network.of(card) for card in cards)
     images = pictures(cards[0].dataset, arguments.seed)[: arguments.n]
-    command = f"python -m core evaluate roughness --models {' '.join(arguments.models)} --n {len(images)}"
-    command += f" --seed {arguments.seed}"
+    told = command(arguments.models, len(images), arguments.seed)
     wanted = [
         showing(judge, judges, images.name, sigma, arguments.seed) for sigma in arguments.sigmas for judge in judges
     ]
@@ -229,7 +237,7 @@ def _run(arguments: argparse.Namespace) -> int:
     def titled(one: Showing) -> str:
         return f"{one.network.name}, sigma_g {one.attack.values()['sigma_g']:g}"
 
-    transfer.sweep([(titled(one), one, images) for one in wanted], kept, command, engine, arguments.batch_size)
+    transfer.sweep([(titled(one), one, images) for one in wanted], kept, told, engine, arguments.batch_size)
     _print(of_data(kept.read(), cards[0].dataset))
     Console().print(f"written to {kept.path} and {records.beside(kept.path).name}", highlight=False)
     return 0

@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 import pytest
+from driver import TIMEOUT, sent, sound, unlinked
 from driver import curves as opened
-from driver import sent, sound, unlinked
 
 from core import models
 from core.attacks import FGSM
@@ -151,6 +151,67 @@ def test_lines_from_rough_to_smooth_are_the_records(made):
     app.segmented_control(key="curves.rough").set_value("goes")
     sound(app.run())
     assert "Fewer than five networks" in app.info[0].value
+
+
+def test_a_point_of_roughness_opens_its_images_and_they_the_lab(made):
+    found = Collection(RoughnessRecord, made / "roughness.json").read()
+    record = rough_to_smooth.by_sigma(found, MMC)[8.0]
+    app = opened(view="rough", model=CE, behind=f"{MMC}:8")
+    order = np.argsort(np.where(record.rows["fools"], record.rows["l2"], np.inf), kind="stable")
+    indices = [int(record.rows["index"][row]) for row in order if record.rows["fools"][row]]
+    (wall,) = sent(app, "picker")
+    assert [item["row"] for item in wall["items"]] == indices
+    assert f"test image {indices[0]}: L2 {np.nanmin(record.rows['l2']):.3g}" in wall["items"][0]["label"]
+    assert f"{record.fooled} of {int(record.rows['attacked'].sum())} images are fooled" in words(app)
+    tables = [html.value for html in app.get("html") if "<table" in html.value]
+    label = int(record.rows["label"][0])
+    of_class = rough_to_smooth.by_sigma(found, CE)[1.0].median(label)
+    assert ("-" if of_class is None else f"{of_class.value:.2f} ({of_class.low:.2f}") in tables[1]
+    app.session_state["curves.rough.open"] = indices[0]
+    sound(app.run())
+    asked = {name: app.query_params[name] for name in ("model", "image", "attack", "sigma_g")}
+    assert asked == {"model": MMC, "image": str(indices[0]), "attack": "smoothfool", "sigma_g": "8.0"}
+    # What was made on CE, as MMC is shown it.
+    app = opened(view="rough", model=CE, rough="found", behind=f"{MMC}:1")
+    asked, fooled = rough_to_smooth.by_sigma(found, CE)[1.0].transferred(MMC, at_length=False)
+    assert f"{int(fooled.sum())} of {int(asked.sum())} images are fooled" in words(app)
+    app = opened(view="rough", model=CE, behind="nobody:1")
+    assert "was left out of the link" in app.warning[0].value
+
+
+def ended(app, key="curves.running"):
+    """Wait for the job of a page."""
+    while (running := app.session_state.get(key)) is not None:
+        assert running.job.wait(TIMEOUT)
+        sound(app.run())
+    assert not app.error
+
+
+def test_runs_of_corruptions_and_roughness_go_on_with_what_is_there(made):
+    app = opened(view="corrupted", model=MMC)
+    assert f"{N} images are measured; the run goes on with the next" in words(app)
+    app.number_input(key="curves.corrupted.run.n").set_value(1)
+    sound(app.run())
+    app.button(key="curves.corrupted.run.start").click()
+    app.run()
+    ended(app)
+    assert any("your run" in name for name in traces(app))
+    (grown,) = app.session_state["many.own"].values()
+    stored = Collection(CorruptionRecord, made / "corruptions.json").read()[1]
+    assert grown.data.n == N + 1
+    assert all(grown.rows[name][:N].tolist() == stored.rows[name].tolist() for name in stored.rows.columns)
+    app = opened(view="rough", model=CE)
+    app.selectbox(key="curves.rough.run.sigma").set_value("8")
+    app.number_input(key="curves.rough.run.n").set_value(1)
+    sound(app.run())
+    assert f"{N} images are measured; the run goes on with the next" in words(app)
+    app.button(key="curves.rough.run.start").click()
+    app.run()
+    ended(app)
+    (grown,) = app.session_state["many.own"].values()
+    stored = rough_to_smooth.by_sigma(Collection(RoughnessRecord, made / "roughness.json").read(), CE)[8.0]
+    assert (grown.data.n, grown.judges) == (N + 1, stored.judges)
+    assert grown.rows["fools"][:N].tolist() == stored.rows["fools"].tolist()
 
 
 def test_smoothfools_table_is_the_records(made):

@@ -107,7 +107,7 @@ def _corruptions(arguments: argparse.Namespace) -> int:
                 bar.update(task, completed=1.0)
                 continue
             parts = kept.path.with_suffix(".parts") / name
-            command = f"python -m core evaluate corruptions --models {name} --n {len(images)} --seed {arguments.seed}"
+            command = corruptions.command(name, len(images), arguments.seed)
             told = partial(_share, bar, task)
             for record in corruptions.measure(
                 models.load(name), images, arguments.seed, there, command, told, engine, parts, arguments.batch_size

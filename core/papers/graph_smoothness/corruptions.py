@@ -119,9 +119,13 @@ class CorruptionRecord(Record):
         each = self.mistakes[:, 1:].reshape(self.data.n, len(CORRUPTIONS), len(SEVERITIES)).mean(2)
         return dict(zip(CORRUPTIONS, statistics.resampled_means(each), strict=True))
 
-    def mean_error(self) -> Estimate:
-        """Share of the 75 corrupted forms of an image that are named wrongly, on average, bootstrapped over images."""
-        return statistics.resampled_means(self.mistakes[:, 1:].mean(1, keepdims=True))[0]
+    def mean_error(self, label: int | None = None) -> Estimate:
+        """Share of the 75 corrupted forms of an image that are named wrongly, on average over the images, or over those
+        of a class, bootstrapped. ValueError with fewer than two."""
+        assert self.rows is not None
+        mine = np.full(self.data.n, True) if label is None else self.rows["label"] == label
+        wrong = self.mistakes[mine, 1:].mean(1, keepdims=True)
+        return statistics.resampled_means(wrong)[0]
 
 
 RECORDS = Collection.shipped(CorruptionRecord)
@@ -286,6 +290,11 @@ def of_network(found: Found, card: Card, images: ImageSet, seed: int) -> list[Co
         if record.data.n <= len(images) and record.data != Data.of(images[: record.data.n], seed):
             raise ValueError(f"{card.name} is there with other images; choose another --out.")
     return mine
+
+
+def command(network: str, n: int, seed: int) -> str:
+    """What makes the records of a network again."""
+    return f"python -m core evaluate {CorruptionRecord.kind} --models {network} --n {n} --seed {seed}"
 
 
 @dataclass(frozen=True)

@@ -23,23 +23,38 @@ def _style(figure: go.Figure, sigmas: Sequence[float], key: str) -> go.Figure:
 
 
 def lines(
-    found: Mapping[str, Mapping[float, Estimate]], sigmas: Sequence[float], share: bool, mine: str, key: str
+    found: Mapping[str, tuple[str, Mapping[float, Estimate]]],
+    sigmas: Sequence[float],
+    share: bool,
+    mine: str,
+    pointed: tuple[str, float] | None,
+    key: str,
 ) -> go.Figure:
     """A line a network against sigma_g, with intervals: the length that it takes, or with `share` how often it is
-    fooled. found: by title and sigma_g. mine: the title of the network that is chosen."""
+    fooled.
+
+    found: by title, what a click gives with a sigma_g, and the estimates by sigma_g. mine: the title of the network
+    that is chosen. pointed: what the point whose images are looked at gives.
+    """
     figure = go.Figure()
     factor = 100 if share else 1
-    for index, (title, points) in enumerate(found.items()):
-        values = list(points.values())
+    told = ("%{y:.0f} %" if share else "L2 %{y:.2f}") + " at σ_g = %{x}<br>click for the images"
+    for index, (title, (name, points)) in enumerate(found.items()):
+        values, size = list(points.values()), 12 if title == mine else 9
         figure.add_scatter(
             x=list(points),
             y=[factor * one.value for one in values],
             mode="lines+markers",
             line={"color": theme.colour(index), "width": 4 if title == mine else 2, "dash": theme.dash(index // 10)},
-            marker={"symbol": theme.symbol(index), "size": 12 if title == mine else 9},
+            marker={
+                "symbol": theme.symbol(index),
+                "size": [18 if pointed == (name, sigma) else size for sigma in points],
+            },
+            customdata=[[name, sigma] for sigma in points],
             error_y=curve_plots.ends(values, factor, 1.5) if title == mine else None,
             name=title,
-            hovertemplate=("%{y:.0f} %" if share else "L2 %{y:.2f}") + " at σ_g = %{x}<extra>" + title + "</extra>",
+            hovertemplate=told + "<extra>" + title + "</extra>",
+            **curve_plots.seen(),
         )
     figure = _style(figure, sigmas, key)
     if share:

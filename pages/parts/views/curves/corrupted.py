@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-import torch
 
 from core import models
 from core.data import DATASETS, DataError, ImageSet
 from core.data.corruptions import CORRUPTIONS, FROST_PACKAGE, SEVERITIES, corrupt
+from core.evaluate import records
+from core.evaluate.records import Record
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import percent
 from core.models import Card
@@ -29,12 +30,17 @@ from core.papers.graph_smoothness.corruptions import (
     reference_of,
 )
 from pages.parts.charts import corruption_plots, plots
-from pages.parts.components import picker
+from pages.parts.engine.networks import Network
 from pages.parts.inputs import choose
-from pages.parts.shell import cache, links, page
-from pages.parts.views import results, verdicts
+from pages.parts.shell import links, page
+from pages.parts.shell.jobs import Slot
+from pages.parts.views import many, results, verdicts
+from pages.parts.views.curves import wall
 from pages.parts.views.curves.session import SCOPE
+from pages.parts.views.many import Task
 from pages.parts.views.verdicts import Stamp
+from pages.parts.work import growing as work
+from pages.parts.work.curves import Counted
 
 LOOK_FOR = (
     "what costs most (mostly noise) and what hardly anything (brightness), and whether a network's bracket lies apart "
@@ -42,6 +48,7 @@ LOOK_FOR = (
     "only what a corruption adds counts. "
     "**Click a point:** the images behind it open."
 )
+CORRUPTIONS_OF = "corruptions"
 ALL = 0
 """Of the choice of a severity: the mean of all five."""
 MOST = 4
@@ -67,7 +74,7 @@ def follow() -> None:
 
 def found(card: Card) -> list[CorruptionRecord]:
     """What is stored of networks of the data set of `card`."""
-    stored = results.stored(RECORDS)
+    stored = many.with_own(results.stored(RECORDS), CorruptionRecord, lambda record: True)
     return [record for record in stored if (theirs := card_of(record)) is not None and theirs.dataset == card.dataset]
 
 
@@ -75,7 +82,27 @@ def titled(record: CorruptionRecord) -> str:
     """The network as a menu names it, and the classifier where it is not its own logits."""
     assert record.network is not None
     name = choose.menu(models.survey()[0]).get(record.network.name, record.network.name)
-    return name + (_NEIGHBOURS if record.classifier == NEIGHBOURS else "")
+    name += _NEIGHBOURS if record.classifier == NEIGHBOURS else ""
+    return name + (", your run" if many.is_own(record) else "")
+
+
+def offer(slot: Slot[Counted, Sequence[Record], Task], card: Card) -> None:
+    """What is to be measured now: the network under all corruptions, on so many images more."""
+    if card.dataset not in DATASETS or not DATASETS[card.dataset].gallery:
+        return
+
+    def there() -> list[CorruptionRecord]:
+        every = many.with_own(results.read(RECORDS), CorruptionRecord, lambda record: True)
+        return [record for record in every if record.network == records.Network.of(card)]
+
+    def known(name: str) -> int:
+        return min((record.data.n for record in there()), default=0)
+
+    def start(name: str, more: int) -> None:
+        task = Task(f"{page.plain(choose.menu(models.survey()[0])[card.name])}, corrupted", card.name)
+        slot.start(task, work.corrupted, Network.of(card), card.dataset, known(name) + more, there())
+
+    many.offer(slot, {CORRUPTIONS_OF: "All fifteen corruptions"}, f"{SCOPE}.corrupted", "entry", known, start)
 
 
 def chosen(every: Sequence[CorruptionRecord], card: Card) -> list[CorruptionRecord]:
@@ -196,19 +223,11 @@ def _behind(record: CorruptionRecord, key: str, severity: int) -> None:
         f"{int(groups[0].sum())} of {int(clean.sum())} images that it names rightly when clean are named wrongly."
     )
     words = ("Named wrongly", "Still right", "Wrong when clean")
-    place = st.segmented_control(
-        "Which images",
-        list(range(3)),
-        key=f"{SCOPE}.corrupted.group",
-        format_func=lambda group: f"{words[group]} {int(groups[group].sum())}",
-        default=0,
-        required=True,
-        label_visibility="collapsed",
-    )
-    rows = np.flatnonzero(groups[place or 0])
-    images = _shelf(record)
+    place = wall.group([f"{w} {int(g.sum())}" for w, g in zip(words, groups, strict=True)], f"{SCOPE}.corrupted.group")
+    rows = np.flatnonzero(groups[place])
+    images = wall.shelf(record)
     if images is None:
-        st.caption("The images do not come with Smoothscope.")
+        wall.absent(record)
     elif not len(rows):
         st.caption("None.")
     else:
@@ -220,34 +239,25 @@ def _forget() -> None:
     st.session_state[_POINT] = ""
 
 
-def _shelf(record: CorruptionRecord) -> ImageSet | None:
-    if record.data.source == "gallery":
-        return cache.gallery(record.data.name)
-    return cache.images(record.data.name) if DATASETS[record.data.name].installed() else None
-
-
 def _wall(record: CorruptionRecord, images: ImageSet, rows: np.ndarray, key: str, severity: int) -> None:
     assert record.rows is not None
-    places = {int(index): row for row, index in enumerate(images.indices)}
-    at = [places[int(index)] for index in record.rows["index"][rows]]
     numbers = [int(index) for index in record.rows["index"][rows]]
+    at = wall.rows(images, numbers)
     try:
-        made = corrupt(images.images[torch.tensor(at)], key, severity, numbers, record.data.seed or 0)
+        made = corrupt(wall.taken(images, at), key, severity, numbers, record.data.seed or 0)
     except DataError as error:
         st.caption(page.plain(str(error)))
         return
     named = record.rows[column(key, severity)][rows]
     labels = [
-        f"{images.classes[int(images.labels[place])]}, test image {number}, named {images.classes[int(name)]}"
-        for place, number, name in zip(at, numbers, named, strict=True)
+        f"{wall.named(images, place)}, named {images.classes[int(name)]}" for place, name in zip(at, named, strict=True)
     ]
 
     def pick(number: int) -> None:
         st.session_state[_OPEN] = int(number)
 
-    with st.container(height=330 if len(rows) > 15 else "content", border=False):
-        picker.wall(made, numbers, labels, -1, f"{SCOPE}.corrupted.wall", pick)
-    page.note("A click opens the clean image in the Attack lab, with this network.")
+    note = "A click opens the clean image in the Attack lab, with this network."
+    wall.draw(made, numbers, labels, f"{SCOPE}.corrupted.wall", pick, note)
 
 
 def open_lab() -> None:

@@ -37,7 +37,7 @@ def stored(card: Card) -> list[CurveRecord]:
     measured in this session."""
     there = collection(card)
     found = results.stored(there) if there.path.exists() else []
-    return many.with_own(found, card)
+    return many.of_card(found, card)
 
 
 def one_data(found: Found) -> list[CurveRecord]:

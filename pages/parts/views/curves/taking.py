@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from core.evaluate.curves import CurveRecord
+from core.evaluate.records import Record
 from core.models import Card
 from core.papers import smooth_curves
 from core.papers.smooth_curves import TITLES
@@ -17,7 +18,7 @@ from pages.parts.views.curves.session import SCOPE, Found
 from pages.parts.views.many import Task
 from pages.parts.work.curves import Counted
 
-slot: Slot[Counted, CurveRecord | None, Task] = Slot(SCOPE, every=0.7)
+slot: Slot[Counted, Sequence[Record], Task] = Slot(SCOPE, every=0.7)
 
 
 def run(card: Card, budget: int, titles: Mapping[str, str] = TITLES, key: str = "entry") -> None:
@@ -25,28 +26,21 @@ def run(card: Card, budget: int, titles: Mapping[str, str] = TITLES, key: str = 
 
     key: of the choice, another one for other titles.
     """
-    begun = st.session_state.setdefault(f"{SCOPE}.run.begun", 0)
-    with st.popover("Run it now", icon=":material/play_arrow:", key=f"{SCOPE}.run.{begun}"):  # another one is closed
-        name = st.selectbox("Attack", list(titles), key=f"{SCOPE}.run.{key}", format_func=titles.__getitem__)
-        made = {e.key: e for e in smooth_curves.entries(card, [budget])}
-        entry = made[name]
-        more = int(st.number_input("More images", 1, many.MOST, 20, key=f"{SCOPE}.run.n"))
-        try:
-            known = many.known(card, entry)
-        except ValueError as error:
-            st.error(page.plain(str(error)))
-            return
-        title = titles[name] if entry.budget is None else f"{titles[name]} {entry.budget}"
-        st.caption(
-            f"{page.plain(title)}: no image is measured that can be gone on with here."
-            if known is None
-            else f"{page.plain(title)}: {known.data.n} images are measured; the run goes on with the next."
-        )
-        label = f"Measure {more} images" if known is None else f"{more} more images"
-        if st.button(label, type="primary", key=f"{SCOPE}.run.start", disabled=slot.busy, width="stretch"):
-            many.start(slot, card, entry, title, more)
-            st.session_state[f"{SCOPE}.run.begun"] = begun + 1
-            st.rerun()
+    made = {entry.key: entry for entry in smooth_curves.entries(card, [budget])}
+    told = {
+        name: title if made[name].budget is None else f"{title} {made[name].budget}"
+        for name, title in titles.items()
+        if name in made
+    }
+
+    def known(name: str) -> int:
+        before = many.known(card, made[name])
+        return 0 if before is None else before.data.n
+
+    def start(name: str, more: int) -> None:
+        many.start(slot, card, made[name], told[name], more)
+
+    many.offer(slot, told, SCOPE, key, known, start)
 
 
 def origin(found: Found, card: Card) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core.evaluate.curves import CurveRecord, Entry
+from core.evaluate.records import Record
 from core.metrics import l2, roughness
 from core.models import Card
 from pages.parts.charts import curve_plots, plots
@@ -18,7 +21,7 @@ from pages.parts.work.curves import Counted
 SCOPE = "lab.over"
 IMAGES = 100
 SHOWN = ("l2", "roughness", "mad")
-slot: Slot[Counted, CurveRecord | None, Task] = Slot(SCOPE, every=0.7)
+slot: Slot[Counted, Sequence[Record], Task] = Slot(SCOPE, every=0.7)
 
 
 def draw(shown: Shown | None) -> None:
