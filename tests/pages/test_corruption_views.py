@@ -330,12 +330,15 @@ def test_networks_are_of_the_five_searches_where_there_are_such(tmp_path, monkey
     lengths = np.linspace(0.5, 1.2, 40)
     kept.put(searched(CE, lengths, None))
     kept.put(searched(MMC, 2 * lengths, Network.of(models.card(CE))))
+    kept.put(searched("mnist-c4-ce", 3 * lengths, None))  # another architecture: in the table alone
     monkeypatch.setattr(networks, "NEAREST", kept)
     app = opened(view="networks", model=CE)
     drawn = traces(app)
+    assert choose.menu(models.survey()[0])["mnist-c4-ce"] not in drawn
     assert decoded(drawn[titles()[0]]["x"])[1:] == pytest.approx(lengths, rel=1e-6)
     assert decoded(drawn[titles()[1]]["x"])[1:] == pytest.approx(2 * lengths, rel=1e-6)
     (table,) = [html.value for html in app.get("html") if "<table" in html.value]
     assert "brought in from cross-entropy: × 2.00" in table
+    assert f"<td>{choose.menu(models.survey()[0])['mnist-c4-ce']}</td><td>40</td>" in table
     said = [unlinked(element.value) for element in app.markdown if "**Holds here:**" in element.value]
     assert ["is harder to fool than" in said[0], "more often than" in said[1]] == [True, True]

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core import models
-from core.evaluate import nearest_known
+from core.evaluate import nearest_known, records
 from core.evaluate.claims import Claim
 from core.evaluate.curves import CurveRecord
 from core.evaluate.nearest_known import NearestKnown
@@ -42,7 +42,7 @@ def found(card: Card) -> dict[str, NearestKnown[Any]]:
     cards, _ = models.survey()
     names = [card.name, *(name for name in sorted(cards) if name != card.name)]
     same = [cards[name] for name in names if name in cards and cards[name].dataset == card.dataset]
-    searched = _searched(card, same)
+    searched = _searched(card, same, results.stored(NEAREST) if NEAREST.path.exists() else [])
     if searched:
         return searched
     measured: dict[str, Sequence[CurveRecord]] = {}
@@ -61,17 +61,29 @@ def found(card: Card) -> dict[str, NearestKnown[Any]]:
     }
 
 
-def _searched(card: Card, same: Sequence[Card]) -> dict[str, NearestKnown[Any]]:
-    """Those of the architecture of `card` whose nearest known was looked for by five searches, if it is among them."""
-    stored = results.stored(NEAREST) if NEAREST.path.exists() else []
+def _searched(
+    card: Card, same: Sequence[Card], stored: Sequence[NearestRecord], alike: bool = True
+) -> dict[str, NearestKnown[Any]]:
+    """Those of the architecture of `card`, or of others, whose nearest known was looked for by five searches, if it is
+    among those."""
     mine = {record.network.name: record for record in stored if record.network is not None}
     if card.name not in mine:
         return {}
     return {
         one.name: mine[one.name].nearest()
         for one in same
-        if one.network == card.network and one.name in mine and mine[one.name].protocol == mine[card.name].protocol
+        if (one.network == card.network) == alike
+        and one.name in mine
+        and mine[one.name].protocol == mine[card.name].protocol
     }
+
+
+def beside(card: Card) -> dict[str, NearestKnown[Any]]:
+    """By network, those of other architectures whose images are the same and that five searches were made of, if they
+    were of `card`."""
+    cards, _ = models.survey()
+    kept, _ = records.sound(results.read(NEAREST))
+    return _searched(card, [one for one in cards.values() if one.dataset == card.dataset], kept, alike=False)
 
 
 def _titled(record: CurveRecord | Search) -> str:
@@ -97,7 +109,7 @@ def draw(networks: Mapping[str, NearestKnown[Any]], card: Card) -> None:
         config=plots.CONFIG,
         alt="Share of images that any of several attacks fools within an L2, a curve a network.",
     )
-    st.html(_table(networks, titles, card))
+    st.html(_table({**networks, **beside(card)}, titles, card))
     first = next(iter(networks.values()))
     attacks = ", ".join(_titled(record) for record in first.records)
     page.note(
@@ -110,17 +122,17 @@ def draw(networks: Mapping[str, NearestKnown[Any]], card: Card) -> None:
 
 def origin(networks: Mapping[str, NearestKnown[Any]]) -> bool:
     """How it was made, where it is of the five searches; False where it is of the page's curves."""
-    records = [one.records[0].record for one in networks.values() if isinstance(one.records[0], Search)]
-    if not records:
+    found = [one.records[0].record for one in networks.values() if isinstance(one.records[0], Search)]
+    if not found:
         return False
     results.made(
-        records,
+        found,
         "Five searches of every image, each stopped by something else: DDN, C&W on the margins, PGD up the loss that "
         "the network was trained with, PGD up the log odds from five starts, and what DDN found on cross-entropy's "
         "network, followed to where this one is fooled. What each finds is drawn back along its line to the boundary. "
         "The commands go on with what is there:",
     )
-    results.files(records, f"nearest-{models.card(_name(records[0])).dataset}", f"{SCOPE}.networks", _about)
+    results.files(found, f"nearest-{models.card(_name(found[0])).dataset}", f"{SCOPE}.networks", _about)
     return True
 
 

@@ -12,6 +12,8 @@ from pages.parts.charts import loss_plots, plots
 from pages.parts.shell import page
 from pages.parts.views import results, verdicts
 
+CORRUPTED = "cifar10-preactresnet18-graph"
+"""The network that the paper's Table 2 is about, as it comes with the project."""
 LABELS = {"k": "neighbours k", "dim": "dimensions d", "alpha": "kernel α"}
 
 
@@ -46,6 +48,12 @@ def draw(scope: str) -> None:
         "paper trains PreActResNet-18 for 200 epochs; what matters little here changes accuracy by "
         f"{100 * claims.LITTLE:g} points at most. AdamW instead of SGD, so that the curves show the loss and not the "
         "size of its step."
+    )
+    st.page_link(
+        page.file("Curves"),
+        label="Table 2: what corruptions do to it, beside cross-entropy",
+        icon=":material/foggy:",
+        query_params={"view": "corrupted", "model": CORRUPTED},
     )
     for command in dict.fromkeys(record.command for record in found):
         st.code(command, language="bash")
