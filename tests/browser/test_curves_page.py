@@ -67,3 +67,31 @@ def test_the_page_fits_a_projector_and_a_phone(open_page, dark):
         for one, other in combinations(boxes, 2):
             apart = [abs(one[a] - other[a]) >= min(one[b], other[b]) for a, b in (("x", "width"), ("y", "height"))]
             assert any(apart), (one, other)
+
+
+@pytest.mark.slow
+def test_views_turn_by_paper_and_a_point_of_roughness_opens_its_images(open_page):
+    page = open_page("/Curves?model=mnist-lenet-ce&view=success", width=1280, height=720)
+    page.get_by_role("combobox", name="Paper").click()
+    page.get_by_role("option", name="Networks", exact=True).click()
+    page.get_by_text("Roughness", exact=True).click()
+    expect(page).to_have_url(re.compile("view=rough"))
+    for paper in ("SmoothFool", "Networks"):  # the view's tabs end on the page, whatever the paper
+        page.get_by_role("combobox", name="Paper").click()
+        page.get_by_role("option", name=paper, exact=True).click()
+        tabs = page.locator(".stMain [data-testid=stButtonGroup]").first.bounding_box()
+        assert tabs["x"] + tabs["width"] < 1150
+    page.get_by_text("Roughness", exact=True).click()
+    dot = page.locator(".js-plotly-plot .scatterlayer .trace .points path").first
+    dot.wait_for()
+    box = dot.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator(".js-plotly-plot .hoverlayer")).to_contain_text("click for the images")
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    thumbnails = page.locator(".wall button")
+    thumbnails.first.wait_for()
+    expect(page).to_have_url(re.compile("behind=mnist-lenet"))
+    index = re.search(r"test image (\d+): L2", thumbnails.first.get_attribute("aria-label")).group(1)
+    thumbnails.first.click()
+    for part in (r"/Attack_lab\?", f"image={index}", "attack=smoothfool", r"sigma_g=0\.5"):
+        expect(page).to_have_url(re.compile(part))
