@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", default="preactresnet18")
     parser.add_argument("--dataset", default="cifar10")
-    parser.add_argument("--width", type=float, default=0.5, help="of preactresnet18")
+    parser.add_argument("--width", type=float, default=0.5, help="of preactresnet18 and whitened-cnn")
     parser.add_argument("--batch-size", type=int, default=100, help="the graph smoothness paper's by default")
     parser.add_argument("--n", type=int, default=4000, help="images of an epoch")
     parser.add_argument("--rounds", type=int, default=5)
@@ -48,7 +48,7 @@ def main() -> None:
         test_n=1,
         learning_rate=1e-3,
     )
-    width = {"width": arguments.width} if arguments.network == "preactresnet18" else {}
+    width = {"width": arguments.width} if arguments.network in ("preactresnet18", "whitened-cnn") else {}
     runs = {
         name: Training(arguments.network, arguments.dataset, recipe, "benchmark", loss, width).steps()
         for name, loss in LOSSES.items()

@@ -66,6 +66,38 @@ class CenterView:
     """The same of the features."""
 
 
+@dataclass(frozen=True)
+class Hierarchy:
+    """Centres grouped by superclass, and which features are nearest to the centre of another class."""
+
+    within: float
+    """Smallest distance of two centres of one superclass, in the features' own length; infinite if no two are."""
+    between: float
+    """The same of two centres of different superclasses."""
+    wrong: int
+    """Features that are nearest to another centre than their own."""
+    strayed: int
+    """Of those, the ones whose nearest centre is of another superclass."""
+
+    @classmethod
+    def of(cls, around: Around, groups: Sequence[int]) -> Self:
+        """Of the superclasses `groups` of the K classes. ValueError unless there is one for each."""
+        if len(groups) != len(around.centers):
+            raise ValueError(f"groups must be one for each of {len(around.centers)} classes; got {len(groups)}.")
+        of_class, centers = torch.tensor(list(groups)), around.centers.double()
+        distances = torch.cdist(centers, centers)
+        same = of_class[:, None] == of_class
+        pairs = torch.ones_like(same).triu(1)
+        within, between = (
+            float(distances[pairs & chosen].amin()) if bool((pairs & chosen).any()) else float("inf")
+            for chosen in (same, ~same)
+        )
+        nearest = torch.cdist(around.features.double(), centers).argmin(1)
+        wrong = nearest != around.labels
+        strayed = of_class[nearest] != of_class[around.labels]
+        return cls(within, between, int(wrong.sum()), int(strayed.sum()))
+
+
 def _basis(points: Tensor) -> Tensor:
     """(L, d) -> (d, r), orthonormal: of the space that the points fill."""
     directions: Tensor

@@ -21,6 +21,7 @@ from core.data import DATASETS, ImageSet, gallery, load
 from core.data.imageset import draw
 from core.data.store import remedy
 from core.losses import CrossEntropy, Loss, choose_references, trained_with
+from core.losses.max_mahalanobis import FixedCenters
 from core.models import NETWORKS, TITLES, TRAINABLE, Card, Change, Classifier, build, check, features_of, header
 from core.models.heads import KernelHead
 from core.models.networks import initialise
@@ -589,6 +590,8 @@ def _title(network: str, dataset: str, recipe: Recipe, loss: Loss) -> str:
     words = [f"{TITLES[network]} on {DATASETS[dataset].title}", loss.title]
     if getattr(loss, "dim", None) == 2:
         words.append("in two dimensions")
+    if isinstance(loss, FixedCenters) and loss.centers != "optimal":
+        words.append(f"{loss.centers} centres")
     if recipe.adversarial != "none":
         words.append(f"adversarially trained ({against(recipe.values())})")
     return ", ".join(words)

@@ -39,6 +39,11 @@ class Recipe(Parameters):
     tenth of the picture and its weight decay is 1e-4, both from the authors' code, of which the ZCA whitening is left
     out: the network normalises each channel instead, so that attacks see pictures.
 
+    "CPU, CIFAR-10, whitened CNN" is no paper's of losses: it takes from Jordan 2024 ("94% on CIFAR-10 in 3.29 seconds on
+    a single GPU", and the later Muon) what makes few epochs count, in smaller batches and with a cycle of the rate, and
+    begins with small pictures. Accuracies on cards are of the pictures as they are; Jordan's are of six flipped and
+    shifted views averaged.
+
     Adversarial training, of which the papers' defences are made: "fgsm" goes up the loss of the true label. Kurakin et
     al. ("Adversarial machine learning at scale", ICLR 2017) find that a network so trained can do better on such
     pictures than on clean ones, since the one step is a function of the label that it learns to read ("label leaking"),
@@ -84,10 +89,10 @@ class Recipe(Parameters):
         },
         # One for all losses: Muon's and Adam's steps do not depend on the size of the gradients.
         "CPU, CIFAR-10, whitened CNN": {
-            "epochs": 12,
+            "epochs": 9,
             "batch_size": 500,
             "optimiser": "muon",
-            "learning_rate": 0.24,
+            "learning_rate": 0.12,
             "momentum": 0.6,
             "border": "reflect",
             "flip": True,

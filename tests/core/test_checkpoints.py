@@ -21,7 +21,8 @@ ATTACKED_BY = {
 
 
 LARGE = ("imagenet-efficientnet-lite1", "imagenet-efficientnet-lite2")
-"""Of the kind of another and slower: attacked briefly where time is short, as the LeNets are, alike but for a loss."""
+"""Of the kind of another and slower: attacked briefly where time is short, as those are that differ by their loss."""
+ALIKE = re.compile("lenet|whitened")
 
 
 def pictures(card):
@@ -32,7 +33,7 @@ def pictures(card):
     ("name", "attack"),
     [
         pytest.param(
-            name, attack, marks=[pytest.mark.slow] * (attack != "ifgsm" and (name in LARGE or "lenet" in name))
+            name, attack, marks=[pytest.mark.slow] * (attack != "ifgsm" and (name in LARGE or bool(ALIKE.search(name))))
         )
         for name in COMMITTED
         for attack in ATTACKED_BY

@@ -211,6 +211,21 @@ def test_features_are_drawn_around_their_centres(networks):
     assert table["images"].sum() == 1000
 
 
+def test_of_centres_in_superclasses_it_is_told_where_mistakes_go():
+    app = opened(tab="Features", mmc="cifar10-whitened-hmmc", ce="cifar10-whitened-ce")
+    images = data.gallery.read("cifar10")
+    groups = torch.tensor(data.DATASETS["cifar10"].groups)
+    model = models.load("cifar10-whitened-hmmc")
+    named = model(images.images).argmax(1)  # the nearest centre's class
+    wrong, strayed = int((named != images.labels).sum()), int((groups[named] != groups[images.labels]).sum())
+    assert "Centres in superclasses (HMMC)" in words(app)
+    assert (
+        f"{wrong} of 1000 images are nearest to another class's centre, {strayed} of those to one of another "
+        f"superclass, {100 * strayed / wrong:.0f} %." in words(app)
+    )
+    assert "Centres in superclasses" not in words(opened(tab="Features"))
+
+
 def test_fewer_than_two_classes_are_not_drawn():
     app = opened(tab="Features", drawn="3")
     assert "it must be two or more different class numbers" in words(app)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from core.features.around import Around
-from core.losses import max_mahalanobis_centers
+from core.features.around import Around, Hierarchy
+from core.losses import hierarchical_centers, max_mahalanobis_centers
 from tests.problems import normal
 
 
@@ -40,3 +40,25 @@ def test_more_centres_are_a_shadow():
     z, labels, centers = clouds(8, 20)
     view = Around.of(z, labels, centers).seen(range(8))
     assert view.kept == pytest.approx(3 / 7)  # a simplex of 8 fills 7 dimensions evenly
+
+
+def test_superclasses_are_as_far_apart_as_their_centres_and_mistakes_are_counted():
+    groups = [0, 0, 1, 1, 1]
+    centers = hierarchical_centers(groups, 8, 10.0, 1.0)
+    labels = torch.tensor([0, 0, 2, 2, 4, 4])
+    z = centers[torch.tensor([0, 1, 2, 3, 0, 4])].clone()  # right, in the superclass, right, in it, out of it, right
+    found = Hierarchy.of(Around.of(z, labels, centers), groups)
+    assert (found.wrong, found.strayed) == (3, 1)
+    assert found.within == pytest.approx(3**0.5, rel=1e-5)  # a triangle of norm 1; the pair's two are 2 apart
+    # Super-centres opposite each other, and sub-centres at right angles to them and turned alike.
+    expected = torch.cdist(centers[:2].double(), centers[2:].double()).amin()
+    assert found.between == pytest.approx(float(expected))
+    assert found.between >= 20
+    with pytest.raises(ValueError, match=r"^groups must be one for each of 5 classes; got 2\.$"):
+        Hierarchy.of(Around.of(z, labels, centers), [0, 1])
+
+
+def test_a_superclass_of_one_has_no_pair():
+    centers = max_mahalanobis_centers(3, 4)
+    found = Hierarchy.of(Around.of(centers.clone(), torch.arange(3), centers), [0, 1, 2])
+    assert (found.within, found.wrong) == (float("inf"), 0)

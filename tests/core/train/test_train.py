@@ -502,6 +502,8 @@ def test_the_title_says_what_sets_a_network_apart():
     recipe = Recipe(epochs=1, n=100, adversarial="fast")
     title = Training("lenet", "mnist", recipe, "x", CrossEntropy(dim=2)).card.title
     assert title == "LeNet on MNIST, Cross-entropy (SCE), in two dimensions, adversarially trained (fast FGSM)"
+    title = Training("lenet", "mnist", Recipe(n=100), "x", MaxMahalanobis(centers="random")).card.title
+    assert title == "LeNet on MNIST, Max-Mahalanobis centres (MMC), random centres"
 
 
 def test_a_network_of_one_size_does_not_begin_smaller():

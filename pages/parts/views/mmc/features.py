@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 import torch
 
 from core.data import DATASETS
-from core.features.around import Around
+from core.features.around import Around, Hierarchy
 from core.features.density import class_means
 from core.models import Card, features_of
 from core.models.heads import CenterHead
@@ -53,6 +55,33 @@ def _classes_control(card: Card) -> list[int]:
     return sorted(int(i) for i in picked)
 
 
+def _hierarchy(mmc: Card, ce: Card, both: Sequence[Around]) -> None:
+    """How centres in superclasses lie, and whether mistakes stay within them."""
+    dataset = DATASETS[mmc.dataset]
+    groups = dataset.groups
+    if groups is None:  # of a card that a stranger wrote
+        return
+    st.markdown("##### Centres in superclasses (HMMC)")
+    found = [Hierarchy.of(one, groups) for one in both]
+    members = [
+        ", ".join(name for name, group in zip(dataset.classes, groups, strict=True) if group == each)
+        for each in range(max(groups) + 1)
+    ]
+    if len(members) <= 3:
+        page.tell("Superclasses: " + "; ".join(f"**{each}**" for each in members) + ".")
+    page.tell(
+        f"Centres of one superclass are {found[0].within:.1f} apart or more, those of different superclasses "
+        f"{found[0].between:.1f} or more. **Look for:** mistakes that stay within the superclass, "
+        "since to leave it is the longer way."
+    )
+    for card, one in zip((mmc, ce), found, strict=True):
+        share = f", {100 * one.strayed / one.wrong:.0f} %" if one.wrong else ""
+        page.tell(
+            f"{page.plain(card.title)}: {one.wrong} of {len(both[0].labels)} images are nearest to another class's "
+            f"centre, {one.strayed} of those to one of another superclass{share}."
+        )
+
+
 def draw(mmc: Card, ce: Card) -> None:
     """Features of both networks around the centres of their classes."""
     both = [around(card.name, card.sha256) for card in (mmc, ce)]
@@ -78,6 +107,8 @@ def draw(mmc: Card, ce: Card) -> None:
         f"{int(torch.isin(both[0].labels, torch.tensor(chosen)).sum())} test images of the gallery. Cross-entropy has "
         "no centres of its own: the mean feature of each class, of all these test images, stands for one."
     )
+    if mmc.loss_arguments.get("centers") == "hierarchical":
+        _hierarchy(mmc, ce, both)
     mine = torch.isin(both[0].labels, torch.tensor(chosen))
     reach = max(float(torch.quantile(torch.cat([one.own[mine], one.other[mine]]), 0.999)) for one in both)
     st.markdown("##### Distance to the own centre, and to the nearest other")

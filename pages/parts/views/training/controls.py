@@ -17,7 +17,7 @@ FIRST_LOSS = {"graph-smoothness": {"dim": 2, "references": 200}}
 """What a loss opens with, where it differs from its declaration: two dimensions, which can be drawn."""
 FIRST_RECIPE = "ten seconds"
 FRESH = "fresh weights"
-WIDTHS = [0.125, 0.25, 0.5, 1.0]
+WIDTHS = [0.125, 0.25, 0.5, 0.75, 1.0]
 WIDE = ("preactresnet18", "whitened-cnn")
 """Networks whose width one chooses."""
 
