@@ -39,9 +39,9 @@ class Recipe(Parameters):
     tenth of the picture and its weight decay is 1e-4, both from the authors' code, of which the ZCA whitening is left
     out: the network normalises each channel instead, so that attacks see pictures.
 
-    "CPU, CIFAR-10, whitened CNN" is no paper's of losses: it takes from Jordan 2024 ("94% on CIFAR-10 in 3.29 seconds on
-    a single GPU", and the later Muon) what makes few epochs count, in smaller batches and with a cycle of the rate, and
-    begins with small pictures. Accuracies on cards are of the pictures as they are; Jordan's are of six flipped and
+    "CPU, CIFAR-10, whitened CNN" is no paper's of losses: it takes from Jordan 2024 ("94% on CIFAR-10 in 3.29 seconds
+    on a single GPU", and the later Muon) what makes few epochs count, in smaller batches and with a cycle of the rate,
+    and begins with small pictures. Accuracies on cards are of the pictures as they are; Jordan's are of six flipped and
     shifted views averaged.
 
     Adversarial training, of which the papers' defences are made: "fgsm" goes up the loss of the true label. Kurakin et

@@ -212,7 +212,7 @@ def test_features_are_drawn_around_their_centres(networks):
 
 
 def test_of_centres_in_superclasses_it_is_told_where_mistakes_go():
-    app = opened(tab="Features", mmc="cifar10-whitened-hmmc", ce="cifar10-whitened-ce")
+    app = opened(tab="Features", mmc="cifar10-whitened-hmmc", ce="cifar10-preactresnet18-ce")
     images = data.gallery.read("cifar10")
     groups = torch.tensor(data.DATASETS["cifar10"].groups)
     model = models.load("cifar10-whitened-hmmc")
