@@ -33,6 +33,7 @@ PAGES = {
     "/Graph_loss?view=figures": "Graph loss",
     "/MMC_centres": "MMC centres",
     "/MMC_centres?tab=Features": "MMC centres",
+    "/MMC_centres?tab=Features&mmc=cifar10-whitened-hmmc&ce=cifar10-resnet32-ce": "MMC centres",
     "/MMC_centres?tab=Loss+and+density": "MMC centres",
     "/MMC_centres?tab=Uncertainty": "MMC centres",
     "/MMC_centres?tab=Runner-up": "MMC centres",
