@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Error, Page
 from serving import ROOT, serving
 
 from core.lessons import places, reading
@@ -106,23 +106,24 @@ def take(
     page, wrong = context.new_page(), list[str]()
     page.on("pageerror", lambda error: wrong.append(str(error)))
     dress(page, themes[0])
-    page.goto(f"{address}{path}")
-    settle(page)
-    if name.endswith("-run"):
-        page.keyboard.press("Control+Enter")
-        stop_button = page.get_by_role("button", name="Stop", exact=True)
-        stop_button.wait_for(timeout=PATIENCE)
-        stop_button.wait_for(state="detached", timeout=5 * PATIENCE)
+    try:
+        page.goto(f"{address}{path}")
         settle(page)
-    picture(page, themes, size, folder, name)
-    if stop:
-        page.locator(".st-key-lesson-answers button").first.click()
-        page.locator(".st-key-lesson-answers").wait_for(state="detached", timeout=PATIENCE)
-        settle(page)
-        picture(page, themes, size, folder, f"{name}-seen")
-    if page.get_by_test_id("stException").count():
-        wrong.append("an exception is on the page")
-    wrong += [text for text in page.get_by_test_id("stAlert").all_inner_texts() if "left out of the link" in text]
+        if name.endswith("-run"):
+            page.keyboard.press("Control+Enter")
+            page.locator(".ss-verdict").wait_for(timeout=5 * PATIENCE)  # at once, where it was run before
+            settle(page)
+        picture(page, themes, size, folder, name)
+        if stop:
+            page.locator(".st-key-lesson-answers button").first.click()
+            page.locator(".st-key-lesson-answers").wait_for(state="detached", timeout=PATIENCE)
+            settle(page)
+            picture(page, themes, size, folder, f"{name}-seen")
+        if page.get_by_test_id("stException").count():
+            wrong.append("an exception is on the page")
+        wrong += [text for text in page.get_by_test_id("stAlert").all_inner_texts() if "left out of the link" in text]
+    except Error as error:
+        wrong.append(error.message.partition("\n")[0])
     context.close()
     return wrong
 

@@ -10,7 +10,7 @@ A file `NAME.md` in the project's folder `lessons`, or in `lessons` of the user'
 
     ## A title of the stop (8 min)
 
-    [Smoothing](Smoothing?alpha=0.997)
+    [Smoothing](Smoothing?alpha=0.997#words+of+the+page)
 
     **Predict:** A question, before the picture is seen?
 
@@ -18,6 +18,9 @@ A file `NAME.md` in the project's folder `lessons`, or in `lessons` of the user'
     - [x] The one that is seen
 
     **Look:** One sentence, once the picture is seen.
+
+What follows # in a link may be left out: the page is scrolled to these words of its own, as to a picture's title, where
+what is asked about would not be in the window otherwise.
 
 `reading` says what of a file is wrong, line by line; `places` what a link may say. Neither this module nor `reading`
 imports PyTorch: the start page lists lessons before anything is computed.
@@ -55,6 +58,8 @@ class Stop:
     seen: int
     """The place in `answers` of what is seen."""
     look: str
+    words: str = ""
+    """Of the page, at which what is asked about begins; "" where it is seen as the page opens."""
     line: int = 0
     """Of the file, where the stop begins; of the link and of the answers below."""
     link_line: int = 0

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 import yaml
 from markdown_it import MarkdownIt
@@ -257,10 +257,11 @@ def _stop(draft: _Draft, problems: list[Problem]) -> Stop | None:
     for i, text in enumerate(texts):
         if text in texts[:i]:
             problems.append(Problem(draft.answers[i][0], "this answer is there twice."))
-    page, parameters = "", dict[str, str]()
+    page, parameters, words = "", dict[str, str](), ""
     if link is not None:
         try:
             page, parameters = place(link[1])
+            words = unquote_plus(urlsplit(link[1]).fragment).strip()
         except ValueError as error:
             problems.append(Problem(link[0], str(error)))
     if len(problems) > before or link is None or question is None or look is None or draft.minutes is None:
@@ -275,6 +276,7 @@ def _stop(draft: _Draft, problems: list[Problem]) -> Stop | None:
         tuple(texts),
         marked[0],
         look[1],
+        words,
         draft.line,
         link[0],
         lines,

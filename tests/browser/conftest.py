@@ -24,6 +24,23 @@ PATIENCE = 60_000  # milliseconds; on a machine that does other things too
 expect.set_options(timeout=PATIENCE)
 
 
+STICKING_OUT = """all => {
+    // What stands in a row of its own that is moved sideways, as the pages' names do, sticks out of nothing.
+    const moved = e => e.closest(".katex") || (e = e.parentElement ?? e.getRootNode().host) && !e.matches(".stMain") &&
+        (["auto", "scroll"].includes(getComputedStyle(e).overflowX) || moved(e));
+    const wider = all.filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !moved(e));
+    return wider.map(e => e.outerHTML.slice(0, 200));
+}"""
+
+
+def sticking_out(page: Page) -> list[str]:
+    """What of a page is wider than the window; the page scrolls in a box of its own, which could hide it."""
+    main = page.locator(".stMain *")
+    assert main.count() > 20
+    found: list[str] = main.evaluate_all(STICKING_OUT)
+    return found
+
+
 @contextmanager
 def serving(script: str, folder: Path, **settings: str) -> Iterator[str]:
     """The address of a server of `script` whose home is empty: nothing here needs a full data set.

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from test_reach import grave, said, settled
 
-from core.lessons import Lesson, reading
+from core.lessons import Lesson, Stop, reading
 
 pytestmark = pytest.mark.browser
 LESSONS = reading.lessons()
@@ -22,6 +22,12 @@ def path(lesson: Lesson, number: int, **more: str) -> str:
 def text(markdown: str) -> str:
     """What is read of a sentence of a lesson, which has no markup but emphasis and links."""
     return re.sub(r"\s+", " ", re.sub(r"[*`]", "", markdown))
+
+
+def asked_about(page: Page, stop: Stop) -> Locator:
+    """What the words of a stop name, on its page."""
+    there = re.compile(rf"^\s*{re.escape(stop.words)}")
+    return page.locator(".stMain").get_by_text(there).filter(visible=True).first
 
 
 def walk(page: Page, lesson: Lesson, stops: int | None = None) -> None:
@@ -41,6 +47,8 @@ def walk(page: Page, lesson: Lesson, stops: int | None = None) -> None:
         expect(page.locator(".stMain").locator("canvas, img, .js-plotly-plot, figure").first).to_be_visible()
         expect(page.get_by_text("was left out of the link")).to_have_count(0)
         expect(page.get_by_test_id("stException")).to_have_count(0)
+        if stop.words:
+            expect(asked_about(page, stop)).to_be_in_viewport()
         if number < last:
             page.keyboard.press("n")
     page.get_by_role("button", name="End" if last == len(lesson.stops) else "Leave", exact=True).focus()
@@ -86,6 +94,42 @@ def test_a_stop_is_reached_by_all(open_page: Callable[..., Page]):
     assert said(page).startswith(f"Not as you said: {lesson.stops[2].answers[lesson.stops[2].seen]}")
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
     assert grave(page) == []
+
+
+BELOW = {"1-magnification": (4, 3), "5-centres-and-uncertainty": (6, 1, 3), "6-what-smoothness-costs": (2,)}
+"""Stops whose picture or table is below a projector's window as the page opens."""
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        pytest.param(name, number, marks=[] if number == 4 else [pytest.mark.slow])
+        for name, numbers in BELOW.items()
+        for number in numbers
+    ],
+)
+def test_what_a_stop_asks_about_is_brought_below_its_strip(open_page: Callable[..., Page], name: str, number: int):
+    stop = LESSONS[name].stops[number - 1]
+    page = open_page(path(LESSONS[name], number), width=1280, height=720)
+    page.locator(".st-key-lesson-answers button").first.click()
+    place = asked_about(page, stop)
+    expect(place).to_be_in_viewport(ratio=1)
+    whole = place.locator("xpath=ancestor::figure")
+    for picture in whole.locator("canvas, dl:has(div)").all():  # with the numbers below it
+        expect(picture).to_be_in_viewport(ratio=1)
+    strip = page.locator(".st-key-lesson")
+    expect(strip).to_be_in_viewport(ratio=1)
+    expect(strip).to_contain_text(text(stop.look))
+    page.wait_for_function(
+        "([strip, place]) => strip.getBoundingClientRect().bottom <= place.getBoundingClientRect().top",
+        arg=[strip.element_handle(), place.element_handle()],
+    )
+    # Whoever moves the page themselves has it stay there.
+    page.mouse.move(900, 500)
+    page.mouse.wheel(0, -5000)
+    expect(page.locator(".st-key-navigation")).to_be_in_viewport()
+    page.wait_for_timeout(500)
+    expect(page.locator(".st-key-navigation")).to_be_in_viewport()
 
 
 def test_a_stop_is_recorded(open_page: Callable[..., Page]):

@@ -16,7 +16,7 @@ minutes: 20
 
 ## First (5 min)
 
-[Smoothing](Smoothing?alpha=0.95)
+[Smoothing](Smoothing?alpha=0.95#Local+deviation%20σ)
 
 **Predict:** What is
 seen?
@@ -96,6 +96,7 @@ def test_a_lesson_is_what_its_file_says():
     assert (first.title, first.minutes, first.page, first.parameters) == ("First", 5, "Smoothing", {"alpha": "0.95"})
     assert (first.question, first.answers, first.seen) == ("What is seen?", ("This", "That, which goes on"), 1)
     assert (first.look, first.line, first.link_line, first.answer_lines) == ("There it is.", 7, 9, (14, 15))
+    assert (first.words, second.words) == ("Local deviation σ", "")
     assert (second.page, second.parameters, second.seen) == ("", {}, 0)
     assert (third.page, third.parameters) == ("Compare", {"model": "mnist-c4-ce"})
     assert (fourth.page, fourth.seen, fourth.minutes) == ("Attack_lab", 0, 6)

@@ -81,7 +81,7 @@ def draw() -> None:
     answered: dict[tuple[str, int], int] = st.session_state.setdefault(ANSWERS, {})
     answer = answered.get((lesson.name, number))
     there = page.here() == stop.page
-    with st.container(key="lesson", gap="small"):
+    with st.container(key="lesson", gap="xxsmall"):
         _head(lesson, number, there)
         if not there:
             name = stop.page.replace("_", " ") or "Start"
@@ -91,6 +91,7 @@ def draw() -> None:
             page.say(f"Stop {number} of {len(lesson.stops)}: {stop.title}. A question, before it is seen.")
         else:
             _tell(stop, answer)
+            page.bring(f"{lesson.name} {number}", stop.words)
     if there and answer is None:
         page.cover()
 

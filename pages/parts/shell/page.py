@@ -98,6 +98,7 @@ _DRAWN = "page.drawn"
 _PRESENT = "page.present"
 _FRAME = "page.frame"
 _SAID = "page.said"
+_BRING = "page.bring"
 _LINKED = "page.linked"
 """Where the session keeps which terms are linked on the page, and the name of the fragment that did, or ""."""
 
@@ -167,6 +168,11 @@ def say(sentence: str) -> None:
     st.session_state.setdefault(_SAID, []).append(sentence)
 
 
+def bring(stop: str, words: str) -> None:
+    """Have the window moved to `words` of the page, once for each stop of a lesson that is opened; "" is its top."""
+    st.session_state[_BRING] = {"stop": stop, "words": words}
+
+
 def cover() -> NoReturn:
     """End the run before the page is drawn; its link is followed when it is. Only before the page's own script."""
     _speak()
@@ -193,7 +199,7 @@ def finish() -> None:
 
 def _speak() -> None:
     with st.session_state[_FRAME][0]:
-        frame.draw(" ".join(st.session_state.pop(_SAID, [])), key="page.voice")
+        frame.draw(" ".join(st.session_state.pop(_SAID, [])), st.session_state.pop(_BRING, None), key="page.voice")
         visitor.remember()
 
 

@@ -164,12 +164,14 @@ VARIABLES = {
     "white": WHITE,
     "black": BLACK,
     "ink": INK,
+    "ground": f"light-dark({PAGE['light']['backgroundColor']}, {PAGE['dark']['backgroundColor']})",
     "frame": FAINT,
     "rule": faded(GREY, 0.25),
     "true": "#0f8a7e",
     "other": "#c8553d",
 }
-"""What style sheets and scripts call --ss-NAME. true, other: bars of the true class and of the others."""
+"""What style sheets and scripts call --ss-NAME. ground: the page's, of what covers some of it; true, other: bars of the
+true class and of the others."""
 
 
 def css(selector: str = ":root") -> str:

@@ -378,7 +378,7 @@ class Viewer extends Drawing {
    */
   below() {
     const { view } = this;
-    const scrolled = document.querySelector("section.stMain")?.scrollTop ?? scrollY;
+    const scrolled = document.querySelector(".stMain")?.scrollTop ?? scrollY;
     const room = innerHeight - (this.body.getBoundingClientRect().top + scrolled) - 4;
     const window = `${innerWidth} ${innerHeight} ${this.type}`;
     view.room =

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pages.parts.shell.component import component
@@ -9,6 +10,9 @@ from pages.parts.shell.component import component
 _frame = component(Path(__file__).parent)
 
 
-def draw(said: str, key: str) -> None:
-    """Say `said` to who listens, if it is not what was said last; name widgets in words; show the page's own link."""
-    _frame(data={"said": said}, key=key)
+def draw(said: str, bring: Mapping[str, str] | None, key: str) -> None:
+    """Say `said` to who listens, if it is not what was said last; name widgets in words; show the page's own link.
+
+    bring: "stop", a lesson's, and "words" of the page to bring into the window once for that stop; "" is its top.
+    """
+    _frame(data={"said": said, "bring": bring}, key=key)

@@ -1,11 +1,15 @@
 // @ts-check
 // What a page does for those who do not look at it, or cannot see all of it: its results are said by a region that is
 // there before they are, its widgets are named in words, and on a phone the row of pages begins where one is. And one
-// step of the browser's Back button leads from a page to the one before.
+// step of the browser's Back button leads from a page to the one before. Of a lesson's stop it brings into the window what
+// is asked about.
 
 import { mount } from "../mount.js";
+import { Bringing } from "./bring.js";
 import { spoken } from "./names.js";
 import { straighten } from "./steps.js";
+
+/** @import { Wish } from "./bring.js" */
 
 const WRITTEN = '[aria-label*="$"]';
 
@@ -16,6 +20,7 @@ class Frame {
   constructor(root) {
     this.root = root;
     this.pending = 0;
+    this.bringing = new Bringing();
     this.watching = new MutationObserver(() => {
       if (!this.pending) this.pending = requestAnimationFrame(() => this.name());
     });
@@ -25,13 +30,15 @@ class Frame {
     this.turn();
   }
 
-  /** @param {{ said: string }} data */
-  adopt({ said }) {
+  /** @param {{ said: string, bring: Wish | null }} data */
+  adopt({ said, bring }) {
     if (this.root.textContent !== said) this.root.textContent = said;
+    this.bringing.adopt(bring);
   }
 
   dispose() {
     this.watching.disconnect();
+    this.bringing.end();
     cancelAnimationFrame(this.pending);
   }
 
