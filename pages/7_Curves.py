@@ -52,7 +52,7 @@ apart = {
     DEFENCES: defences.draw,
     ACROSS: across.draw,
 }  # whose records are not curves
-offers = {CORRUPTED: corrupted.offer, ROUGH: rough.offer}
+offers = {CORRUPTED: corrupted.offer, ROUGH: rough.offer, ACROSS: across.offer}
 controls.follow()
 head = st.container(horizontal=True, vertical_alignment="center")
 with head:

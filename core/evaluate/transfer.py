@@ -7,6 +7,7 @@ would do with a file.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -229,6 +230,13 @@ def measure(
         seconds=sum(part.seconds for part in found) + (0 if known is None else known.seconds),
         rows=rows,
     )
+
+
+def command(of: type[Record], names: Iterable[str], n: int, seed: int = 0, folder: str = "") -> str:
+    """What makes the records of several networks again. folder: "folder:NAME", which does not say where it lies, where
+    the images are not of their own data set."""
+    words = ["--models", *names, *(["--dataset", folder] if folder else []), "--n", str(n), "--seed", str(seed)]
+    return f"python -m core evaluate {of.kind} {shlex.join(words)}"
 
 
 def before(found: Iterable[T], showing: Showing, images: ImageSet) -> T | None:

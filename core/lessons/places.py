@@ -29,7 +29,7 @@ from core.losses import LOSSES, GraphSmoothness, MaxMahalanobis
 from core.losses.playground import Playground
 from core.magnify import MagnifyParameters
 from core.models import Card
-from core.papers import rough_to_smooth, smooth_curves
+from core.papers import smooth_curves
 from core.papers.mmc import attacks as mmc_attacks
 from core.papers.mmc.uncertainty import OUTSIDE
 from core.params import Parameters, fields
@@ -422,9 +422,8 @@ def _curves(given: Mapping[str, str]) -> Settings:
             raise ValueError("it must be CORRUPTION.NETWORK, as a click on a point writes it.")
 
     def behind(text: str) -> None:
-        name, _, sigma = text.partition(":")
-        if name not in models.MODELS or sigma not in [f"{one:g}" for one in rough_to_smooth.SIGMAS]:
-            raise ValueError("it must be NETWORK:SIGMA, as a click on a point writes it.")
+        if len(text.split(":")) != 3 or not all(text.split(":")):
+            raise ValueError("it must be VIEW:ONE:OTHER, as a click on a point writes it.")
 
     return {
         "model": one_of(_usable()),

@@ -198,11 +198,6 @@ def showing(network: Network, judges: Sequence[Network], dataset: str, sigma: fl
     return Showing(network, tuple(judges), attack(sigma), LENGTHS[dataset], seed)
 
 
-def command(names: Sequence[str], n: int, seed: int) -> str:
-    """What makes the records of several networks again."""
-    return f"python -m core evaluate {RoughnessRecord.kind} --models {' '.join(names)} --n {n} --seed {seed}"
-
-
 def add_verb(verbs: Subparsers) -> None:
     """Register `python -m core evaluate roughness`."""
     parser = verbs.add_parser(
@@ -229,7 +224,7 @@ def _run(arguments: argparse.Namespace) -> int:
     check_writable(kept.path)
     judges = tuple(Network.of(card) for card in cards)
     images = pictures(cards[0].dataset, arguments.seed)[: arguments.n]
-    told = command(arguments.models, len(images), arguments.seed)
+    told = transfer.command(RoughnessRecord, arguments.models, len(images), arguments.seed)
     wanted = [
         showing(judge, judges, images.name, sigma, arguments.seed) for sigma in arguments.sigmas for judge in judges
     ]

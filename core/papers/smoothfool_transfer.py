@@ -9,7 +9,6 @@ pictures of another size are shown the same picture brought to theirs.
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -455,10 +454,9 @@ def _cards(arguments: argparse.Namespace) -> list[Card]:
     return cards
 
 
-def _command(kind: str, cards: Sequence[Card], images: ImageSet, seed: int) -> str:
-    """What makes the records again. A folder is named without where it lies."""
-    words = ["--models", *(card.name for card in cards), "--dataset", images.name, "--n", str(len(images))]
-    return f"python -m core evaluate {kind} {shlex.join([*words, '--seed', str(seed)])}"
+def _command(of: type[Record], cards: Sequence[Card], images: ImageSet, seed: int) -> str:
+    folder = images.name if images.name.startswith(FOLDER_PREFIX) else ""
+    return transfer.command(of, [card.name for card in cards], len(images), seed, folder)
 
 
 def _run_transfer(arguments: argparse.Namespace) -> int:
@@ -472,8 +470,8 @@ def _run_transfer(arguments: argparse.Namespace) -> int:
         for row, attack in attacks(cards[0].dataset).items()
         for card, judge in zip(cards, judges, strict=True)
     ]
-    command = _command(BlackBoxRecord.kind, cards, views[cards[0].name], arguments.seed)
-    transfer.sweep(wanted, kept, command, engine, arguments.batch_size)
+    told = _command(BlackBoxRecord, cards, views[cards[0].name], arguments.seed)
+    transfer.sweep(wanted, kept, told, engine, arguments.batch_size)
     found = [record for record in kept.read() if record.judges == judges]
     columns = [Column[tuple[str, str]]("made on", lambda row: f"{row[0]}, {titled(row[1])}", whole=True)]
     columns += [Column[tuple[str, str]](judge.name, partial(_cell, found, judge.name)) for judge in judges]
@@ -505,7 +503,7 @@ def _run_universal(arguments: argparse.Namespace) -> int:
             if arguments.n + arguments.fit > len(every_one):
                 raise ValueError(f"n and fit must be {len(every_one)} together at most, the images that there are.")
             images, fitting = every_one[: arguments.n], every_one[len(every_one) - arguments.fit :]
-            command = _command(UniversalRecord.kind, cards, images, arguments.seed) + f" --fit {arguments.fit}"
+            command = _command(UniversalRecord, cards, images, arguments.seed) + f" --fit {arguments.fit}"
             for sigma in UNIVERSAL_SIGMAS:
                 there = pick_universal(kept.read(), judge.name, sigma)
                 if there is None or _facts(there) != (judge, judges, Data.of(images, arguments.seed), command):

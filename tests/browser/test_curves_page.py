@@ -90,7 +90,7 @@ def test_views_turn_by_paper_and_a_point_of_roughness_opens_its_images(open_page
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     thumbnails = page.locator(".wall button")
     thumbnails.first.wait_for()
-    expect(page).to_have_url(re.compile("behind=mnist-lenet"))
+    expect(page).to_have_url(re.compile("behind=rough"))
     index = re.search(r"test image (\d+): L2", thumbnails.first.get_attribute("aria-label")).group(1)
     thumbnails.first.click()
     for part in (r"/Attack_lab\?", f"image={index}", "attack=smoothfool", r"sigma_g=0\.5"):

@@ -1,10 +1,12 @@
 """The Curves page's views of corruptions and of roughness: what they draw are the records, a point opens its images."""
 
 import base64
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+import torch
 from driver import TIMEOUT, sent, sound, unlinked
 from driver import curves as opened
 
@@ -27,7 +29,7 @@ from core.papers.smoothfool import SMOOTHER, FoolingRecord
 from core.papers.smoothfool_defences import DEFENCES
 from pages.parts.inputs import choose
 from pages.parts.views import verdicts
-from pages.parts.views.curves import across, controls, corrupted, fooling, networks, rough
+from pages.parts.views.curves import across, controls, corrupted, fooling, networks, rough, wall
 
 CE, MMC = "mnist-lenet-ce", "mnist-lenet-mmc"
 N = 6
@@ -113,10 +115,10 @@ def test_a_point_opens_the_corrupted_images_and_they_the_lab(made):
     place, rows = (0, np.flatnonzero(wrong)) if wrong.any() else (1, np.flatnonzero(right))
     app.segmented_control(key="curves.corrupted.group").set_value(place)
     sound(app.run())
-    (wall,) = sent(app, "picker")
+    (thumbnails,) = sent(app, "picker")
     indices = [int(index) for index in mmc.rows["index"][rows]]
-    assert [item["row"] for item in wall["items"]] == indices
-    assert f"test image {indices[0]}, named" in wall["items"][0]["label"]
+    assert [item["row"] for item in thumbnails["items"]] == indices
+    assert f"test image {indices[0]}, named" in thumbnails["items"][0]["label"]
     app.session_state["curves.corrupted.open"] = indices[0]
     sound(app.run())
     assert app.button(key="lab.gallery")
@@ -156,23 +158,23 @@ def test_lines_from_rough_to_smooth_are_the_records(made):
 def test_a_point_of_roughness_opens_its_images_and_they_the_lab(made):
     found = Collection(RoughnessRecord, made / "roughness.json").read()
     record = rough_to_smooth.by_sigma(found, MMC)[8.0]
-    app = opened(view="rough", model=CE, behind=f"{MMC}:8")
+    app = opened(view="rough", model=CE, behind=f"rough:{MMC}:8")
     order = np.argsort(np.where(record.rows["fools"], record.rows["l2"], np.inf), kind="stable")
     indices = [int(record.rows["index"][row]) for row in order if record.rows["fools"][row]]
-    (wall,) = sent(app, "picker")
-    assert [item["row"] for item in wall["items"]] == indices
-    assert f"test image {indices[0]}: L2 {np.nanmin(record.rows['l2']):.3g}" in wall["items"][0]["label"]
+    (thumbnails,) = sent(app, "picker")
+    assert [item["row"] for item in thumbnails["items"]] == indices
+    assert f"test image {indices[0]}: L2 {np.nanmin(record.rows['l2']):.3g}" in thumbnails["items"][0]["label"]
     assert f"{record.fooled} of {int(record.rows['attacked'].sum())} images are fooled" in words(app)
     tables = [html.value for html in app.get("html") if "<table" in html.value]
     label = int(record.rows["label"][0])
     of_class = rough_to_smooth.by_sigma(found, CE)[1.0].median(label)
     assert ("-" if of_class is None else f"{of_class.value:.2f} ({of_class.low:.2f}") in tables[1]
-    app.session_state["curves.rough.open"] = indices[0]
+    app.session_state["curves.behind.open"] = indices[0]
     sound(app.run())
     asked = {name: app.query_params[name] for name in ("model", "image", "attack", "sigma_g")}
     assert asked == {"model": MMC, "image": str(indices[0]), "attack": "smoothfool", "sigma_g": "8.0"}
     # What was made on CE, as MMC is shown it.
-    app = opened(view="rough", model=CE, rough="found", behind=f"{MMC}:1")
+    app = opened(view="rough", model=CE, rough="found", behind=f"rough:{MMC}:1")
     asked, fooled = rough_to_smooth.by_sigma(found, CE)[1.0].transferred(MMC, at_length=False)
     assert f"{int(fooled.sum())} of {int(asked.sum())} images are fooled" in words(app)
     app = opened(view="rough", model=CE, behind="nobody:1")
@@ -201,7 +203,7 @@ def test_runs_of_corruptions_and_roughness_go_on_with_what_is_there(made):
     assert grown.data.n == N + 1
     assert all(grown.rows[name][:N].tolist() == stored.rows[name].tolist() for name in stored.rows.columns)
     app = opened(view="rough", model=CE)
-    app.selectbox(key="curves.rough.run.sigma").set_value("8")
+    app.selectbox(key="curves.rough.run.attack").set_value("8")
     app.number_input(key="curves.rough.run.n").set_value(1)
     sound(app.run())
     assert f"{N} images are measured; the run goes on with the next" in words(app)
@@ -212,6 +214,7 @@ def test_runs_of_corruptions_and_roughness_go_on_with_what_is_there(made):
     stored = rough_to_smooth.by_sigma(Collection(RoughnessRecord, made / "roughness.json").read(), CE)[8.0]
     assert (grown.data.n, grown.judges) == (N + 1, stored.judges)
     assert grown.rows["fools"][:N].tolist() == stored.rows["fools"].tolist()
+    assert grown.command == f"python -m core evaluate roughness --models {CE} {MMC} --n {N + 1} --seed 0"
 
 
 def test_smoothfools_table_is_the_records(made):
@@ -226,7 +229,7 @@ def test_smoothfools_table_is_the_records(made):
     assert any("smoothfool-table --model cifar10-resnet32-ce" in code.value for code in app.code)
 
 
-def test_defences_are_told_apart_by_what_the_attack_knows():
+def test_defences_are_told_apart_by_what_the_attack_knows(monkeypatch):
     found = smoothfool_defences.of_bare(DEFENCES.read(), models.card(CE))
     app = opened(view="defences", model=CE)
     for box in ("gray", "white"):
@@ -236,15 +239,29 @@ def test_defences_are_told_apart_by_what_the_attack_knows():
         drawn = traces(app)
         mine = [r for r in found if (r.attack, r.box) == ("SF3", box)]
         line = drawn["SmoothFool, σ_g = 5"]
-        shown = dict(zip(line["customdata"], decoded(line["x"]), strict=True))
-        told = {"nothing" if r.defence == "none" else r.defence: 100 * r.rate.value for r in mine}
-        assert shown == pytest.approx(told)
+        shown = dict(zip([given[1] for given in line["customdata"]], decoded(line["x"]), strict=True))
+        assert shown == pytest.approx({r.defence: 100 * r.rate.value for r in mine})
         assert ("the paper's" in drawn) == (box == "gray")
         (table,) = [html.value for html in app.get("html") if "<table" in html.value]
         assert ("paper, ResNet-18" in table) == (box == "gray")
         assert f"<td>{percent(mine[-1].rate, 0)}</td>" in table
     for claim in (smoothfool_defences.BYPASSES, smoothfool_defences.RESISTS):
         assert verdicts.text(claim, claim.decide(found)) in words(app)
+    app = opened(view="defences", model=CE, box="white", behind="defences:SF1:MagNet")
+    record = smoothfool_defences.pick(found, "MagNet", "SF1", "white")
+    assert f"{record.fooled} of {record.data.n} images are fooled" in words(app)
+    assert "do not come with Smoothscope" in words(app)  # they are of the full set
+    indices = torch.from_numpy(record.rows["index"].astype(np.int64))
+    stand_in = dataclasses.replace(pictures("mnist", 0)[: len(indices)], indices=indices)
+    monkeypatch.setattr(wall, "shelf", lambda record: stand_in)
+    sound(app.run())
+    (shown,) = sent(app, "picker")
+    rows = [item["row"] for item in shown["items"]]
+    assert sorted(rows) == sorted(indices.numpy()[record.rows["fooled"]].tolist())
+    app.session_state["curves.behind.open"] = rows[0]
+    sound(app.run())
+    asked = {name: app.query_params[name] for name in ("model", "attack", "through")}
+    assert asked == {"model": CE, "attack": "smoothfool", "through": "magnet"}
     app = opened(view="defences", model=MMC)
     assert f"smoothfool-defences --model {MMC}" in app.code[0].value
 
@@ -277,6 +294,9 @@ def test_what_was_made_on_one_network_is_shown_to_others(shown_to_others):
     (table,) = [html.value for html in app.get("html") if "<table" in html.value]
     assert f"<td>{percent(rate, 0)}, n = {rate.n}</td>" in table
     assert [verdicts.text(claim, claim.decide(transfers)) in words(app) for claim in smoothfool_transfer.OF_TABLE5]
+    app = opened(view="across", model=RESNET, behind=f"across:{PREACT}:none")
+    asked, fooled = transfers[0].transferred(PREACT, at_length=True)
+    assert f"{int(fooled.sum())} of {int(asked.sum())} images are fooled" in words(app)
     app.segmented_control(key="curves.across").set_value("universal")
     sound(app.run())
     rate = universals[0].rate(PREACT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
@@ -15,38 +15,41 @@ _SPREAD = 0.62
 
 
 def rates(
-    rows: Sequence[str],
-    ours: Mapping[str, Mapping[str, Estimate]],
+    rows: Mapping[str, str],
+    ours: Mapping[str, tuple[str, Mapping[str, Estimate]]],
     paper: Mapping[str, Mapping[str, float]],
     axis: str,
+    pointed: tuple[str, str] | None,
     key: str,
 ) -> go.Figure:
-    """ours: by what they are of and row; drawn with intervals. paper: likewise, its own numbers, of which none need be
-    among ours; one that has the name of ours lies beside it, in its colour."""
-    figure = go.Figure()
+    """rows: their titles by key. ours: by what they are of, what a click gives with a row's key, and the rates by row;
+    drawn with intervals. paper: likewise its own numbers, of which none need be among ours; what has the name of ours
+    lies beside it, in its colour. pointed: what the point whose images are looked at gives."""
+    figure, places = go.Figure(), {row: place for place, row in enumerate(rows)}
     height = {name: _SPREAD * ((i + 0.5) / len(ours) - 0.5) for i, name in enumerate(ours)}
-    for index, (name, found) in enumerate(ours.items()):
+    for index, (name, (given, found)) in enumerate(ours.items()):
         estimates = list(found.values())
         figure.add_scatter(
             x=[100 * one.value for one in estimates],
-            y=[rows.index(row) + height[name] for row in found],
+            y=[places[row] + height[name] for row in found],
             mode="markers",
             marker={
                 "color": theme.colour(index),
                 "symbol": theme.symbol(index),
-                "size": 11,
+                "size": [17 if pointed == (given, row) else 11 for row in found],
                 "line": {"width": 1, "color": theme.OUTLINE},
             },
             error_x=curve_plots.ends(estimates, 100),
             name=name,
-            customdata=list(found),
-            hovertemplate="%{customdata}: %{x:.1f} %<extra>" + name + "</extra>",
+            customdata=[[given, row, rows[row]] for row in found],
+            hovertemplate="%{customdata[2]}: %{x:.1f} %<br>click for the images<extra>" + name + "</extra>",
+            **curve_plots.seen(),
         )
     for index, (name, numbers) in enumerate(paper.items()):
         alike = list(ours).index(name) if name in ours else None
         figure.add_scatter(
             x=[100 * rate for rate in numbers.values()],
-            y=[rows.index(row) + height.get(name, 0.0) for row in numbers],
+            y=[places[row] + height.get(name, 0.0) for row in numbers],
             mode="markers",
             marker={
                 "color": theme.PAPER.colour if alike is None else theme.colour(alike),
@@ -57,9 +60,11 @@ def rates(
             name=f"paper, {name}" if alike is None else "the paper's",
             legendgroup=None if alike is None else "paper",
             showlegend=alike is None or index == 0,
-            customdata=list(numbers),
-            hovertemplate="%{customdata}: %{x:.1f} %<extra>paper, " + name + "</extra>",
+            text=[rows[row] for row in numbers],
+            hovertemplate="%{text}: %{x:.1f} %<extra>paper, " + name + "</extra>",
+            **curve_plots.seen(),
         )
     figure.update_xaxes(title=axis, ticksuffix=" %", range=[-2, 103])
-    figure.update_yaxes(title="", tickvals=list(range(len(rows))), ticktext=list(rows), range=[len(rows) - 0.5, -0.5])
-    return curve_plots.style(figure, max(300, 90 + 54 * len(rows)), key)
+    n = len(rows)
+    figure.update_yaxes(title="", tickvals=list(range(n)), ticktext=list(rows.values()), range=[n - 0.5, -0.5])
+    return curve_plots.style(figure, max(300, 90 + 54 * n), key)

@@ -50,7 +50,7 @@ def lines(
                 "symbol": theme.symbol(index),
                 "size": [18 if pointed == (name, sigma) else size for sigma in points],
             },
-            customdata=[[name, sigma] for sigma in points],
+            customdata=[[name, f"{sigma:g}"] for sigma in points],
             error_y=curve_plots.ends(values, factor, 1.5) if title == mine else None,
             name=title,
             hovertemplate=told + "<extra>" + title + "</extra>",

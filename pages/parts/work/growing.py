@@ -8,11 +8,9 @@ from typing import TypeVar
 from core.data import ImageSet
 from core.evaluate import transfer
 from core.evaluate.records import Record
-from core.evaluate.transfer import Showing
-from core.papers import rough_to_smooth
+from core.evaluate.transfer import Showing, TransferRecord
 from core.papers.graph_smoothness import corruptions
 from core.papers.graph_smoothness.corruptions import CorruptionRecord
-from core.papers.rough_to_smooth import RoughnessRecord
 from core.papers.smooth_curves import pictures
 from pages.parts.engine import networks
 from pages.parts.engine.networks import Network
@@ -23,6 +21,7 @@ BATCH = 5
 """Images between which a job that is stopped can keep what it has."""
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T", bound=TransferRecord)
 
 
 def _grow(
@@ -58,9 +57,9 @@ def corrupted(
 
 
 def shown(
-    showing: Showing, dataset: str, n: int, known: list[RoughnessRecord]
-) -> Generator[Progress[Counted], None, list[RoughnessRecord]]:
-    """What an attack finds on the first `n` images of a data set, shown to others.
+    of: type[T], showing: Showing, dataset: str, n: int, known: list[T]
+) -> Generator[Progress[Counted], None, list[T]]:
+    """What an attack finds on the first `n` images of a data set, shown to others, as a record of the class `of`.
 
     known: of the first of them, or nothing. ValueError in one sentence if it is of others.
     """
@@ -68,9 +67,8 @@ def shown(
     if known and not showing.goes_on(known[0], images):
         raise ValueError(OTHERS)
 
-    def measure(images: ImageSet, before: list[RoughnessRecord]) -> list[RoughnessRecord]:
-        command = rough_to_smooth.command(names, len(images), showing.seed)
-        known = before[0] if before else None
-        return [transfer.measure(RoughnessRecord, showing, images, known, command)]
+    def measure(images: ImageSet, before: list[T]) -> list[T]:
+        command = transfer.command(of, names, len(images), showing.seed)
+        return [transfer.measure(of, showing, images, before[0] if before else None, command)]
 
     return (yield from _grow(images, known, measure))

@@ -142,9 +142,7 @@ def test_cells_of_table_5_are_attacks_made_directly(tmp_path, monkeypatch):
     assert main([*words, "--n", "2"]) == 0
     found = out.read()
     assert [(r.network.name, r.attack, r.data.n) for r in found] == [(s, k, 2) for k in (NONE, WIDE) for s in (A, B)]
-    assert found[0].command == (
-        f"python -m core evaluate smoothfool-transfer --models {A} {B} --dataset cifar10 --n 2 --seed 0"
-    )
+    assert found[0].command == (f"python -m core evaluate smoothfool-transfer --models {A} {B} --n 2 --seed 0")
     images, record = pictures("cifar10", 0)[:2], found[2]
     result = run(rows[WIDE], models.load(A), images.images, images.labels, 0)
     r = result.adversarial - images.images

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
+import numpy as np
 import streamlit as st
 
 from core import models
-from core.evaluate.records import Record
+from core.data import DATASETS
+from core.evaluate import transfer
+from core.evaluate.records import Network, Record
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import percent
+from core.evaluate.transfer import Showing
 from core.models import Card
 from core.papers import smoothfool_transfer as table
 from core.papers.smoothfool_transfer import (
@@ -29,8 +33,13 @@ from core.papers.smoothfool_transfer import (
 from pages.parts.charts import plots, rate_plots
 from pages.parts.inputs import choose
 from pages.parts.shell import links, page
+from pages.parts.shell.jobs import Slot
 from pages.parts.views import results, verdicts
+from pages.parts.views.curves import showing, wall
 from pages.parts.views.curves.session import SCOPE
+from pages.parts.views.curves.wall import Behind
+from pages.parts.views.many import Task
+from pages.parts.work.curves import Counted
 
 R = TypeVar("R", BlackBoxRecord, UniversalRecord)
 
@@ -43,6 +52,7 @@ LOOK_FOR = {
     "it on, from its own network to the others?",
 }
 _KIND = f"{SCOPE}.across"
+_VIEW = "across"
 
 
 def follow() -> None:
@@ -67,6 +77,20 @@ def draw(card: Card) -> None:
         _single(card)
 
 
+def offer(slot: Slot[Counted, Sequence[Record], Task], card: Card) -> None:
+    """What is to be measured now: a row of Table 5 for the network, on so many images more. Not of ImageNet's, whose
+    pictures cannot be had here."""
+    if card.dataset not in table.SIGMAS or card.dataset not in DATASETS:
+        return
+    attacks = table.attacks(card.dataset)
+
+    def wanted(name: str, network: Network, judges: Sequence[Network]) -> Showing:
+        return Showing(network, tuple(judges), attacks[name], BOUND)
+
+    told = {row: table.titled(row) for row in attacks}
+    showing.offer(slot, card, TRANSFERS, told, lambda record: record.attack, wanted, _VIEW)
+
+
 def _of(found: Sequence[Record], card: Card) -> list[str]:
     """The networks of the data set of `card` that something was made on, if it is among them."""
     cards, _ = models.survey()
@@ -74,24 +98,26 @@ def _of(found: Sequence[Record], card: Card) -> list[str]:
     return names if card.name in names else []
 
 
-def _absent(kind: str, card: Card) -> None:
+def _absent(of: type[Record], card: Card) -> None:
     cards, _ = models.survey()
     others = [c.name for c in cards.values() if c.dataset == card.dataset and c.name != card.name]
     if card.dataset not in table.SIGMAS:
         st.info(f"The paper's question is of pictures; choose a network of {' or '.join(table.SIGMAS)}.")
         return
-    dataset = " --dataset folder:PATH" if card.dataset == "imagenet" else ""
-    results.absent(f"python -m core evaluate {kind} --models {' '.join([card.name, *others[:2]])}{dataset} --n 40")
+    folder = "folder:PATH" if card.dataset == "imagenet" else ""
+    results.absent(transfer.command(of, [card.name, *others[:2]], 40, folder=folder))
 
 
 def _single(card: Card) -> None:
-    stored = results.stored(TRANSFERS)
+    stored = showing.with_own(TRANSFERS, results.stored(TRANSFERS))
     names = _of(stored, card)
     if not names:
-        _absent(BlackBoxRecord.kind, card)
+        _absent(BlackBoxRecord, card)
         return
     found = [record for record in stored if record.network is not None and record.network.name in names]
-    page.tell(f"**Look for:** {LOOK_FOR[SINGLE]}")
+    behind = _behind(found, card)
+    wall.open_lab(behind)
+    page.tell(f"**Look for:** {LOOK_FOR[SINGLE]}{wall.CLICK}")
     rows = {key: table.titled(key) for key in table.attacks(card.dataset)}
     mine = {key: record for key in rows if (record := table.pick(found, card.name, key)) is not None}
     paper: dict[str, dict[str, float]] = {}
@@ -99,12 +125,12 @@ def _single(card: Card) -> None:
         for source, theirs in PAPER5.items():
             for target in next(iter(theirs.values())):
                 if target != source:
-                    paper[f"{source} to {target}"] = {rows[key]: rates[target] for key, rates in theirs.items()}
+                    paper[f"{source} to {target}"] = {key: rates[target] for key, rates in theirs.items()}
 
     def rate(record: BlackBoxRecord, judge: str) -> Estimate | None:
         return record.rate(judge, at_length=True)
 
-    _chart(list(rows.values()), _series(card, {rows[key]: one for key, one in mine.items()}, rate), paper, SINGLE)
+    _chart(rows, _series(card, mine, rate), paper, SINGLE, behind)
     lines = []
     for name in names:
         for key, title in rows.items():
@@ -118,7 +144,12 @@ def _single(card: Card) -> None:
         f"n = {_counts(found)} images, of them for each network those that it and the one it was made on name rightly "
         f"when clean; 95 % intervals (Wilson). Scaled to L∞ = {255 * BOUND:g}/255, then clipped; an image that the "
         "attack does not fool its own network on counts as one that fools nobody."
-        + (" Networks of another size are shown the same picture brought to theirs." if paper else "")
+        + (
+            " Networks of another size are shown the same picture brought to theirs."
+            if paper
+            else f" The paper's table is of ImageNet: on {card.input_shape[-1]} pixels a largest change of "
+            f"{255 * BOUND:g}/255 is often less than what a smooth perturbation needs on its own network."
+        )
     )
     verdicts.each(OF_TABLE5, verdicts.stamp(found), found)
     results.made(
@@ -142,25 +173,20 @@ def _universal(card: Card) -> None:
     stored = results.stored(UNIVERSALS)
     names = _of(stored, card)
     if not names:
-        _absent(UniversalRecord.kind, card)
+        _absent(UniversalRecord, card)
         return
     found = [record for record in stored if record.network is not None and record.network.name in names]
     page.tell(f"**Look for:** {LOOK_FOR[UNIVERSAL]}")
-    rows = {sigma: "not smoothed" if sigma == UNIVERSAL_SIGMAS[0] else f"σ_g = {sigma:g}" for sigma in UNIVERSAL_SIGMAS}
-    mine = {sigma: one for sigma in rows if (one := table.pick_universal(found, card.name, sigma)) is not None}
+    rows = {f"{s:g}": "not smoothed" if s == UNIVERSAL_SIGMAS[0] else f"σ_g = {s:g}" for s in UNIVERSAL_SIGMAS}
+    mine = {row: one for row in rows if (one := table.pick_universal(found, card.name, float(row))) is not None}
     paper: dict[str, dict[str, float]] = {}
     if card.dataset == "imagenet":
-        paper = {target: {rows[s]: rate for s, rate in rates.items()} for target, rates in PAPER6.items()}
-    _chart(
-        list(rows.values()),
-        _series(card, {rows[s]: one for s, one in mine.items()}, UniversalRecord.rate),
-        paper,
-        UNIVERSAL,
-    )
+        paper = {target: {f"{s:g}": rate for s, rate in rates.items()} for target, rates in PAPER6.items()}
+    _chart(rows, _series(card, mine, UniversalRecord.rate), paper, UNIVERSAL, None)
     lines = []
     for name in names:
-        for sigma, title in rows.items():
-            record = table.pick_universal(found, name, sigma)
+        for row, title in rows.items():
+            record = table.pick_universal(found, name, float(row))
             fits = "-" if record is None else f"{100 * record.fits:.0f} % of {record.fitted_on.n}"
             lines.append([_title(name), title, fits, *_cells(record, names, UniversalRecord.rate)])
     st.html(results.table(["fitted on", "", "its own images", *map(_title, names)], lines))
@@ -188,16 +214,14 @@ def _counts(found: Sequence[Record]) -> str:
 
 def _series(
     card: Card, rows: Mapping[str, R], rate: Callable[[R, str], Estimate | None]
-) -> dict[str, dict[str, Estimate]]:
-    """By network that is shown them the rates of the rows: the other networks first, then its own."""
+) -> dict[str, tuple[str, dict[str, Estimate]]]:
+    """By title of a network that is shown them its name and the rates of the rows: the others first, then its own."""
     judges = [judge.name for record in rows.values() for judge in record.judges]
-    order = sorted(dict.fromkeys(judges), key=lambda name: name == card.name)
-    return {
-        _title(name) + (", its own" if name == card.name else ""): {
-            row: one for row, record in rows.items() if (one := rate(record, name)) is not None
-        }
-        for name in order
-    }
+    found = {}
+    for name in sorted(dict.fromkeys(judges), key=lambda name: name == card.name):
+        rates = {row: one for row, record in rows.items() if (one := rate(record, name)) is not None}
+        found[_title(name) + (", its own" if name == card.name else "")] = name, rates
+    return found
 
 
 def _cells(record: R | None, judges: Sequence[str], rate: Callable[[R, str], Estimate | None]) -> list[str]:
@@ -207,14 +231,43 @@ def _cells(record: R | None, judges: Sequence[str], rate: Callable[[R, str], Est
 
 
 def _chart(
-    rows: Sequence[str], ours: Mapping[str, Mapping[str, Estimate]], paper: Mapping[str, Mapping[str, float]], kind: str
+    rows: Mapping[str, str],
+    ours: Mapping[str, tuple[str, Mapping[str, Estimate]]],
+    paper: Mapping[str, Mapping[str, float]],
+    kind: str,
+    behind: Behind | None,
 ) -> None:
     chart = f"{SCOPE}.across.{kind}"
-    st.plotly_chart(
-        rate_plots.rates(rows, ours, paper, "fooled", chart),
-        key=chart,
-        config=plots.CONFIG,
-        alt="Share of images on which networks are fooled by what was made on another, by its smoothness.",
+    figure = rate_plots.rates(rows, ours, paper, "fooled", wall.pointed(_VIEW) if behind else None, chart)
+    wall.beside(
+        behind,
+        _VIEW,
+        lambda: st.plotly_chart(
+            figure,
+            key=chart,
+            config=plots.CONFIG,
+            on_select=wall.clicked(_VIEW, chart),
+            selection_mode="points",
+            alt="Share of images on which networks are fooled by what was made on another, by its smoothness.",
+        ),
+    )
+
+
+def _behind(found: Sequence[BlackBoxRecord], card: Card) -> Behind | None:
+    """The images of the point that is looked at, if it is drawn: made on `card`, shown to another."""
+    name, row = wall.pointed(_VIEW) or ("", "")
+    record = table.pick(found, card.name, row)
+    if record is None or name not in [judge.name for judge in record.judges]:
+        return None
+    asked, fools = record.transferred(name, at_length=True)
+    lengths = np.where(record.column("fools"), record.column("l2"), np.inf).astype(float)
+    attack = table.attacks(card.dataset)[row]
+    return Behind(
+        record,
+        f"**{page.plain(_title(name))}**, {page.plain(table.titled(row))}",
+        wall.fooled(asked, fools, lengths),
+        lambda at: f"found at L2 {lengths[at]:.3g}" if np.isfinite(lengths[at]) else "not found",
+        lambda images, index: wall.link(card.name, images, index, attack),
     )
 
 

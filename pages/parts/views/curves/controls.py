@@ -10,7 +10,7 @@ from core.papers import smooth_curves
 from core.papers.smooth_curves import BUDGETS, TITLES
 from pages.parts.inputs import choose
 from pages.parts.shell import links
-from pages.parts.views.curves import across, corrupted, defences, rough, session, transfer
+from pages.parts.views.curves import across, corrupted, defences, rough, session, transfer, wall
 from pages.parts.views.curves.session import FIRST, SCOPE, Found
 
 SUCCESS, COST, WIDTH, TABLE, THROUGH, NETWORKS = "success", "cost", "width", "table", "through", "networks"
@@ -128,4 +128,5 @@ def follow() -> None:
     rough.follow()
     defences.follow()
     across.follow()
+    wall.follow()
     session.follow()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import streamlit as st
 
 from core.evaluate.statistics import Estimate
@@ -14,7 +15,9 @@ from core.papers.smoothfool_defences import ATTACKS, BYPASSES, DEFENCES, PAPER, 
 from pages.parts.charts import plots, rate_plots
 from pages.parts.shell import links, page
 from pages.parts.views import results, verdicts
+from pages.parts.views.curves import wall
 from pages.parts.views.curves.session import SCOPE
+from pages.parts.views.curves.wall import Behind
 
 TITLES = {
     "IGSM": "IGSM",
@@ -40,6 +43,7 @@ LOOK_FOR: dict[Box, str] = {
     "has not been tested. The paper has no such numbers.",
 }
 _BOX = f"{SCOPE}.box"
+_VIEW = "defences"
 
 
 def follow() -> None:
@@ -63,23 +67,33 @@ def draw(card: Card) -> None:
         persist_state="session",
     )
     box: Box = chosen or "gray"
-    page.tell(f"**Look for:** {LOOK_FOR[box]}")
+    behind = _behind(found, box)
+    wall.open_lab(behind)
+    page.tell(f"**Look for:** {LOOK_FOR[box]}{wall.CLICK}")
     there = [name for name in PROTECTIONS if pick(found, name, "SF1", box) is not None]
-    rows = [_short(name) for name in there]
-    ours: dict[str, dict[str, Estimate]] = {}
+    ours: dict[str, tuple[str, dict[str, Estimate]]] = {}
     paper: dict[str, dict[str, float]] = {}
     for attack in ATTACKS:
-        records = {name: pick(found, name, attack, box) for name in there}
-        ours[TITLES[attack]] = {_short(name): r.rate for name, r in records.items() if r is not None}
-        known = {_short(n): r.published for n, r in records.items() if r is not None and r.published is not None}
+        records = {name: one for name in there if (one := pick(found, name, attack, box)) is not None}
+        ours[TITLES[attack]] = attack, {name: record.rate for name, record in records.items()}
+        known = {name: record.published for name, record in records.items() if record.published is not None}
         if known:
             paper[TITLES[attack]] = known
-    chart = f"{SCOPE}.defences.{box}"
-    st.plotly_chart(
-        rate_plots.rates(rows, ours, paper, "fooled under the defence", chart),
-        key=chart,
-        config=plots.CONFIG,
-        alt="Share of images that five attacks fool a network on under each defence.",
+    chart, rows = f"{SCOPE}.defences.{box}", {name: "nothing" if name == "none" else name for name in there}
+    figure = rate_plots.rates(
+        rows, ours, paper, "fooled under the defence", wall.pointed(_VIEW) if behind else None, chart
+    )
+    wall.beside(
+        behind,
+        _VIEW,
+        lambda: st.plotly_chart(
+            figure,
+            key=chart,
+            config=plots.CONFIG,
+            on_select=wall.clicked(_VIEW, chart),
+            selection_mode="points",
+            alt="Share of images that five attacks fool a network on under each defence.",
+        ),
     )
     st.html(_table(found, box, there))
     page.note(
@@ -100,9 +114,23 @@ def _about(record: DefenceRecord) -> dict[str, object]:
     return {"defence": record.defence, "box": record.box, "attack": record.attack}
 
 
-def _short(name: str) -> str:
-    """A defence on an axis."""
-    return "nothing" if name == "none" else name
+def _behind(found: Sequence[DefenceRecord], box: Box) -> Behind | None:
+    """The images of the point that is looked at, if it is drawn. The lab sees them through the defence where it is one
+    in front; else it has the network that the attack was made on."""
+    attack, name = wall.pointed(_VIEW) or ("", "")
+    record = pick(found, name, attack, box)
+    if record is None or record.rows is None:
+        return None
+    fools, refused, lengths = (record.rows[column] for column in ("fooled", "refused", "l2"))
+    through = {} if record.front is None else {"through": record.front.name, "box": box}
+    source = record.made_on.name
+    return Behind(
+        record,
+        f"**{TITLES[attack]}**, {page.plain(PROTECTIONS[name])}",
+        wall.fooled(np.ones(len(fools), bool), fools, lengths.astype(float)),
+        lambda row: f"L2 {lengths[row]:.3g}, " + ("fooled" if fools[row] else "refused" if refused[row] else "held"),
+        lambda images, index: wall.link(source, images, index, ATTACKS[attack]) | through,
+    )
 
 
 def _table(found: Sequence[DefenceRecord], box: Box, there: Sequence[str]) -> str:

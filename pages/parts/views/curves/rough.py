@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from core import models
 from core.data import DATASETS
-from core.evaluate import records
-from core.evaluate.records import Record
+from core.evaluate import transfer
+from core.evaluate.records import Network, Record
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import percent
+from core.evaluate.transfer import Showing
 from core.models import Card
 from core.papers import rough_to_smooth
 from core.papers.graph_smoothness.corruptions import CorruptionRecord
@@ -22,12 +22,12 @@ from pages.parts.charts import plots, roughness_plots
 from pages.parts.inputs import choose
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Slot
-from pages.parts.views import many, results, verdicts
-from pages.parts.views.curves import corrupted, wall
+from pages.parts.views import results, verdicts
+from pages.parts.views.curves import corrupted, showing, wall
 from pages.parts.views.curves.session import SCOPE
+from pages.parts.views.curves.wall import Behind
 from pages.parts.views.many import Task
 from pages.parts.views.verdicts import Stamp
-from pages.parts.work import growing as work
 from pages.parts.work.curves import Counted
 
 NEEDED, SHOWN, FOUND, GOES = "needed", "shown", "found", "goes"
@@ -47,62 +47,40 @@ LOOK_FOR = {
     GOES: "whether networks that withstand noise, blur and weather also need longer perturbations: above 0 the two go "
     "together, below 0 they are at each other's cost. There are few networks, so the intervals are wide.",
 }
-_ASPECT, _POINT, _OPEN = f"{SCOPE}.rough", f"{SCOPE}.rough.point", f"{SCOPE}.rough.open"
-CLICK = " **Click a point:** the images behind it open."
+_ASPECT = f"{SCOPE}.rough"
+_VIEW = "rough"
 
 
 def follow() -> None:
-    """Take what is shown, and the point, from the page's link."""
-
-    def parse(text: str) -> str:
-        name, _, sigma = text.partition(":")
-        if text and (name not in models.MODELS or sigma not in [f"{one:g}" for one in SIGMAS]):
-            raise ValueError("it must be NETWORK:SIGMA, as a click on a point writes it.")
-        return text
-
+    """Take what is shown from the page's link."""
     links.choice("rough", _ASPECT, NEEDED, ASPECTS)
-    links.read("behind", _POINT, "", parse)
 
 
 def _found(card: Card) -> list[RoughnessRecord]:
     """Of the networks of its data set, with the session's own in their place."""
-    stored = many.with_own(results.stored(ROUGHNESS), RoughnessRecord, lambda record: True)
-    return rough_to_smooth.of_data(stored, card.dataset)
+    return rough_to_smooth.of_data(showing.with_own(ROUGHNESS, results.stored(ROUGHNESS)), card.dataset)
 
 
 def offer(slot: Slot[Counted, Sequence[Record], Task], card: Card) -> None:
     """What is to be measured now: one sigma_g against the network, on so many images more."""
     if card.dataset not in LENGTHS:
         return
+
+    def wanted(name: str, network: Network, judges: Sequence[Network]) -> Showing:
+        return rough_to_smooth.showing(network, judges, card.dataset, float(name))
+
     told = {f"{sigma:g}": f"SmoothFool, σ_g = {sigma:g}" for sigma in SIGMAS}
-    me = records.Network.of(card)
-
-    def mine() -> list[RoughnessRecord]:
-        every = many.with_own(results.read(ROUGHNESS), RoughnessRecord, lambda record: True)
-        return [record for record in every if record.network == me]
-
-    def known(name: str) -> list[RoughnessRecord]:
-        return [record for record in mine() if f"{record.sigma:g}" == name]
-
-    def count(name: str) -> int:
-        return known(name)[0].data.n if known(name) else 0
-
-    def start(name: str, more: int) -> None:
-        judges = next((record.judges for record in mine()), (me,))
-        showing = rough_to_smooth.showing(me, judges, card.dataset, float(name))
-        task = Task(f"{choose.menu(models.survey()[0])[card.name]}, {told[name]}", card.name)
-        slot.start(task, work.shown, showing, card.dataset, count(name) + more, known(name))
-
-    many.offer(slot, told, f"{SCOPE}.rough", "sigma", count, start)
+    showing.offer(slot, card, ROUGHNESS, told, lambda record: f"{record.sigma:g}", wanted, _VIEW)
 
 
 def draw(card: Card) -> None:
     """The chart, the images of a point, the table, the claims and how it was made."""
     found = _found(card)
-    _open_lab(found)
+    behind = _behind(found, card, st.session_state[_ASPECT] or NEEDED)
+    wall.open_lab(behind)
     if card.name not in rough_to_smooth.networks(found):
-        told = " ".join([card.name, *(n for n in rough_to_smooth.networks(found) if n != card.name)])
-        results.absent(rough_to_smooth.command(told.split(), 100, 0))
+        names = [card.name, *(name for name in rough_to_smooth.networks(found) if name != card.name)]
+        results.absent(transfer.command(RoughnessRecord, names, 100))
         return
     aspect = st.segmented_control(
         "What",
@@ -114,12 +92,12 @@ def draw(card: Card) -> None:
         persist_state="session",
     )
     aspect = aspect or NEEDED
-    page.tell(f"**Look for:** {LOOK_FOR[aspect]}" + (CLICK if aspect != GOES else ""))
+    page.tell(f"**Look for:** {LOOK_FOR[aspect]}" + (wall.CLICK if aspect != GOES else ""))
     noise = _withstood(corrupted.found(card))
     titles = choose.menu(models.survey()[0])
     chart = f"{SCOPE}.rough.{aspect}.{card.dataset}"
     names = rough_to_smooth.networks(found)
-    point = _pointed(found, card, aspect)
+    behind = _behind(found, card, aspect)
     if aspect == GOES:
         pairs = {sigma: rough_to_smooth.together(found, noise, sigma) for sigma in SIGMAS}
         known = {sigma: pair[0] for sigma, pair in pairs.items() if pair is not None}
@@ -130,29 +108,22 @@ def draw(card: Card) -> None:
     else:
         points = _medians(verdicts.stamp(found), found) if aspect == NEEDED else _rates(found, card, aspect == SHOWN)
         drawn = {titles.get(name, name): (name, points[name]) for name in names if points.get(name)}
-        at = None if point is None else (point[0], point[1].sigma)
+        point = wall.pointed(_VIEW)
+        at = None if point is None or behind is None else (point[0], float(point[1]))
         figure = roughness_plots.lines(drawn, SIGMAS, aspect != NEEDED, titles.get(card.name, card.name), at, chart)
 
-    def clicked() -> None:
-        state: Mapping[str, Any] = st.session_state[chart]
-        selected = state["selection"]["points"]
-        if selected and selected[0].get("customdata"):
-            name, sigma = selected[0]["customdata"]
-            st.session_state[_POINT] = f"{name}:{float(sigma):g}"
-
-    left, right = (st.container(), None) if point is None else st.columns([1.7, 1], gap="medium")
-    with left:
-        st.plotly_chart(
+    wall.beside(
+        behind,
+        _VIEW,
+        lambda: st.plotly_chart(
             figure,
             key=chart,
             config=plots.CONFIG,
-            on_select=clicked,
+            on_select=wall.clicked(_VIEW, chart),
             selection_mode="points",
             alt=f"{ASPECTS[aspect]}, against the filter's width.",
-        )
-    if right is not None and point is not None:
-        with right:
-            _behind(point[1], point[0], aspect)
+        ),
+    )
     st.html(_table(found, noise, titles))
     counts = sorted({len(record.lengths) for record in found})
     n = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
@@ -171,65 +142,29 @@ def draw(card: Card) -> None:
     results.files(found, f"roughness-{card.dataset}", f"{SCOPE}.rough", _about)
 
 
-def _pointed(found: Sequence[RoughnessRecord], card: Card, aspect: str) -> tuple[str, RoughnessRecord] | None:
-    """The network of the line and the record of the point that is looked at, if it is drawn."""
-    name, _, sigma = st.session_state.get(_POINT, "").partition(":")
+def _behind(found: Sequence[RoughnessRecord], card: Card, aspect: str) -> Behind | None:
+    """The images of the point that is looked at, if it is drawn: of the network that was attacked, or as another is
+    shown what was made on `card`."""
+    name, sigma = wall.pointed(_VIEW) or ("", "")
     source = name if aspect == NEEDED else card.name
-    record = by_sigma(found, source).get(float(sigma)) if sigma and aspect != GOES else None
+    known = {f"{width:g}": record for width, record in by_sigma(found, source).items()}
+    record = known.get(sigma) if aspect != GOES else None
     if record is None or (aspect != NEEDED and name not in [judge.name for judge in record.judges]):
         return None
-    return name, record
-
-
-def _behind(record: RoughnessRecord, name: str, aspect: str) -> None:
-    """The images of a point, the shortest perturbation first; a click opens one in the Attack lab, with its attack."""
-    if aspect == NEEDED:
-        asked, fooled = record.column("attacked").astype(bool), record.column("fools").astype(bool)
-    else:
-        asked, fooled = record.transferred(name, aspect == SHOWN)
     lengths = np.where(record.column("fools"), record.column("l2"), np.inf).astype(float)
-    order = np.argsort(lengths, kind="stable")
-    groups = [order[fooled[order]], order[(asked & ~fooled)[order]]]
-    title = choose.menu(models.survey()[0]).get(name, name)
-    page.tell(
-        f"**{page.plain(title)}**, σ_g = {record.sigma:g}: {len(groups[0])} of {int(asked.sum())} images are fooled."
-    )
-    words = [f"{word} {len(rows)}" for word, rows in zip(("Fooled", "Not fooled"), groups, strict=True)]
-    place = wall.group(words, f"{SCOPE}.rough.group")
-    images, rows = wall.shelf(record), groups[place][: wall.SHOWN]
-    if images is None:
-        wall.absent(record)
-    elif not len(rows):
-        st.caption("None.")
+    if aspect == NEEDED:
+        asked, fools = record.column("attacked").astype(bool), record.column("fools").astype(bool)
     else:
-        numbers = record.column("index")[rows].tolist()
-        at = wall.rows(images, numbers)
-        found = [f"L2 {lengths[row]:.3g}" if np.isfinite(lengths[row]) else "not fooled" for row in rows]
-        labels = [f"{wall.named(images, row)}: {told}" for row, told in zip(at, found, strict=True)]
-
-        def pick(number: int) -> None:
-            st.session_state[_OPEN] = int(number)
-
-        note = "The shortest first. A click opens the image in the Attack lab, with this attack."
-        wall.draw(wall.taken(images, at), numbers, labels, f"{SCOPE}.rough.wall.{place}", pick, note)
-    st.button("Close", icon=":material/close:", key=f"{SCOPE}.rough.close", on_click=_forget, type="tertiary")
-
-
-def _forget() -> None:
-    st.session_state[_POINT] = ""
-
-
-def _open_lab(found: Sequence[RoughnessRecord]) -> None:
-    """Go to the Attack lab with the image that was clicked, the network that was attacked and the attack."""
-    index = st.session_state.pop(_OPEN, None)
-    name, _, sigma = st.session_state.get(_POINT, "").partition(":")
-    aspect = st.session_state.get(_ASPECT, NEEDED)
-    source = name if aspect == NEEDED else st.session_state[f"{SCOPE}.model"]
-    record = by_sigma(found, source).get(float(sigma)) if sigma else None
-    images = None if record is None else wall.shelf(record)
-    if index is not None and record is not None and images is not None:
-        attack = rough_to_smooth.attack(record.sigma)
-        st.switch_page(page.file("Attack_lab"), query_params=wall.link(source, images, int(index), attack))
+        asked, fools = record.transferred(name, aspect == SHOWN)
+    title = page.plain(choose.menu(models.survey()[0]).get(name, name))
+    attack = rough_to_smooth.attack(record.sigma)
+    return Behind(
+        record,
+        f"**{title}**, σ_g = {sigma}",
+        wall.fooled(asked, fools, lengths),
+        lambda row: f"L2 {lengths[row]:.3g}" if np.isfinite(lengths[row]) else "not fooled",
+        lambda images, index: wall.link(source, images, index, attack),
+    )
 
 
 def _by_class(card: Card, found: Sequence[RoughnessRecord]) -> None:

@@ -1,11 +1,18 @@
-"""The images behind a point, as any view shows them: groups, thumbnails, and the way to the Attack lab."""
+"""The images behind a point, as any view shows them: groups, thumbnails, and the way to the Attack lab.
+
+Views whose points stand for two things, as a network and a width, keep theirs here, as "VIEW:ONE:OTHER".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import streamlit as st
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core import models
@@ -14,7 +21,8 @@ from core.data import DATASETS, ImageSet
 from core.evaluate.records import Record
 from pages.parts.components import picker
 from pages.parts.inputs import choose
-from pages.parts.shell import cache, page
+from pages.parts.shell import cache, links, page
+from pages.parts.views.curves.session import SCOPE
 
 SHOWN = 120
 """Thumbnails at most."""
@@ -22,6 +30,110 @@ HEIGHT = 330
 """Of the wall, in CSS pixels; those beyond are scrolled to within it."""
 FEW = 15
 """Thumbnails that need no such bound."""
+CLICK = " **Click a point:** the images behind it open."
+_POINT, _OPEN = f"{SCOPE}.behind", f"{SCOPE}.behind.open"
+
+
+def follow() -> None:
+    """Take the point from the page's link."""
+
+    def parse(text: str) -> str:
+        if text and (len(text.split(":")) != 3 or not all(text.split(":"))):
+            raise ValueError("it must be VIEW:ONE:OTHER, as a click on a point writes it.")
+        return text
+
+    links.read("behind", _POINT, "", parse)
+
+
+def pointed(view: str) -> tuple[str, str] | None:
+    """The two things that the point which is looked at stands for, if it is of this view."""
+    of, _, rest = st.session_state.get(_POINT, "").partition(":")
+    one, _, other = rest.partition(":")
+    return (one, other) if of == view else None
+
+
+def clicked(view: str, chart: str) -> Callable[[], None]:
+    """What to do when a point of the chart with this key was clicked, whose points carry the two things."""
+
+    def keep() -> None:
+        state: Mapping[str, Any] = st.session_state[chart]
+        points = state["selection"]["points"]
+        if points and points[0].get("customdata"):
+            one, other = points[0]["customdata"][:2]
+            st.session_state[_POINT] = f"{view}:{one}:{other}"
+
+    return keep
+
+
+def _forget() -> None:
+    st.session_state[_POINT] = ""
+
+
+@dataclass(frozen=True)
+class Behind:
+    """A point's images."""
+
+    record: Record
+    said: str
+    """What it is, in a few words."""
+    groups: Mapping[str, NDArray[np.intp]]
+    """By what became of them, rows of the record."""
+    label: Callable[[int], str]
+    """What became of a row."""
+    link: Callable[[ImageSet, int], dict[str, str]]
+    """The lab's link to the image of the set that has an index."""
+
+
+def fooled(asked: NDArray[np.bool_], fools: NDArray[np.bool_], lengths: NDArray[np.float64]) -> dict[str, Any]:
+    """Groups of rows: those of the images asked that fool, and the others, the shortest first."""
+    order = np.argsort(lengths, kind="stable")
+    return {"Fooled": order[(asked & fools)[order]], "Not fooled": order[(asked & ~fools)[order]]}
+
+
+def open_lab(behind: Behind | None) -> None:
+    """Go to the Attack lab with the image that was clicked; call before anything is drawn."""
+    index = st.session_state.pop(_OPEN, None)
+    images = None if behind is None else shelf(behind.record)
+    if index is not None and behind is not None and images is not None:
+        st.switch_page(page.file("Attack_lab"), query_params=behind.link(images, int(index)))
+
+
+def show(behind: Behind, view: str) -> None:
+    """The images of a point, a group at a time; a click opens one in the lab."""
+    first, *rest = behind.groups.values()
+    n = len(first) + sum(map(len, rest))
+    page.tell(f"{behind.said}: {len(first)} of {n} images are fooled.")
+    names = list(behind.groups)
+    place = group([f"{name} {len(behind.groups[name])}" for name in names], f"{SCOPE}.{view}.group")
+    images, chosen = shelf(behind.record), behind.groups[names[place]][:SHOWN]
+    assert behind.record.rows is not None
+    if images is None:
+        absent(behind.record)
+    elif not len(chosen):
+        st.caption("None.")
+    else:
+        numbers = behind.record.rows["index"][chosen].tolist()
+        at = rows(images, numbers)
+        labels = [f"{named(images, row)}: {behind.label(int(mine))}" for row, mine in zip(at, chosen, strict=True)]
+
+        def pick(number: int) -> None:
+            st.session_state[_OPEN] = int(number)
+
+        note = "The shortest first. A click opens the image in the Attack lab, with this attack."
+        draw(taken(images, at), numbers, labels, f"{SCOPE}.{view}.wall.{place}", pick, note)
+    st.button("Close", icon=":material/close:", key=f"{SCOPE}.{view}.close", on_click=_forget, type="tertiary")
+
+
+def beside(behind: Behind | None, view: str, chart: Callable[[], object]) -> None:
+    """A chart, and beside it the images of the point that is looked at, if there is one."""
+    if behind is None:
+        chart()
+        return
+    left, right = st.columns([1.7, 1], gap="medium")
+    with left:
+        chart()
+    with right:
+        show(behind, view)
 
 
 def shelf(record: Record) -> ImageSet | None:
