@@ -14,7 +14,7 @@ ADDRESS = "http://127.0.0.1:8501"
 """Where the app is, unless told otherwise."""
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
 _STYLE = """
-body { font: 11pt/1.45 Georgia, "Times New Roman", serif; color: #111; }
+body { font: 11pt/1.4 Georgia, "Times New Roman", serif; color: #111; }
 body { max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 19pt; margin: 0 0 .2rem; } h2 { font-size: 12.5pt; margin: 0 0 .3rem; }
 .lesson + .lesson { border-top: 2px solid #111; margin-top: 3rem; padding-top: 2rem; }
@@ -24,9 +24,10 @@ h1 { font-size: 19pt; margin: 0 0 .2rem; } h2 { font-size: 12.5pt; margin: 0 0 .
 ul { list-style: none; padding-left: .3rem; margin: .3rem 0; } li { padding-left: 1.6rem; text-indent: -1.6rem; }
 .box { display: inline-block; width: .8em; height: .8em; border: 1px solid #111; margin-right: .6rem; }
 .box { text-align: center; line-height: .75em; text-indent: 0; } p { margin: .3rem 0; }
-.line { border-bottom: 1px solid #999; height: 1.7rem; }
-@page { size: A4; margin: 17mm 18mm; }
+.line { border-bottom: 1px solid #999; height: 1.6rem; } .line:last-child { margin-bottom: .6rem; }
+@page { margin: 12mm 18mm; }
 @media print {
+  .link a { color: inherit; text-decoration: none; }
   body { margin: 0; max-width: none; padding: 0; } .stop { break-inside: avoid; }
   .lesson + .lesson { break-before: page; border-top: 0; margin-top: 0; padding-top: 0; }
 }

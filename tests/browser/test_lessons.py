@@ -5,10 +5,10 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from test_reach import grave, said, settled
 
-from core.lessons import Lesson, Stop, reading
+from core.lessons import Lesson, Stop, handout, reading
 
 pytestmark = pytest.mark.browser
 LESSONS = reading.lessons()
@@ -130,6 +130,16 @@ def test_what_a_stop_asks_about_is_brought_below_its_strip(open_page: Callable[.
     expect(page.locator(".st-key-navigation")).to_be_in_viewport()
     page.wait_for_timeout(500)
     expect(page.locator(".st-key-navigation")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_a_lesson_on_paper_is_one_sheet(browser: Browser, paper: str):
+    page = browser.new_page()
+    page.set_content(handout.page(list(LESSONS.values())))
+    printed = page.pdf(format=paper)
+    page.close()
+    # Three stops on either side, as no stop is torn apart.
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 2 * len(LESSONS)
 
 
 def test_a_stop_is_recorded(open_page: Callable[..., Page]):

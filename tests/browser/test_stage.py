@@ -64,6 +64,17 @@ def test_five_pictures_and_the_steps_without_scrolling(open_page: Callable[..., 
         assert 0 < height(page, part) <= 720
 
 
+def test_on_a_phone_what_has_come_of_it_stands_above_the_pictures(open_page: Callable[..., Page]):
+    page = attacked(open_page(f"/Attack_lab?{DIGIT}", width=390, height=844))
+    verdict, far = page.locator(".ss-verdict"), page.locator(".ss-far")
+    expect(far).to_have_text(f"L2 {table(page)['L2']}")
+    picture, numbers = page.locator(".viewer canvas").first, page.locator(".ss-table").first
+    tops = [each.bounding_box()["y"] for each in (verdict, far, picture, numbers)]
+    assert tops == sorted(tops)
+    page.set_viewport_size(PROJECTOR)
+    expect(far).to_be_hidden()
+
+
 def test_present_full_screen_and_a_larger_window_enlarge(open_page: Callable[..., Page]):
     def size(page: Page) -> int:
         pixels, seen = read_back(page.locator('.viewer canvas[data-title="Original"]'))

@@ -237,6 +237,7 @@ def test_a_handout_says_what_is_asked_and_only_for_teachers_what_is_seen(tmp_pat
     assert f"https://example.org/s/{lesson.stops[0].page}?" in paper
     assert paper.count('class="box"') == sum(len(stop.answers) for stop in lesson.stops)
     assert ">×</span>" not in paper
+    assert "@page { margin" in paper  # on whatever paper there is
     assert main(["lessons", "handout", name, "--out", str(out), "--answers"]) == 0
     assert out.read_text(encoding="utf-8").count(">×</span>") == len(lesson.stops)
     assert main(["lessons", "handout", "nothing", "--out", str(out)]) == 2

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
 from core.attacks import ADVICE, ATTACKS, Attack, AttackResult
@@ -96,16 +97,22 @@ def formula(attack: Attack | None) -> None:
         st.container(key="formula").latex(attack.formula)
 
 
+def _places() -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:
+    """Where what has come of an attack is said, where its pictures are, and where the rest; so on a phone, one below
+    the other, elsewhere the first and the last beside the pictures."""
+    return st.container(key="verdict"), st.container(key="pictures"), st.container(key="side")
+
+
 def underway(look: Look[Snapshot], wanted: Wanted) -> None:
     """An attack that is running: the clean picture, the best so far, their difference, the scalars."""
     image, snapshot = wanted.choice.image[0], look.snapshot
     panels, drawn = [Panel("Original", image)], []
-    left, right = st.container(key="pictures"), st.container(key="side")
+    first, left, right = _places()
     if snapshot is None:
-        right.progress(0.0, look.standing)
+        first.progress(0.0, look.standing)
     else:
         remaining = f", about {look.remaining:.0f} s to go at most" if look.remaining is not None else ""
-        right.progress(look.fraction, f"Step {snapshot.step} of {snapshot.total}, {look.elapsed:.0f} s{remaining}")
+        first.progress(look.fraction, f"Step {snapshot.step} of {snapshot.total}, {look.elapsed:.0f} s{remaining}")
         r = rounded(snapshot.best - image)
         gain = display.fitting_gain(float(r.abs().max()))
         rough, energy = float(roughness(r[None], 1.0)[0]), float(r.square().sum())
@@ -129,9 +136,9 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
 
     current: the attack as it is set, which may be another than that of `shown`.
     """
-    left, right = st.container(key="pictures"), st.container(key="side")
+    first, left, right = _places()
     if shown is not None and current is not None and current != shown.attack:
-        right.info("The settings have changed since this run; press Run to see their effect.", icon=":material/info:")
+        first.info("The settings have changed since this run; press Run to see their effect.", icon=":material/info:")
     if shown is None:
         with left:
             formula(current)
@@ -149,8 +156,9 @@ def show(shown: Shown | None, choice: Choice, current: Attack | None) -> None:
     with left:
         formula(current)
         seen = finished(shown.run, shown.choice.title, shown.choice.classes, beside)
-    with right:
+    with first:
         headline(result, shown.choice.classes)
+    with right:
         pin(shown, kept)
         if result.status[0] in ("fooled", "failed"):
             page.tell(f"**Look for:** {looking.after(result, shown.choice.card.dataset == 'imagenet')}", SCOPE)
@@ -335,7 +343,8 @@ def headline(result: AttackResult, names: Sequence[str]) -> None:
     if status == "fooled":
         words = _headline(result, names)
         told = "".join(f"<b>{html.escape(w)}</b>" if i % 2 == 0 else html.escape(w) for i, w in enumerate(words))
-        st.html(f'<p class="ss-verdict">{told}</p>')
+        far = f"L2 {l2(result.perturbation)[0]:.3f}"  # for phones, where the numbers come late
+        st.html(f'<p class="ss-verdict">{told}</p><p class="ss-far ss-note">{far}</p>')
     else:
         st.warning(ADVICE[status])
 
