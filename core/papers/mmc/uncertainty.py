@@ -299,10 +299,13 @@ def sweep(name: str, n: int, collection: Collection[CertaintyRecord], command: s
     """
     card = models.card(name)
     there = [record for record in collection.read() if record.network == Network.of(card) and record.data.n == n]
-    model = models.load(name)
-    if {record.score for record in there} >= set(scores(model)):
+    # As `scores`, without the weights.
+    distances = card.head == "centers" and not card.head_arguments.get("linear")
+    if {record.score for record in there} >= (
+        {"min-distance", "max-probability"} if distances else {"max-probability"}
+    ):
         return
-    inside = data.load(card.dataset, "test", n=n)
+    model, inside = models.load(name), data.load(card.dataset, "test", n=n)
     others = [Strangers.of(kind, card.input_shape, n) for kind in outsiders(card)]
     for record in measure(model, inside, others, command):
         collection.put(record)
