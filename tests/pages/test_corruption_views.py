@@ -129,6 +129,10 @@ def test_what_is_not_measured_says_how():
     for view, kind in (("corrupted", "corruptions"), ("rough", "roughness")):
         app = opened(view=view, model="mnist-lenet-graph")
         assert f"python -m core evaluate {kind} --models mnist-lenet-graph" in app.code[0].value
+        app.button(key=f"curves.instead.{CE}").click()  # those that are measured are a click away
+        sound(app.run())
+        assert app.query_params["model"] == CE
+        assert len(app.get("plotly_chart")) == 1
 
 
 def test_lines_from_rough_to_smooth_are_the_records(made):
@@ -304,7 +308,10 @@ def test_what_was_made_on_one_network_is_shown_to_others(shown_to_others):
     assert f"{100 * universals[0].fits:.0f} % of {universals[0].fitted_on.n}" in "".join(
         h.value for h in app.get("html")
     )
-    for name, told in (("cifar10-preactresnet18-mmc", "smoothfool-universal --models"), (CE, "choose a network of")):
+    for name, told in (
+        ("cifar10-preactresnet18-mmc", "smoothfool-universal --models"),
+        (CE, "smoothfool-universal --models NAMES"),
+    ):
         app = opened(view="across", across="universal", model=name)
         assert told in " ".join(each.value for each in [*app.code, *app.info])
 

@@ -35,7 +35,7 @@ from pages.parts.inputs import choose
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Slot
 from pages.parts.views import results, verdicts
-from pages.parts.views.curves import showing, wall
+from pages.parts.views.curves import session, showing, wall
 from pages.parts.views.curves.session import SCOPE
 from pages.parts.views.curves.wall import Behind
 from pages.parts.views.many import Task
@@ -98,21 +98,22 @@ def _of(found: Sequence[Record], card: Card) -> list[str]:
     return names if card.name in names else []
 
 
-def _absent(of: type[Record], card: Card) -> None:
+def _absent(of: type[Record], card: Card, found: Sequence[Record]) -> None:
     cards, _ = models.survey()
     others = [c.name for c in cards.values() if c.dataset == card.dataset and c.name != card.name]
     if card.dataset not in table.SIGMAS:
-        st.info(f"The paper's question is of pictures; choose a network of {' or '.join(table.SIGMAS)}.")
+        dataset, names = next(iter(table.SIGMAS)), table.sources(found)
+        session.absent(f"python -m core evaluate {of.kind} --models NAMES --dataset folder:PATH  # of {dataset}", names)
         return
     folder = "folder:PATH" if card.dataset == "imagenet" else ""
-    results.absent(transfer.command(of, [card.name, *others[:2]], 40, folder=folder))
+    session.absent(transfer.command(of, [card.name, *others[:2]], 40, folder=folder), table.sources(found))
 
 
 def _single(card: Card) -> None:
     stored = showing.with_own(TRANSFERS, results.stored(TRANSFERS))
     names = _of(stored, card)
     if not names:
-        _absent(BlackBoxRecord, card)
+        _absent(BlackBoxRecord, card, stored)
         return
     found = [record for record in stored if record.network is not None and record.network.name in names]
     behind = _behind(found, card)
@@ -173,7 +174,7 @@ def _universal(card: Card) -> None:
     stored = results.stored(UNIVERSALS)
     names = _of(stored, card)
     if not names:
-        _absent(UniversalRecord, card)
+        _absent(UniversalRecord, card, stored)
         return
     found = [record for record in stored if record.network is not None and record.network.name in names]
     page.tell(f"**Look for:** {LOOK_FOR[UNIVERSAL]}")

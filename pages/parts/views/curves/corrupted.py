@@ -35,7 +35,7 @@ from pages.parts.inputs import choose
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Slot
 from pages.parts.views import many, results, verdicts
-from pages.parts.views.curves import wall
+from pages.parts.views.curves import session, wall
 from pages.parts.views.curves.session import SCOPE
 from pages.parts.views.many import Task
 from pages.parts.views.verdicts import Stamp
@@ -136,7 +136,7 @@ def draw(card: Card) -> None:
     every = found(card)
     drawn = chosen(every, card)
     if not drawn:
-        results.absent(f"python -m core evaluate corruptions --models {card.name} --n 200")
+        session.absent(f"python -m core evaluate corruptions --models {card.name} --n 200", map(_name, every))
         return
     page.tell(f"**Look for:** {LOOK_FOR}")
     severity = st.segmented_control(

@@ -15,7 +15,7 @@ from core.papers.smoothfool_defences import ATTACKS, BYPASSES, DEFENCES, PAPER, 
 from pages.parts.charts import plots, rate_plots
 from pages.parts.shell import links, page
 from pages.parts.views import results, verdicts
-from pages.parts.views.curves import wall
+from pages.parts.views.curves import session, wall
 from pages.parts.views.curves.session import SCOPE
 from pages.parts.views.curves.wall import Behind
 
@@ -53,9 +53,11 @@ def follow() -> None:
 
 def draw(card: Card) -> None:
     """The chart, the table, the claims and how it was made."""
-    found = smoothfool_defences.of_bare(results.stored(DEFENCES), card)
+    stored = results.stored(DEFENCES)
+    found = smoothfool_defences.of_bare(stored, card)
     if not found:
-        results.absent(f"python -m core evaluate {DefenceRecord.kind} --model {card.name} --n 100")
+        measured = [record.made_on.name for record in stored if record.defence == "none"]
+        session.absent(f"python -m core evaluate {DefenceRecord.kind} --model {card.name} --n 100", measured)
         return
     chosen = st.segmented_control(
         "What the attack knows",

@@ -13,6 +13,7 @@ from core.papers import smoothfool
 from core.papers.smoothfool import PAPER, SMOOTHER, TABLE2, FoolingRecord, Published
 from pages.parts.shell import page
 from pages.parts.views import results, verdicts
+from pages.parts.views.curves import session
 from pages.parts.views.curves.session import SCOPE
 from pages.parts.views.verdicts import Stamp
 
@@ -24,16 +25,13 @@ LOOK_FOR = (
 _MEASURES = {"l2": (1.0, ".2f"), "roughness": (1e3, ".0f"), "roughness_share": (1e3, ".0f")}
 
 
-def found(card: Card) -> list[FoolingRecord]:
-    """What is stored of a network; nothing is said where there is none."""
-    return results.of(results.stored(TABLE2), card) if TABLE2.path.exists() else []
-
-
 def draw(card: Card) -> None:
     """The table, the claim and how it was made, or the command that makes it."""
-    mine = found(card)
+    stored = results.stored(TABLE2) if TABLE2.path.exists() else []
+    mine = results.of(stored, card)
     if not mine:
-        results.absent(f"python -m core evaluate smoothfool-table --model {card.name} --n 100 --out {TABLE2.path.name}")
+        command = f"python -m core evaluate smoothfool-table --model {card.name} --n 100 --out {TABLE2.path.name}"
+        session.absent(command, [record.network.name for record in stored if record.network is not None])
         return
     page.tell(f"**Look for:** {LOOK_FOR}")
     network, published = PAPER.get(card.dataset, ("", {}))

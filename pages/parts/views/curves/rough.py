@@ -23,7 +23,7 @@ from pages.parts.inputs import choose
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Slot
 from pages.parts.views import results, verdicts
-from pages.parts.views.curves import corrupted, showing, wall
+from pages.parts.views.curves import corrupted, session, showing, wall
 from pages.parts.views.curves.session import SCOPE
 from pages.parts.views.curves.wall import Behind
 from pages.parts.views.many import Task
@@ -80,7 +80,7 @@ def draw(card: Card) -> None:
     wall.open_lab(behind)
     if card.name not in rough_to_smooth.networks(found):
         names = [card.name, *(name for name in rough_to_smooth.networks(found) if name != card.name)]
-        results.absent(transfer.command(RoughnessRecord, names, 100))
+        session.absent(transfer.command(RoughnessRecord, names, 100), names[1:])
         return
     aspect = st.segmented_control(
         "What",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
+from core import models
 from core.evaluate.claims import Claim
 from core.evaluate.curves import CurveRecord
 from core.evaluate.records import Collection
@@ -14,7 +15,8 @@ from core.models import Card
 from core.papers import smooth_curves
 from core.papers.smooth_curves import KEYS
 from pages.parts.charts.curve_plots import Curve
-from pages.parts.shell import links
+from pages.parts.inputs import choose
+from pages.parts.shell import links, page
 from pages.parts.views import many, results, verdicts
 
 SCOPE = "curves"
@@ -23,6 +25,8 @@ FIRST = ("published-cw", "published-scw", "cw", "scw", "ddn", "scw-rho")
 POINT = f"{SCOPE}.point"
 """Where the session keeps which point was clicked last: "entry.budget.rank", or nothing."""
 NO_POINT = ""
+OFFERED = 4
+"""Networks that are offered in the place of one that is not measured."""
 
 Found = Sequence[CurveRecord]
 
@@ -102,6 +106,22 @@ def clicked(chart: str) -> None:
 def forget() -> None:
     """Look at no point any more."""
     st.session_state[POINT] = NO_POINT
+
+
+def absent(command: str, measured: Iterable[str]) -> None:
+    """Say that the network is not measured, what measures it, and which are: a click chooses one of them."""
+    results.absent(command)
+    titles = choose.menu(models.survey()[0])
+    names = [name for name in dict.fromkeys(measured) if name in titles][:OFFERED]
+    if names:
+        page.tell("It is measured of these, among others:" if len(names) == OFFERED else "It is measured of:")
+        with st.container(horizontal=True):
+            for name in names:
+                st.button(titles[name], key=f"{SCOPE}.instead.{name}", on_click=_choose, args=(name,))
+
+
+def _choose(name: str) -> None:
+    st.session_state[f"{SCOPE}.model"] = name
 
 
 def decide(claims: Sequence[Claim[[Found]]], found: Found) -> None:
