@@ -194,7 +194,8 @@ def _universal(card: Card) -> None:
     page.note(
         f"n = {_counts(found)} images that it was not fitted on, of them those that a network names rightly when "
         f"clean; 95 % intervals (Wilson). Ball: L∞ = {255 * BALL:g}/255. The paper's are fitted on VGG16 with far more "
-        "images, by SmoothFool's own steps; ours by the gradient, which needs fewer."
+        "images, by SmoothFool's own steps; ours by the gradient, which needs fewer. One that fools many of its own "
+        "images and hardly any others was fitted on too few, and knows those by heart."
     )
     verdicts.each(OF_TABLE6, verdicts.stamp(found), found)
     results.made(
