@@ -53,7 +53,7 @@ def rates(
             mode="markers",
             marker={
                 "color": theme.PAPER.colour if alike is None else theme.colour(alike),
-                "symbol": theme.SOLIDS[3 + index % 3] if alike is None else theme.PAPER.symbol,
+                "symbol": f"{theme.symbol(index)}-open" if alike is None else theme.PAPER.symbol,
                 "size": 12,
                 "line": {"width": 2.5},
             },
