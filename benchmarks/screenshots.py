@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -85,10 +86,16 @@ def _path(page: str, parameters: Mapping[str, str], lesson: str, number: int) ->
 
 
 def settle(page: Page) -> None:
-    """Wait until a page is drawn, charts and pictures too."""
+    """Wait until a page is drawn, charts and pictures too, and nothing of it moves."""
     page.wait_for_selector(SETTLED, timeout=PATIENCE)
+    page.wait_for_load_state("networkidle", timeout=PATIENCE)
+    page.wait_for_selector('[data-testid="stSkeleton"]', state="detached", timeout=PATIENCE)
     page.wait_for_timeout(2500)
     page.wait_for_selector(SETTLED, timeout=PATIENCE)
+    before, end = b"", time.monotonic() + PATIENCE / 1000
+    while (now := page.screenshot()) != before and time.monotonic() < end:
+        before = now
+        page.wait_for_timeout(500)
 
 
 def take(
