@@ -53,7 +53,9 @@ def draw() -> None:
             "45° it is there already, and smoothness costs nothing; at −45° it has to go far."
         )
     kinds = {kind: kernel(kind, low_pass.sigma_g, dtype=torch.float64) for kind in get_args(KernelKind)}
-    st.markdown(f"##### Three low-pass kernels of {low_pass.sigma_g:g} pixels, and what they leave of each frequency")
+    st.markdown(
+        f"##### Three low-pass kernels of width σ_g = {low_pass.sigma_g:g}, and what they leave of each frequency"
+    )
     left, right = st.columns(2, gap="medium")
     left.plotly_chart(smooth_plots.taps(kinds), key=f"{SCOPE}.taps", config=plots.CONFIG)
     right.plotly_chart(smooth_plots.responses(kinds), key=f"{SCOPE}.responses", config=plots.CONFIG)
