@@ -6,6 +6,16 @@ The whitened CNN, narrow, trains on the first of a seeded draw of images with th
 and label smoothing of 0.1, then with one part at a time left out. Printed are the mean and the range over the seeds of
 the accuracy on all test images, as they are (no flips or shifts at test time), and of the CPU seconds of a training
 without its measurements. What pays in few epochs at a narrow width need not pay in a long training of a wide network.
+
+Measured (width 0.25, 3 epochs of 10,000 images, 2 seeds, one thread beside much else): accuracy in %, CPU seconds.
+
+    all of it 61.94 (61.67 to 62.20), 7.8     no whitening 56.88, 7.6       no identity at the start 61.22, 7.5
+    SGD, no Muon 44.73, 7.6                   AdamW, no Muon 52.62, 7.6     no label smoothing 63.09, 7.7
+    flips at random 62.64, 7.7                no flips 61.36, 7.7           zeros at the border 60.23, 7.7
+    full size throughout 63.94, 11.1          batches of 128 68.15, 8.4
+
+So Muon pays most, then smaller batches than the preset's, which the networks that come along were not trained with, and
+whitening; flips in turns and label smoothing do not pay here, where an image is seen three times.
 """
 
 from __future__ import annotations
