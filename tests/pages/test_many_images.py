@@ -53,6 +53,7 @@ def made(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def there(made, monkeypatch):
     monkeypatch.setattr(smooth_curves, "FOLDER", made)
+    monkeypatch.setattr(networks, "NEAREST", networks.NEAREST.at(made / "none.json"))
 
 
 @pytest.fixture
