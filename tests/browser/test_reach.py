@@ -38,6 +38,7 @@ PAGES = {
     "/MMC_centres?tab=Uncertainty": "MMC centres",
     "/MMC_centres?tab=Runner-up": "MMC centres",
     "/MMC_centres?tab=Attacks": "MMC centres",
+    "/MMC_centres?tab=Attacks&mmc=cifar10-whitened-mmc&ce=cifar10-whitened-ce": "MMC centres",
     "/MMC_centres?tab=Tables": "MMC centres",
     "/Curves": "Curves",
     "/Curves?view=cost": "Curves",

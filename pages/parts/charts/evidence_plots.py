@@ -238,8 +238,8 @@ def accuracies(
             )
         rows.append(f"<tr>{line}</tr>")
     return (
-        '<div style="overflow-x:auto"><table style="border-collapse:separate;border-spacing:2px;width:100%;'
-        f'font-size:0.95rem"><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        '<div style="overflow-x:auto" tabindex="0"><table style="border-collapse:separate;border-spacing:2px;'
+        f'width:100%;font-size:0.95rem"><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
 
 
