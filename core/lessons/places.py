@@ -448,7 +448,7 @@ def _training(given: Mapping[str, str]) -> Settings:
     dataset = given.get("dataset", "mnist")
     loss = LOSSES.get(given.get("loss", "graph-smoothness"))
     found: Settings = {"dataset": one_of(n for n, d in DATASETS.items() if "train" in d.splits), "loss": one_of(LOSSES)}
-    found |= {"network": one_of(models.NETWORKS), "width": one_of((0.125, 0.25, 0.5, 1.0))} | declared(Recipe)
+    found |= {"network": one_of(models.NETWORKS), "width": one_of((0.125, 0.25, 0.5, 0.75, 1.0))} | declared(Recipe)
     alike = [c.name for c in _usable().values() if c.dataset == dataset and loss is not None and c.loss == loss.name]
     return found | {"start": one_of(["fresh weights", *alike])} | (declared(loss) if loss is not None else {})
 
