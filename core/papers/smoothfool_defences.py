@@ -39,6 +39,8 @@ from core.train import against
 PAPER_NAME = "SmoothFool"
 DATASET = "mnist"
 Box = Literal["gray", "white"]
+GRAY: Box = "gray"
+WHITE: Box = "white"
 
 ATTACKS: dict[str, Attack] = {
     "IGSM": IteratedFGSM.preset("paper, MNIST"),

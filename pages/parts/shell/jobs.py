@@ -28,6 +28,7 @@ from pages.parts.shell.settings import settings
 WORK = (
     "pages.parts.work.attacks",
     "pages.parts.work.curves",
+    "pages.parts.work.growing",
     "pages.parts.work.maps",
     "pages.parts.work.trainings",
 )

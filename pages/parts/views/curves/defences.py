@@ -11,7 +11,18 @@ from core.evaluate.statistics import Estimate
 from core.evaluate.tables import percent
 from core.models import Card
 from core.papers import smoothfool_defences
-from core.papers.smoothfool_defences import ATTACKS, BYPASSES, DEFENCES, PAPER, RESISTS, Box, DefenceRecord, pick
+from core.papers.smoothfool_defences import (
+    ATTACKS,
+    BYPASSES,
+    DEFENCES,
+    GRAY,
+    PAPER,
+    RESISTS,
+    WHITE,
+    Box,
+    DefenceRecord,
+    pick,
+)
 from pages.parts.charts import plots, rate_plots
 from pages.parts.shell import links, page
 from pages.parts.views import results, verdicts
@@ -35,11 +46,11 @@ PROTECTIONS = {
     "HGD": "HGD: denoiser in front",
     "MagNet": "MagNet: autoencoders and detectors",
 }
-BOXES: dict[Box, str] = {"gray": "Gray box: it knows nothing of the defence", "white": "White box: it knows all of it"}
+BOXES: dict[Box, str] = {GRAY: "Gray box: it knows nothing of the defence", WHITE: "White box: it knows all of it"}
 LOOK_FOR: dict[Box, str] = {
-    "gray": "whether the points of a defence lie in the order of their smoothness, as the paper's (open diamonds) do. "
+    GRAY: "whether the points of a defence lie in the order of their smoothness, as the paper's (open diamonds) do. "
     "Attacks that stop at the bare network's boundary hardly get past anything here.",
-    "white": "what the same attacks do once they are made on what defends. A defence that only gray-box attacks meet "
+    WHITE: "what the same attacks do once they are made on what defends. A defence that only gray-box attacks meet "
     "has not been tested. The paper has no such numbers.",
 }
 _BOX = f"{SCOPE}.box"
@@ -48,7 +59,7 @@ _VIEW = "defences"
 
 def follow() -> None:
     """Take the box from the page's link."""
-    links.choice("box", _BOX, "gray", BOXES)
+    links.choice("box", _BOX, GRAY, BOXES)
 
 
 def draw(card: Card) -> None:
@@ -68,7 +79,7 @@ def draw(card: Card) -> None:
         label_visibility="collapsed",
         persist_state="session",
     )
-    box: Box = chosen or "gray"
+    box: Box = chosen or GRAY
     behind = _behind(found, box)
     wall.open_lab(behind)
     page.tell(f"**Look for:** {LOOK_FOR[box]}{wall.CLICK}")
@@ -142,7 +153,7 @@ def _table(found: Sequence[DefenceRecord], box: Box, there: Sequence[str]) -> st
     for name in there:
         cells = [pick(found, name, attack, box) for attack in ATTACKS]
         lines.append([PROTECTIONS[name], *("-" if one is None else percent(one.rate, 0) for one in cells)])
-        if box == "gray" and name in PAPER:
+        if box == GRAY and name in PAPER:
             papers.append(len(lines))
             lines.append(["paper, ResNet-18", *(f"{100 * PAPER[name][attack]:.1f} %" for attack in ATTACKS)])
     return results.table(heads, lines, papers)
