@@ -57,8 +57,6 @@ OWN = ("name", "source", "sha256", "versions", "title", "changes")
 """Entries of a run's card that may differ where it is continued, or are kept apart."""
 MOST = 1000
 """Changes in one training: what a card holds."""
-RATES = ("lr", "initial_lr", "max_lr", "min_lr")
-"""What an optimiser's groups hold of a schedule's rates."""
 
 
 def changeable(loss: Loss) -> tuple[str, ...]:
@@ -237,7 +235,7 @@ class Training:
             rate = self.recipe.replace(learning_rate=change.value).learning_rate
             factor, self.rate = rate / self.rate, rate
             for group in self.optimiser.param_groups:
-                group |= {key: factor * group[key] for key in RATES if key in group}
+                group |= {key: factor * group[key] for key in runs.RATES if key in group}
             self.schedule.base_lrs = [factor * base for base in self.schedule.base_lrs]
         elif change.parameter in self.loss.changeable:
             self.loss = self._objective.loss = self.loss.replace(**{change.parameter: change.value})

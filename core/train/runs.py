@@ -51,6 +51,8 @@ class Epoch:
 
 PROGRESS = {"last_epoch", "_step_count", "_last_lr", "_is_initial", "_get_lr_called_within_step"}
 """What a schedule of PyTorch's changes as it goes; the rest of it follows from the recipe."""
+RATES = ("lr", "initial_lr", "max_lr", "min_lr")
+"""What an optimiser's groups hold of a schedule's rates."""
 
 Scalars = dict[str, bool | int | float | None]
 
@@ -225,10 +227,7 @@ def has_schedule(
     """Whether the optimiser's and the schedule's own words are those of a run with these, after so many `steps`."""
     if not _alike(description.groups, groups) or not _alike(description.schedule, schedule):
         return False
-    if any(
-        stored.get("params") != own["params"] or "lr" not in stored
-        for stored, own in zip(description.groups, groups, strict=True)
-    ):
+    if not all(map(_same_group, description.groups, groups)):
         return False
     fresh = json.loads(json.dumps(schedule))
     numbers = {str(number) for group in groups for number in group["params"]}
@@ -237,6 +236,14 @@ def has_schedule(
         and all(value == fresh[key] for key, value in description.schedule.items() if key not in PROGRESS)
         and description.schedule.get("last_epoch") == steps
     )
+
+
+def _same_group(stored: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    """Whether a group has the parameters and the numbers of `own`, but for rates and what a schedule does to betas."""
+    if stored.get("params") != own["params"] or "lr" not in stored:
+        return False
+    numbers = [key for key in stored if key not in RATES and type(own[key]) in (int, float)]
+    return all(stored[key] == own[key] for key in numbers) and all(0 <= beta < 1 for beta in stored.get("betas", ()))
 
 
 def _alike(stored: Any, fresh: Any) -> bool:

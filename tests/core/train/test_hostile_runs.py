@@ -174,6 +174,8 @@ DESCRIPTIONS = {
     "group-no-rate": without("groups", 0, "lr"),
     "group-rate": of_group(lr="fast"),
     "group-betas": of_group(betas=[0.9]),
+    "group-betas-beyond": of_group(betas=[0, 2]),
+    "group-decay": of_group(weight_decay=3.0),
     "group-extra": of_group(hook="os.system"),
     "group-fused": of_group(fused=True),
     "schedule-none": entries(schedule={}),
