@@ -6,7 +6,7 @@ Every visit has a fresh browser profile, so nothing is in its cache. Two ways in
 page, and the page's own address, which adds the time that Streamlit's script takes to be read. The aim: 2 seconds.
 Beside it, what the server has sent until then through the page's web socket: its elements with their data and scripts.
 The last line is of the Smoothing page: from a move of the pointer to the impulse response that follows it. The aim:
-0.15 seconds.
+0.15 seconds. Measured on two cores: 0.080 (0.068 to 0.127), n = 19.
 """
 
 from __future__ import annotations
