@@ -122,16 +122,7 @@ facts = example()
 links.choice("held", KEY, "success", HELD)
 words, shown = st.columns([470, 704], gap="medium")
 with shown:
-    chosen = st.segmented_control(
-        "Compared at",
-        list(HELD),
-        key=KEY,
-        format_func=lambda name: HELD[name],
-        required=True,
-        persist_state="session",
-        label_visibility="collapsed",
-    )
-    held = chosen or "success"
+    held = page.switch("Compared at", HELD, KEY)
     st.html(grid(held))
 with words:
     st.title("Smoothscope", anchor=False)

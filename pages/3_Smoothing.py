@@ -22,15 +22,7 @@ VIEWS = {
 
 page.setup("Smoothing", controls=True)
 links.choice("view", f"{SCOPE}.view", "pixel", VIEWS)
-view = st.segmented_control(
-    "View",
-    list(VIEWS),
-    key=f"{SCOPE}.view",
-    format_func=VIEWS.__getitem__,
-    required=True,
-    label_visibility="collapsed",
-    persist_state="session",
-)
+view = page.switch("View", VIEWS, f"{SCOPE}.view")
 if view in ("magnification", "toy", "steps"):
     {"magnification": apart.draw, "toy": toy.draw, "steps": steps.draw}[view]()
 else:

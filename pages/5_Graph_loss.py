@@ -5,7 +5,6 @@ from __future__ import annotations
 import pages.parts.shell.ready  # noqa: F401  before all else, see there
 
 # isort: split
-import streamlit as st
 
 from pages.parts.shell import links, page
 from pages.parts.views.graph_loss import figures, play, sees
@@ -16,15 +15,7 @@ VIEWS = {SEES: "What the loss sees", PLAY: "Playground", FIGURES: "The paper's f
 
 page.setup("Graph loss", controls=True)
 links.choice("view", f"{SCOPE}.view", SEES, VIEWS)
-view = st.segmented_control(
-    "View",
-    list(VIEWS),
-    key=f"{SCOPE}.view",
-    format_func=VIEWS.__getitem__,
-    required=True,
-    label_visibility="collapsed",
-    persist_state="session",
-)
+view = page.switch("View", VIEWS, f"{SCOPE}.view")
 if view == FIGURES:
     figures.draw(SCOPE)
 elif view == PLAY:

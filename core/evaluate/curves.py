@@ -276,7 +276,7 @@ def _record(
         batches.insert(0, known.rows)
     if not batches:
         raise ValueError("images is empty; give at least one image.")
-    rows = Rows({name: np.concatenate([batch[name] for batch in batches]) for name in batches[0].columns})
+    rows = Rows.joined(batches)
     n = attacked(rows)
     seconds = sum(part.seconds for several in parts for part in several) + (0 if known is None else known.seconds)
     return CurveRecord(

@@ -311,7 +311,7 @@ def measure(
         for start in range(0, len(images), size)
     ]
     found = shards_of.gather(shards, parts, engine, on_progress)
-    rows = Rows({name: np.concatenate([part.rows[name] for part in found]) for name in found[0].rows.columns})
+    rows = Rows.joined([part.rows for part in found])
     n = attacked(rows)
     return FrontRecord(
         network=network,

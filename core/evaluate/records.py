@@ -137,6 +137,11 @@ class Rows:
             raise ValueError(f"columns must be one or more of shape (N,), all of one length; got {told or 'none'}.")
         self.columns: Mapping[str, NDArray[Any]] = MappingProxyType(found)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Rows]) -> Rows:
+        """One after the other, one or more of the same columns."""
+        return cls({name: np.concatenate([part[name] for part in parts]) for name in parts[0].columns})
+
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self.columns[name]
 

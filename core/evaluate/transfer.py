@@ -216,7 +216,7 @@ def measure(
     every = [part.rows for part in found]
     if known is not None and known.rows is not None:
         every.insert(0, known.rows)
-    rows = Rows({name: np.concatenate([one[name] for one in every]) for name in every[0].columns})
+    rows = Rows.joined(every)
     return of(
         network=showing.network,
         data=Data.of(images, showing.seed),

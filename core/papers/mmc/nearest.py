@@ -275,7 +275,7 @@ def measure(
     pieces = [part.rows for part in found]
     if known is not None and known.rows is not None:
         pieces.insert(0, known.rows)
-    rows = Rows({name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0].columns})
+    rows = Rows.joined(pieces)
     return NearestRecord(
         network=network,
         data=Data.of(images, seed),

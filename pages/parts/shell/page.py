@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import streamlit as st
 
 from core import glossary, layout
 from pages.parts.shell import frame, links, memory, settings, share, theme, visitor
+
+K = TypeVar("K", bound=str)
 
 ROOT = layout.root()
 
@@ -76,6 +78,24 @@ def tell(text: str, fragment: str = "") -> None:
 def note(text: str, fragment: str = "") -> None:
     """The same as a caption."""
     st.caption(linked(text, fragment))
+
+
+def switch(label: str, titles: Mapping[K, str], key: str, names: Sequence[K] | None = None) -> K:
+    """Which of `names` is looked at, of all `titles` by default: side by side, by their titles. label: for a reader.
+
+    What `key` holds in the session is chosen at first; a link's `choice` puts it there.
+    """
+    shown = list(titles if names is None else names)
+    chosen = st.segmented_control(
+        label,
+        shown,
+        key=key,
+        format_func=titles.__getitem__,
+        required=True,
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    return chosen or shown[0]
 
 
 def here() -> str:

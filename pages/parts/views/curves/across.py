@@ -62,16 +62,7 @@ def follow() -> None:
 
 def draw(card: Card) -> None:
     """The chart of what was made on `card`, the table of all, the claims and how it was made."""
-    chosen = st.segmented_control(
-        "What",
-        list(KINDS),
-        key=_KIND,
-        format_func=KINDS.__getitem__,
-        required=True,
-        label_visibility="collapsed",
-        persist_state="session",
-    )
-    if chosen == UNIVERSAL:
+    if page.switch("What", KINDS, _KIND) == UNIVERSAL:
         _universal(card)
     else:
         _single(card)

@@ -9,7 +9,7 @@ from core.models import Card
 from core.papers import smooth_curves
 from core.papers.smooth_curves import BUDGETS, TITLES
 from pages.parts.inputs import choose
-from pages.parts.shell import links
+from pages.parts.shell import links, page
 from pages.parts.views.curves import across, corrupted, defences, rough, session, transfer, wall
 from pages.parts.views.curves.session import FIRST, SCOPE, Found
 
@@ -56,16 +56,7 @@ def view() -> str:
     group = st.selectbox(
         "Paper", list(GROUPS), key=_GROUP, on_change=turn, label_visibility="collapsed", width=WIDTH_OF_GROUP
     )
-    chosen = st.segmented_control(
-        "View",
-        GROUPS[group],
-        key=_VIEW,
-        format_func=VIEWS.__getitem__,
-        required=True,
-        label_visibility="collapsed",
-        persist_state="session",
-    )
-    return str(chosen or now)
+    return page.switch("View", VIEWS, _VIEW, GROUPS[group])
 
 
 def network() -> Card:

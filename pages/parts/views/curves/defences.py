@@ -70,16 +70,7 @@ def draw(card: Card) -> None:
         measured = [record.made_on.name for record in stored if record.defence == "none"]
         session.absent(f"python -m core evaluate {DefenceRecord.kind} --model {card.name} --n 100", measured)
         return
-    chosen = st.segmented_control(
-        "What the attack knows",
-        list(BOXES),
-        key=_BOX,
-        format_func=BOXES.__getitem__,
-        required=True,
-        label_visibility="collapsed",
-        persist_state="session",
-    )
-    box: Box = chosen or GRAY
+    box = page.switch("What the attack knows", BOXES, _BOX)
     behind = _behind(found, box)
     wall.open_lab(behind)
     page.tell(f"**Look for:** {LOOK_FOR[box]}{wall.CLICK}")

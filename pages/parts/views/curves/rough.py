@@ -76,28 +76,18 @@ def offer(slot: Slot[Counted, Sequence[Record], Task], card: Card) -> None:
 def draw(card: Card) -> None:
     """The chart, the images of a point, the table, the claims and how it was made."""
     found = _found(card)
-    behind = _behind(found, card, st.session_state[_ASPECT] or NEEDED)
-    wall.open_lab(behind)
     if card.name not in rough_to_smooth.networks(found):
         names = [card.name, *(name for name in rough_to_smooth.networks(found) if name != card.name)]
         session.absent(transfer.command(RoughnessRecord, names, 100), names[1:])
         return
-    aspect = st.segmented_control(
-        "What",
-        list(ASPECTS),
-        key=_ASPECT,
-        format_func=ASPECTS.__getitem__,
-        required=True,
-        label_visibility="collapsed",
-        persist_state="session",
-    )
-    aspect = aspect or NEEDED
+    aspect = page.switch("What", ASPECTS, _ASPECT)
+    behind = _behind(found, card, aspect)
+    wall.open_lab(behind)
     page.tell(f"**Look for:** {LOOK_FOR[aspect]}" + (wall.CLICK if aspect != GOES else ""))
     noise = _withstood(corrupted.found(card))
     titles = choose.menu(models.survey()[0])
     chart = f"{SCOPE}.rough.{aspect}.{card.dataset}"
     names = rough_to_smooth.networks(found)
-    behind = _behind(found, card, aspect)
     if aspect == GOES:
         pairs = {sigma: rough_to_smooth.together(found, noise, sigma) for sigma in SIGMAS}
         known = {sigma: pair[0] for sigma, pair in pairs.items() if pair is not None}
