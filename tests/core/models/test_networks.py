@@ -24,6 +24,7 @@ NETS = [
     ("resnet18", {"width": 0.25}, CIFAR, 128, 701_466),
     ("resnet32", {}, CIFAR, 64, 464_154),
     ("vgg-f", {}, CIFAR, 512, 4_551_498),
+    ("vgg-f", {"hidden": 256, "width": 0.5}, CIFAR, 256, 1_141_162),
     ("whitened-cnn", {}, CIFAR, 256, 1_972_514),
     ("whitened-cnn", {"width": 0.25, "channels": 1}, MNIST, 64, 123_264 + 576 + 8 + 650),
 ]
@@ -151,7 +152,7 @@ def test_he_normal_weights():
     assert weight.std().item() == pytest.approx(math.sqrt(2 / (512 * 9)), rel=0.01)
 
 
-@pytest.mark.parametrize("name", ["preactresnet18", "whitened-cnn"])
+@pytest.mark.parametrize("name", ["preactresnet18", "vgg-f", "whitened-cnn"])
 @pytest.mark.parametrize("width", [0.0, 5.0, -1.0])
 def test_a_width_out_of_range_is_refused(name, width):
     with pytest.raises(ValueError, match=r"^width must be from 0.0625 to 4; got .+\.$"):
