@@ -27,7 +27,7 @@ with st.sidebar:
     links.choice("attack", f"{SCOPE}.attack", ATTACK, ATTACKS)  # its box is there once something is selected
     which = controls.images(cards[0].dataset)
 page.tell(
-    "**The same test images, as each network sees them.** Graph smoothness pushes classes apart as clusters, "
+    "**The same images, as each network sees them.** Graph smoothness pushes classes apart as clusters, "
     "cross-entropy stretches them along lines from the centre, MMC gathers them at fixed centres."
 )
 slot.complain()

@@ -59,5 +59,6 @@ def _get(args: argparse.Namespace) -> None:
 def _gallery(args: argparse.Namespace) -> None:
     for dataset in DATASETS.values():
         if dataset.gallery:
-            path = gallery.make(dataset.name)
-            print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+            for split in gallery.SIZES:
+                path = gallery.make(dataset.name, split=split)
+                print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")

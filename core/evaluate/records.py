@@ -289,10 +289,11 @@ def _parquet(rows: Sequence[Rows], records: int) -> bytes:
     if len(rows) != records:
         raise ValueError("records of one file must have rows, all of them or none.")
     table: dict[str, Any] = {"record": np.repeat(np.arange(records, dtype=np.int32), [len(one) for one in rows])}
-    floats = []
+    floats, words = [], []
     for name in dict.fromkeys(name for one in rows for name in one.columns):
         there = [one[name] for one in rows if name in one.columns]
         floats += [name] * (there[0].dtype.kind == "f")
+        words += [name] * (there[0].dtype.kind not in "fiub")
         table[name] = np.concatenate(there)
         if len(there) < records:
             kind = pa.array(table[name]).type
@@ -304,8 +305,11 @@ def _parquet(rows: Sequence[Rows], records: int) -> bytes:
         buffer,
         compression="zstd",
         compression_level=19,
-        use_dictionary=[name for name in table if name not in floats],
+        use_dictionary=words,
         use_byte_stream_split=floats,
+        # A column on one page: what records share, the same images mostly, is found again within a page only.
+        data_page_size=2**26,
+        max_rows_per_page=2**24,
     )
     return buffer.getvalue()
 

@@ -21,9 +21,11 @@ from core.evaluate import maps as shipped_maps
 from core.features import projections
 from core.features.projections import Circle, Linear, Space, Umap
 from core.models import BATCH
+from core.papers.graph_smoothness.claims import CLUSTERED
 from core.params import quick
 from pages.parts.engine.bounded import Bounded
 from pages.parts.engine.networks import Network
+from pages.parts.views import verdicts
 from pages.parts.views.embeddings import spaces
 from pages.parts.work import maps
 
@@ -336,8 +338,8 @@ def test_the_attack_of_the_lab_leaves_its_trail_here():
     until(lab.app, lambda: "embed.trail" in lab.app.session_state)
     trail = lab.app.session_state["embed.trail"]
     assert trail.attacked == shown.choice.card.name == "mnist-c4-ce"
-    assert trail.index == shown.choice.index
-    where = gallery.read("mnist").indices.tolist().index(trail.index)
+    assert trail.image == f"test image {shown.choice.index}"
+    where = gallery.read("mnist").indices.tolist().index(shown.choice.index)
     assert torch.equal(trail.path.images[0], shown.choice.image[0])
     assert torch.equal(trail.path.images[0], gallery.read("mnist").images[where])
     torch.testing.assert_close(trail.path.images[-1], shown.run.result.adversarial[0], atol=1e-6, rtol=0)
@@ -394,20 +396,55 @@ def test_all_test_images_at_once_are_a_job(monkeypatch):
     monkeypatch.setattr(maps, "_images", Bounded(1))
     cards = [models.card(PAIR[0])]
     told = []
-    work = maps.features("mnist", [(Network.of(cards[0]), "the graph")])
+    work = maps.features("mnist", "test", [(Network.of(cards[0]), "the graph")])
     try:
         while True:
             told.append(next(work))
     except StopIteration as end:
-        spaces.keep_all(cards, end.value)
+        spaces.keep_seen(cards, "test", end.value)
     words = [f"the graph: {n:,} of 1,000 images" for n in range(0, 1000, BATCH)]
     assert [progress.snapshot for progress in told] == words
-    view = spaces.all_at_once(cards)
+    view = spaces.seen_now(cards, "test")
     assert len(view.images) == 1000
     (drawn,) = spaces.drawn_of(view, Linear())
     model = models.load(PAIR[0], "cpu")
     torch.testing.assert_close(drawn.map.points[0], model.features(images.images), atol=1e-5, rtol=1e-5)
     assert drawn.epochs == [20]
+
+
+def test_training_images_of_figure_1_and_what_they_say_to_the_paper():
+    app = opened({"images": "training"})
+    assert not sent(app, "scatter")
+    press(app, "Send 400 training images through the networks")
+    until(app, lambda: sent(app, "scatter"))
+    _, content = plot(app)
+    images = gallery.read("mnist", split="train")
+    assert content["indices"] == images.indices.tolist()
+    assert content["labels"] == images.labels.tolist()
+    features = [models.load(name, "cpu").features(images.images) for name in PAIR]
+    for panel, expected in zip(content["panels"], features, strict=True):
+        assert panel["epochs"] == [20]
+        np.testing.assert_allclose(panel["points"][0], expected.numpy(), atol=1e-4)
+    verdict = CLUSTERED.decide(*features, images.labels)
+    assert verdicts.WORDS[verdict.outcome] in " ".join(unescaped(block.value) for block in app.markdown)
+    # A training image is not among the lab's; what is selected of test images is another matter.
+    select(app, [])
+    app.session_state["embed.selected.mnist.train"] = [int(images.indices[3])]
+    run(app)
+    told = [unescaped(block.value) for block in app.markdown]
+    assert f"**Training image {int(images.indices[3])}: 3**" in told
+    assert "Attack this one in the lab" not in [link.label for link in app.get("page_link")]
+    assert spaces.table(spaces.drawn_of(spaces.seen_now([models.card(n) for n in PAIR], "train"), Linear()), images)[
+        :30
+    ].startswith(b"model,epoch,training_image")
+    app.radio(key="embed.images").set_value("gallery")
+    run(app)
+    assert plot(app)[0]["selected"] == []
+
+
+def test_training_images_want_a_linear_projection():
+    app = opened({"images": "training", "projection": "umap"})
+    assert "These images are shown in a linear projection only" in app.info[0].value
 
 
 def test_networks_without_common_images_are_named(monkeypatch):

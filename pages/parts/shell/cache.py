@@ -91,9 +91,9 @@ def mad(reference: Tensor, distorted: Tensor) -> Tensor:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the pictures")
-def gallery(name: str) -> ImageSet:
-    """The thousand test images of a data set that come with the project."""
-    return data.gallery.read(name)
+def gallery(name: str, split: str = "test") -> ImageSet:
+    """The images of a data set that come with the project: a thousand test images, or some that are trained on."""
+    return data.gallery.read(name, split=split)
 
 
 @st.cache_data(show_spinner=False)

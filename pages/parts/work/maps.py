@@ -21,7 +21,7 @@ from pages.parts.engine.progress import Progress
 
 _one_at_a_time = threading.Lock()
 """UMAP may abort the process when two run at once in it."""
-_images: Bounded[ImageSet] = Bounded(1)
+_images: Bounded[ImageSet] = Bounded(2)
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,18 @@ def distortion(made: Map, space: Space) -> Distortion:
     return projections.distortion(made.points[-1], space.features[made.epoch_rows[-1]])
 
 
-def features(dataset: str, seen_by: Sequence[tuple[Network, str]]) -> Generator[Progress[str], None, list[Tensor]]:
-    """The features (n, d) of the whole test split of `dataset` in each network, which are given with their titles."""
-    images = _images.get(dataset)
+def features(
+    dataset: str, split: str, seen_by: Sequence[tuple[Network, str]]
+) -> Generator[Progress[str], None, list[Tensor]]:
+    """The features (n, d) of images of `dataset` in each network, which are given with their titles.
+
+    split: "test" for all of its test images, "train" for the training images of its gallery.
+    """
+    place = f"{dataset} {split}"
+    images = _images.get(place)
     if images is None:
-        images = data.load(dataset, "test")
-        _images.put(dataset, images)
+        images = data.load(dataset, "test") if split == "test" else data.gallery.read(dataset, split=split)
+        _images.put(place, images)
     found = []
     for i, (network, title) in enumerate(seen_by):
         model, batches = networks.load(network), []

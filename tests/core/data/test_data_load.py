@@ -211,22 +211,35 @@ def test_the_gallery_is_balanced_and_takes_turns(name):
     assert thousand.source == "gallery"
 
 
-@pytest.mark.full_data("mnist", "cifar10")
-@pytest.mark.parametrize("name", ["mnist", "cifar10"])
-def test_the_gallery_is_the_full_sets_images(name):
-    thousand, official = gallery.read(name), data.load(name)
-    assert torch.equal(thousand.images, official[thousand.indices].images)
-    assert torch.equal(thousand.labels, official[thousand.indices].labels)
+@pytest.mark.parametrize(("name", "total"), [("mnist", 60_000), ("cifar10", 50_000)])
+def test_the_gallery_has_training_images_too(name, total):
+    trained_on, tested = gallery.read(name, split="train"), gallery.read(name)
+    assert torch.equal(trained_on.labels, torch.arange(400) % 10)
+    assert len(set(trained_on.indices.tolist())) == 400
+    assert int(trained_on.indices.max()) >= total // 2  # of the training split: the test split has 10,000
+    assert trained_on.split == "train"
+    assert trained_on.note.startswith(f"From the gallery: 400 of the {total:,} training images")
+    assert not (trained_on.images[:, None] == tested.images[None, :200]).flatten(2).all(2).any()
 
 
 @pytest.mark.full_data("mnist", "cifar10")
+@pytest.mark.parametrize("split", ["test", "train"])
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
-def test_the_gallery_can_be_remade(name, tmp_path):
-    gallery.make(name, tmp_path)
-    made, kept = gallery.read(name, tmp_path), gallery.read(name)
+def test_the_gallery_is_the_full_sets_images(name, split):
+    some, official = gallery.read(name, split=split), data.load(name, split)
+    assert torch.equal(some.images, official[some.indices].images)
+    assert torch.equal(some.labels, official[some.indices].labels)
+
+
+@pytest.mark.full_data("mnist", "cifar10")
+@pytest.mark.parametrize(("split", "stem"), [("test", ""), ("train", "-train")])
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_the_gallery_can_be_remade(name, split, stem, tmp_path):
+    gallery.make(name, tmp_path, split=split)
+    made, kept = gallery.read(name, tmp_path, split), gallery.read(name, split=split)
     assert torch.equal(made.images, kept.images)
     assert torch.equal(made.indices, kept.indices)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.json", f"{name}.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}{stem}.json", f"{name}{stem}.png"]
 
 
 def test_a_damaged_gallery_is_said_so(tmp_path):

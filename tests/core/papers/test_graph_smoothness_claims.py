@@ -1,6 +1,9 @@
 """The graph smoothness paper's claims of its parameters: on trainings whose accuracies are known, and on ours."""
 
+import math
+
 import pytest
+import torch
 from test_graph_smoothness_figures import record
 
 from core.losses import CrossEntropy
@@ -100,3 +103,31 @@ def test_ours():
     assert close.outcome == "fails"
     difference = close.findings[0].estimate
     assert (difference.value, difference.low, difference.high) == pytest.approx((-0.0597, -0.0734, -0.0459), abs=1e-4)
+
+
+def test_silhouettes_of_four_points_on_a_line():
+    features, labels = torch.tensor([[0.0], [1.0], [10.0], [11.0]]), torch.tensor([0, 0, 1, 1])
+    expected = [9.5 / 10.5, 8.5 / 9.5, 8.5 / 9.5, 9.5 / 10.5]
+    assert claims.silhouettes(features, labels) == pytest.approx(expected, abs=1e-12)
+    # By angle: the second lies 60 degrees off the first, of its own class, and 30 degrees off the others.
+    features = torch.tensor([[1.0, 0.0], [0.5, math.sqrt(0.75)], [0.0, 3.0], [0.0, 9.0]])
+    expected = [1 - 1 / math.sqrt(2), 2 * math.sin(math.pi / 12) - 1, 1.0, 1.0]
+    assert claims.silhouettes(features, labels, angle=True) == pytest.approx(expected, abs=1e-6)
+
+
+def test_clusters_and_lines_are_told_apart():
+    g = torch.Generator().manual_seed(0)
+    labels = torch.arange(400) % 10
+    turns = labels * (2 * math.pi / 10)
+    rays = torch.stack([turns.cos(), turns.sin()], 1)
+    noise = torch.randn(400, 2, generator=g)
+    clusters, lines = 5 * rays + 0.1 * noise, rays * (0.2 + 20 * torch.rand(400, 1, generator=g)) + 0.001 * noise
+    better = claims.CLUSTERED.decide(clusters, lines, labels)
+    by = {finding.of: finding.estimate for finding in better.findings}
+    assert by["mean silhouette, cross-entropy"].value == pytest.approx(claims.silhouettes(lines, labels).mean())
+    assert by["mean silhouette, cross-entropy by angle"].value > 0.99
+    assert by["graph smoothness less cross-entropy, both by distance"].low > 0.5
+    assert better.outcome == "fails"  # lines are gathered better still by angle
+    blurred = lines + 3 * noise
+    assert claims.CLUSTERED.decide(clusters, blurred, labels).outcome == "holds"
+    assert claims.CLUSTERED.decide(blurred, clusters, labels).outcome == "fails"

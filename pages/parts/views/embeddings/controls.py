@@ -20,8 +20,13 @@ NONE = "none"
 FIRST = ("graph-2d", "ce-2d", NONE)
 """Ends of the names of the networks that the page opens with: the pair of Figure 1."""
 LOSS_PAIR = ("graph", "ce", "mmc")
-GALLERY, ALL = "gallery", "all"
-IMAGES = {GALLERY: "The gallery's, all epochs", ALL: "All test images, now"}
+GALLERY, TRAINING, ALL = "gallery", "training", "all"
+IMAGES = {
+    GALLERY: "Test images, all epochs",
+    TRAINING: "Training images, at the end",
+    ALL: "All test images, at the end",
+}
+SPLITS = {TRAINING: "train", ALL: "test"}
 
 
 def ending(cards: Sequence[Card], end: str) -> str:
@@ -112,8 +117,8 @@ def projection() -> Projection | None:
 
 
 def images(dataset: str) -> str:
-    """Which images of a data set to show: `GALLERY`, or `ALL` where the whole set is there."""
-    choices = list(IMAGES) if DATASETS[dataset].installed() else [GALLERY]
+    """Which images of a data set to show: `GALLERY`, `TRAINING`, or `ALL` where the whole set is there."""
+    choices = [which for which in IMAGES if which != ALL or DATASETS[dataset].installed()]
     links.choice("images", f"{SCOPE}.images", GALLERY, choices)
     which: str = st.radio(
         "Images", choices, key=f"{SCOPE}.images", format_func=IMAGES.__getitem__, persist_state="session"

@@ -7,16 +7,18 @@ from functools import partial
 
 import streamlit as st
 
-from core.data import ImageSet
+from core.data import ImageSet, gallery
 from core.features.projections import Linear, Projection
 from core.features.regions import CELLS
 from core.models import Card
+from core.papers.graph_smoothness.claims import CLUSTERED
 from pages.parts.components.scatter import Panel, extents, scatter
 from pages.parts.engine.networks import Network
 from pages.parts.shell import links, page
+from pages.parts.views import verdicts
 from pages.parts.views.embeddings import selection, spaces
 from pages.parts.views.embeddings import trail as trails
-from pages.parts.views.embeddings.controls import GALLERY, title
+from pages.parts.views.embeddings.controls import ALL, GALLERY, SPLITS, title
 from pages.parts.views.embeddings.session import SCOPE, Task, forming, select, selected, slot
 from pages.parts.views.embeddings.spaces import Drawn, View
 from pages.parts.views.embeddings.trail import TRAIL
@@ -37,14 +39,16 @@ def view_of(cards: Sequence[Card], which: str, projection: Projection) -> tuple[
     """
     if which == GALLERY:
         return _of_gallery(cards, projection)
+    split = SPLITS[which]
     if not projection.quick:
-        st.info("All test images at once are shown in a linear projection only; choose one, or the gallery's images.")
+        st.info("These images are shown in a linear projection only; choose one, or the test images of all epochs.")
         return None, None
-    known = spaces.all_at_once(cards)
+    known = spaces.seen_now(cards, split)
     if known is None:
-        if page.begin("Send all test images through the networks", slot.busy):
+        what = "all test images" if which == ALL else f"{gallery.SIZES[split]} training images"
+        if page.begin(f"Send {what} through the networks", slot.busy):
             seen_by = [(Network.of(card), card.title) for card in cards]
-            slot.start(Task(partial(spaces.keep_all, cards)), maps.features, cards[0].dataset, seen_by)
+            slot.start(Task(partial(spaces.keep_seen, cards, split)), maps.features, cards[0].dataset, split, seen_by)
             st.rerun()
         return None, None
     _say(projection, known)
@@ -148,11 +152,26 @@ def draw(drawn: Sequence[Drawn], images: ImageSet) -> None:
                 )
         if trail is not None:
             trails.say(trail, cards, images)
+        if images.split == "train":
+            _clusters(drawn, images)
     with beside:
         if chosen:
             selection.show(drawn, images, chosen)
         else:
+            watch = "Press ▶ to watch the training. " if any(len(each.epochs) > 1 for each in drawn) else ""
             page.note(
-                "Draw round some points, and their pictures come here. Press ▶ to watch the training. Every class has "
-                "its own colour and shape."
+                f"Draw round some points, and their pictures come here. {watch}Every class has its own colour and "
+                "shape."
             )
+
+
+def _clusters(drawn: Sequence[Drawn], images: ImageSet) -> None:
+    """Whether graph smoothness gathers what was trained on better than cross-entropy, where both are shown."""
+    by_loss = {each.network.card.loss: each.network.space.features[-1] for each in reversed(drawn)}
+    if {"graph-smoothness", "cross-entropy"} <= by_loss.keys():
+        both = by_loss["graph-smoothness"], by_loss["cross-entropy"]
+        verdicts.draw(CLUSTERED, CLUSTERED.decide(*both, images.labels))
+        page.note(
+            "Silhouette, from −1 to 1: how much nearer an image lies to its own class than to the nearest other one; "
+            f"{len(images)} training images among each other."
+        )

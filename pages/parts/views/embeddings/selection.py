@@ -16,7 +16,7 @@ from pages.parts.views import attacking
 from pages.parts.views.embeddings import trail
 from pages.parts.views.embeddings.controls import title
 from pages.parts.views.embeddings.session import SCOPE, select, slot
-from pages.parts.views.embeddings.spaces import Drawn
+from pages.parts.views.embeddings.spaces import KINDS, Drawn
 
 SHOWN = 120
 """Thumbnails at most."""
@@ -88,7 +88,8 @@ def show(drawn: Sequence[Drawn], images: ImageSet, chosen: Sequence[int]) -> Non
     with st.container(height=HEIGHT if len(chosen) > FEW else "content", border=False):
         picker.wall(images.images[list(chosen[:SHOWN])], list(chosen[:SHOWN]), labels, row, f"{SCOPE}.wall", pick)
     index, label = int(images.indices[row]), int(images.labels[row])
-    st.markdown(f"**Test image {index}: {page.plain(images.classes[label])}**")
+    kind = KINDS[images.split].capitalize()
+    st.markdown(f"**{kind} image {index}: {page.plain(images.classes[label])}**")
     for each in drawn:
         card, answer = each.network.card, int(each.network.answers[-1, row])
         st.markdown(
@@ -124,10 +125,10 @@ def show(drawn: Sequence[Drawn], images: ImageSet, chosen: Sequence[int]) -> Non
         cards = [each.network.card for each in drawn]
         values = attacking.start_values(attack, names[name])
         image = images.images[row : row + 1]
-        trail.start(attack(**values), cards, names[name], image, label, index, 0)
+        trail.start(attack(**values), cards, names[name], image, label, f"{KINDS[images.split]} image {index}", 0)
         st.rerun()
     shelf = choose.shelf(names[name])
-    if shelf is not None and index in shelf.indices:
+    if shelf is not None and images.split == "test" and index in shelf.indices:
         st.page_link(
             page.file("Attack_lab"),
             label="Attack this one in the lab",

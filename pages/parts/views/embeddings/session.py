@@ -54,13 +54,13 @@ def underway(look: Look[str | Fitting], task: Task, looked_at: str) -> None:
 
 
 def _key(images: ImageSet) -> str:
-    return f"{SCOPE}.selected.{images.name}"
+    return f"{SCOPE}.selected.{images.name}" + ("" if images.split == "test" else f".{images.split}")
 
 
 def selected(images: ImageSet) -> list[int]:
-    """The rows that are lit up; every data set has its own.
+    """The rows that are lit up; every data set has its own, and its training images theirs.
 
-    They are kept by the images' places in the test split, which every view of the set shares.
+    They are kept by the images' places in their split, which every view of it shares.
     """
     places = {int(index): row for row, index in enumerate(images.indices)}
     return [places[i] for i in st.session_state.get(_key(images), []) if i in places]

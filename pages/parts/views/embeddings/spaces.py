@@ -38,7 +38,7 @@ class Network:
 
 @dataclass(frozen=True)
 class View:
-    """The same images (n of them, from the test split) as each network sees them."""
+    """The same images (n of them, all of one split) as each network sees them."""
 
     images: ImageSet
     networks: tuple[Network, ...]
@@ -86,6 +86,8 @@ class Drawn:
         return f"{self.map.note} {score} (last epoch, n = {self.distortion.n:,})."
 
 
+KINDS = {"test": "test", "train": "training"}
+"""What images of a split are called."""
 AROUND = 1.5
 """Sides of what is shaded, in those of the part of the plane that a panel opens with: it can be moved."""
 
@@ -200,19 +202,20 @@ def keep(cards: Sequence[Card], projection: Projection, made: Sequence[tuple[Map
     return drawn
 
 
-_everything: Bounded[View] = Bounded(4)
+_now_kept: Bounded[View] = Bounded(4)
 
 
-def all_at_once(cards: Sequence[Card]) -> View | None:
-    """The view of the whole test split, if it has been made (`keep_all`)."""
-    return _everything.get(fingerprint(*[(card.name, card.sha256) for card in cards]))
+def seen_now(cards: Sequence[Card], split: str) -> View | None:
+    """The view of all test images ("test") or the gallery's training images ("train"), if made (`keep_seen`)."""
+    return _now_kept.get(fingerprint(split, *[(card.name, card.sha256) for card in cards]))
 
 
-def keep_all(cards: Sequence[Card], features: Sequence[Tensor]) -> None:
-    """Keep the view of the whole test split, of a finished `maps.features`: `all_at_once` has it then."""
-    images = cache.images(cards[0].dataset)
+def keep_seen(cards: Sequence[Card], split: str, features: Sequence[Tensor]) -> None:
+    """Keep such a view, of a finished `maps.features`: `seen_now` has it then."""
+    dataset = cards[0].dataset
+    images = cache.images(dataset) if split == "test" else cache.gallery(dataset, split)
     made = View(images, tuple(_now(card, images, z) for card, z in zip(cards, features, strict=True)))
-    _everything.put(fingerprint(*[(card.name, card.sha256) for card in cards]), made)
+    _now_kept.put(fingerprint(split, *[(card.name, card.sha256) for card in cards]), made)
 
 
 def drawn_of(shown: View, projection: Projection) -> list[Drawn]:
@@ -230,7 +233,7 @@ def table(drawn: Sequence[Drawn], images: ImageSet) -> bytes:
     """The coordinates as CSV: a line for each network, epoch and image, with the class and the network's answer."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["model", "epoch", "test_image", "class", "answer", "x", "y"])
+    writer.writerow(["model", "epoch", f"{KINDS[images.split]}_image", "class", "answer", "x", "y"])
     for each in drawn:
         for drawn_row, epoch in enumerate(each.epochs):
             for row, (x, y) in enumerate(each.map.points[drawn_row].tolist()):

@@ -31,7 +31,8 @@ class Trail:
 
     attack: Attack
     attacked: str
-    index: int
+    image: str
+    """Which it is of: "test image 7"."""
     path: AttackTrail
     seen: dict[str, FeatureTrail]
     """By the networks' names."""
@@ -49,12 +50,15 @@ class Trail:
 
 
 def start(
-    attack: Attack, cards: Sequence[Card], attacked: Card, image: Tensor, label: int, index: int, seed: int
+    attack: Attack, cards: Sequence[Card], attacked: Card, image: Tensor, label: int, which: str, seed: int
 ) -> None:
-    """Attack `attacked` on image (1, C, H, W), and have the path drawn in the spaces of all of `cards`."""
+    """Attack `attacked` on image (1, C, H, W), and have the path drawn in the spaces of all of `cards`.
+
+    which: what the image is called, "test image 7".
+    """
 
     def keep(found: tuple[AttackTrail, dict[str, FeatureTrail]]) -> None:
-        st.session_state[TRAIL] = Trail(attack, attacked.name, index, *found, tuple(viewers))
+        st.session_state[TRAIL] = Trail(attack, attacked.name, which, *found, tuple(viewers))
 
     viewers = [Network.of(card) for card in cards]
     slot.start(Task(keep), attacks.trail, attack, Network.of(attacked), viewers, image, label, seed)
@@ -80,7 +84,7 @@ def say(trail: Trail, cards: Sequence[Card], images: ImageSet) -> None:
         end = f"“{first}” becomes “{last}”" if first != last else f"it stays “{first}”"
         words.append(f"**{page.plain(title(card, cards))}**{on}: {page.plain(end)}")
     distance = float(trail.path.result.l2[0])
-    page.tell(f"{trail.attack.title} on test image {trail.index}, L2 = {distance:.3g}. " + "; ".join(words) + ".")
+    page.tell(f"{trail.attack.title} on {trail.image}, L2 = {distance:.3g}. " + "; ".join(words) + ".")
 
 
 def offer_lab(drawn: Sequence[Drawn]) -> None:
@@ -103,7 +107,7 @@ def offer_lab(drawn: Sequence[Drawn]) -> None:
             shown.choice.card,
             shown.choice.image,
             shown.choice.attacked,
-            shown.choice.index,
+            f"test image {shown.choice.index}",
             shown.run.result.seed,
         )
         st.rerun()
