@@ -52,7 +52,13 @@ apart = {
     DEFENCES: defences.draw,
     ACROSS: across.draw,
 }  # whose records are not curves
-offers = {CORRUPTED: corrupted.offer, ROUGH: rough.offer, ACROSS: across.offer}
+offers = {
+    CORRUPTED: corrupted.offer,
+    ROUGH: rough.offer,
+    FOOLING: fooling.offer,
+    DEFENCES: defences.offer,
+    ACROSS: across.offer,
+}
 controls.follow()
 head = st.container(horizontal=True, vertical_alignment="center")
 with head:
@@ -67,11 +73,11 @@ with st.sidebar:
     judge = transfer.chosen() if view == THROUGH else ""
     entries = controls.entries(found) if of_families else [f"{judge}{key}" for key in smooth_curves.IN_TABLE1]
 with head:
-    if view == WIDTH:
-        taking.run(card, most, smoothfool_curves.KEYS, "width")
-    elif view in offers:
+    if view in offers:
         offers[view](taking.slot, card)
-    elif view not in apart:
+    elif view == WIDTH:
+        taking.run(card, most, smoothfool_curves.KEYS, "width")
+    else:
         taking.run(card, most)
 slot.complain()
 if slot.busy:
@@ -79,7 +85,6 @@ if slot.busy:
 if view in apart:
     apart[view](card)
 elif view == NETWORKS:
-    page.tell(f"**Look for:** {networks.LOOK_FOR}")
     others = networks.found(card)
     networks.draw(others, card)
     networks.claims(others, card)

@@ -195,10 +195,18 @@ class Universal(LowPassParameters, Attack):
                 return
 
 
-def fit_universal(attack: Universal, model: nn.Module, images: Tensor, labels: Tensor, seed: int = 0) -> Tensor:
-    """The smooth universal perturbation r (1, C, H, W), |r|_inf <= attack.linf_ball, fitted on images (N, C, H, W) in
-    [0, 1] that `model` assigns to labels (N,). ValueError in one sentence for images or labels that do not fit."""
+def universal_steps(
+    attack: Universal, model: nn.Module, images: Tensor, labels: Tensor, seed: int = 0
+) -> Iterator[Step]:
+    """The steps of a fit on images (N, C, H, W) in [0, 1] that `model` assigns to labels (N,), a pass over them each;
+    the last one's detail "universal r" has what was found for each image. ValueError in one sentence for images or
+    labels that do not fit."""
     check_batch(model, images, labels)
     generator = torch.Generator(device=images.device).manual_seed(seed)
-    *_, last = attack.steps(model, images, labels, generator)
+    yield from attack.steps(model, images, labels, generator)
+
+
+def fit_universal(attack: Universal, model: nn.Module, images: Tensor, labels: Tensor, seed: int = 0) -> Tensor:
+    """The smooth universal perturbation r (1, C, H, W), |r|_inf <= attack.linf_ball, of `universal_steps`."""
+    *_, last = universal_steps(attack, model, images, labels, seed)
     return last.detail["universal r"][:1].clone()

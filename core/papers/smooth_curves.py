@@ -13,7 +13,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ from core.attacks import (
     SmoothProjectedGradient,
 )
 from core.attacks.gradient import IteratedGradient
-from core.data import DATASETS, DataError, ImageSet, gallery
+from core.data import DATASETS, DataError, ImageSet, gallery, photos
 from core.data.imageset import draw
 from core.defenses import Bilateral, Defense
 from core.evaluate import curves, records, statistics
@@ -183,6 +183,17 @@ def pictures(name: str, seed: int, full: bool = False) -> ImageSet:
     if not full and name in DATASETS and DATASETS[name].gallery:
         return gallery.read(name)[draw(gallery.SIZE, gallery.SIZE, seed)]
     return drawn(name, seed)
+
+
+def shown_to(model: Classifier, name: str, seed: int, full: bool = False) -> ImageSet:
+    """`pictures` as a network is shown them: photographs in its size, and with what it names them where nobody has said
+    what is on them, for an attack leads away from that."""
+    if name != "photos":
+        return pictures(name, seed, full)
+    card = model.card
+    found = photos.load((card.input_shape[1], card.input_shape[2]), len(photos.PHOTOS), seed, card.crop_fraction)
+    named = logits_of(model, found.images).argmax(1)
+    return replace(found, labels=torch.where(found.labels < 0, named, found.labels))
 
 
 def right(model: Classifier, images: ImageSet, n: int | None) -> ImageSet:
@@ -475,7 +486,7 @@ def _run(arguments: argparse.Namespace) -> int:
     kept = collection(card.name) if arguments.out is None else Collection(CurveRecord, arguments.out)
     check_writable(kept.path)
     model = models.load(card.name)
-    images = right(model, pictures(arguments.dataset or own(card), arguments.seed, arguments.full), arguments.n)
+    images = right(model, shown_to(model, arguments.dataset or own(card), arguments.seed, arguments.full), arguments.n)
     wanted = Wanted(model, images, (norm(card),), arguments.seed, arguments.batch_size)
     with bars() as bar:
         bar.console.print(

@@ -20,17 +20,20 @@ from core import models
 from core.attacks import ATTACKS, Attack, AttackResult, DeepFool, SmoothFool
 from core.data import ImageSet
 from core.evaluate import records, statistics
-from core.evaluate.attacking import attack_many, correct, drawn
+from core.evaluate.attacking import attack_many, correct, own
 from core.evaluate.claims import NOT_MEASURED, Claim, Part, Verdict, every
 from core.evaluate.records import Collection, Data, Network, Record, Rows, Setting
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import Column, mean_and_deviation, show
 from core.metrics import roughness
-from core.models import Classifier
+from core.models import Card, Classifier
+from core.papers.smooth_curves import shown_to
 from core.params import Subparsers
 
 PAPER_NAME = "SmoothFool"
 SIGMA_H = 1.0
+SIGMA_G = 2.0
+"""SmoothFool's in our table, pixels."""
 ATTACKED_WITH = {"deepfool": "DF", "iterative_smooth": "IS", "color_shift": "CS", "smoothfool": "SF"}
 """Key in ATTACKS -> what the paper calls it."""
 
@@ -151,6 +154,11 @@ def attacks(sigma_g: float, colors: bool) -> list[Attack]:
     return [made.get(name) or ATTACKS[name]() for name in ATTACKED_WITH if name != "color_shift" or colors]
 
 
+def one_of(short: str, colors: bool) -> Attack:
+    """The attack that the table calls so, with our sigma_g."""
+    return next(attack for attack in attacks(SIGMA_G, colors) if ATTACKED_WITH[attack.name] == short)
+
+
 def measure(
     model: Classifier,
     images: ImageSet,
@@ -161,41 +169,71 @@ def measure(
 ) -> Iterator[FoolingRecord]:
     """The records of Table 2 for correctly classified `images`, which `seed` drew."""
     for attack in attacks(sigma_g, images.images.shape[1] == 3):
-        kept: list[Tensor] = []
+        yield attacked(attack, model, images, command, seed, partial(on_progress, ATTACKED_WITH[attack.name]))
 
-        def keep(result: AttackResult, kept: list[Tensor] = kept) -> None:
-            r = result.perturbation
-            kept.append(torch.stack([roughness(r, SIGMA_H), roughness(r, SIGMA_H, normalised=True)]))
 
-        outcome = attack_many(
-            attack,
-            model,
-            images,
-            on_progress=partial(on_progress, ATTACKED_WITH[attack.name]),
-            on_result=keep,
-        )
-        omega, omega_n = torch.cat(kept, 1)
-        yield FoolingRecord(
-            network=Network.of(model.card),
-            data=Data.of(images, seed),
-            protocol=Setting.of(attack),
-            command=command,
-            versions=records.versions(),
-            fooled=int(outcome.fooled.sum()),
-            l2=_moments(outcome.l2[outcome.fooled]),
-            roughness=_moments(omega[outcome.fooled]),
-            roughness_share=_moments(omega_n[outcome.fooled]),
-            seconds=outcome.seconds / len(images),
-            rows=Rows(
-                {
-                    "index": images.indices.int(),
-                    "fooled": outcome.fooled,
-                    "l2": outcome.l2.float(),
-                    "roughness": omega.float(),
-                    "roughness_share": omega_n.float(),
-                }
-            ),
-        )
+def attacked(
+    attack: Attack,
+    model: Classifier,
+    images: ImageSet,
+    command: str,
+    seed: int = 0,
+    on_progress: Callable[[float], object] = lambda share: None,
+    known: FoolingRecord | None = None,
+) -> FoolingRecord:
+    """The record of one of `attacks` for correctly classified `images`, which `seed` drew.
+
+    known: a record of the first of them (`goes_on`), which are not attacked again.
+    """
+    done = 0 if known is None else known.data.n
+    kept: list[Tensor] = []
+
+    def keep(result: AttackResult) -> None:
+        r = result.perturbation
+        kept.append(torch.stack([roughness(r, SIGMA_H), roughness(r, SIGMA_H, normalised=True)]))
+
+    # What comes later draws anew: of a random attack no two images are to be turned by one draw.
+    outcome = attack_many(attack, model, images[done:], seed=seed + done, on_progress=on_progress, on_result=keep)
+    omega, omega_n = torch.cat(kept, 1)
+    rows = Rows(
+        {
+            "index": images.indices[done:].int(),
+            "fooled": outcome.fooled,
+            "l2": outcome.l2.float(),
+            "roughness": omega.float(),
+            "roughness_share": omega_n.float(),
+        }
+    )
+    seconds = outcome.seconds
+    if known is not None and known.rows is not None:
+        rows, seconds = Rows.joined([known.rows, rows]), seconds + known.seconds * done
+    fooled = torch.tensor(rows["fooled"].copy())
+    means = {name: _moments(torch.tensor(rows[name].copy())[fooled]) for name in ("l2", "roughness", "roughness_share")}
+    return FoolingRecord(
+        network=Network.of(model.card),
+        data=Data.of(images, seed),
+        protocol=Setting.of(attack),
+        command=command,
+        versions=records.versions(),
+        lacks=records.lacking(known),
+        fooled=int(fooled.sum()),
+        l2=means["l2"],
+        roughness=means["roughness"],
+        roughness_share=means["roughness_share"],
+        seconds=seconds / len(images),
+        rows=rows,
+    )
+
+
+def goes_on(known: FoolingRecord, attack: Attack, card: Card, images: ImageSet) -> bool:
+    """Whether `known` is of an attack on the first of these images, and of no more, and of the network as it is."""
+    same = known.network == Network.of(card) and known.protocol.is_of(attack) and known.data.n <= len(images)
+    return same and known.data == Data.of(images[: known.data.n], known.data.seed)
+
+
+def command(name: str, n: int, sigma_g: float = SIGMA_G, seed: int = 0) -> str:
+    """What makes the table of a network again."""
+    return f"python -m core evaluate {FoolingRecord.kind} --model {name} --n {n} --sigma-g {sigma_g} --seed {seed}"
 
 
 def _moments(values: Tensor) -> tuple[float, float | None] | None:
@@ -235,9 +273,11 @@ def add_verb(verbs: Subparsers) -> None:
     """Register `python -m core evaluate smoothfool-table`."""
     parser = verbs.add_parser(FoolingRecord.kind, help="SmoothFool's Table 2: DeepFool, IS, CS and SmoothFool")
     parser.add_argument("--model", default="mnist-c4-ce", help="name of a model (default %(default)s)")
-    parser.add_argument("--dataset", help="name of a data set, or folder:PATH (default: the model's own)")
+    parser.add_argument(
+        "--dataset", help="name of a data set, or folder:PATH (default: the model's own, for ImageNet photos)"
+    )
     parser.add_argument("--n", type=int, default=200, help="correctly classified images (default %(default)s)")
-    parser.add_argument("--sigma-g", type=float, default=2.0, help="SmoothFool's smoothness (default %(default)s)")
+    parser.add_argument("--sigma-g", type=float, default=SIGMA_G, help="SmoothFool's smoothness (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of images")
     parser.add_argument("--out", type=Path, help="put the records here, among other networks', and their rows beside")
     parser.set_defaults(run=_run)
@@ -248,9 +288,9 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.n < 1:
         raise ValueError(f"n must be at least 1; got {arguments.n}.")
     model = models.load(arguments.model)
-    chosen = correct(model, drawn(arguments.dataset or model.card.dataset, arguments.seed), arguments.n)
-    settings = {name: getattr(arguments, name.replace("-", "_")) for name in ("model", "n", "sigma-g", "seed")}
-    command = " ".join(["python -m core evaluate smoothfool-table", *(f"--{k} {v}" for k, v in settings.items())])
+    dataset = arguments.dataset or own(model.card)
+    chosen = correct(model, shown_to(model, dataset, arguments.seed), arguments.n)
+    told = command(arguments.model, arguments.n, arguments.sigma_g, arguments.seed)
     console = Console()
     with Progress(console=console) as bar:
         tasks: dict[str, TaskID] = {}
@@ -260,7 +300,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 tasks[short] = bar.add_task(short, total=1.0)
             bar.update(tasks[short], completed=share)
 
-        found = list(measure(model, chosen, arguments.sigma_g, command, arguments.seed, progress))
+        found = list(measure(model, chosen, arguments.sigma_g, told, arguments.seed, progress))
     network, published = PAPER.get(model.card.dataset, ("", {}))
     lines: list[_Line] = []
     for record in found:

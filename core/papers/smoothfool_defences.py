@@ -27,12 +27,13 @@ from core.attacks import Attack, DeepFool, IteratedFGSM, SmoothFool
 from core.data import ImageSet
 from core.defenses import Defended, Defense, GuidedDenoiser, MagNet, suited
 from core.evaluate import records, statistics
-from core.evaluate.attacking import attack_many, drawn
+from core.evaluate.attacking import attack_many
 from core.evaluate.claims import NOT_MEASURED, Claim, Part, Verdict, every
 from core.evaluate.records import Collection, Data, Network, Record, Rows, Setting
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import Column, percent, show
 from core.models import Card, Classifier, logits_of
+from core.papers.smooth_curves import pictures
 from core.params import Subparsers
 from core.train import against
 
@@ -41,6 +42,8 @@ DATASET = "mnist"
 Box = Literal["gray", "white"]
 GRAY: Box = "gray"
 WHITE: Box = "white"
+AT_ONCE = 64
+"""Images between which those that all name rightly are counted."""
 
 ATTACKS: dict[str, Attack] = {
     "IGSM": IteratedFGSM.preset("paper, MNIST"),
@@ -184,43 +187,71 @@ def of_bare(found: Sequence[DefenceRecord], bare: Card) -> list[DefenceRecord]:
 
 
 def common(found: Sequence[Protection], n: int, seed: int) -> ImageSet:
-    """The first n test images, as `seed` draws them, that all name rightly and none refuses. ValueError if too few."""
-    images = drawn(found[0].card.dataset, seed)
-    right = torch.ones(len(images), dtype=torch.bool)
-    for one in found:
-        model = one.load()
-        right &= (logits_of(model, images.images).argmax(1) == images.labels) & ~one.refuses(images.images)
-    rows = right.nonzero()[:, 0]
-    if len(rows) < n:
-        raise ValueError(f"n must be at most {len(rows)}, the images that every network names rightly; got {n}.")
-    return images[rows[:n]]
+    """The first n of the test images that come with the project, as `seed` draws them, that all name rightly and none
+    refuses. ValueError if too few."""
+    images, loaded = pictures(found[0].card.dataset, seed), [(one, one.load()) for one in found]
+    rows: list[int] = []
+    for start in range(0, len(images), AT_ONCE):
+        part = images[slice(start, start + AT_ONCE)]
+        right = torch.ones(len(part), dtype=torch.bool)
+        for one, model in loaded:
+            right &= (logits_of(model, part.images).argmax(1) == part.labels) & ~one.refuses(part.images)
+        rows += (right.nonzero()[:, 0] + start).tolist()
+        if len(rows) >= n:
+            return images[torch.tensor(rows[:n])]
+    raise ValueError(f"n must be at most {len(rows)}, the images that every network names rightly; got {n}.")
 
 
 def sweep(
     name: str, n: int, collection: Collection[DefenceRecord], command: str, seed: int = 0
 ) -> Iterator[DefenceRecord]:
-    """The table of the network `name`, put into `collection` if not there; yields the new records.
+    """The table of the network `name`, put into `collection` where it is not there of these images; yields the new
+    records. What is there of the first of them is gone on with.
 
     ValueError where there are fewer than n images that every network names rightly.
     """
     found = protections(models.card(name))
-    bare, there = found[0], collection.read()
-    cells: list[tuple[Protection, Box]] = [*((one, "gray") for one in found), *((one, "white") for one in found[1:])]
-    images: ImageSet | None = None
-    for key, attack in ATTACKS.items():
-        made: dict[str, tuple[Tensor, Tensor]] = {}
-        for one, box in cells:
-            source = one if box == "white" else bare
-            if any(record.is_of(one, box, source, attack) and record.data.n == n for record in there):
-                continue
-            if images is None:
-                images = common(found, n, seed)
-            where = f"{source.card.name} {source.name}"
-            if where not in made:
-                made[where] = _made(attack, source.load(), images, seed)
-            record = _measure(key, attack, one, box, source, made[where], images, command, seed)
-            collection.put(record)
-            yield record
+    images = common(found, n, seed)
+    for key in ATTACKS:
+        there = collection.read()
+        for record in measure(found, key, images, there, command, seed):
+            if not any(record is other for other in there):
+                collection.put(record)
+                yield record
+
+
+def measure(
+    found: Sequence[Protection],
+    key: str,
+    images: ImageSet,
+    known: Sequence[DefenceRecord] = (),
+    command: str = "",
+    seed: int = 0,
+) -> Iterator[DefenceRecord]:
+    """One attack of ATTACKS under all that is found (`protections`), knowing nothing of it and all, on `images`
+    (`common`), which `seed` drew; where `known` has a record of all of them, that one.
+
+    known: records of the first of them are gone on with.
+    """
+    attack, bare = ATTACKS[key], found[0]
+    made: dict[tuple[str, str, int], tuple[Tensor, Tensor]] = {}
+    cells: list[tuple[Protection, Box]] = [*((one, GRAY) for one in found), *((one, WHITE) for one in found[1:])]
+    for one, box in cells:
+        source = one if box == WHITE else bare
+        before = next((r for r in known if r.is_of(one, box, source, attack) and _of_first(r, images, seed)), None)
+        done = 0 if before is None else before.data.n
+        if before is not None and done == len(images):
+            yield before
+            continue
+        rest, where = images[done:], (source.card.name, source.name, done)
+        if where not in made:
+            made[where] = _made(attack, source.load(), rest, seed)
+        yield _measure(key, one, box, source, made[where], rest, images, before, command, seed)
+
+
+def _of_first(record: DefenceRecord, images: ImageSet, seed: int) -> bool:
+    """Whether a record is of the first of these images."""
+    return record.data.n <= len(images) and record.data == Data.of(images[: record.data.n], seed)
 
 
 def _made(attack: Attack, model: Classifier, images: ImageSet, seed: int) -> tuple[Tensor, Tensor]:
@@ -232,31 +263,37 @@ def _made(attack: Attack, model: Classifier, images: ImageSet, seed: int) -> tup
 
 def _measure(
     key: str,
-    attack: Attack,
     one: Protection,
     box: Box,
     source: Protection,
     made: tuple[Tensor, Tensor],
+    rest: ImageSet,
     images: ImageSet,
+    before: DefenceRecord | None,
     command: str,
     seed: int,
 ) -> DefenceRecord:
+    """rest: those of `images` that `before` is not of; made: what the attack made of them."""
     adversarial, l2 = made
     refused = one.refuses(adversarial)
-    fooled = (logits_of(one.load(), adversarial).argmax(1) != images.labels) & ~refused
+    fooled = (logits_of(one.load(), adversarial).argmax(1) != rest.labels) & ~refused
+    rows = Rows({"index": rest.indices.int(), "fooled": fooled, "refused": refused, "l2": l2.float()})
+    if before is not None and before.rows is not None:
+        rows = Rows.joined([before.rows, rows])
     return DefenceRecord(
         network=Network.of(one.card),
         data=Data.of(images, seed),
-        protocol=Setting.of(attack),
+        protocol=Setting.of(ATTACKS[key]),
         command=command,
         versions=records.versions(),
+        lacks=records.lacking(before),
         attack=key,
         defence=one.name,
         front=None if one.defense is None else Setting.of(one.defense),
         box=box,
         made_on=Network.of(source.card),
-        fooled=int(fooled.sum()),
-        rows=Rows({"index": images.indices.int(), "fooled": fooled, "refused": refused, "l2": l2.float()}),
+        fooled=int(rows["fooled"].sum()),
+        rows=rows,
     )
 
 
@@ -311,6 +348,11 @@ RESISTS = Claim(
 """decide(records of one bare network and its defences)."""
 
 
+def command(name: str, n: int) -> str:
+    """What makes the table of the network `name` again."""
+    return f"python -m core evaluate {DefenceRecord.kind} --model {name} --n {n}"
+
+
 def add_verb(verbs: Subparsers) -> None:
     """Register `python -m core evaluate smoothfool-defences`."""
     parser = verbs.add_parser(DefenceRecord.kind, help="SmoothFool's Table 4: fooling rates under defences")
@@ -324,8 +366,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.n < 1:
         raise ValueError(f"n must be at least 1; got {arguments.n}.")
     collection, console = DEFENCES.at(arguments.out), Console()
-    command = f"python -m core evaluate {DefenceRecord.kind} --model {arguments.model} --n {arguments.n}"
-    for record in sweep(arguments.model, arguments.n, collection, command):
+    for record in sweep(arguments.model, arguments.n, collection, command(arguments.model, arguments.n)):
         console.print(f"{record.title}: {percent(record.rate)}", highlight=False)
     found = collection.read()
     rows = list(dict.fromkeys((record.defence, record.box) for record in found))

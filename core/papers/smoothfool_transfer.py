@@ -9,21 +9,25 @@ pictures of another size are shown the same picture brought to theirs.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
+from torch import Tensor
 
 from core import models
 from core.attacks import Attack, DeepFool, SmoothFool
-from core.attacks.universal import Universal, apply_universal, fit_universal
-from core.data import FOLDER_PREFIX, ImageSet, load_folder
+from core.attacks.universal import Universal, apply_universal, universal_steps
+from core.data import DATASETS, FOLDER_PREFIX, ImageSet, load_folder
 from core.data.imageset import draw
 from core.evaluate import records, shards, statistics, transfer
+from core.evaluate.attacking import own
 from core.evaluate.claims import NOT_MEASURED, Claim, Finding, Part, Verdict, every, within
 from core.evaluate.cli import check_writable
 from core.evaluate.records import Collection, Data, Network, Record, Rows, Setting
@@ -32,7 +36,7 @@ from core.evaluate.tables import Column, bars, percent, show
 from core.evaluate.transfer import Norm, Showing, TransferRecord, loaded, sized
 from core.filters import KernelKind
 from core.models import Card, logits_of
-from core.papers.smooth_curves import pictures
+from core.papers.smooth_curves import shown_to
 from core.params import Subparsers
 
 PAPER_NAME = "SmoothFool"
@@ -47,6 +51,13 @@ linear and the uniform ones are the paper's k = 25 and 50."""
 UNIVERSAL_SIGMAS = (0.1, 1.0, 5.0, 10.0)
 """Table 6's; the first does nothing, which the paper writes as 0."""
 NONE = "none"
+LEVELS = 127
+"""A universal perturbation is rounded to so many levels on either side of 0, before it is shown to anybody: at the
+paper's ball the steps are a thirteenth of an 8-bit level, and what is kept of it is what was measured."""
+FIT = 100
+"""Images that a universal one is fitted on."""
+FEW = 5
+"""The same of photographs, of which few come with the project."""
 
 _RATES5: dict[str, dict[str, tuple[float, float, float]]] = {
     "VGG16": {
@@ -141,6 +152,11 @@ class UniversalRecord(Record):
         """sigma_g, pixels."""
         return float(self.protocol.parameters["sigma_g"])
 
+    @property
+    def fitted(self) -> Estimate:
+        """Share of the images that it was fitted on that it fools, with Wilson's interval."""
+        return statistics.wilson(round(self.fits * self.fitted_on.n), self.fitted_on.n)
+
     def transferred(self, judge: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """(N,), (N,) bool: images that a judge names rightly when clean, and those of them that fool it."""
         assert self.rows is not None
@@ -153,8 +169,54 @@ class UniversalRecord(Record):
         return statistics.wilson(int(fooled.sum()), int(right.sum())) if right.any() else None
 
 
+class PatternRecord(Record):
+    """A universal perturbation itself, as `UniversalRecord` says how often it fools: fitted on the images of `data`,
+    those that the network names rightly.
+
+    Rows: "level" (C * H * W,), -LEVELS ... LEVELS, of which LEVELS are the ball.
+    """
+
+    kind: ClassVar[str] = "smoothfool-universal-patterns"
+
+    shape: tuple[int, int, int]
+    """(C, H, W)."""
+    fits: float = Field(ge=0, le=1)
+    """Share of the images it was fitted on that it fools."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        rows = self.rows
+        if rows is None or set(rows.columns) != {"level"} or len(rows) != np.prod(self.shape):
+            raise ValueError("rows must have a level for every value of an image")
+        if np.abs(rows["level"].astype(int)).max() > LEVELS:
+            raise ValueError(f"levels must be from -{LEVELS} to {LEVELS}")
+        return self
+
+    @property
+    def r(self) -> Tensor:
+        """The perturbation, (1, C, H, W)."""
+        assert self.rows is not None
+        return _unrounded(torch.from_numpy(self.rows["level"].copy()).view(1, *self.shape), self.ball)
+
+    @property
+    def ball(self) -> float:
+        """Its largest change at most."""
+        return float(self.protocol.parameters["linf_ball"])
+
+    def is_of(self, record: UniversalRecord) -> bool:
+        """Whether it is what a record is of."""
+        mine, theirs = (self.network, self.protocol, self.data), (record.network, record.protocol, record.fitted_on)
+        return mine == theirs
+
+
+def _unrounded(levels: Tensor, ball: float) -> Tensor:
+    return levels.float() * (ball / LEVELS)
+
+
 TRANSFERS = Collection.shipped(BlackBoxRecord)
 UNIVERSALS = Collection.shipped(UniversalRecord)
+PATTERNS = Collection.shipped(PatternRecord)
+"""Of those universal perturbations whose images come with the project."""
 Transfers = Sequence[BlackBoxRecord]
 Universals = Sequence[UniversalRecord]
 """Of the networks of one data set."""
@@ -363,7 +425,8 @@ OF_TABLE6: tuple[Claim[[Universals]], ...] = (
 
 def seen_by(card: Card, dataset: str, n: int | None, seed: int) -> ImageSet:
     """The first `n` pictures of a data set in an order drawn by `seed` (all of them if n is None), as a network sees
-    them: those of a folder in its own size. DataError or ValueError in one sentence as `core.data.load`."""
+    them: those of a folder, and photographs, in its own size. DataError or ValueError in one sentence as
+    `core.data.load`."""
     if dataset.startswith(FOLDER_PREFIX):
         folder = dataset.removeprefix(FOLDER_PREFIX)
         size = (card.input_shape[1], card.input_shape[2])
@@ -371,49 +434,99 @@ def seen_by(card: Card, dataset: str, n: int | None, seed: int) -> ImageSet:
             return load_folder(folder, size, n=n, seed=seed)
         every_one = load_folder(folder, size)
         return every_one[draw(len(every_one), len(every_one), seed)]
-    if card.dataset == "imagenet":
-        raise ValueError("dataset must be folder:PATH for networks of ImageNet, whose pictures cannot be had here.")
-    return pictures(dataset, seed)[:n]
+    if dataset == "imagenet":
+        raise ValueError("dataset must be photos or folder:PATH for networks of ImageNet, which cannot be had here.")
+    return shown_to(loaded(Network.of(card)), dataset, seed)[:n]
 
 
-def fit(
-    network: Network,
+def fits_on(n: int) -> int:
+    """On how many of n images, the last, a universal perturbation is fitted unless told otherwise."""
+    return FEW if n < 2 * FIT else FIT
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """How far a universal perturbation is fitted."""
+
+    share: float
+    pattern: PatternRecord | None = None
+    """At the end."""
+
+
+def fitting(network: Network, sigma: float, images: ImageSet, seed: int = 0, command: str = "") -> Iterator[Fitting]:
+    """Fit a universal perturbation on those of `images`, drawn by `seed`, that the network names rightly.
+
+    ValueError if it names none of them rightly.
+    """
+    model, attack = loaded(network), universal(sigma)
+    right = logits_of(model, images.images).argmax(1) == images.labels
+    if not right.any():
+        raise ValueError(f"{network.name} names none of the images that a perturbation is fitted on rightly.")
+    mine = images[right]
+    levels = torch.zeros_like(mine.images[:1], dtype=torch.int8)
+    for step in universal_steps(attack, model, mine.images, mine.labels, seed):
+        levels = (step.detail["universal r"][:1] * (LEVELS / attack.linf_ball)).round().to(torch.int8)
+        yield Fitting(step.index / step.total)
+    shown = apply_universal(_unrounded(levels, attack.linf_ball), mine.images)
+    fits = logits_of(model, shown).argmax(1) != mine.labels
+    yield Fitting(
+        1.0,
+        PatternRecord(
+            network=network,
+            data=Data.of(mine, seed),
+            protocol=Setting.of(attack),
+            command=command,
+            versions=records.versions(),
+            shape=(levels.shape[1], levels.shape[2], levels.shape[3]),
+            fits=float(fits.float().mean()),
+            rows=Rows({"level": levels.flatten()}),
+        ),
+    )
+
+
+def show_pattern(
+    pattern: PatternRecord,
     judges: Sequence[Network],
-    sigma: float,
-    fitting: ImageSet,
     images: ImageSet,
     seed: int = 0,
     command: str = "",
+    known: UniversalRecord | None = None,
 ) -> UniversalRecord:
-    """Fit a universal perturbation on those of `fitting` that the network names rightly, and show it to the judges on
-    `images`, both drawn by `seed`. ValueError if it names none of them rightly."""
-    model, attack = loaded(network), universal(sigma)
-    right = logits_of(model, fitting.images).argmax(1) == fitting.labels
-    if not right.any():
-        raise ValueError(f"{network.name} names none of the images that a perturbation is fitted on rightly.")
-    mine = fitting[right]
-    r = fit_universal(attack, model, mine.images, mine.labels, seed)
-    fits = logits_of(model, apply_universal(r, mine.images)).argmax(1) != mine.labels
-    shown = apply_universal(r, images.images)
-    rows: dict[str, object] = {"index": images.indices.int(), "label": images.labels.short()}
+    """What the judges make of a universal perturbation on `images`, drawn by `seed`.
+
+    known: a record of the first of them (`goes_on`), which are not shown again.
+    """
+    done = 0 if known is None else known.data.n
+    rest = images[done:]
+    shown = apply_universal(pattern.r, rest.images)
+    rows: dict[str, object] = {"index": rest.indices.int(), "label": rest.labels.short()}
     for judge in judges:
         asked = loaded(judge)
         size = asked.card.input_shape[1:]
-        before, after = (logits_of(asked, sized(x, size)).argmax(1) == images.labels for x in (images.images, shown))
+        before, after = (logits_of(asked, sized(x, size)).argmax(1) == rest.labels for x in (rest.images, shown))
         rows |= {f"right {judge.name}": before, f"fooled {judge.name}": ~after}
     found = Rows(rows)
+    if known is not None and known.rows is not None:
+        found = Rows.joined([known.rows, found])
     return UniversalRecord(
-        network=network,
+        network=pattern.network,
         data=Data.of(images, seed),
-        protocol=Setting.of(attack),
+        protocol=pattern.protocol,
         command=command,
         versions=records.versions(),
-        fitted_on=Data.of(mine, seed),
-        fits=float(fits.float().mean()),
+        lacks=records.lacking(known),
+        fitted_on=pattern.data,
+        fits=pattern.fits,
         judges=tuple(judges),
         fooled={j.name: int((found[f"right {j.name}"] & found[f"fooled {j.name}"]).sum()) for j in judges},
         rows=found,
     )
+
+
+def goes_on(known: UniversalRecord, pattern: PatternRecord, judges: Sequence[Network], images: ImageSet) -> bool:
+    """Whether `known` is of the same perturbation and judges on the first of these images, and of no more."""
+    same = pattern.is_of(known) and known.judges == tuple(judges) and known.data.n <= len(images)
+    return same and known.data == Data.of(images[: known.data.n], known.data.seed)
 
 
 def add_verbs(verbs: Subparsers) -> None:
@@ -438,7 +551,7 @@ def add_verbs(verbs: Subparsers) -> None:
         parser.set_defaults(run=run)
         if record is UniversalRecord:
             parser.add_argument(
-                "--fit", type=int, default=50, help="images that it is fitted on, the last (default %(default)s)"
+                "--fit", type=int, help=f"images that it is fitted on, the last (default {FIT}, of few {FEW})"
             )
         else:
             shards.add_arguments(parser)
@@ -455,15 +568,21 @@ def _cards(arguments: argparse.Namespace) -> list[Card]:
 
 
 def _command(of: type[Record], cards: Sequence[Card], images: ImageSet, seed: int) -> str:
-    folder = images.name if images.name.startswith(FOLDER_PREFIX) else ""
-    return transfer.command(of, [card.name for card in cards], len(images), seed, folder)
+    named = images.name if images.name.startswith(FOLDER_PREFIX) else ""
+    return transfer.command(of, [card.name for card in cards], len(images), seed, named)
+
+
+def universal_command(names: Sequence[str], images: ImageSet, fit: int, seed: int) -> str:
+    """What makes Table 6's rows of several networks again, on these images."""
+    cards = [models.card(name) for name in names]
+    return _command(UniversalRecord, cards, images, seed) + f" --fit {fit}"
 
 
 def _run_transfer(arguments: argparse.Namespace) -> int:
     cards, engine, kept = _cards(arguments), shards.engine_of(arguments), TRANSFERS.at(arguments.out)
     check_writable(kept.path)
     judges = tuple(Network.of(card) for card in cards)
-    dataset = arguments.dataset or cards[0].dataset
+    dataset = arguments.dataset or own(cards[0])
     views = {card.name: seen_by(card, dataset, arguments.n, arguments.seed) for card in cards}
     wanted = [
         (f"{card.name}, {row}", Showing(judge, judges, attack, BOUND, arguments.seed), views[card.name])
@@ -491,32 +610,38 @@ def _cell(found: Transfers, judge: str, line: tuple[str, str]) -> str:
 
 def _run_universal(arguments: argparse.Namespace) -> int:
     cards, kept = _cards(arguments), UNIVERSALS.at(arguments.out)
+    patterns = PATTERNS.at(kept.path.with_stem(f"{kept.path.stem}-patterns"))
     check_writable(kept.path)
-    if arguments.fit < 1:
+    if arguments.fit is not None and arguments.fit < 1:
         raise ValueError(f"fit must be at least 1; got {arguments.fit}.")
     judges = tuple(Network.of(card) for card in cards)
-    dataset = arguments.dataset or cards[0].dataset
+    dataset, seed = arguments.dataset or own(cards[0]), arguments.seed
     with bars() as bar:
         for card, judge in zip(cards, judges, strict=True):
             task = bar.add_task(card.name, total=len(UNIVERSAL_SIGMAS))
-            every_one = seen_by(card, dataset, None, arguments.seed)
-            if arguments.n + arguments.fit > len(every_one):
+            every_one = seen_by(card, dataset, None, seed)
+            fit = arguments.fit or fits_on(len(every_one))
+            if arguments.n + fit > len(every_one):
                 raise ValueError(f"n and fit must be {len(every_one)} together at most, the images that there are.")
-            images, fitting = every_one[: arguments.n], every_one[len(every_one) - arguments.fit :]
-            command = _command(UniversalRecord, cards, images, arguments.seed) + f" --fit {arguments.fit}"
+            images, to_be_fitted = every_one[: arguments.n], every_one[len(every_one) - fit :]
+            command = universal_command([card.name for card in cards], images, fit, seed)
             for sigma in UNIVERSAL_SIGMAS:
                 there = pick_universal(kept.read(), judge.name, sigma)
-                if there is None or _facts(there) != (judge, judges, Data.of(images, arguments.seed), command):
-                    record = fit(judge, judges, sigma, fitting, images, arguments.seed, command)
-                    kept.put(record, beside=partial(_stands, images.name, judges))
+                if there is None or _facts(there) != (judge, judges, Data.of(images, seed), command):
+                    *_, last = fitting(judge, sigma, to_be_fitted, seed, command)
+                    assert last.pattern is not None
+                    kept.put(
+                        show_pattern(last.pattern, judges, images, seed, command),
+                        beside=partial(_stands, images.name, judges),
+                    )
+                    if images.name in DATASETS:  # those of a folder are nobody else's
+                        patterns.put(last.pattern, beside=partial(_kept_beside, images.name, judges))
                 bar.advance(task)
     found = [record for record in kept.read() if record.judges == judges]
     columns = [Column[tuple[str, float]]("fitted on", lambda row: f"{row[0]}, σ_g = {_sigma(row[1])}", whole=True)]
     columns += [Column[tuple[str, float]](judge.name, partial(_universal_cell, found, judge.name)) for judge in judges]
     lines = [(card.name, sigma) for card in cards for sigma in UNIVERSAL_SIGMAS]
-    note = (
-        f"Ball L∞ = {255 * BALL:g}/255, fitted on {arguments.fit} images, shown on {arguments.n} others; 95 % (Wilson)."
-    )
+    note = f"Ball L∞ = {255 * BALL:g}/255, fitted on {fit} images, shown on {arguments.n} others; 95 % (Wilson)."
     show("SmoothFool, Table 6: fooling rate", columns, lines, note)
     for claim in OF_TABLE6:
         print(claim.told(found))
@@ -530,6 +655,11 @@ def _facts(record: UniversalRecord) -> tuple[object, ...]:
 def _stands(name: str, judges: tuple[Network, ...], other: UniversalRecord) -> bool:
     """Whether a record may stand beside others of some images and judges."""
     return other.data.name != name or other.judges == judges
+
+
+def _kept_beside(name: str, judges: tuple[Network, ...], other: PatternRecord) -> bool:
+    """The same of the perturbations."""
+    return other.data.name != name or other.network in judges
 
 
 def _universal_cell(found: Universals, judge: str, line: tuple[str, float]) -> str:

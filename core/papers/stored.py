@@ -20,7 +20,7 @@ from core.papers.rough_to_smooth import ROUGHNESS
 from core.papers.smooth_curves import FOLDER, collection
 from core.papers.smoothfool import TABLE2
 from core.papers.smoothfool_defences import DEFENCES
-from core.papers.smoothfool_transfer import TRANSFERS, UNIVERSALS
+from core.papers.smoothfool_transfer import PATTERNS, TRANSFERS, UNIVERSALS
 
 RESUMED: tuple[Collection[Any], ...] = (
     ACCURACIES,
@@ -43,6 +43,7 @@ COLLECTIONS: tuple[Collection[Any], ...] = (
     DEFENCES,
     TRANSFERS,
     UNIVERSALS,
+    PATTERNS,
 )
 """All results in assets/results."""
 

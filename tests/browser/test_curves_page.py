@@ -95,3 +95,40 @@ def test_views_turn_by_paper_and_a_point_of_roughness_opens_its_images(open_page
     thumbnails.first.click()
     for part in (r"/Attack_lab\?", f"image={index}", "attack=smoothfool", r"sigma_g=0\.5"):
         expect(page).to_have_url(re.compile(part))
+
+
+def test_a_universal_perturbation_is_on_the_images_that_its_point_opens(open_page):
+    network = "cifar10-preactresnet18-ce"
+    page = open_page(f"/Curves?view=across&across=universal&model={network}", width=1280, height=900)
+    dot = page.locator(".js-plotly-plot .scatterlayer .trace .points path").first
+    dot.wait_for()
+    box = dot.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator(".js-plotly-plot .hoverlayer")).to_contain_text("click for the images")
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page).to_have_url(re.compile("behind=universal"))
+    page.get_by_text(re.compile(r"^Not fooled \d+$")).click()  # those that it fails on are there too
+    thumbnails = page.locator(".wall button")
+    thumbnails.first.wait_for()
+    index = re.search(r"test image (\d+): not fooled", thumbnails.first.get_attribute("aria-label")).group(1)
+    thumbnails.first.click()
+    for part in (r"/Attack_lab\?", f"image={index}", "attack=universal", f"model={network}"):
+        expect(page).to_have_url(re.compile(part))
+    expect(page.get_by_text(f"test image {index}")).to_be_visible()
+
+
+def test_the_script_of_charts_is_here_before_a_page_with_a_chart_is_opened(open_page):
+    asked: list[str] = []
+    page = open_page("/", listen=lambda page: page.on("request", lambda request: asked.append(request.url)))
+    page.locator(".ss-grid img").first.wait_for()
+    ahead = page.locator('link[rel="modulepreload"][href*="PlotlyChart"]')
+    expect(ahead).to_have_count(1)
+    for _ in range(100):
+        if any("PlotlyChart" in url for url in asked):
+            break
+        page.wait_for_timeout(100)
+    before = [url for url in asked if "PlotlyChart" in url]
+    assert len(before) == 1
+    page.locator(".st-key-navigation").get_by_role("link", name="Curves").click()
+    page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    assert [url for url in asked if "PlotlyChart" in url] == before

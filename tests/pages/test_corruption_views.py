@@ -1,18 +1,17 @@
 """The Curves page's views of corruptions and of roughness: what they draw are the records, a point opens its images."""
 
 import base64
-import dataclasses
 import json
 
 import numpy as np
 import pytest
-import torch
 from driver import TIMEOUT, sent, sound, unlinked
 from driver import curves as opened
+from driver import opened as opened_page
 
 from core import models
-from core.attacks import FGSM
-from core.attacks.universal import Universal
+from core.attacks import FGSM, run
+from core.attacks.universal import Universal, apply_universal
 from core.data import corruptions as corrupting
 from core.data.corruptions import CORRUPTIONS
 from core.evaluate import transfer
@@ -27,9 +26,12 @@ from core.papers.rough_to_smooth import RoughnessRecord
 from core.papers.smooth_curves import pictures
 from core.papers.smoothfool import SMOOTHER, FoolingRecord
 from core.papers.smoothfool_defences import DEFENCES
+from core.papers.smoothfool_transfer import BOUND, UniversalRecord
+from pages.parts.engine import networks as engine
 from pages.parts.inputs import choose
-from pages.parts.views import verdicts
-from pages.parts.views.curves import across, controls, corrupted, fooling, networks, rough, wall
+from pages.parts.views import many, verdicts
+from pages.parts.views.curves import across, controls, corrupted, defences, fooling, networks, rough
+from pages.parts.work import growing
 
 CE, MMC = "mnist-lenet-ce", "mnist-lenet-mmc"
 N = 6
@@ -157,6 +159,7 @@ def test_lines_from_rough_to_smooth_are_the_records(made):
     app.segmented_control(key="curves.rough").set_value("goes")
     sound(app.run())
     assert "Fewer than five networks" in app.info[0].value
+    assert app.get("download_button")
 
 
 def test_a_point_of_roughness_opens_its_images_and_they_the_lab(made):
@@ -183,6 +186,30 @@ def test_a_point_of_roughness_opens_its_images_and_they_the_lab(made):
     assert f"{int(fooled.sum())} of {int(asked.sum())} images are fooled" in words(app)
     app = opened(view="rough", model=CE, behind="nobody:1")
     assert "was left out of the link" in app.warning[0].value
+
+
+def test_a_correlation_opens_its_networks_and_they_their_images(monkeypatch):
+    shipped = rough_to_smooth.ROUGHNESS
+    monkeypatch.setattr(rough, "ROUGHNESS", shipped)
+    monkeypatch.setattr(corrupted, "RECORDS", corruptions.RECORDS)
+    app = opened(view="rough", model=CE, rough="goes", behind="rough:goes:2")
+    correlated, behind = [json.loads(chart.proto.spec)["data"] for chart in app.get("plotly_chart")]
+    (line,) = [trace for trace in correlated if trace.get("customdata")]
+    found = rough_to_smooth.of_data(shipped.read(), "mnist")
+    noise = rough_to_smooth.withstands(corruptions.RECORDS.read())
+    rho, _ = rough_to_smooth.together(found, noise, 2.0)
+    at = [given for _, given in line["customdata"]].index("2")
+    assert decoded(line["y"])[at] == pytest.approx(rho.value)
+    points = {trace["customdata"][0][0]: trace for trace in behind}
+    record = rough_to_smooth.by_sigma(found, MMC)[2.0]
+    assert decoded(points[MMC]["x"]) == pytest.approx([100 * noise[MMC].value])
+    assert decoded(points[MMC]["y"]) == pytest.approx([record.median().value])
+    assert sent(app, "picker") == []
+    app = opened(view="rough", model=CE, rough="goes", behind=f"rough:{MMC}:2")
+    assert len(app.get("plotly_chart")) == 2
+    assert f"{record.fooled} of {len(record.lengths)} images are fooled" in words(app)
+    (thumbnails,) = sent(app, "picker")
+    assert len(thumbnails["items"]) == record.fooled
 
 
 def ended(app, key="curves.running"):
@@ -229,6 +256,35 @@ def test_smoothfools_table_is_the_records(made):
         assert f"{record.mean('l2').value:.2f} (" in table
     assert "paper, LeNet" in table
     assert verdicts.text(SMOOTHER, SMOOTHER.decide(found)) in words(app)
+    drawn, deep = traces(app), found[0]
+    assert deep.attack == "DF"
+    assert decoded(drawn["DeepFool"]["x"]) == pytest.approx([deep.mean("l2").value])
+    assert decoded(drawn["DeepFool"]["y"]) == pytest.approx([deep.mean("roughness_share").value])
+    assert decoded(drawn["paper, LeNet: DeepFool"]["x"]).tolist() == [1.23]
+    # A point opens its images, and they the lab.
+    app = opened(view="fooling", model="mnist-c4-ce", behind="fooling:ours:DF")
+    assert f"{deep.fooled} of 3 images are fooled" in words(app)
+    (thumbnails,) = sent(app, "picker")
+    order = np.argsort(deep.rows["l2"][deep.rows["fooled"]], kind="stable")
+    indices = deep.rows["index"][deep.rows["fooled"]][order].tolist()
+    assert [item["row"] for item in thumbnails["items"]] == indices
+    app.session_state["curves.behind.open"] = indices[0]
+    sound(app.run())
+    told = {name: app.query_params[name] for name in ("image", "attack", "push")}
+    assert told == {"image": str(indices[0]), "attack": "deepfool", "push": "False"}
+    # One more image.
+    app = opened(view="fooling", model="mnist-c4-ce")
+    app.selectbox(key="curves.fooling.run.attack").set_value("DF")
+    app.number_input(key="curves.fooling.run.n").set_value(1)
+    sound(app.run())
+    assert "3 images are measured; the run goes on with the next" in words(app)
+    app.button(key="curves.fooling.run.start").click()
+    app.run()
+    ended(app)
+    (grown,) = app.session_state["many.own"].values()
+    assert (grown.attack, grown.data.n) == ("DF", 4)
+    assert all(grown.rows[name][:3].tolist() == deep.rows[name].tolist() for name in deep.rows.columns)
+    assert grown.l2[0] == pytest.approx(grown.rows["l2"][grown.rows["fooled"]].mean())
     app = opened(view="fooling", model="cifar10-resnet32-ce")
     assert any("smoothfool-table --model cifar10-resnet32-ce" in code.value for code in app.code)
 
@@ -254,20 +310,50 @@ def test_defences_are_told_apart_by_what_the_attack_knows(monkeypatch):
     app = opened(view="defences", model=CE, box="white", behind="defences:SF1:MagNet")
     record = smoothfool_defences.pick(found, "MagNet", "SF1", "white")
     assert f"{record.fooled} of {record.data.n} images are fooled" in words(app)
-    assert "do not come with Smoothscope" in words(app)  # they are of the full set
-    indices = torch.from_numpy(record.rows["index"].astype(np.int64))
-    stand_in = dataclasses.replace(pictures("mnist", 0)[: len(indices)], indices=indices)
-    monkeypatch.setattr(wall, "shelf", lambda record: stand_in)
-    sound(app.run())
+    assert f"{record.data.n} images are measured; the run goes on with the next" in words(app)
     (shown,) = sent(app, "picker")
     rows = [item["row"] for item in shown["items"]]
-    assert sorted(rows) == sorted(indices.numpy()[record.rows["fooled"]].tolist())
+    assert sorted(rows) == sorted(record.rows["index"][record.rows["fooled"]].tolist())
     app.session_state["curves.behind.open"] = rows[0]
     sound(app.run())
     asked = {name: app.query_params[name] for name in ("model", "attack", "through")}
     assert asked == {"model": CE, "attack": "smoothfool", "through": "magnet"}
     app = opened(view="defences", model=MMC)
     assert f"smoothfool-defences --model {MMC}" in app.code[0].value
+
+
+def test_of_the_full_set_what_comes_with_the_project_is_shown_and_the_rest_told(monkeypatch):
+    found = smoothfool_defences.of_bare(DEFENCES.read(), models.card(CE))
+    record = smoothfool_defences.pick(found, "none", "SF1", "gray")
+    shelf = pictures("mnist", 0)
+    elsewhere = sorted(set(range(10_000)) - set(shelf.indices.tolist()))
+    indices = record.rows["index"].copy()
+    fooled = np.flatnonzero(record.rows["fooled"])
+    indices[fooled[1:]] = elsewhere[: len(fooled) - 1]
+    data = record.data.model_copy(update={"source": "full"})
+    full = record.model_copy(update={"data": data, "rows": Rows({**record.rows.columns, "index": indices})})
+    monkeypatch.setattr(defences, "pick", lambda *_: full)
+    app = opened(view="defences", model=CE, behind="defences:SF1:none")
+    (shown,) = sent(app, "picker")
+    assert [item["row"] for item in shown["items"]] == [int(indices[fooled[0]])]
+    assert f"{len(fooled) - 1} of these {len(fooled)} do not come with Smoothscope" in words(app)
+    assert "`python -m core data get mnist`" in words(app)
+
+
+def test_a_run_of_a_table_of_defences_goes_on_with_what_is_there(monkeypatch):
+    monkeypatch.setattr(smoothfool_defences, "ATTACKS", {"SF1": FGSM(epsilon=0.2)})
+    monkeypatch.setattr(
+        smoothfool_defences, "protections", lambda card, made=smoothfool_defences.protections: made(card)[:2]
+    )
+    network = engine.Network.of(models.card(CE))
+    first, _ = drained(growing.defended(network, "SF1", 3, []))
+    more, shares = drained(growing.defended(network, "SF1", 10, first))
+    whole, _ = drained(growing.defended(network, "SF1", 10, []))
+    assert [(r.defence, r.box, r.data.n) for r in more] == [(r.defence, r.box, 10) for r in first]
+    assert [r.rows["index"].tolist() for r in more] == [r.rows["index"].tolist() for r in whole]
+    assert [r.rows["fooled"].tolist() for r in more] == [r.rows["fooled"].tolist() for r in whole]
+    assert shares == [0.0, 0.0, pytest.approx(5 / 7), 1.0]
+    assert more[0].command == f"python -m core evaluate smoothfool-defences --model {CE} --n 10"
 
 
 RESNET, PREACT = "cifar10-resnet32-ce", "cifar10-preactresnet18-ce"
@@ -277,13 +363,16 @@ RESNET, PREACT = "cifar10-resnet32-ce", "cifar10-preactresnet18-ce"
 def shown_to_others(tmp_path, monkeypatch):
     """Rows of Tables 5 and 6, of attacks that do not take long."""
     monkeypatch.setattr(smoothfool_transfer, "universal", lambda sigma: Universal(sigma_g=sigma, set_passes=1))
-    monkeypatch.setattr(across, "TRANSFERS", across.TRANSFERS.at(tmp_path / "t.json"))
-    monkeypatch.setattr(across, "UNIVERSALS", across.UNIVERSALS.at(tmp_path / "u.json"))
+    monkeypatch.setattr(smoothfool_transfer, "FIT", 4)
+    for name in ("TRANSFERS", "UNIVERSALS", "PATTERNS"):
+        monkeypatch.setattr(across, name, getattr(across, name).at(tmp_path / f"{name}.json"))
     both, images = [Network.of(models.card(name)) for name in (RESNET, PREACT)], pictures("cifar10", 0)
     for network in both:
         showing = transfer.Showing(network, tuple(both), FGSM(epsilon=0.05), smoothfool_transfer.BOUND)
         across.TRANSFERS.put(transfer.measure(across.BlackBoxRecord, showing, images[:5], command="-"))
-        across.UNIVERSALS.put(smoothfool_transfer.fit(network, both, 5.0, images[10:14], images[:5], command="-"))
+        *_, fitted = smoothfool_transfer.fitting(network, 5.0, images[len(images) - 4 :])
+        across.PATTERNS.put(fitted.pattern)
+        across.UNIVERSALS.put(smoothfool_transfer.show_pattern(fitted.pattern, both, images[:5], command="-"))
     return across.TRANSFERS.read(), across.UNIVERSALS.read()
 
 
@@ -305,15 +394,84 @@ def test_what_was_made_on_one_network_is_shown_to_others(shown_to_others):
     sound(app.run())
     rate = universals[0].rate(PREACT)
     assert decoded(traces(app)[titles[0]]["x"]) == pytest.approx([100 * rate.value])
-    assert f"{100 * universals[0].fits:.0f} % of {universals[0].fitted_on.n}" in "".join(
-        h.value for h in app.get("html")
-    )
+    told = f"{percent(universals[0].fitted, 0)} of {universals[0].fitted_on.n}"
+    assert told in "".join(html.value for html in app.get("html"))
     for name, told in (
         ("cifar10-preactresnet18-mmc", "smoothfool-universal --models"),
         (CE, "smoothfool-universal --models NAMES"),
     ):
         app = opened(view="across", across="universal", model=name)
         assert told in " ".join(each.value for each in [*app.code, *app.info])
+
+
+def test_a_point_of_a_universal_perturbation_opens_its_images_with_it_added(shown_to_others, monkeypatch):
+    record, pattern = shown_to_others[1][0], across.PATTERNS.read()[0]
+    app = opened(view="across", across="universal", model=RESNET, behind=f"universal:{RESNET}:5")
+    asked, fools = record.transferred(RESNET)
+    assert f"{int(fools.sum())} of {int(asked.sum())} images are fooled" in words(app)
+    shelf = pictures("cifar10", 0)[:5]
+    for place, rows in enumerate((np.flatnonzero(fools), np.flatnonzero(asked & ~fools))):
+        app.segmented_control(key="curves.universal.group").set_value(place)
+        sound(app.run())
+        if not len(rows):
+            assert "None." in words(app)
+            continue
+        (thumbnails,) = sent(app, "picker")
+        assert [item["row"] for item in thumbnails["items"]] == record.rows["index"][rows].tolist()
+        (sheet,) = thumbnails["values"].values()
+        first = apply_universal(pattern.r, shelf.images[rows[:1]])[0]
+        assert sheet[..., :32, :32] == pytest.approx(first.numpy(), abs=0.51 / 255)
+        assert not np.allclose(sheet[..., :32, :32], shelf.images[rows[0]], atol=1 / 255)
+    index = int(record.rows["index"][rows[0]] if len(rows) else record.rows["index"][0])
+    app.session_state["curves.behind.open"] = index
+    sound(app.run())
+    told = {name: app.query_params[name] for name in ("model", "image", "attack", "sigma_g")}
+    assert told == {"model": RESNET, "image": str(index), "attack": "universal", "sigma_g": "5.0"}
+    # One more image is shown the perturbation that is kept.
+    monkeypatch.setattr(smoothfool_transfer, "fitting", lambda *_: pytest.fail("fitted again"))
+    app = opened(view="across", across="universal", model=RESNET)
+    app.selectbox(key="curves.universal.run.attack").set_value("5")
+    app.number_input(key="curves.universal.run.n").set_value(1)
+    sound(app.run())
+    assert "5 images are measured; the run goes on with the next" in words(app)
+    app.button(key="curves.universal.run.start").click()
+    app.run()
+    ended(app)
+    grown = next(each for each in app.session_state["many.own"].values() if isinstance(each, UniversalRecord))
+    assert (grown.data.n, grown.judges) == (6, record.judges)
+    assert all(grown.rows[name][:5].tolist() == record.rows[name].tolist() for name in record.rows.columns)
+    assert "n = 5, 6 images that it was not fitted on" in words(app)
+
+
+LITE = "imagenet-efficientnet-lite0"
+
+
+def drained(work):
+    """What a job gives, and how far it said that it was."""
+    shares = []
+    while True:
+        try:
+            shares.append(next(work).fraction)
+        except StopIteration as end:
+            return end.value, shares
+
+
+def test_photographs_stand_in_for_imagenets(monkeypatch):
+    """Where the pictures of stored results do not come with the project, a run takes the photographs that do."""
+    network = Network.of(models.card(LITE))
+    showing = transfer.Showing(network, (network,), smoothfool_transfer.attacks("imagenet")["none"], BOUND)
+    monkeypatch.setattr(transfer, "run", lambda attack, *rest: run(FGSM(epsilon=0.02), *rest))
+    (record,), shares = drained(growing.shown(across.BlackBoxRecord, showing, "photos", 3, []))
+    assert (record.data.name, record.data.n, shares[-1]) == ("photos", 3, 1)
+    assert record.rows["label"].min() >= 0  # of those without a name it is the network's own
+    state = {"many__own": {many._key(record): record}}
+    app = opened_page("Curves", state, view="across", model=LITE, behind=f"across:{LITE}:none")
+    assert app.segmented_control(key="curves.across.images").options[-1] == "Photographs"
+    assert "n = 3 of the photographs that come with Smoothscope" in words(app)
+    asked, fools = record.transferred(LITE, at_length=True)
+    assert f"{int(fools.sum())} of {int(asked.sum())} images are fooled" in words(app)
+    assert "do not come with Smoothscope" not in words(app).replace("(ImageNet's do not)", "")
+    assert "Of the 15 photographs that come with Smoothscope" in words(app)
 
 
 def test_views_are_found_by_their_paper():
@@ -367,5 +525,9 @@ def test_networks_are_of_the_five_searches_where_there_are_such(tmp_path, monkey
     (table,) = [html.value for html in app.get("html") if "<table" in html.value]
     assert "brought in from cross-entropy: × 2.00" in table
     assert f"<td>{choose.menu(models.survey()[0])['mnist-c4-ce']}</td><td>40</td>" in table
+    assert "Click a point" in words(app)
+    # A point opens the images up to it, those beyond it, and those that none of the searches fools.
+    app = opened(view="networks", model=CE, behind=f"networks:{MMC}:3")
+    assert "3 of 40 images are fooled" in words(app)
     said = [unlinked(element.value) for element in app.markdown if "**Holds here:**" in element.value]
     assert ["is harder to fool than" in said[0], "more often than" in said[1]] == [True, True]

@@ -146,7 +146,21 @@ def test_networks_are_compared_by_the_shortest_of_the_attacks_that_both_have(fou
     claim = Claim(f"{titles[1]} is harder to fool than {titles[0]}", *networks.MMC, nearest_known.harder)
     assert verdicts.text(claim, verdict) in words(app)
     assert f"**{ratio.value:.3f}**" in words(app)
-    assert "Click a point" not in words(app)
+    # A point opens its images, the nearest to it first, and one the lab with the attack that found it.
+    app = opened(view="networks", behind=f"networks:{MODEL}:3")
+    record = mine.records[0]
+    order = np.argsort(mine.shortest, kind="stable")[:3][::-1]
+    (wall,) = sent(app, "picker")
+    indices = mine.indices[order].tolist()
+    assert [item["row"] for item in wall["items"]] == indices
+    assert f"L2 {mine.shortest[order[0]]:.3g}" in wall["items"][0]["label"]
+    assert f"3 of {len(mine.shortest)} images are fooled" in words(app)
+    app.session_state["curves.behind.open"] = indices[0]
+    sound(app.run())
+    asked = {name: app.query_params[name] for name in ("image", "attack", "iterations")}
+    best = min(mine.records, key=lambda r: mine.lengths(r)[order[0]])
+    assert record.protocol.name == "cw"
+    assert asked == {"image": str(indices[0]), "attack": "cw", "iterations": str(best.budget)}
     # Of pictures of which no second network was measured it says how.
     (made / f"{OTHER}.json").rename(made / "kept.json")
     try:

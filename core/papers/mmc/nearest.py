@@ -114,6 +114,11 @@ class Search:
         return TITLES[self.key]
 
     @property
+    def attack(self) -> Attack:
+        """What it is; of what was brought in the one that was made on the other network."""
+        return ATTACKS[DDN_ if self.key == INTO else self.key]
+
+    @property
     def network(self) -> Network | None:
         """The one that was attacked."""
         return self.record.network

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from core.evaluate.curves import Characteristic, CurveRecord
 from core.evaluate.front import METRICS
@@ -120,7 +121,7 @@ def success(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | N
             name=curve.title,
             legendgroup=curve.title,
         )
-        ranks = np.unique(np.linspace(1, count, min(count, DOTS)).round().astype(int))
+        ranks = _ranks(count)
         figure.add_scatter(
             x=found.bounds[ranks - 1],
             y=100 * found.shares[ranks - 1],
@@ -141,6 +142,11 @@ def success(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | N
         figure.update_xaxes(autorange="reversed", rangemode="normal")
     figure.update_yaxes(title="", range=[0, 103], ticksuffix=" %")
     return style(figure, 450, key)
+
+
+def _ranks(count: int) -> NDArray[np.intp]:
+    """Which of so many images are points to click."""
+    return np.unique(np.linspace(1, count, min(count, DOTS)).round().astype(np.intp))
 
 
 def _ring(figure: go.Figure, x: float, y: float) -> None:
@@ -348,10 +354,13 @@ def table(
     return style(figure, 130 + 42 * len(rows), key)
 
 
-def networks(lines: Mapping[str, Characteristic], key: str) -> go.Figure:
-    """P(D) by L2 of several networks, by title, with Wilson's intervals."""
+def networks(lines: Mapping[str, tuple[str, Characteristic]], pointed: tuple[str, int] | None, key: str) -> go.Figure:
+    """P(D) by L2 of several networks, by title, with Wilson's intervals; with each what a click gives beside a rank.
+
+    pointed: what the point whose images are looked at gives.
+    """
     figure = go.Figure()
-    for index, (title, found) in enumerate(lines.items()):
+    for index, (title, (name, found)) in enumerate(lines.items()):
         colour, dash = theme.CLASSES[index % len(theme.CLASSES)], theme.DASHES[index % 3]
         low, high = (100 * end for end in found.band())
         band: dict[str, Any] = {"line": {"width": 0, "shape": "hv"}, "mode": "lines", "hoverinfo": "skip"}
@@ -363,10 +372,24 @@ def networks(lines: Mapping[str, Characteristic], key: str) -> go.Figure:
             y=[0.0, *(100 * found.shares)],
             mode="lines",
             line={"color": colour, "width": 3, "dash": dash, "shape": "hv"},
-            hovertemplate=f"%{{y:.0f}} % within L2 %{{x:.3g}}<extra>{title}</extra>",
+            hoverinfo="skip",
             name=title,
             legendgroup=title,
         )
+        ranks = _ranks(len(found.bounds))
+        figure.add_scatter(
+            x=found.bounds[ranks - 1],
+            y=100 * found.shares[ranks - 1],
+            mode="markers",
+            marker={"color": colour, "symbol": theme.symbol(index), "size": 9},
+            customdata=[[name, int(rank)] for rank in ranks],
+            hovertemplate=f"%{{y:.0f}} % within L2 %{{x:.3g}}<br>click for the images<extra>{title}</extra>",
+            showlegend=False,
+            legendgroup=title,
+            **seen(),
+        )
+        if pointed is not None and pointed[0] == name and 1 <= pointed[1] <= len(found.bounds):
+            _ring(figure, found.bounds[pointed[1] - 1], 100 * found.shares[pointed[1] - 1])
     figure.update_xaxes(title=f"L2 at most{UNITS['l2']}", rangemode="tozero")
     figure.update_yaxes(title="", range=[0, 103], ticksuffix=" %")
     return style(figure, 400, key)

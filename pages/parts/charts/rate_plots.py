@@ -1,4 +1,5 @@
-"""Shares of images with their intervals, a row for each of several things: a paper's table as a picture."""
+"""A paper's table as a picture: shares of images with their intervals, a row for each of several things; and what
+attacks come to, how long and how rough."""
 
 from __future__ import annotations
 
@@ -68,3 +69,53 @@ def rates(
     n = len(rows)
     figure.update_yaxes(title="", tickvals=list(range(n)), ticktext=list(rows.values()), range=[n - 0.5, -0.5])
     return curve_plots.style(figure, max(300, 90 + 54 * n), key)
+
+
+def smoothness(
+    ours: Mapping[str, tuple[str, Estimate, Estimate]],
+    paper: Mapping[str, tuple[float, float]],
+    network: str,
+    pointed: str | None,
+    key: str,
+) -> go.Figure:
+    """Mean L2 against mean Omega_n of attacks, with intervals, and a paper's own beside them.
+
+    ours: by title what a click gives, L2 and Omega_n. paper: by title, on its network. pointed: what the point whose
+    images are looked at gives.
+    """
+    figure = go.Figure()
+    every = dict.fromkeys([*ours, *paper])
+    for index, name in enumerate(every):
+        colour = theme.colour(index)
+        if name in ours:
+            given, length, rough = ours[name]
+            figure.add_scatter(
+                x=[length.value],
+                y=[rough.value],
+                mode="markers",
+                marker={
+                    "color": colour,
+                    "symbol": theme.symbol(index),
+                    "size": 19 if pointed == given else 14,
+                    "line": {"width": 1, "color": theme.OUTLINE},
+                },
+                error_x=curve_plots.ends([length]),
+                error_y=curve_plots.ends([rough]),
+                customdata=[["ours", given]],
+                name=name,
+                hovertemplate="L2 %{x:.2f}, Ω_n %{y:.2g}<br>click for the images<extra>" + name + "</extra>",
+                **curve_plots.seen(),
+            )
+        if name in paper:
+            figure.add_scatter(
+                x=[paper[name][0]],
+                y=[paper[name][1]],
+                mode="markers",
+                marker={"color": colour, "symbol": theme.PAPER.symbol, "size": 13, "line": {"width": 2.5}},
+                name=f"paper, {network}: {name}",
+                hovertemplate="L2 %{x:.2f}, Ω_n %{y:.2g}<extra>paper, " + f"{network}: {name}" + "</extra>",
+                **curve_plots.seen(),
+            )
+    figure.update_xaxes(title=f"mean L2{curve_plots.UNITS['l2']}", rangemode="tozero")
+    figure.update_yaxes(title="mean Ω_n: how much of it is rough", type="log")
+    return curve_plots.style(figure, 380, key)

@@ -64,8 +64,11 @@ def lines(
     return figure
 
 
-def correlations(found: Mapping[float, Estimate], sigmas: Sequence[float], key: str) -> go.Figure:
-    """Spearman's correlation over networks against sigma_g, with its interval."""
+def correlations(
+    found: Mapping[float, Estimate], sigmas: Sequence[float], given: str, pointed: float | None, key: str
+) -> go.Figure:
+    """Spearman's correlation over networks against sigma_g, with its interval. given: what a click gives with a
+    sigma_g. pointed: that whose networks are looked at."""
     figure = go.Figure()
     values = list(found.values())
     figure.add_hline(y=0, line={"color": theme.REFERENCE.colour, "width": 1.5, "dash": theme.REFERENCE.dash})
@@ -74,12 +77,45 @@ def correlations(found: Mapping[float, Estimate], sigmas: Sequence[float], key: 
         y=[one.value for one in values],
         mode="lines+markers",
         line={"color": theme.FIRST.colour, "width": 3},
-        marker={"symbol": theme.FIRST.symbol, "size": 12},
+        marker={"symbol": theme.FIRST.symbol, "size": [18 if sigma == pointed else 12 for sigma in found]},
         error_y=curve_plots.ends(values, thickness=1.5),
+        customdata=[[given, f"{sigma:g}"] for sigma in found],
         name="Spearman's ρ",
-        hovertemplate="ρ = %{y:.2f} at σ_g = %{x}<extra></extra>",
+        hovertemplate="ρ = %{y:.2f} at σ_g = %{x}<br>click for the networks<extra></extra>",
         showlegend=False,
+        **curve_plots.seen(),
     )
     figure = _style(figure, sigmas, key)
     figure.update_yaxes(title="corruptions withstood with length needed: Spearman's ρ", range=[-1.05, 1.05])
     return figure
+
+
+def networks(found: Mapping[str, tuple[str, Estimate, Estimate]], sigma: float, pointed: str, key: str) -> go.Figure:
+    """What networks withstand of corruptions against the length that it takes at one sigma_g, with intervals.
+
+    found: by title, what a click gives with the sigma_g, the share that is named rightly, and the median L2. pointed:
+    what the point whose images are looked at gives.
+    """
+    figure = go.Figure()
+    for index, (title, (name, right, length)) in enumerate(found.items()):
+        figure.add_scatter(
+            x=[100 * right.value],
+            y=[length.value],
+            mode="markers",
+            marker={
+                "color": theme.colour(index),
+                "symbol": theme.symbol(index),
+                "size": 17 if name == pointed else 11,
+                "line": {"width": 1, "color": theme.OUTLINE},
+            },
+            error_x=curve_plots.ends([right], 100, 1),
+            error_y=curve_plots.ends([length], thickness=1),
+            customdata=[[name, f"{sigma:g}"]],
+            name=title,
+            hovertemplate="%{x:.1f} % right, L2 %{y:.2f}<br>click for the images<extra>" + title + "</extra>",
+            showlegend=False,
+            **curve_plots.seen(),
+        )
+    figure.update_xaxes(title="right under corruptions", ticksuffix=" %")
+    figure.update_yaxes(title=f"median L2 at σ_g = {sigma:g}")
+    return curve_plots.style(figure, 380, key)

@@ -35,7 +35,7 @@ def measure(
     model = networks.load(network)
     done = 0 if known is None else known.data.n
     yield Progress(0.0, Counted(n, done))
-    images = smooth_curves.right(model, smooth_curves.pictures(dataset, seed), n)
+    images = smooth_curves.right(model, smooth_curves.shown_to(model, dataset, seed), n)
     wanted = Wanted(model, images, (norm,), seed, BATCH if images.images[0, 0].numel() < 10_000 else 1)
     if known is not None and not wanted.goes_on(known):
         raise ValueError(OTHERS)

@@ -7,8 +7,8 @@ import torch
 from core import models
 from core.__main__ import main
 from core.attacks import FGSM, run
-from core.attacks.universal import apply_universal, fit_universal
-from core.data import to_png
+from core.attacks.universal import apply_universal, fit_universal, fooling_rate
+from core.data import photos, to_png
 from core.data.imageset import draw
 from core.evaluate import transfer
 from core.evaluate.claims import every
@@ -26,6 +26,7 @@ from core.papers.smoothfool_transfer import (
     OF_TABLE6,
     PAPER5,
     PAPER6,
+    PATTERNS,
     TRANSFERS,
     UNIVERSALS,
     BlackBoxRecord,
@@ -165,11 +166,18 @@ def test_a_network_of_another_size_sees_the_same_picture(tmp_path, monkeypatch):
     order = draw(2, 2, 0).tolist()
     assert views[0].indices.tolist() == order
     assert table.seen_by(cards[0], f"folder:{tmp_path}", 1, 0).indices.tolist() == order[:1]
+    photographs = [table.seen_by(card, "photos", 3, 0) for card in cards]
+    assert [tuple(view.images.shape[2:]) for view in photographs] == [(224, 224), (240, 240)]
+    assert photographs[0].names == photographs[1].names
+    for card, view in zip(cards, photographs, strict=True):
+        named = logits_of(models.load(card.name), view.images).argmax(1)
+        true = torch.tensor([photos.PHOTOS[name].label for name in view.names])
+        assert view.labels.tolist() == torch.where(true < 0, named, true).tolist()
     clean = x[:1, :, :24, :24]
     assert sized(clean, (24, 24)) is clean
     larger = sized(torch.full((1, 3, 24, 24), 0.25), (30, 28))
     assert torch.allclose(larger, torch.full((1, 3, 30, 28), 0.25), atol=1e-6)
-    with pytest.raises(ValueError, match="dataset must be folder:PATH"):
+    with pytest.raises(ValueError, match="dataset must be photos or folder:PATH"):
         table.seen_by(cards[0], "imagenet", 1, 0)
 
 
@@ -187,10 +195,23 @@ def test_a_row_of_table_6_is_a_perturbation_fitted_directly(tmp_path, monkeypatc
     r = fit_universal(attack, model, mine.images, mine.labels, 0)
     record, images = out.read()[0], shelf[:6]
     assert record.fitted_on.n == len(mine)
+    kept = PATTERNS.at(tmp_path / "u-patterns.json").read()
+    assert [pattern.is_of(row) for pattern, row in zip(kept, out.read(), strict=True)] == [True, True]
+    step = BALL / table.LEVELS
+    assert (kept[0].r - r).abs().max() <= step / 2 + 1e-7
+    r = (r / step).round() * step  # what is kept is what is shown
+    assert kept[0].fits == pytest.approx(fooling_rate(model, r, mine.images, mine.labels))
     for judge in (A, B):
         shown = logits_of(models.load(judge), apply_universal(r, images.images)).argmax(1) != images.labels
         assert record.rows[f"fooled {judge}"].tolist() == shown.tolist()
-    monkeypatch.setattr(table, "fit", lambda *_: pytest.fail("fitted again"))
+    # More images are shown the same, and those that were are not shown again.
+    grown = table.show_pattern(kept[0], record.judges, shelf[:9], 0, "-", record)
+    assert grown.rows == table.show_pattern(kept[0], record.judges, shelf[:9]).rows
+    assert grown.rows["label"][:6].tolist() == record.rows["label"].tolist()
+    assert table.goes_on(record, kept[0], record.judges, shelf[:9])
+    assert not table.goes_on(record, kept[1], record.judges, shelf[:9])
+    assert not table.goes_on(record, kept[0], record.judges, shelf[1:9])
+    monkeypatch.setattr(table, "fitting", lambda *_: pytest.fail("fitted again"))
     assert main(words) == 0
 
 

@@ -135,7 +135,7 @@ WITH_ROWS = [c for c in everything() if records.beside(c.path).exists()]
 @pytest.mark.parametrize("collection", WITH_ROWS, ids=lambda c: f"{c.of.kind}-{c.path.stem}")
 def test_a_planted_row_is_found(collection):
     entry = records.entries_of(collection.path)[1][0]
-    name, column = next((n, c) for n, c in entry.rows.columns.items() if n in ("l2", "score", "x", "index"))
+    name, column = next((n, c) for n, c in entry.rows.columns.items() if n in ("l2", "score", "x", "index", "level"))
     other = column.copy()
     other[0] += 1
     wrong = Entry(entry.content, Rows({**entry.rows.columns, name: other}))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+
+import streamlit as st
 
 from pages.parts.shell.component import component
 
@@ -15,4 +18,11 @@ def draw(said: str, bring: Mapping[str, str] | None, key: str) -> None:
 
     bring: "stop", a lesson's, and "words" of the page to bring into the window once for that stop; "" is its top.
     """
-    _frame(data={"said": said, "bring": bring}, key=key)
+    _frame(data={"said": said, "bring": bring, "ahead": _charts()}, key=key)
+
+
+@cache
+def _charts() -> str:
+    """The name of Streamlit's script that draws charts; "" where it has another."""
+    folder = Path(st.__file__).parent / "static" / "static" / "js"
+    return next((path.name for path in sorted(folder.glob("PlotlyChart.*.js"))), "")

@@ -2,9 +2,10 @@
 // What a page does for those who do not look at it, or cannot see all of it: its results are said by a region that is
 // there before they are, its widgets are named in words, and on a phone the row of pages begins where one is. And one
 // step of the browser's Back button leads from a page to the one before. Of a lesson's stop it brings into the window what
-// is asked about.
+// is asked about. The script that draws charts is fetched before a page has one.
 
 import { mount } from "../mount.js";
+import { fetchAhead } from "./ahead.js";
 import { Bringing } from "./bring.js";
 import { spoken } from "./names.js";
 import { straighten } from "./steps.js";
@@ -30,8 +31,9 @@ class Frame {
     this.turn();
   }
 
-  /** @param {{ said: string, bring: Wish | null }} data */
-  adopt({ said, bring }) {
+  /** @param {{ said: string, bring: Wish | null, ahead: string }} data */
+  adopt({ said, bring, ahead }) {
+    fetchAhead(ahead);
     if (this.root.textContent !== said) this.root.textContent = said;
     this.bringing.adopt(bring);
   }

@@ -7,10 +7,12 @@ from typing import TypeVar
 
 import numpy as np
 import streamlit as st
+from torch import Tensor
 
 from core import models
-from core.data import DATASETS
+from core.attacks.universal import apply_universal
 from core.evaluate import transfer
+from core.evaluate.attacking import own as own_data
 from core.evaluate.records import Network, Record
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import percent
@@ -24,21 +26,25 @@ from core.papers.smoothfool_transfer import (
     OF_TABLE6,
     PAPER5,
     PAPER6,
+    PATTERNS,
     TRANSFERS,
     UNIVERSAL_SIGMAS,
     UNIVERSALS,
     BlackBoxRecord,
+    PatternRecord,
     UniversalRecord,
 )
 from pages.parts.charts import plots, rate_plots
+from pages.parts.engine import networks as engine
 from pages.parts.inputs import choose
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Slot
-from pages.parts.views import results, verdicts
+from pages.parts.views import many, results, verdicts
 from pages.parts.views.curves import session, showing, wall
 from pages.parts.views.curves.session import SCOPE
 from pages.parts.views.curves.wall import Behind
 from pages.parts.views.many import Task
+from pages.parts.work import growing as work
 from pages.parts.work.curves import Counted
 
 R = TypeVar("R", BlackBoxRecord, UniversalRecord)
@@ -52,7 +58,10 @@ LOOK_FOR = {
     "it on, from its own network to the others?",
 }
 _KIND = f"{SCOPE}.across"
-_VIEW = "across"
+_DATA = f"{SCOPE}.across.images"
+_VIEW, _UNIVERSAL = "across", "universal"
+_ROWS = {f"{s:g}": "not smoothed" if s == UNIVERSAL_SIGMAS[0] else f"σ_g = {s:g}" for s in UNIVERSAL_SIGMAS}
+"""The rows of Table 6, by what a point gives."""
 
 
 def follow() -> None:
@@ -69,9 +78,11 @@ def draw(card: Card) -> None:
 
 
 def offer(slot: Slot[Counted, Sequence[Record], Task], card: Card) -> None:
-    """What is to be measured now: a row of Table 5 for the network, on so many images more. Not of ImageNet's, whose
-    pictures cannot be had here."""
-    if card.dataset not in table.SIGMAS or card.dataset not in DATASETS:
+    """What is to be measured now: a row of the table for the network, on so many images more."""
+    if card.dataset not in table.SIGMAS:
+        return
+    if st.session_state.get(_KIND) == UNIVERSAL:
+        _offer_universal(slot, card)
         return
     attacks = table.attacks(card.dataset)
 
@@ -80,6 +91,41 @@ def offer(slot: Slot[Counted, Sequence[Record], Task], card: Card) -> None:
 
     told = {row: table.titled(row) for row in attacks}
     showing.offer(slot, card, TRANSFERS, told, lambda record: record.attack, wanted, _VIEW)
+
+
+def _offer_universal(slot: Slot[Counted, Sequence[Record], Task], card: Card) -> None:
+    """One perturbation for all images; where it is there it is not fitted again."""
+    told = {row: f"Universal, {title}" for row, title in _ROWS.items()}
+
+    def every() -> list[UniversalRecord]:
+        return many.with_own(results.read(UNIVERSALS), UniversalRecord)
+
+    def known(row: str) -> list[PatternRecord | UniversalRecord]:
+        record = table.pick_universal(many.mine(every(), card), card.name, float(row))
+        pattern = None if record is None else _pattern(record)
+        return [] if record is None or pattern is None else [pattern, record]
+
+    def start(row: str, n: int, before: list[PatternRecord | UniversalRecord]) -> None:
+        judges = showing.judges(every(), card)
+        slot.start(
+            many.task(card, told[row]),
+            work.universal,
+            engine.Network.of(card),
+            judges,
+            float(row),
+            own_data(card),
+            n,
+            before,
+        )
+
+    fit = table.fits_on(many.there_are(card))
+    many.offer(slot, card, told, f"{SCOPE}.universal", "attack", known, start, fit)
+
+
+def _pattern(record: UniversalRecord) -> PatternRecord | None:
+    """The perturbation that a record is of, if it is kept."""
+    kept = many.with_own(results.read(PATTERNS), PatternRecord)
+    return next((pattern for pattern in kept if pattern.is_of(record)), None)
 
 
 def _of(found: Sequence[Record], card: Card) -> list[str]:
@@ -101,7 +147,7 @@ def _absent(of: type[Record], card: Card, found: Sequence[Record]) -> None:
 
 
 def _single(card: Card) -> None:
-    stored = showing.with_own(TRANSFERS, results.stored(TRANSFERS))
+    stored = _of_one_data(showing.with_own(TRANSFERS, results.stored(TRANSFERS)), card)
     names = _of(stored, card)
     if not names:
         _absent(BlackBoxRecord, card, stored)
@@ -133,9 +179,9 @@ def _single(card: Card) -> None:
     if paper:
         st.html(_papers())
     page.note(
-        f"n = {_counts(found)} images, of them for each network those that it and the one it was made on name rightly "
-        f"when clean; 95 % intervals (Wilson). Scaled to L∞ = {255 * BOUND:g}/255, then clipped; an image that the "
-        "attack does not fool its own network on counts as one that fools nobody."
+        f"n = {many.counts(found)} {_of_what(found)}, of them for each network those that it and the one it was made "
+        f"on name rightly when clean; 95 % intervals (Wilson). Scaled to L∞ = {255 * BOUND:g}/255, then clipped; an "
+        "image that the attack does not fool its own network on counts as one that fools nobody."
         + (
             " Networks of another size are shown the same picture brought to theirs."
             if paper
@@ -162,31 +208,33 @@ def _about_universal(record: UniversalRecord) -> dict[str, object]:
 
 
 def _universal(card: Card) -> None:
-    stored = results.stored(UNIVERSALS)
+    stored = _of_one_data(many.with_own(results.stored(UNIVERSALS), UniversalRecord), card)
     names = _of(stored, card)
     if not names:
         _absent(UniversalRecord, card, stored)
         return
     found = [record for record in stored if record.network is not None and record.network.name in names]
-    page.tell(f"**Look for:** {LOOK_FOR[UNIVERSAL]}")
-    rows = {f"{s:g}": "not smoothed" if s == UNIVERSAL_SIGMAS[0] else f"σ_g = {s:g}" for s in UNIVERSAL_SIGMAS}
+    behind = _behind_universal(found, card)
+    wall.open_lab(behind)
+    page.tell(f"**Look for:** {LOOK_FOR[UNIVERSAL]}{wall.CLICK}")
+    rows = _ROWS
     mine = {row: one for row in rows if (one := table.pick_universal(found, card.name, float(row))) is not None}
     paper: dict[str, dict[str, float]] = {}
     if card.dataset == "imagenet":
         paper = {target: {f"{s:g}": rate for s, rate in rates.items()} for target, rates in PAPER6.items()}
-    _chart(rows, _series(card, mine, UniversalRecord.rate), paper, UNIVERSAL, None)
+    _chart(rows, _series(card, mine, UniversalRecord.rate), paper, UNIVERSAL, behind)
     lines = []
     for name in names:
         for row, title in rows.items():
             record = table.pick_universal(found, name, float(row))
-            fits = "-" if record is None else f"{100 * record.fits:.0f} % of {record.fitted_on.n}"
+            fits = "-" if record is None else f"{percent(record.fitted, 0)} of {record.fitted_on.n}"
             lines.append([_title(name), title, fits, *_cells(record, names, UniversalRecord.rate)])
     st.html(results.table(["fitted on", "", "its own images", *map(_title, names)], lines))
     page.note(
-        f"n = {_counts(found)} images that it was not fitted on, of them those that a network names rightly when "
-        f"clean; 95 % intervals (Wilson). Ball: L∞ = {255 * BALL:g}/255. The paper's are fitted on VGG16 with far more "
-        "images, by SmoothFool's own steps; ours by the gradient, which needs fewer. One that fools many of its own "
-        "images and hardly any others was fitted on too few, and knows those by heart."
+        f"n = {many.counts(found)} {_of_what(found)} that it was not fitted on, of them those that a network names "
+        f"rightly when clean; 95 % intervals (Wilson). Ball: L∞ = {255 * BALL:g}/255. The paper's are fitted on VGG16 "
+        "with far more images, by SmoothFool's own steps; ours by the gradient, which needs fewer. One that fools many "
+        "of its own images and hardly any others was fitted on too few, and knows those by heart."
     )
     verdicts.each(OF_TABLE6, verdicts.stamp(found), found)
     results.made(
@@ -201,8 +249,22 @@ def _title(name: str) -> str:
     return choose.menu(models.survey()[0]).get(name, name)
 
 
-def _counts(found: Sequence[Record]) -> str:
-    return ", ".join(str(n) for n in sorted({record.data.n for record in found}))
+def _of_what(found: Sequence[Record]) -> str:
+    """What the images are."""
+    return {"photos": "of the photographs that come with Smoothscope"}.get(found[0].data.name, "images")
+
+
+def _of_one_data(found: Sequence[R], card: Card) -> list[R]:
+    """Those of the images that are chosen where the network was measured on several: stored ones of ImageNet, say, and
+    photographs in this session."""
+    names = dict.fromkeys(r.data.name for r in found if r.network is not None and r.network.name == card.name)
+    if len(names) < 2:
+        return list(found) if not names else [r for r in found if r.data.name in names]
+    titles = {name: "Photographs" if name == "photos" else name for name in names}
+    if st.session_state.get(_DATA) not in names:
+        st.session_state[_DATA] = list(names)[-1]  # one's own run
+    chosen = page.switch("Images", titles, _DATA)
+    return [record for record in found if record.data.name == chosen]
 
 
 def _series(
@@ -230,16 +292,16 @@ def _chart(
     kind: str,
     behind: Behind | None,
 ) -> None:
-    chart = f"{SCOPE}.across.{kind}"
-    figure = rate_plots.rates(rows, ours, paper, "fooled", wall.pointed(_VIEW) if behind else None, chart)
+    chart, view = f"{SCOPE}.across.{kind}", {SINGLE: _VIEW, UNIVERSAL: _UNIVERSAL}[kind]
+    figure = rate_plots.rates(rows, ours, paper, "fooled", wall.pointed(view) if behind else None, chart)
     wall.beside(
         behind,
-        _VIEW,
+        view,
         lambda: st.plotly_chart(
             figure,
             key=chart,
             config=plots.CONFIG,
-            on_select=wall.clicked(_VIEW, chart),
+            on_select=wall.clicked(view, chart),
             selection_mode="points",
             alt="Share of images on which networks are fooled by what was made on another, by its smoothness.",
         ),
@@ -261,6 +323,33 @@ def _behind(found: Sequence[BlackBoxRecord], card: Card) -> Behind | None:
         wall.fooled(asked, fools, lengths),
         lambda at: f"found at L2 {lengths[at]:.3g}" if np.isfinite(lengths[at]) else "not found",
         lambda images, index: wall.link(card.name, images, index, attack),
+    )
+
+
+def _behind_universal(found: Sequence[UniversalRecord], card: Card) -> Behind | None:
+    """The images of the point that is looked at, if it is drawn: with what was fitted on `card`, as another is shown
+    them."""
+    name, row = wall.pointed(_UNIVERSAL) or ("", "")
+    record = table.pick_universal(found, card.name, float(row)) if row in _ROWS else None
+    if record is None or name not in [judge.name for judge in record.judges]:
+        return None
+    asked, fools = record.transferred(name)
+    pattern = _pattern(record)
+    attack = table.universal(record.sigma)
+
+    def shown(images: Tensor) -> Tensor:
+        return images if pattern is None else apply_universal(pattern.r, images)
+
+    lacks = "" if pattern is not None else "The perturbation is not kept here, so these are the clean images. "
+    return Behind(
+        record,
+        f"**{page.plain(_title(name))}**, {page.plain(_ROWS[row])}",
+        wall.fooled(asked, fools, np.zeros(len(asked))),
+        lambda at: "fooled" if fools[at] else "not fooled",
+        lambda images, index: wall.link(card.name, images, index, attack),
+        shown,
+        f"{lacks}All have the same perturbation added. A click opens the clean image in the Attack lab, where the same "
+        "attack is fitted to it alone.",
     )
 
 

@@ -11,7 +11,6 @@ import streamlit as st
 from core import models
 from core.data import DATASETS, DataError, ImageSet
 from core.data.corruptions import CORRUPTIONS, FROST_PACKAGE, SEVERITIES, corrupt
-from core.evaluate import records
 from core.evaluate.records import Record
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import percent
@@ -74,7 +73,7 @@ def follow() -> None:
 
 def found(card: Card) -> list[CorruptionRecord]:
     """What is stored of networks of the data set of `card`."""
-    stored = many.with_own(results.stored(RECORDS), CorruptionRecord, lambda record: True)
+    stored = many.with_own(results.stored(RECORDS), CorruptionRecord)
     return [record for record in stored if (theirs := card_of(record)) is not None and theirs.dataset == card.dataset]
 
 
@@ -91,18 +90,14 @@ def offer(slot: Slot[Counted, Sequence[Record], Task], card: Card) -> None:
     if card.dataset not in DATASETS or not DATASETS[card.dataset].gallery:
         return
 
-    def there() -> list[CorruptionRecord]:
-        every = many.with_own(results.read(RECORDS), CorruptionRecord, lambda record: True)
-        return [record for record in every if record.network == records.Network.of(card)]
+    def known(name: str) -> list[CorruptionRecord]:
+        every = many.with_own(results.read(RECORDS), CorruptionRecord)
+        return sorted(many.mine(every, card), key=lambda record: -record.data.n)
 
-    def known(name: str) -> int:
-        return min((record.data.n for record in there()), default=0)
+    def start(name: str, n: int, before: list[CorruptionRecord]) -> None:
+        slot.start(many.task(card, "corrupted"), work.corrupted, Network.of(card), card.dataset, n, before)
 
-    def start(name: str, more: int) -> None:
-        task = Task(f"{page.plain(choose.menu(models.survey()[0])[card.name])}, corrupted", card.name)
-        slot.start(task, work.corrupted, Network.of(card), card.dataset, known(name) + more, there())
-
-    many.offer(slot, {CORRUPTIONS_OF: "All fifteen corruptions"}, f"{SCOPE}.corrupted", "entry", known, start)
+    many.offer(slot, card, {CORRUPTIONS_OF: "All fifteen corruptions"}, f"{SCOPE}.corrupted", "entry", known, start)
 
 
 def chosen(every: Sequence[CorruptionRecord], card: Card) -> list[CorruptionRecord]:
@@ -155,17 +150,19 @@ def draw(card: Card) -> None:
         with right:
             _behind(point[1], point[0], int(severity or SEVERITIES[-1]))
     st.html(_table(every, card))
-    counts = ", ".join(f"{n:,}" for n in sorted({record.data.n for record in every}))
     page.note(
-        f"n = {counts} test images, the first of one drawing, and of MCE those that both have; 95 % intervals: "
-        "Wilson's of one severity and of clean images, "
+        f"n = {many.counts(every)} test images, the first of one drawing, and of MCE those that both have; 95 % "
+        "intervals: Wilson's of one severity and of clean images, "
         "else bootstrapped over images. MCE and relative MCE in percent of cross-entropy's on the same architecture "
         "(Hendrycks and Dietterich 2019). 10-NN: the ten nearest of the 1,000 training features that the network "
         "carries; the paper's of all."
-        + ("" if card.dataset == "cifar10" else " The strengths are those of CIFAR-10-C, a choice of ours for these.")
+        + (
+            ""
+            if card.dataset == "cifar10"
+            else " The strengths are those of CIFAR-10-C, a choice of ours for these; the paper's claims are of it."
+        )
     )
-    if card.dataset == "cifar10":
-        verdicts.each(corruptions.CLAIMS, verdicts.stamp(every), every)
+    verdicts.each(corruptions.CLAIMS, verdicts.stamp(every), every)
     results.made(
         every,
         "Fifteen corruptions at five severities with the strengths of CIFAR-10-C, written from the publication; what "

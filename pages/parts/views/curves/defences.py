@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
+from core.evaluate.records import Record
 from core.evaluate.statistics import Estimate
 from core.evaluate.tables import percent
 from core.models import Card
@@ -24,11 +25,16 @@ from core.papers.smoothfool_defences import (
     pick,
 )
 from pages.parts.charts import plots, rate_plots
+from pages.parts.engine.networks import Network
 from pages.parts.shell import links, page
-from pages.parts.views import results, verdicts
+from pages.parts.shell.jobs import Slot
+from pages.parts.views import many, results, verdicts
 from pages.parts.views.curves import session, wall
 from pages.parts.views.curves.session import SCOPE
 from pages.parts.views.curves.wall import Behind
+from pages.parts.views.many import Task
+from pages.parts.work import growing as work
+from pages.parts.work.curves import Counted
 
 TITLES = {
     "IGSM": "IGSM",
@@ -62,9 +68,24 @@ def follow() -> None:
     links.choice("box", _BOX, GRAY, BOXES)
 
 
+def offer(slot: Slot[Counted, Sequence[Record], Task], card: Card) -> None:
+    """What is to be measured now: an attack under all that protects the network, on so many images more."""
+    if card.dataset != smoothfool_defences.DATASET:
+        return
+
+    def known(name: str) -> list[DefenceRecord]:
+        every = smoothfool_defences.of_bare(many.with_own(results.read(DEFENCES), DefenceRecord), card)
+        return [r for r in every if r.attack == name and r.data.source == "gallery"]
+
+    def start(name: str, n: int, before: list[DefenceRecord]) -> None:
+        slot.start(many.task(card, TITLES[name]), work.defended, Network.of(card), name, n, before)
+
+    many.offer(slot, card, TITLES, f"{SCOPE}.{_VIEW}", "attack", known, start)
+
+
 def draw(card: Card) -> None:
     """The chart, the table, the claims and how it was made."""
-    stored = results.stored(DEFENCES)
+    stored = many.with_own(results.stored(DEFENCES), DefenceRecord)
     found = smoothfool_defences.of_bare(stored, card)
     if not found:
         measured = [record.made_on.name for record in stored if record.defence == "none"]
@@ -101,7 +122,7 @@ def draw(card: Card) -> None:
     )
     st.html(_table(found, box, there))
     page.note(
-        f"n = {', '.join(map(str, sorted({r.data.n for r in found})))} test images, which all of these networks name "
+        f"n = {many.counts(found)} test images, which all of these networks name "
         "rightly when clean and no detector refuses; 95 % intervals (Wilson). What a detector refuses fools nobody. "
         "The paper's: ResNet-18 on CIFAR-10, gray box; ours is of digits, so its colour shift is left out."
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from core import models
+from core.attacks import Attack
 from core.evaluate import nearest_known, records
 from core.evaluate.claims import Claim
 from core.evaluate.curves import CurveRecord
@@ -21,8 +23,9 @@ from pages.parts.charts import curve_plots, plots
 from pages.parts.inputs import choose
 from pages.parts.shell import page
 from pages.parts.views import results, verdicts
-from pages.parts.views.curves import session
+from pages.parts.views.curves import session, wall
 from pages.parts.views.curves.session import SCOPE
+from pages.parts.views.curves.wall import Behind
 
 LOOK_FOR = (
     "the further right a curve rises, the longer a perturbation has to be. Each image counts with the **shortest that "
@@ -30,6 +33,7 @@ LOOK_FOR = (
     "one may still be there."
 )
 MMC, OURS = ("MMC reproducibility report", "section 4.1, in L2"), ("Smoothscope", "our own question")
+_VIEW = "networks"
 KINDS = ("cw", "ddn", "sddn-rho")
 """Entries of which the shortest is taken: those that look for the shortest, and do not need long."""
 
@@ -101,13 +105,23 @@ def draw(networks: Mapping[str, NearestKnown[Any]], card: Card) -> None:
         )
         return
     titles = choose.menu(models.survey()[0])
-    lines = {titles[name]: one.characteristic() for name, one in networks.items()}
+    lines = {titles[name]: (name, one.characteristic()) for name, one in networks.items()}
+    behind, point = _behind(networks, titles), _pointed()
+    wall.open_lab(behind)
+    page.tell(f"**Look for:** {LOOK_FOR}{wall.CLICK}")
     chart = f"{SCOPE}.networks"
-    st.plotly_chart(
-        curve_plots.networks(lines, chart),
-        key=chart,
-        config=plots.CONFIG,
-        alt="Share of images that any of several attacks fools within an L2, a curve a network.",
+    figure = curve_plots.networks(lines, point if behind else None, chart)
+    wall.beside(
+        behind,
+        _VIEW,
+        lambda: st.plotly_chart(
+            figure,
+            key=chart,
+            config=plots.CONFIG,
+            on_select=wall.clicked(_VIEW, chart),
+            selection_mode="points",
+            alt="Share of images that any of several attacks fools within an L2, a curve a network.",
+        ),
     )
     st.html(_table({**networks, **beside(card)}, titles, card))
     first = next(iter(networks.values()))
@@ -134,6 +148,53 @@ def origin(networks: Mapping[str, NearestKnown[Any]]) -> bool:
     )
     results.files(found, f"nearest-{models.card(_name(found[0])).dataset}", f"{SCOPE}.networks", _about)
     return True
+
+
+def _pointed() -> tuple[str, int] | None:
+    """Network and rank of the point that is looked at, if it is of this view."""
+    name, rank = wall.pointed(_VIEW) or ("", "")
+    return (name, int(rank)) if rank.isascii() and rank.isdigit() and len(rank) < 9 else None
+
+
+def _behind(networks: Mapping[str, NearestKnown[Any]], titles: Mapping[str, str]) -> Behind | None:
+    """The images of that point, if it is drawn: those up to its rank, the nearest to it first, those beyond it, and
+    those that none of the attacks fools. A click opens one with the attack that found the shortest."""
+    name, rank = _pointed() or ("", 0)
+    one = networks.get(name)
+    if one is None or not 1 <= rank <= int(np.isfinite(one.shortest).sum()):
+        return None
+    first: CurveRecord | Search = one.records[0]
+    record = first.record if isinstance(first, Search) else first
+    shortest, winners = one.shortest, np.argmin([one.lengths(each) for each in one.records], axis=0)
+    index = first.column("index")
+    places = np.argsort(index, kind="stable")[np.searchsorted(np.sort(index), one.indices)]
+    of = {int(row): place for place, row in enumerate(places)}
+    order = np.argsort(shortest, kind="stable")
+    fooled = order[np.isfinite(shortest[order])]
+
+    def attack(index: int) -> Attack:
+        winner = one.records[winners[int(np.flatnonzero(one.indices == index)[0])]]
+        return winner.attack if isinstance(winner, Search) else winner.attacks[-1]
+
+    def label(row: int) -> str:
+        place = of[row]
+        found = shortest[place]
+        return f"L2 {found:.3g}, {_titled(one.records[winners[place]])}" if np.isfinite(found) else "not fooled"
+
+    groups = {
+        "Within": places[fooled[:rank][::-1]],
+        "Beyond": places[fooled[rank:]],
+        "Not fooled": places[order[~np.isfinite(shortest[order])]],
+    }
+    return Behind(
+        record,
+        f"**{page.plain(titles[name])}**, L2 ≤ {shortest[fooled[rank - 1]]:.3g}",
+        groups,
+        label,
+        lambda images, index: wall.link(name, images, index, attack(index)),
+        note="Those nearest to the point first. A click opens the image in the Attack lab, with the attack that found "
+        "the shortest.",
+    )
 
 
 def _name(record: NearestRecord) -> str:

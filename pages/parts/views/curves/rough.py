@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from core import models
@@ -49,6 +50,7 @@ LOOK_FOR = {
 }
 _ASPECT = f"{SCOPE}.rough"
 _VIEW = "rough"
+_NETWORKS = " **Click a point:** the networks behind it open, and behind each of those its images."
 
 
 def follow() -> None:
@@ -83,37 +85,13 @@ def draw(card: Card) -> None:
     aspect = page.switch("What", ASPECTS, _ASPECT)
     behind = _behind(found, card, aspect)
     wall.open_lab(behind)
-    page.tell(f"**Look for:** {LOOK_FOR[aspect]}" + (wall.CLICK if aspect != GOES else ""))
+    page.tell(f"**Look for:** {LOOK_FOR[aspect]}{_NETWORKS if aspect == GOES else wall.CLICK}")
     noise = _withstood(corrupted.found(card))
     titles = choose.menu(models.survey()[0])
-    chart = f"{SCOPE}.rough.{aspect}.{card.dataset}"
-    names = rough_to_smooth.networks(found)
     if aspect == GOES:
-        pairs = {sigma: rough_to_smooth.together(found, noise, sigma) for sigma in SIGMAS}
-        known = {sigma: pair[0] for sigma, pair in pairs.items() if pair is not None}
-        if not known:
-            st.info("Fewer than five networks of these images are measured in both ways.")
-            return
-        figure = roughness_plots.correlations(known, SIGMAS, chart)
+        _goes(found, noise, titles, behind)
     else:
-        points = _medians(verdicts.stamp(found), found) if aspect == NEEDED else _rates(found, card, aspect == SHOWN)
-        drawn = {titles.get(name, name): (name, points[name]) for name in names if points.get(name)}
-        point = wall.pointed(_VIEW)
-        at = None if point is None or behind is None else (point[0], float(point[1]))
-        figure = roughness_plots.lines(drawn, SIGMAS, aspect != NEEDED, titles.get(card.name, card.name), at, chart)
-
-    wall.beside(
-        behind,
-        _VIEW,
-        lambda: st.plotly_chart(
-            figure,
-            key=chart,
-            config=plots.CONFIG,
-            on_select=wall.clicked(_VIEW, chart),
-            selection_mode="points",
-            alt=f"{ASPECTS[aspect]}, against the filter's width.",
-        ),
-    )
+        _lines(found, card, aspect, titles, behind)
     st.html(_table(found, noise, titles))
     counts = sorted({len(record.lengths) for record in found})
     n = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
@@ -132,17 +110,78 @@ def draw(card: Card) -> None:
     results.files(found, f"roughness-{card.dataset}", f"{SCOPE}.rough", _about)
 
 
+def _lines(
+    found: Sequence[RoughnessRecord], card: Card, aspect: str, titles: Mapping[str, str], behind: Behind | None
+) -> None:
+    """A line a network, and the images of the point that is looked at."""
+    chart = f"{SCOPE}.rough.{aspect}.{card.dataset}"
+    points = _medians(verdicts.stamp(found), found) if aspect == NEEDED else _rates(found, card, aspect == SHOWN)
+    names = [name for name in rough_to_smooth.networks(found) if points.get(name)]
+    drawn = {titles.get(name, name): (name, points[name]) for name in names}
+    point = wall.pointed(_VIEW)
+    at = None if point is None or behind is None else (point[0], float(point[1]))
+    figure = roughness_plots.lines(drawn, SIGMAS, aspect != NEEDED, titles.get(card.name, card.name), at, chart)
+    wall.beside(behind, _VIEW, lambda: _draw(figure, chart, f"{ASPECTS[aspect]}, against the filter's width."))
+
+
+def _goes(
+    found: Sequence[RoughnessRecord], noise: Mapping[str, Estimate], titles: Mapping[str, str], behind: Behind | None
+) -> None:
+    """A correlation a sigma_g; the networks behind the one that is looked at, and the images behind one of those."""
+    pairs = {sigma: rough_to_smooth.together(found, noise, sigma) for sigma in SIGMAS}
+    known = {sigma: pair[0] for sigma, pair in pairs.items() if pair is not None}
+    if not known:
+        st.info("Fewer than five networks of these images are measured in both ways.")
+        return
+    name, width = wall.pointed(_VIEW) or ("", "")
+    sigma = next((sigma for sigma in known if f"{sigma:g}" == width), None)
+    chart = f"{SCOPE}.rough.{GOES}.{found[0].data.name}"
+    figure = roughness_plots.correlations(known, SIGMAS, GOES, sigma, chart)
+    told = f"{ASPECTS[GOES]}, against the filter's width."
+    if sigma is None:
+        _draw(figure, chart, told)
+        return
+    left, right = st.columns([1.2, 1], gap="medium")
+    with left:
+        _draw(figure, chart, told)
+    with right:
+        needed = _medians(verdicts.stamp(found), found)
+        points = {
+            titles.get(each, each): (each, noise[each], needed[each][sigma])
+            for each in rough_to_smooth.networks(found)
+            if each in noise and sigma in needed[each]
+        }
+        chart = f"{chart}.{sigma:g}"
+        figure = roughness_plots.networks(points, sigma, name if behind else "", chart)
+        _draw(figure, chart, f"Median L2 of networks at σ_g = {sigma:g}, against what they withstand of corruptions.")
+        if behind is not None:
+            wall.show(behind, _VIEW)
+        else:
+            page.note("Each point is a network; a click opens its images. Those of which half hold out are left out.")
+
+
+def _draw(figure: go.Figure, chart: str, told: str) -> None:
+    st.plotly_chart(
+        figure,
+        key=chart,
+        config=plots.CONFIG,
+        on_select=wall.clicked(_VIEW, chart),
+        selection_mode="points",
+        alt=told,
+    )
+
+
 def _behind(found: Sequence[RoughnessRecord], card: Card, aspect: str) -> Behind | None:
     """The images of the point that is looked at, if it is drawn: of the network that was attacked, or as another is
     shown what was made on `card`."""
     name, sigma = wall.pointed(_VIEW) or ("", "")
-    source = name if aspect == NEEDED else card.name
-    known = {f"{width:g}": record for width, record in by_sigma(found, source).items()}
-    record = known.get(sigma) if aspect != GOES else None
-    if record is None or (aspect != NEEDED and name not in [judge.name for judge in record.judges]):
+    of_itself = aspect in (NEEDED, GOES)
+    source = name if of_itself else card.name
+    record = {f"{width:g}": record for width, record in by_sigma(found, source).items()}.get(sigma)
+    if record is None or (not of_itself and name not in [judge.name for judge in record.judges]):
         return None
     lengths = np.where(record.column("fools"), record.column("l2"), np.inf).astype(float)
-    if aspect == NEEDED:
+    if of_itself:
         asked, fools = record.column("attacked").astype(bool), record.column("fools").astype(bool)
     else:
         asked, fools = record.transferred(name, aspect == SHOWN)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from core import models
+from core.evaluate.attacking import own as own_data
 from core.evaluate.records import Collection, Network, Record
 from core.evaluate.transfer import Showing, TransferRecord
 from core.models import Card
-from pages.parts.inputs import choose
+from core.papers.smoothfool_transfer import UniversalRecord
 from pages.parts.shell.jobs import Slot
 from pages.parts.views import many, results
 from pages.parts.views.curves.session import SCOPE
@@ -22,7 +22,13 @@ T = TypeVar("T", bound=TransferRecord)
 
 def with_own(collection: Collection[T], found: Sequence[T]) -> list[T]:
     """`found`, of a collection, with the session's own records in their place."""
-    return many.with_own(found, collection.of, lambda record: True)
+    return many.with_own(found, collection.of)
+
+
+def judges(found: Iterable[TransferRecord | UniversalRecord], card: Card) -> tuple[Network, ...]:
+    """Who is shown what is made on a network: those that its records are of, itself where there are none."""
+    me = Network.of(card)
+    return next((record.judges for record in found if record.network == me), (me,))
 
 
 def offer(
@@ -38,22 +44,15 @@ def offer(
 
     key: of a record, which of `titles` it is. showing: of one of them, on a network and for judges, what is measured.
     """
-    me = Network.of(card)
 
-    def mine() -> list[T]:
-        return [record for record in with_own(collection, results.read(collection)) if record.network == me]
+    def every() -> list[T]:
+        return with_own(collection, results.read(collection))
 
     def known(name: str) -> list[T]:
-        return [record for record in mine() if key(record) == name]
+        return [record for record in many.mine(every(), card) if key(record) == name]
 
-    def count(name: str) -> int:
-        there = known(name)
-        return there[0].data.n if there else 0
+    def start(name: str, n: int, before: list[T]) -> None:
+        wanted = showing(name, Network.of(card), judges(every(), card))
+        slot.start(many.task(card, titles[name]), work.shown, collection.of, wanted, own_data(card), n, before)
 
-    def start(name: str, more: int) -> None:
-        judges = next((record.judges for record in mine()), (me,))
-        task = Task(f"{choose.menu(models.survey()[0])[card.name]}, {titles[name]}", card.name)
-        wanted = showing(name, me, judges)
-        slot.start(task, work.shown, collection.of, wanted, card.dataset, count(name) + more, known(name))
-
-    many.offer(slot, titles, f"{SCOPE}.{view}", "attack", count, start)
+    many.offer(slot, card, titles, f"{SCOPE}.{view}", "attack", known, start)

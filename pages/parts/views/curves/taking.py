@@ -33,14 +33,14 @@ def run(card: Card, budget: int, titles: Mapping[str, str] = TITLES, key: str = 
         if name in made
     }
 
-    def known(name: str) -> int:
+    def known(name: str) -> list[CurveRecord]:
         before = many.known(card, made[name])
-        return 0 if before is None else before.data.n
+        return [] if before is None else [before]
 
-    def start(name: str, more: int) -> None:
-        many.start(slot, card, made[name], told[name], more)
+    def start(name: str, n: int, before: Sequence[CurveRecord]) -> None:
+        many.start(slot, card, made[name], told[name], n, before[0] if before else None)
 
-    many.offer(slot, told, SCOPE, key, known, start)
+    many.offer(slot, card, told, SCOPE, key, known, start)
 
 
 def origin(found: Found, card: Card) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from core import models
 from core.attacks import Attack
-from core.data import DATASETS, ImageSet
+from core.data import DATASETS, ImageSet, fetch
 from core.evaluate.records import Record
 from pages.parts.components import picker
 from pages.parts.inputs import choose
@@ -82,6 +82,9 @@ class Behind:
     """What became of a row."""
     link: Callable[[ImageSet, int], dict[str, str]]
     """The lab's link to the image of the set that has an index."""
+    shown: Callable[[Tensor], Tensor] = lambda images: images
+    """What is shown of images (N, C, H, W)."""
+    note: str = "The shortest first. A click opens the image in the Attack lab, with this attack."
 
 
 def fooled(asked: NDArray[np.bool_], fools: NDArray[np.bool_], lengths: NDArray[np.float64]) -> dict[str, Any]:
@@ -105,8 +108,10 @@ def show(behind: Behind, view: str) -> None:
     page.tell(f"{behind.said}: {len(first)} of {n} images are fooled.")
     names = list(behind.groups)
     place = group([f"{name} {len(behind.groups[name])}" for name in names], f"{SCOPE}.{view}.group")
-    images, chosen = shelf(behind.record), behind.groups[names[place]][:SHOWN]
+    images, chosen = shelf(behind.record), behind.groups[names[place]]
     assert behind.record.rows is not None
+    if images is not None:
+        chosen = here(images, behind.record, chosen)[:SHOWN]
     if images is None:
         absent(behind.record)
     elif not len(chosen):
@@ -119,8 +124,7 @@ def show(behind: Behind, view: str) -> None:
         def pick(number: int) -> None:
             st.session_state[_OPEN] = int(number)
 
-        note = "The shortest first. A click opens the image in the Attack lab, with this attack."
-        draw(taken(images, at), numbers, labels, f"{SCOPE}.{view}.wall.{place}", pick, note)
+        draw(behind.shown(taken(images, at)), numbers, labels, f"{SCOPE}.{view}.wall.{place}", pick, behind.note)
     st.button("Close", icon=":material/close:", key=f"{SCOPE}.{view}.close", on_click=_forget, type="tertiary")
 
 
@@ -137,13 +141,33 @@ def beside(behind: Behind | None, view: str, chart: Callable[[], object]) -> Non
 
 
 def shelf(record: Record) -> ImageSet | None:
-    """The set that its images are of, where it is here; None where it is not."""
+    """The set that its images are of, where it is here; where it is not, those of them that come with the project, None
+    where none do."""
     name = record.data.name
-    if record.data.source == "gallery":
+    known = DATASETS.get(name)
+    if known is None:
+        return None
+    if name == "photos":
+        card = None if record.network is None else models.card(record.network.name)
+        return cache.images(name) if card is None else cache.photographs(card.input_shape, card.crop_fraction)
+    if known.gallery and (record.data.source == "gallery" or not known.installed()):
         return cache.gallery(name)
-    if name in DATASETS and DATASETS[name].installed():
-        return cache.images(name)
-    return None
+    return cache.images(name) if known.installed() else None
+
+
+def here(images: ImageSet, record: Record, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Those of the chosen rows of a record whose images are in a set, after having said how many are not, and what
+    brings them."""
+    assert record.rows is not None
+    found = np.isin(record.rows["index"], images.indices.numpy())
+    missing = int((~found[chosen]).sum())
+    if missing:
+        name = record.data.name
+        st.caption(
+            f"{missing} of these {len(chosen)} do not come with Smoothscope; the full {DATASETS[name].title} has them: "
+            f"`python -m core data get {name}`"
+        )
+    return chosen[found[chosen]]
 
 
 def rows(images: ImageSet, indices: Sequence[int]) -> list[int]:
@@ -167,10 +191,12 @@ def group(names: Sequence[str], key: str) -> int:
 
 
 def absent(record: Record) -> None:
-    """Say that its images are not here."""
+    """Say that its images are not here, and what brings them if anything does."""
+    name = record.data.name
+    get = f" The whole set: `python -m core data get {name}`." if name in fetch.WAYS else ""
     st.caption(
-        f"The {record.data.n} images of {page.plain(record.data.name)} do not come with Smoothscope, so their "
-        "thumbnails cannot be shown and they cannot be opened in the lab; their numbers are in the files below."
+        f"The {record.data.n} images of {page.plain(name)} do not come with Smoothscope, so their "
+        f"thumbnails cannot be shown and they cannot be opened in the lab; their numbers are in the files below.{get}"
     )
 
 
@@ -191,7 +217,8 @@ def taken(images: ImageSet, rows: Sequence[int]) -> Tensor:
 def named(images: ImageSet, row: int) -> str:
     """What an image is: its class and its name or number."""
     what = images.names[row] if images.names else f"test image {int(images.indices[row])}"
-    return f"{images.classes[int(images.labels[row])]}, {what}"
+    label = int(images.labels[row])
+    return what if label < 0 else f"{images.classes[label]}, {what}"
 
 
 def link(network: str, images: ImageSet, index: int, attack: Attack) -> dict[str, str]:

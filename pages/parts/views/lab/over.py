@@ -53,7 +53,8 @@ def draw(shown: Shown | None) -> None:
     if missing > 0:
         words = f"Measure {missing} images" if record is None else f"{missing} more images"
         if st.button(words, key=f"{SCOPE}.start", icon=":material/play_arrow:"):
-            many.start(slot, card, Entry.of(shown.attack), shown.attack.title, missing)
+            entry = Entry.of(shown.attack)
+            many.start(slot, card, entry, shown.attack.title, IMAGES, many.known(card, entry))
             st.rerun()
 
 
