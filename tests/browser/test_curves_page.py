@@ -109,7 +109,7 @@ def test_a_universal_perturbation_is_on_the_images_that_its_point_opens(open_pag
     expect(page).to_have_url(re.compile("behind=universal"))
     page.get_by_text(re.compile(r"^Not fooled \d+$")).click()  # those that it fails on are there too
     thumbnails = page.locator(".wall button")
-    thumbnails.first.wait_for()
+    expect(thumbnails.first).to_have_attribute("aria-label", re.compile("not fooled"))
     index = re.search(r"test image (\d+): not fooled", thumbnails.first.get_attribute("aria-label")).group(1)
     thumbnails.first.click()
     for part in (r"/Attack_lab\?", f"image={index}", "attack=universal", f"model={network}"):

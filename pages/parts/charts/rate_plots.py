@@ -117,5 +117,7 @@ def smoothness(
                 **curve_plots.seen(),
             )
     figure.update_xaxes(title=f"mean L2{curve_plots.UNITS['l2']}", rangemode="tozero")
-    figure.update_yaxes(title="mean Ω_n: how much of it is rough", type="log")
+    figure.update_yaxes(
+        title="mean Ω_n: how much of it is rough", type="log", tickvals=[0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]
+    )
     return curve_plots.style(figure, 380, key)
