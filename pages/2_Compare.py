@@ -99,10 +99,11 @@ def ask(asking: Asking | None, choice: Choice | None) -> None:
         page.say("The networks are being asked.")
         networks.slot.watch(through.underway, networks.take)
     else:
-        if pressed and asking is not None:
+        there = through.there(asking, seen)
+        if asking is not None and (pressed or (there is None and networks.begins(asking))):
             networks.start(asking)
             st.rerun()
-        through.body(asking, seen)
+        through.body(there, asking, seen)
 
 
 page.setup("Compare", controls=True)

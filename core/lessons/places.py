@@ -11,7 +11,8 @@ settings at once (two parameters of an attack that do not go together), and what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache, partial
 
 from core import data, glossary, layout, models
@@ -49,6 +50,18 @@ SHELVES = {
     "cifar10": "cifar10-preactresnet18-ce",
 }
 LARGEST_SEED = 2**31 - 1
+
+
+VIEWS = ("held", "view", "tab", "compare", "judge", "rough", "across", "box")
+"""Settings by which a page is another one, as it is seen: its views, and what is switched within one."""
+
+
+def views() -> Iterator[tuple[str, str, str]]:
+    """(page, setting, value) of every view that a page opens with by a link, its first one left out."""
+    for page in names():
+        for name, check in settings(page, {}).items():
+            if name in VIEWS and isinstance(check, OneOf):
+                yield from ((page, name, value) for value in check.legal[1:])
 
 
 def names() -> list[str]:
@@ -95,16 +108,21 @@ def _view(page: str, given: Mapping[str, str]) -> str:
     return given.get({"MMC_centres": "tab", "Compare": "compare"}.get(page, "view"), "")
 
 
-def one_of(choices: Iterable[object]) -> Check:
-    """A setting that is one of `choices`, by their text."""
-    legal = [str(each) for each in choices]
+@dataclass(frozen=True)
+class OneOf:
+    """A setting that is one of a few, by their text."""
 
-    def check(text: str) -> None:
-        if text not in legal:
-            told = ", ".join(legal[:12]) + (", …" if len(legal) > 12 else "")
+    legal: tuple[str, ...]
+
+    def __call__(self, text: str) -> None:
+        if text not in self.legal:
+            told = ", ".join(self.legal[:12]) + (", …" if len(self.legal) > 12 else "")
             raise ValueError(f"it must be one of {told}.")
 
-    return check
+
+def one_of(choices: Iterable[object]) -> OneOf:
+    """A setting that is one of `choices`."""
+    return OneOf(tuple(str(each) for each in choices))
 
 
 def some_of(choices: Iterable[object], between: str, least: int = 0) -> Check:

@@ -17,6 +17,7 @@ QUICK = "model=mnist-c4-ce&iterations=10"
 LAB = f"/Attack_lab?{QUICK}"
 PAGES = {
     "/": "Smoothscope",
+    "/?held=length": "Smoothscope",
     LAB: "Attack lab",
     "/Compare": "Compare",
     "/Compare?compare=along": "Compare",
@@ -45,13 +46,18 @@ PAGES = {
     "/Curves?view=width": "Curves",
     "/Curves?view=table&point=published-cw.500.1": "Curves",
     "/Curves?view=through": "Curves",
+    "/Curves?view=through&judge=hardened-": "Curves",
     "/Curves?view=fooling": "Curves",
     "/Curves?view=defences&model=mnist-lenet-ce": "Curves",
+    "/Curves?view=defences&model=mnist-lenet-ce&box=white": "Curves",
     "/Curves?view=across&model=cifar10-resnet32-ce": "Curves",
+    "/Curves?view=across&model=cifar10-resnet32-ce&across=universal": "Curves",
     "/Curves?view=networks&model=mnist-lenet-ce": "Curves",
     "/Curves?view=corrupted&model=cifar10-preactresnet18-graph": "Curves",
     "/Curves?view=rough&model=mnist-lenet-ce": "Curves",
+    **{f"/Curves?view=rough&model=mnist-lenet-ce&rough={aspect}": "Curves" for aspect in ("shown", "found", "goes")},
     "/Training": "Training",
+    "/Glossary?term=pixel-graph": "Glossary",
 }
 GRAVE = """async () => {
     const { violations } = await axe.run({ resultTypes: ["violations"] });
@@ -78,6 +84,16 @@ TEXTS = """() => [...document.querySelectorAll(".stMain :is([data-testid=stMarkd
     return text.textContent;
 })"""
 """The sentences of a page, in its order; {SLUG} is what a link to the glossary has become."""
+
+
+NAMELESS = """() => [...document.querySelectorAll(".js-plotly-plot")].flatMap(({ _fullLayout: all }) =>
+    Object.entries(all).filter(([name, axis]) => /^[xy]axis[0-9]*$/.test(name) && axis.visible &&
+        axis.showticklabels && !axis.matches && axis.type !== "category" && axis.tickmode !== "array" &&
+        !axis.title?.text).map(([name]) => `${all.uirevision}: ${name}`))"""
+"""Axes of numbers in charts that no word stands beside; categories, and what a chart spells out, name themselves."""
+CUT = """() => [...document.querySelectorAll("[data-tag] > span, .stMain [role=radio] p, .stMain [role=tab] p")].filter(
+    e => e.checkVisibility() && e.scrollWidth > e.clientWidth).map(e => e.textContent)"""
+"""What is to be chosen, or is chosen, and is not seen in whole words."""
 
 
 def unlinked(page: Page) -> list[str]:
@@ -132,9 +148,11 @@ def test_every_page_in_both_themes(open_page: Callable[..., Page], path: str):
     unsayable = re.compile(r"\$|_|\\|\bicon$|^\s*$")
     assert [name for name in names if unsayable.search(name)] == []
     assert unlinked(page) == []
+    assert page.evaluate(NAMELESS) == []
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_timeout(400)
     assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390  # no page moves sideways
+    assert page.evaluate(CUT) == []
     ends = page.locator(".stMain .katex-display .base").evaluate_all(
         "all => all.map(e => e.getBoundingClientRect().right)"
     )
@@ -214,6 +232,12 @@ def test_the_button_and_the_formula_are_whole(open_page: Callable[..., Page], pa
             """e => { const {left, top, width, height} = e.getBoundingClientRect();
             return e.contains(document.elementFromPoint(left + width / 2, top + height / 2)); }"""
         ) or link.evaluate("e => e.getBoundingClientRect().left < 0")
+
+
+def test_a_tab_that_a_link_opens_is_seen_on_a_phone(open_page: Callable[..., Page]):
+    page = open_page("/MMC_centres?tab=Tables", width=390, height=844)
+    settled(page)
+    expect(page.get_by_role("tab", name="Tables")).to_be_in_viewport(ratio=1)
 
 
 def test_the_pages_take_one_row_of_a_phone(open_page: Callable[..., Page]):

@@ -1,6 +1,7 @@
 """What core says that a link may set (`core.lessons.places`) is what the pages read, view by view."""
 
 import ast
+from importlib import import_module
 
 import pytest
 from driver import ROOT, opened
@@ -121,3 +122,19 @@ def test_values_are_those_that_the_pages_offer():
     legal("width", "Training", training.WIDTHS)
     legal("outside", "MMC_centres?tab=Uncertainty", [uncertainty.FIRST, "fashion_mnist", "photos"])
     assert comparison.MOST == 6
+
+
+def test_every_view_is_looked_at(monkeypatch: pytest.MonkeyPatch):
+    """Of each view of each page there is a picture, and axe-core sees it."""
+    for folder in ("benchmarks", "tests/browser"):
+        monkeypatch.syspath_prepend(ROOT / folder)
+    pictured, reached = import_module("screenshots").VIEWS.values(), import_module("test_reach").PAGES
+    for paths in (pictured, reached):
+        opened = [reading.place(path.lstrip("/")) for path in paths]
+        for name, parameters in opened:
+            assert places.wrong(name, parameters) == []
+        there = {(name, key, value) for name, parameters in opened for key, value in parameters.items()}
+        views = set(places.views())
+        assert len(views) > 30
+        assert views - there == set()
+    assert {f"/{name}" for name in places.names()} <= {path.partition("?")[0] for path in reached}

@@ -140,7 +140,7 @@ def success(curves: Sequence[Curve], metric: str, pointed: tuple[Curve, int] | N
     figure.update_xaxes(title=title, rangemode="tozero")
     if more:
         figure.update_xaxes(autorange="reversed", rangemode="normal")
-    figure.update_yaxes(title="", range=[0, 103], ticksuffix=" %")
+    figure.update_yaxes(title="fooled", range=[0, 103], ticksuffix=" %")
     return style(figure, 450, key)
 
 
@@ -391,7 +391,7 @@ def networks(lines: Mapping[str, tuple[str, Characteristic]], pointed: tuple[str
         if pointed is not None and pointed[0] == name and 1 <= pointed[1] <= len(found.bounds):
             _ring(figure, found.bounds[pointed[1] - 1], 100 * found.shares[pointed[1] - 1])
     figure.update_xaxes(title=f"L2 at most{UNITS['l2']}", rangemode="tozero")
-    figure.update_yaxes(title="", range=[0, 103], ticksuffix=" %")
+    figure.update_yaxes(title="fooled", range=[0, 103], ticksuffix=" %")
     return style(figure, 400, key)
 
 
@@ -415,5 +415,5 @@ def spread(values: np.ndarray, here: float | None, metric: str, titles: tuple[st
     if here is not None:
         figure.add_vline(x=here, line={"color": theme.POINTED.colour, "width": 4, "dash": theme.POINTED.dash})
     figure.update_xaxes(title=f"{named(metric)}{UNITS.get(metric, '')}", zeroline=False)
-    figure.update_yaxes(title="", rangemode="tozero")
+    figure.update_yaxes(title="images", rangemode="tozero")
     return style(figure, 220, key, bargap=0.03, showlegend=False)

@@ -91,7 +91,7 @@ def histogram(
         zeroline=False,
         tickangle=0,
     )
-    figure.update_yaxes(ticksuffix=" %", title="")
+    figure.update_yaxes(ticksuffix=" %", title="of the images")
     return _style(figure, 300, key, barmode="overlay", bargap=0)
 
 
@@ -156,7 +156,7 @@ def ratios(found: Mapping[str, Tensor], factor: float, key: str) -> go.Figure:
         ticktext=[f"10<sup>{p}</sup>" if p else "1" for p in powers[::step]],
         zeroline=False,
     )
-    figure.update_yaxes(ticksuffix=" %", rangemode="tozero")
+    figure.update_yaxes(title="of the images", ticksuffix=" %", rangemode="tozero")
     return _style(figure, 320, key)
 
 
@@ -206,7 +206,7 @@ def sweep(ours: Mapping[float, tuple[float, float]], paper: Mapping[float, float
     figure.update_xaxes(
         title="norm of the centres, C_MM", type="log", tickvals=list(ours), ticktext=[f"{value:g}" for value in ours]
     )
-    figure.update_yaxes(ticksuffix=" %", range=[0, 103], title="")
+    figure.update_yaxes(ticksuffix=" %", range=[0, 103], title="accuracy")
     return _style(figure, 330, key)
 
 

@@ -67,9 +67,15 @@ def weights(matrix: Tensor, labels: Tensor, classes: Sequence[str]) -> go.Figure
     for at in [edge - 0.5 for edge in edges[1:-1]]:
         rules.append({**whole, "xref": "x domain", "x0": 0, "x1": 1, "y0": at, "y1": at})
         rules.append({**whole, "yref": "y domain", "y0": 0, "y1": 1, "x0": at, "x1": at})
-    figure.update_xaxes(tickvals=middles, ticktext=names, showgrid=False, constrain="domain")
+    figure.update_xaxes(title="class", tickvals=middles, ticktext=names, showgrid=False, constrain="domain")
     figure.update_yaxes(
-        tickvals=middles, ticktext=names, autorange="reversed", showgrid=False, scaleanchor="x", constrain="domain"
+        title="class",
+        tickvals=middles,
+        ticktext=names,
+        autorange="reversed",
+        showgrid=False,
+        scaleanchor="x",
+        constrain="domain",
     )
     figure.update_layout(height=460, uirevision="weights", shapes=rules, **_FONT)
     return figure
@@ -306,7 +312,7 @@ def accuracy(near: Series, own: Series, base: Series, label: str, span: tuple[fl
             hovertemplate="cross-entropy: %{y:.2f} %<extra></extra>",
         )
     figure.update_xaxes(title=label, type="category")
-    figure.update_yaxes(range=[100 * span[0], 100 * span[1]], ticksuffix=" %")
+    figure.update_yaxes(title="accuracy", range=[100 * span[0], 100 * span[1]], ticksuffix=" %")
     figure.update_layout(
         height=340,
         uirevision=label,

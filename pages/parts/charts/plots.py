@@ -42,7 +42,7 @@ def spectrum(frequencies: Tensor, power: Tensor, image: int = 0) -> go.Figure:
         hovertemplate="%{x:.2f} cycles/pixel: %{y:.1f} %<extra></extra>",
     )
     figure.update_xaxes(title="cycles per pixel")
-    figure.update_yaxes(ticksuffix=" %")
+    figure.update_yaxes(title="of its energy", ticksuffix=" %")
     figure.update_layout(
         title={"text": "Energy of the perturbation by frequency", "font": {"size": 14}},
         height=230,
@@ -69,7 +69,7 @@ def spectra(found: Mapping[str, tuple[Tensor, Tensor]]) -> go.Figure:
                 hovertemplate="%{x:.2f} cycles/pixel: %{y:.1f} %",
             )
     figure.update_xaxes(title="cycles per pixel")
-    figure.update_yaxes(ticksuffix=" %", rangemode="tozero")
+    figure.update_yaxes(title="of its energy", ticksuffix=" %", rangemode="tozero")
     return style(figure, 260, "spectra", showlegend=True, legend=LEGEND_ABOVE)
 
 
@@ -122,10 +122,12 @@ def embedding(
     names: Sequence[str],
     titles: Sequence[str],
     regions: Sequence[Regions | None] = (),
+    axes: tuple[str, str] = ("first feature", "second feature"),
 ) -> go.Figure:
     """Points of the plane over time: frames of (n, 2) with labels (n,), one trace a class, one step a frame.
 
     All frames share one range, that of the later ones. titles: one a frame, for the slider; no slider if there is one.
+    axes: what lies to the right and upwards.
     regions: what a network names where, one a frame, drawn by a trace after those of the classes.
     """
     left, right, bottom, top = reach(frames)
@@ -149,8 +151,8 @@ def embedding(
 
     figure = go.Figure(traces(len(frames) - 1))
     style(figure, 470, "embedding", legend={"itemsizing": "constant", "title": ""})
-    figure.update_xaxes(range=[left, right], zeroline=False, title="")
-    figure.update_yaxes(range=[bottom, top], zeroline=False, title="", scaleanchor="x", scaleratio=1)
+    figure.update_xaxes(range=[left, right], zeroline=False, title=axes[0])
+    figure.update_yaxes(range=[bottom, top], zeroline=False, title=axes[1], scaleanchor="x", scaleratio=1)
     if len(frames) > 1:
         figure.frames = [go.Frame(data=traces(number), name=title) for number, title in enumerate(titles)]
         # Plotly moves points without drawing all anew; a picture behind them it does not.

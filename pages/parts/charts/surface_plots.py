@@ -12,6 +12,9 @@ from core.features.surfaces import WINDOW, Surface
 from pages.parts.charts import plots
 from pages.parts.shell import theme
 
+SHADOW = ", ".join([f"0 0 3px {theme.WHITE}"] * 4)
+"""Around numbers on the colours of a loss, dark ones among them."""
+
 
 def contours(surface: Surface, label: int, low: float, high: float) -> go.Figure:
     """Contours of a loss in the plane, the band between two of them in orange."""
@@ -52,14 +55,16 @@ def contours(surface: Surface, label: int, low: float, high: float) -> go.Figure
             text=[str(row + 1)],
             textposition="top center",
             showlegend=False,
-            textfont={"size": 16, "color": theme.INK},
+            textfont={"size": 16, "color": theme.INK, "shadow": SHADOW},
             hoverinfo="skip",
             marker=plots.of_class(
                 row, size=15 if row == label else 11, line={"width": 2 if row == label else 1, "color": theme.WHITE}
             ),
         )
-    figure.update_xaxes(range=[-WINDOW, WINDOW], constrain="domain", zeroline=False)
-    figure.update_yaxes(range=[-WINDOW, WINDOW], scaleanchor="x", constrain="domain", zeroline=False)
+    figure.update_xaxes(title="first feature", range=[-WINDOW, WINDOW], constrain="domain", zeroline=False)
+    figure.update_yaxes(
+        title="second feature", range=[-WINDOW, WINDOW], scaleanchor="x", constrain="domain", zeroline=False
+    )
     title = {"text": surface.title, "font": {"size": 16}}
     return plots.style(figure, 330, "contours", title=title, margin={"t": 36})
 

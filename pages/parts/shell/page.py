@@ -93,6 +93,7 @@ def switch(label: str, titles: Mapping[K, str], key: str, names: Sequence[K] | N
         format_func=titles.__getitem__,
         required=True,
         label_visibility="collapsed",
+        wrap=True,
         persist_state="session",
     )
     return chosen or shown[0]

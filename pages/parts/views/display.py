@@ -85,6 +85,10 @@ def fitting_gain(peak: float) -> float:
     return 0.5 / peak if peak > 0 else 1.0
 
 
+AS_IT_IS = "Nothing has been changed yet: this is the picture as it is, and magnified. **Run** attacks it."
+"""What is said above a picture that has not been attacked."""
+
+
 def clean(image: Tensor, title: str, scope: str) -> None:
     """A picture (1, C, H, W) that has not been attacked, its magnification, and the display controls."""
     above = st.container()

@@ -20,12 +20,14 @@ from pages.parts.engine.networks import Network
 from pages.parts.inputs import choose
 from pages.parts.inputs.choose import Choice
 from pages.parts.shell.jobs import Slot
-from pages.parts.views import attacking
-from pages.parts.views.compare.comparison import SCOPE
+from pages.parts.views import attacking, example
+from pages.parts.views.compare.comparison import SCOPE, rebuilt
 from pages.parts.work.attacks import Asked, Asker, Finished, Snapshot, transfer
 
 ANSWERS = f"{SCOPE}.networks.shown"
 """Where the session keeps the `Answered` that is shown."""
+_BEGUN = f"{SCOPE}.networks.begun"
+"""Where it keeps the key of the last attack whose networks were asked without a press of Run."""
 
 Verdict = Literal["fooled", "fooled, but not as the target", "not fooled", "wrong on the clean picture already"]
 
@@ -99,9 +101,29 @@ def _key(column: Column, clean: Tensor, adversarial: Tensor) -> str:
     return fingerprint(column.card.sha256, through, clean, adversarial)
 
 
+def _made(asking: Asking) -> Finished | None:
+    """What the attack has given, if it was run here before, or is in the example that comes with the page."""
+    if (run := attacking.results.get(asking.key)) is not None:
+        return run
+    shortest, _ = example.runs(asking.choice, along=False) or ((), ())
+    for run in shortest:
+        of = run.result
+        if attacking.key(rebuilt(of), asking.choice.model, of.images, of.labels, of.seed) == asking.key:
+            return run
+    return None
+
+
+def begins(asking: Asking) -> bool:
+    """Whether the networks are to be asked without a press of Run: once, where the attack itself is there already."""
+    if st.session_state.get(_BEGUN) == asking.key or _made(asking) is None:
+        return False
+    st.session_state[_BEGUN] = asking.key
+    return True
+
+
 def known(asking: Asking) -> Answered | None:
     """What is asked, if all of it is known from before."""
-    run = attacking.results.get(asking.key)
+    run = _made(asking)
     if run is None:
         return None
     clean, picture = asking.choice.image, run.result.adversarial_8bit
@@ -115,7 +137,7 @@ def start(asking: Asking) -> None:
     if (there := known(asking)) is not None:
         st.session_state[ANSWERS] = there
         return
-    run = attacking.results.get(asking.key)
+    run = _made(asking)
     made = None if run is None else run.result.adversarial_8bit
     choice, askers = asking.choice, tuple(column.asker for column in asking.columns)
     about, network = Wanted(asking, run), Network.of(choice.card)

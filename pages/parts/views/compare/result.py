@@ -147,6 +147,7 @@ def show(shown: Shown | None, choice: Choice, current: Sequence[Attack], along: 
     elif shown is None:
         forms.follow(Matching, SCOPE, "view.")
         links.flag("view.perturbations", f"{SCOPE}.perturbations")
+        page.tell(display.AS_IT_IS, SCOPE)
         display.clean(choice.image, choice.title, SCOPE)
     else:
         above = st.container()

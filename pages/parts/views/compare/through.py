@@ -132,6 +132,7 @@ def show(found: Answered | None, choice: Choice, current: Asking | None) -> None
     """What is finished, or the picture as it is; a fragment, so that a display slider redraws only this."""
     if found is None:
         links.flag("view.perturbations", f"{SCOPE}.perturbations")
+        page.tell(display.AS_IT_IS, SCOPE)
         display.clean(choice.image, choice.title, SCOPE)
         links.write()
         return
@@ -162,7 +163,7 @@ def show(found: Answered | None, choice: Choice, current: Asking | None) -> None
     links.write()
 
 
-def body(asking: Asking | None, choice: Choice) -> None:
+def there(asking: Asking | None, choice: Choice) -> Answered | None:
     """What is known of what is asked, or was asked last of this picture."""
     found: Answered | None = st.session_state.get(networks.ANSWERS)
     if found is not None and not _of(found, choice):
@@ -171,6 +172,11 @@ def body(asking: Asking | None, choice: Choice) -> None:
         found = networks.known(asking)  # perhaps all of it, as where a link is opened
         if found is not None:
             st.session_state[networks.ANSWERS] = found
+    return found
+
+
+def body(found: Answered | None, asking: Asking | None, choice: Choice) -> None:
+    """What is `there`."""
     if found is not None:
         page.say(said(found))
     show(found, choice, asking)

@@ -65,7 +65,8 @@ def draw(snapshot: Snapshot, classes: tuple[str, ...], finished: bool) -> None:
             )
             extent = widened(plots.reach(points), AROUND)
             shaded = [_regions(snapshot, epoch, extent) for epoch in past[-len(shown) :]]
-            figure = plots.embedding(points, snapshot.labels, classes, titles, shaded)
+            axes = ("first feature", "second feature") if d <= 2 else ("largest variance", "second largest")
+            figure = plots.embedding(points, snapshot.labels, classes, titles, shaded, axes)
             st.plotly_chart(figure, key=f"{SCOPE}.embedding.{finished}", config=plots.CONFIG)
             how = (
                 "the network's two features themselves"
