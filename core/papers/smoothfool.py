@@ -256,7 +256,7 @@ def _smoother(found: Sequence[FoolingRecord]) -> Verdict:
     if len(a) < 2:
         return NOT_MEASURED
     compared = statistics.signed_ranks(np.log10(a), np.log10(b))
-    return every([Part("Omega_n of DeepFool over SmoothFool", compared)], unit="powers of ten")
+    return every([Part("Ω_n of DeepFool over SmoothFool", compared)], unit="powers of ten")
 
 
 SMOOTHER = Claim(

@@ -28,7 +28,7 @@ LOOK_FOR = (
 
 def draw(found: Found, card: Card) -> None:
     """The chart, and all numbers below it."""
-    rows = [(name, smooth_curves.pick(found, key)) for key, name in IN_TABLE1.items()]
+    rows = [(name.replace("2", "₂"), smooth_curves.pick(found, key)) for key, name in IN_TABLE1.items()]
     drawn = [
         (name, None if record is None else Curve(record, session.titled(record)), _mean(record))
         for name, record in rows

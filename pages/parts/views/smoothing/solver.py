@@ -46,11 +46,15 @@ def measured(image: Tensor, bandwidth: float, alpha: float) -> list[tuple[str, f
 
 @st.cache_data(max_entries=16, show_spinner=False, hash_funcs={Tensor: fingerprint})
 def residuals(image: Tensor, bandwidth: float, alpha: float, most: int = 400) -> list[float]:
-    """|z - L_alpha s| / |z| before conjugate gradients' first step on noise, and after each (SciPy's)."""
+    """|z - L_alpha s| / |z| before conjugate gradients' first step on noise, and after each (SciPy's).
+
+    z: without its mean, which `Smoother` takes around the solver.
+    """
     graph: PixelGraph = GraphParameters(bandwidth=bandwidth).graph(image)
     n = graph.height * graph.width
     system = scipy.sparse.eye_array(n, format="csr") - alpha * graph.sparse(0).tocsr()
-    target = (1 - alpha) * pattern("noise", *image.shape[2:]).flatten().double().numpy()
+    noise = pattern("noise", *image.shape[2:]).flatten().double()
+    target = (1 - alpha) * (noise - noise.mean()).numpy()
     scale = float(torch.from_numpy(target).norm())
     found = [1.0]
 
@@ -64,8 +68,8 @@ def residuals(image: Tensor, bandwidth: float, alpha: float, most: int = 400) ->
 def draw(chosen: Chosen) -> None:
     """A table of the solvers and a chart of one of them."""
     st.container(key="formula").latex(
-        r"\hat s_\alpha(z)=\frac{s_\alpha(z)}{s_\alpha(1)},\qquad (I-\alpha S)\,s_\alpha(z)=(1-\alpha)\,z,"
-        r"\qquad S=D^{-1/2}WD^{-1/2}"
+        r"{\hat s_\alpha(z)=\frac{s_\alpha(z)}{s_\alpha(1)}},\qquad {(I-\alpha S)\,s_\alpha(z)=(1-\alpha)\,z},"
+        r"\qquad {S=D^{-1/2}WD^{-1/2}}"
     )
     left, _ = st.columns([1, 1.4])
     with left:
@@ -92,9 +96,8 @@ def draw(chosen: Chosen) -> None:
     with right:
         found = residuals(chosen.image, chosen.bandwidth, alpha)
         st.plotly_chart(chart(found), key=f"{SCOPE}.cg", config=plots.CONFIG)
-    at = found[min(PAPER_STEPS, len(found) - 1)]
     page.tell(
-        f"**Look for:** after the paper's {PAPER_STEPS} steps the residual is **{general(at, 2)}** here. The nearer α "
+        f"**Look for:** after the paper's {PAPER_STEPS} steps the residual is **{general(rows[-1][4], 2)}** here. The nearer α "
         "is to 1, the more steps it takes: their number grows as 1/√(1 − α)."
     )
 
