@@ -120,7 +120,7 @@ class OneOf:
             raise ValueError(f"it must be one of {told}.")
 
 
-def one_of(choices: Iterable[object]) -> OneOf:
+def one_of(choices: Iterable[object]) -> Check:
     """A setting that is one of `choices`."""
     return OneOf(tuple(str(each) for each in choices))
 

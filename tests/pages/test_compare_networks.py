@@ -1,5 +1,6 @@
 """Networks as columns: one attack, made on one network, and what others say of its picture through a defence."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ from core.data import quantize
 from core.defenses import DEFENSES, JPEG, BitDepth, Defended, Defense, Median
 from core.magnify import display_scale, magnify
 from core.metrics import l2, roughness
+from pages.parts.engine.bounded import Bounded
 from pages.parts.engine.networks import Network
 from pages.parts.engine.progress import Stop
+from pages.parts.views import example
 from pages.parts.views.compare import networks
 from pages.parts.views.compare.networks import Column, titles, verdict
 from pages.parts.work import attacks
@@ -27,8 +30,8 @@ START = {"compare": "networks", "iterations": "10", "search_steps": "2"}
 class Networks(Compare):
     """The Compare page with networks as columns."""
 
-    def __init__(self, **address: str) -> None:
-        super().__init__(**START | address)
+    def __init__(self, start: Mapping[str, str] = START, **address: str) -> None:
+        super().__init__(**{**start, **address})
 
     def finish(self) -> None:
         while (running := self.app.session_state.get("compare.networks.running")) is not None:
@@ -53,6 +56,21 @@ class Networks(Compare):
 def computed(row: int = 0) -> AttackResult:
     attack = ATTACKS["scw"](iterations=10, search_steps=2)
     return run(attack, models.load("mnist-c4-ce"), MNIST.images[row : row + 1], MNIST.labels[row : row + 1])
+
+
+def test_where_the_attack_is_known_the_networks_are_asked_at_once(monkeypatch: pytest.MonkeyPatch):
+    page = Networks({"compare": "networks"}, model="imagenet-efficientnet-lite0")
+    page.finish()
+    (_, known, _) = example.runs(page.shown.asking.choice, along=False)[0]
+    assert page.shown.run.result.adversarial.equal(known.result.adversarial)
+    assert page.shown.run.result.attack == "scw"
+    assert len(page.shown.answers) == len(page.shown.asking.columns) == 4
+    assert page.notes[0].endswith("\nfooled")
+    page.app.session_state[networks.ANSWERS] = None
+    monkeypatch.setattr(networks, "_answers", Bounded(64))
+    page.rerun()  # but once only: who stops it is not asked again
+    assert page.app.session_state.get("compare.networks.running") is None
+    assert page.shown is None
 
 
 def test_pictures_and_numbers_are_of_what_each_network_sees():

@@ -249,7 +249,7 @@ class Impulse extends Drawing {
     const [own, other] = [half(values), half(gaussian)];
     this.line.textContent =
       `Pixel (${x}, ${y}) keeps ${general(100 * here, 2)} % of what is put there. Half of what it gives lies in ` +
-      `${own} pixel${own === "1" ? "" : "s"} that the picture chooses; the Gaussian that keeps as much has it in ${other}, whatever lies there.`;
+      `${own} pixel${own === 1 ? "" : "s"} that the picture chooses; the Gaussian that keeps as much has it in ${other}, whatever lies there.`;
     const sum = values.reduce((total, value) => total + value, 0);
     Object.assign(this.root.dataset, { at: `${x},${y}`, alpha: this.alpha, here, sum, steps, residual, sigma });
     if (tolerance > RESTING) this.resting = window.setTimeout(() => this.draw(RESTING), REST);

@@ -24,8 +24,8 @@ from pages.parts.views.mmc.arrangement import EXAMPLES, Arrangement
 from pages.parts.views.mmc.shared import SCOPE
 
 FORMULAS = {
-    "optimal": r"\lVert\mu^*_i\rVert = C_{MM},\quad {\cos\angle(\mu^*_i, \mu^*_j) = -\tfrac{1}{L-1}}"
-    r"\ {\text{ where } d \ge L-1}",
+    "optimal": r"\lVert\mu^*_i\rVert = C_{MM},\quad\allowbreak {\cos\angle(\mu^*_i, \mu^*_j) = -\tfrac{1}{L-1}}"
+    r"\ \allowbreak {\text{ where } d \ge L-1}",
     "random": r"\mu_i = C_{MM}\,u_i,\quad u_i \text{ at random on the unit sphere}",
     "hierarchical": r"\mu_{s,j} = \mu^*_s + \mu^*_j,\quad \lVert\mu^*_s\rVert = C_1,\ \lVert\mu^*_j\rVert = C_2",
 }

@@ -68,8 +68,9 @@ def residuals(image: Tensor, bandwidth: float, alpha: float, most: int = 400) ->
 def draw(chosen: Chosen) -> None:
     """A table of the solvers and a chart of one of them."""
     st.container(key="formula").latex(
-        r"{\hat s_\alpha(z)=\frac{s_\alpha(z)}{s_\alpha(1)}},\qquad {(I-\alpha S)\,s_\alpha(z)=(1-\alpha)\,z},"
-        r"\qquad {S=D^{-1/2}WD^{-1/2}}"
+        r"{\hat s_\alpha(z)=\frac{s_\alpha(z)}{s_\alpha(1)}},"
+        r"\qquad\allowbreak {(I-\alpha S)\,s_\alpha(z)=(1-\alpha)\,z},"
+        r"\qquad\allowbreak {S=D^{-1/2}WD^{-1/2}}"
     )
     left, _ = st.columns([1, 1.4])
     with left:
@@ -97,8 +98,8 @@ def draw(chosen: Chosen) -> None:
         found = residuals(chosen.image, chosen.bandwidth, alpha)
         st.plotly_chart(chart(found), key=f"{SCOPE}.cg", config=plots.CONFIG)
     page.tell(
-        f"**Look for:** after the paper's {PAPER_STEPS} steps the residual is **{general(rows[-1][4], 2)}** here. The nearer α "
-        "is to 1, the more steps it takes: their number grows as 1/√(1 − α)."
+        f"**Look for:** after the paper's {PAPER_STEPS} steps the residual is **{general(rows[-1][4], 2)}** here. The "
+        "nearer α is to 1, the more steps it takes: their number grows as 1/√(1 − α)."
     )
 
 
