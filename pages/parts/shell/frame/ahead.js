@@ -28,7 +28,8 @@ export function sparing({ connection }) {
 export function fetchAhead(name) {
   const other = document.querySelector('script[type="module"][src*="/static/js/"]');
   const href = other instanceof HTMLScriptElement ? beside(name, other.src) : undefined;
-  if (!name || !href || sparing(navigator) || document.querySelector(`link[href="${href}"]`)) return;
+  const here = /** @type {Navigator & { connection?: { saveData?: boolean } }} */ (navigator); // not in every browser
+  if (!name || !href || sparing(here) || document.querySelector(`link[href="${href}"]`)) return;
   const link = Object.assign(document.createElement("link"), { rel: "modulepreload", href, crossOrigin: "anonymous" });
   link.setAttribute("fetchpriority", "low");
   setTimeout(() => document.head.append(link), SOON);
