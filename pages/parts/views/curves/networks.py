@@ -124,6 +124,11 @@ def draw(networks: Mapping[str, NearestKnown[Any]], card: Card) -> None:
         ),
     )
     st.html(_table({**networks, **beside(card)}, titles, card))
+    counts = ", ".join(str(n) for n in sorted({len(one.shortest) for one in networks.values()}))
+    page.note(
+        f"n = {counts} images that each network names rightly. Bands and brackets: 95 % intervals, Wilson's of shares, "
+        "bootstrapped of medians."
+    )
     first = next(iter(networks.values()))
     attacks = ", ".join(_titled(record) for record in first.records)
     page.note(
