@@ -112,6 +112,9 @@ class Card(BaseModel):
     """The checkpoint whose weights the training began with; none for fresh ones."""
     seed: int | None = Field(None, ge=0, lt=2**63)
     accuracy: Accuracy | None = None
+    mirrored: Accuracy | None = None
+    """By the sum of the logits of each picture and of its mirror image, for a network that was trained on both. Only to
+    compare with accuracies that are published so; every other answer here is to the picture alone."""
     weights: str = Field("weights.safetensors", max_length=NAME_LIMIT, pattern=r"^(package:)?\w[\w.-]*$")
     """File beside the card, or "package:NAME" for weights that an installed package carries."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")

@@ -32,6 +32,7 @@ def list_models(arguments: argparse.Namespace) -> int:
     usable, unusable = survey()
     for c in usable.values():
         share = f"{100 * c.accuracy.value:.2f} % of {c.accuracy.n}" if c.accuracy else ""
+        share += f"\n({100 * c.mirrored.value:.2f} % with mirror images)" if c.mirrored else ""
         table.add_row(c.name, c.network, c.dataset, escape(c.loss), share)
     for name, why in unusable.items():
         table.add_row(escape(name), escape(why))

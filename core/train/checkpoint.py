@@ -50,7 +50,8 @@ def save(
 ) -> Card:
     """Write `model` as a checkpoint `folder / card.name`; its accuracy on `images` is measured on what is stored.
 
-    Weights are kept in float16 where that costs no accuracy, else in float32. embeddings: see EMBEDDINGS. new: nothing
+    Weights are kept in float16 where that costs no accuracy, else in float32. Where the recipe mirrors pictures, so is
+    the accuracy with them in view (`Card.mirrored`). embeddings: see EMBEDDINGS. new: nothing
     may have the name yet; of several that want it at once, one gets it. beside: further files of a new one, by name.
     ValueError in one sentence if the disk is full, the folder not writable, or the name taken; nothing half written
     stays behind.
@@ -59,13 +60,17 @@ def save(
     full = accuracy(model, images, labels)
     model.load_state_dict({k: v.to(exact[k].dtype) for k, v in half.items()})
     rounded = accuracy(model, images, labels)
-    model.load_state_dict(exact)
     keep_half = rounded >= full
+    if not keep_half:
+        model.load_state_dict(exact)
+    both = accuracy(model, images, labels, mirrored=True) if described.recipe.get("flip") else None
+    model.load_state_dict(exact)
     content = save_safetensors(half if keep_half else exact)
     finished = described.model_copy(
         update={
             "sha256": hashlib.sha256(content).hexdigest(),
             "accuracy": Accuracy(value=rounded if keep_half else full, n=len(labels), split="test"),
+            "mirrored": None if both is None else Accuracy(value=both, n=len(labels), split="test"),
             "versions": {
                 "smoothscope": core.__version__,
                 "torch": torch.__version__.split("+")[0],
@@ -117,6 +122,12 @@ def _forget(path: Path) -> None:
         raise ValueError(f"{path.name} of an earlier training cannot be deleted ({error.strerror}); do so.") from None
 
 
-def accuracy(model: Classifier, images: Tensor, labels: Tensor, batch_size: int = 500) -> float:
-    """Share of `images` (N, C, H, W) that `model` assigns to `labels` (N,)."""
-    return int((logits_of(model, images, batch_size).argmax(1) == labels).sum()) / len(labels)
+def accuracy(model: Classifier, images: Tensor, labels: Tensor, batch_size: int = 500, mirrored: bool = False) -> float:
+    """Share of `images` (N, C, H, W) that `model` assigns to `labels` (N,).
+
+    mirrored: by the sum of the logits of each image and of its mirror image.
+    """
+    logits = logits_of(model, images, batch_size)
+    if mirrored:
+        logits = logits + logits_of(model, images.flip(3), batch_size)
+    return int((logits.argmax(1) == labels).sum()) / len(labels)

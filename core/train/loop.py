@@ -53,7 +53,7 @@ class Batch:
     loss: float
 
 
-OWN = ("name", "source", "sha256", "versions", "title", "changes")
+OWN = ("name", "source", "sha256", "versions", "title", "changes", "mirrored")
 """Entries of a run's card that may differ where it is continued, or are kept apart."""
 MOST = 1000
 """Changes in one training: what a card holds."""

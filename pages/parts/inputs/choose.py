@@ -135,7 +135,8 @@ def network(scope: str, first: str = FIRST) -> tuple[Card, Classifier] | None:
         return None
     facts = [card.title]  # which the menu shortens
     if card.accuracy is not None:
-        facts.append(f"{100 * card.accuracy.value:.2f} % of {card.accuracy.n:,} test images right")
+        also = f" ({100 * card.mirrored.value:.2f} % with their mirror images)" if card.mirrored is not None else ""
+        facts.append(f"{100 * card.accuracy.value:.2f} % of {card.accuracy.n:,} test images right{also}")
     st.caption(page.plain(", ".join(facts)))
     return card, model
 

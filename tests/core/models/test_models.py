@@ -349,6 +349,9 @@ def test_the_card_tells_the_truth_on_the_test_set(name):
     assert len(images) == model.card.accuracy.n
     got = core.train.accuracy(model, images.images, images.labels)
     assert got == pytest.approx(model.card.accuracy.value, abs=1.5 / len(images))  # one image may sit on the boundary
+    if model.card.mirrored is not None:
+        got = core.train.accuracy(model, images.images, images.labels, mirrored=True)
+        assert got == pytest.approx(model.card.mirrored.value, abs=1.5 / len(images))
 
 
 def test_the_mnist_network_is_as_good_as_promised():

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from core import data, models
 from core.attacks import ATTACKS, run
 from core.losses import LOSSES, CrossEntropy, GraphSmoothness, MaxMahalanobis, hierarchical_centers
-from core.models import Card
+from core.models import Accuracy, Card
 from core.models.networks import initialise
 from core.params import fields
 from core.train import Batch, Epoch, Recipe, Training, accuracy, loop, resume, save
@@ -383,6 +383,22 @@ def test_float32_is_kept_where_float16_would_cost_accuracy(home, digits):
     assert card.accuracy.value == 1
     assert {value.dtype for value in load_file(home / "small" / "weights.safetensors").values()} == {torch.float32}
     assert accuracy(models.load("small", "cpu"), digits.images[:200], labels) == 1
+
+
+@pytest.mark.parametrize("too_large", [False, True])
+def test_where_training_mirrors_pictures_both_sides_are_asked_too(home, digits, too_large):
+    model, images = untrained(), digits.images[:200]
+    assert save(model, CARD, home, images, digits.labels[:200]).mirrored is None
+    labels = (model(images) + model(images.flip(3))).argmax(1)
+    if too_large:  # for float16, in which the network is not kept then
+        model.network.conv3.weight.data.mul_(1e6)
+        labels = (model(images) + model(images.flip(3))).argmax(1)
+    card = save(model, CARD.model_copy(update={"recipe": {"flip": True}}), home, images, labels)
+    stored = models.load("small", "cpu")
+    both = (stored(images) + stored(images.flip(3))).argmax(1)
+    assert card.mirrored == Accuracy(value=float((both == labels).double().mean()), n=200, split="test")
+    assert card.mirrored.value > 0.97
+    assert card.accuracy.value < card.mirrored.value
 
 
 def test_saving_leaves_the_model_as_it_was(home, digits):
