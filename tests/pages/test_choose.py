@@ -2,6 +2,8 @@
 
 from itertools import groupby
 
+import driver
+
 from core import models
 from core.train import against
 from pages.parts.inputs.choose import menu
@@ -34,3 +36,13 @@ def test_ones_own_networks_come_last_and_say_so():
     assert list(titles.values()) == ["MNIST CE, C4", "Own: a-first, MNIST CE, C4", "Own: second, MNIST CE, C4"]
     same = shipped.model_copy(update={"name": "mnist-lenet-ce"})  # another of the shipped, by its name
     assert menu({"mnist-c4-ce": shipped, "mnist-lenet-ce": same})["mnist-lenet-ce"] == "MNIST CE, C4 (mnist-lenet-ce)"
+
+
+def test_the_accuracy_with_mirror_images_is_told_apart():
+    app = driver.opened("Attack_lab", model="cifar10-whitened-ce")
+    card = models.card("cifar10-whitened-ce")
+    told = (
+        f"{100 * card.accuracy.value:.2f} % of 10,000 test images right "
+        f"({100 * card.mirrored.value:.2f} % with their mirror images)"
+    )
+    assert any(told in driver.unescaped(caption.value) for caption in app.caption)
