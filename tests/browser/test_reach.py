@@ -65,6 +65,8 @@ GRAVE = """async () => {
     return grave.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) =>
         `${id}: ${target.join(" ")}: ${failureSummary.replace(/\\s+/g, " ")}`));
 }"""
+GROUND = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
+DARK = f"dark => ({GROUND}.match(/[0-9]+/)[0] < 128) === dark"
 NAMES = """() => [...document.querySelectorAll("button, [aria-label]")].filter(e => e.checkVisibility()).map(e => {
     const said = e.cloneNode(true);
     for (const unsaid of said.querySelectorAll("[aria-hidden=true]")) unsaid.remove();
@@ -128,8 +130,9 @@ def grave(page: Page) -> list[str]:
     found, grounds = [], set()
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        page.wait_for_timeout(400)
-        grounds.add(page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor"))
+        page.wait_for_function(DARK, arg=scheme == "dark")
+        page.wait_for_timeout(400)  # colours fade into each other
+        grounds.add(page.evaluate(GROUND))
         found += [f"{scheme}: {each}" for each in page.evaluate(GRAVE)]
     assert len(grounds) == 2  # it was seen in both
     return found

@@ -234,7 +234,9 @@ def test_several_attacks_a_trail_and_maps_are_made_there(processes: Pool):
     ((made, distortion),) = done(processes, maps.fit, [Space(kept.features, kept.labels)], Linear())  # type: ignore[misc]
     assert made.points.shape == (len(kept.epochs), len(kept.labels), 2)
     assert distortion.trustworthiness > 0.99  # two dimensions on two
-    job = submit(processes, maps.features, "mnist", [(network, "the graph")])
+    (trained_on,) = done(processes, maps.features, "mnist", "train", [(network, "the graph")])  # type: ignore[misc]
+    assert trained_on.shape == (400, 2)
+    job = submit(processes, maps.features, "mnist", "test", [(network, "the graph")])
     assert job.wait(LONG)
     assert "python -m core data get mnist" in job.error  # the home is empty, there as here
 
