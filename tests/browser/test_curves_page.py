@@ -30,7 +30,7 @@ def test_from_a_point_to_its_images_to_the_lab(open_page):
     thumbnails.first.click()
     expect(page).to_have_url(re.compile(r"/Attack_lab\?.*"))
     expect(page).to_have_url(re.compile(f"image={index}"))
-    expect(page.get_by_text(f"test image {index}")).to_be_visible()
+    expect(page.get_by_text(f"test image {index}").first).to_be_visible()
     expect(page).to_have_url(re.compile("initial_c=15.0"))
     # Back on the page, by the browser's button or by its name, the same point is open.
     page.wait_for_timeout(1600)  # what comes sooner is taken for a late message of the browser's
@@ -114,7 +114,7 @@ def test_a_universal_perturbation_is_on_the_images_that_its_point_opens(open_pag
     thumbnails.first.click()
     for part in (r"/Attack_lab\?", f"image={index}", "attack=universal", f"model={network}"):
         expect(page).to_have_url(re.compile(part))
-    expect(page.get_by_text(f"test image {index}")).to_be_visible()
+    expect(page.get_by_text(f"test image {index}").first).to_be_visible()
 
 
 def test_the_script_of_charts_is_here_before_a_page_with_a_chart_is_opened(open_page):
