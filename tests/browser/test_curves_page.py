@@ -9,6 +9,16 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.browser
 
 
+def click_the_first_point(page):
+    """Which says on being pointed at that it can be clicked."""
+    dot = page.locator(".js-plotly-plot .scatterlayer .trace .points path").first
+    dot.wait_for()
+    box = dot.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator(".js-plotly-plot .hoverlayer")).to_contain_text("click for the images")
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
 def test_from_a_point_to_its_images_to_the_lab(open_page):
     page = open_page("/Curves")
     points = page.locator(".js-plotly-plot .scatterlayer .trace .points path")
@@ -82,12 +92,7 @@ def test_views_turn_by_paper_and_a_point_of_roughness_opens_its_images(open_page
         tabs = page.locator(".stMain [data-testid=stButtonGroup]").first.bounding_box()
         assert tabs["x"] + tabs["width"] < 1150
     page.get_by_text("Roughness", exact=True).click()
-    dot = page.locator(".js-plotly-plot .scatterlayer .trace .points path").first
-    dot.wait_for()
-    box = dot.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    expect(page.locator(".js-plotly-plot .hoverlayer")).to_contain_text("click for the images")
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    click_the_first_point(page)
     thumbnails = page.locator(".wall button")
     thumbnails.first.wait_for()
     expect(page).to_have_url(re.compile("behind=rough"))
@@ -100,12 +105,7 @@ def test_views_turn_by_paper_and_a_point_of_roughness_opens_its_images(open_page
 def test_a_universal_perturbation_is_on_the_images_that_its_point_opens(open_page):
     network = "cifar10-preactresnet18-ce"
     page = open_page(f"/Curves?view=across&across=universal&model={network}", width=1280, height=900)
-    dot = page.locator(".js-plotly-plot .scatterlayer .trace .points path").first
-    dot.wait_for()
-    box = dot.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    expect(page.locator(".js-plotly-plot .hoverlayer")).to_contain_text("click for the images")
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    click_the_first_point(page)
     expect(page).to_have_url(re.compile("behind=universal"))
     page.get_by_text(re.compile(r"^Not fooled \d+$")).click()  # those that it fails on are there too
     thumbnails = page.locator(".wall button")

@@ -34,7 +34,7 @@ from core.papers.smoothfool_transfer import (
     PatternRecord,
     UniversalRecord,
 )
-from pages.parts.charts import plots, rate_plots
+from pages.parts.charts import rate_plots
 from pages.parts.engine import networks as engine
 from pages.parts.inputs import choose
 from pages.parts.shell import links, page
@@ -296,15 +296,10 @@ def _chart(
     figure = rate_plots.rates(rows, ours, paper, "fooled", wall.pointed(view) if behind else None, chart)
     wall.beside(
         behind,
+        figure,
         view,
-        lambda: st.plotly_chart(
-            figure,
-            key=chart,
-            config=plots.CONFIG,
-            on_select=wall.clicked(view, chart),
-            selection_mode="points",
-            alt="Share of images on which networks are fooled by what was made on another, by its smoothness.",
-        ),
+        chart,
+        "Share of images on which networks are fooled by what was made on another, by its smoothness.",
     )
 
 

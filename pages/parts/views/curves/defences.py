@@ -24,7 +24,7 @@ from core.papers.smoothfool_defences import (
     DefenceRecord,
     pick,
 )
-from pages.parts.charts import plots, rate_plots
+from pages.parts.charts import rate_plots
 from pages.parts.engine.networks import Network
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Slot
@@ -108,18 +108,7 @@ def draw(card: Card) -> None:
     figure = rate_plots.rates(
         rows, ours, paper, "fooled under the defence", wall.pointed(_VIEW) if behind else None, chart
     )
-    wall.beside(
-        behind,
-        _VIEW,
-        lambda: st.plotly_chart(
-            figure,
-            key=chart,
-            config=plots.CONFIG,
-            on_select=wall.clicked(_VIEW, chart),
-            selection_mode="points",
-            alt="Share of images that five attacks fool a network on under each defence.",
-        ),
-    )
+    wall.beside(behind, figure, _VIEW, chart, "Share of images that five attacks fool a network on under each defence.")
     st.html(_table(found, box, there))
     page.note(
         f"n = {many.counts(found)} test images, which all of these networks name "

@@ -15,7 +15,7 @@ from core.evaluate.tables import percent
 from core.models import Card
 from core.papers import smoothfool
 from core.papers.smoothfool import PAPER, SMOOTHER, TABLE2, FoolingRecord, Published
-from pages.parts.charts import plots, rate_plots
+from pages.parts.charts import rate_plots
 from pages.parts.engine.networks import Network
 from pages.parts.shell import page
 from pages.parts.shell.jobs import Slot
@@ -91,18 +91,8 @@ def _chart(
     paper = {TITLES[short]: (row.l2, row.roughness_share) for short, row in published.items()}
     pointed, chart = wall.pointed(_VIEW), f"{SCOPE}.{_VIEW}.{mine[0].data.name}"
     figure = rate_plots.smoothness(ours, paper, network, pointed[1] if behind and pointed else None, chart)
-    wall.beside(
-        behind,
-        _VIEW,
-        lambda: st.plotly_chart(
-            figure,
-            key=chart,
-            config=plots.CONFIG,
-            on_select=wall.clicked(_VIEW, chart),
-            selection_mode="points",
-            alt="Mean L2 of four attacks against the share of it that is rough, theirs and ours.",
-        ),
-    )
+    told = "Mean L2 of four attacks against the share of it that is rough, theirs and ours."
+    wall.beside(behind, figure, _VIEW, chart, told)
 
 
 def _behind(mine: Sequence[FoolingRecord], card: Card) -> Behind | None:

@@ -19,7 +19,7 @@ from core.evaluate.tables import percent
 from core.models import Card
 from core.papers import smooth_curves
 from core.papers.mmc.nearest import NEAREST, NearestRecord, Search
-from pages.parts.charts import curve_plots, plots
+from pages.parts.charts import curve_plots
 from pages.parts.inputs import choose
 from pages.parts.shell import page
 from pages.parts.views import results, verdicts
@@ -113,15 +113,10 @@ def draw(networks: Mapping[str, NearestKnown[Any]], card: Card) -> None:
     figure = curve_plots.networks(lines, point if behind else None, chart)
     wall.beside(
         behind,
+        figure,
         _VIEW,
-        lambda: st.plotly_chart(
-            figure,
-            key=chart,
-            config=plots.CONFIG,
-            on_select=wall.clicked(_VIEW, chart),
-            selection_mode="points",
-            alt="Share of images that any of several attacks fools within an L2, a curve a network.",
-        ),
+        chart,
+        "Share of images that any of several attacks fools within an L2, a curve a network.",
     )
     st.html(_table({**networks, **beside(card)}, titles, card))
     counts = ", ".join(str(n) for n in sorted({len(one.shortest) for one in networks.values()}))

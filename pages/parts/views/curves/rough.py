@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from core import models
@@ -19,7 +18,7 @@ from core.models import Card
 from core.papers import rough_to_smooth
 from core.papers.graph_smoothness.corruptions import CorruptionRecord
 from core.papers.rough_to_smooth import LENGTHS, ROUGHNESS, SIGMAS, RoughnessRecord, by_sigma
-from pages.parts.charts import plots, roughness_plots
+from pages.parts.charts import roughness_plots
 from pages.parts.inputs import choose
 from pages.parts.shell import links, page
 from pages.parts.shell.jobs import Slot
@@ -121,7 +120,7 @@ def _lines(
     point = wall.pointed(_VIEW)
     at = None if point is None or behind is None else (point[0], float(point[1]))
     figure = roughness_plots.lines(drawn, SIGMAS, aspect != NEEDED, titles.get(card.name, card.name), at, chart)
-    wall.beside(behind, _VIEW, lambda: _draw(figure, chart, f"{ASPECTS[aspect]}, against the filter's width."))
+    wall.beside(behind, figure, _VIEW, chart, f"{ASPECTS[aspect]}, against the filter's width.")
 
 
 def _goes(
@@ -139,11 +138,11 @@ def _goes(
     figure = roughness_plots.correlations(known, SIGMAS, GOES, sigma, chart)
     told = f"{ASPECTS[GOES]}, against the filter's width."
     if sigma is None:
-        _draw(figure, chart, told)
+        wall.chart(figure, _VIEW, chart, told)
         return
     left, right = st.columns([1.2, 1], gap="medium")
     with left:
-        _draw(figure, chart, told)
+        wall.chart(figure, _VIEW, chart, told)
     with right:
         needed = _medians(verdicts.stamp(found), found)
         points = {
@@ -153,22 +152,16 @@ def _goes(
         }
         chart = f"{chart}.{sigma:g}"
         figure = roughness_plots.networks(points, sigma, name if behind else "", chart)
-        _draw(figure, chart, f"Median L2 of networks at σ_g = {sigma:g}, against what they withstand of corruptions.")
+        wall.chart(
+            figure,
+            _VIEW,
+            chart,
+            f"Median L2 of networks at σ_g = {sigma:g}, against what they withstand of corruptions.",
+        )
         if behind is not None:
             wall.show(behind, _VIEW)
         else:
             page.note("Each point is a network; a click opens its images. Those of which half hold out are left out.")
-
-
-def _draw(figure: go.Figure, chart: str, told: str) -> None:
-    st.plotly_chart(
-        figure,
-        key=chart,
-        config=plots.CONFIG,
-        on_select=wall.clicked(_VIEW, chart),
-        selection_mode="points",
-        alt=told,
-    )
 
 
 def _behind(found: Sequence[RoughnessRecord], card: Card, aspect: str) -> Behind | None:

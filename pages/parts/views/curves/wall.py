@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 import torch
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from core import models
 from core.attacks import Attack
 from core.data import DATASETS, ImageSet, fetch
 from core.evaluate.records import Record
+from pages.parts.charts import plots
 from pages.parts.components import picker
 from pages.parts.inputs import choose
 from pages.parts.shell import cache, links, page
@@ -52,7 +54,7 @@ def pointed(view: str) -> tuple[str, str] | None:
     return (one, other) if of == view else None
 
 
-def clicked(view: str, chart: str) -> Callable[[], None]:
+def _clicked(view: str, chart: str) -> Callable[[], None]:
     """What to do when a point of the chart with this key was clicked, whose points carry the two things."""
 
     def keep() -> None:
@@ -128,14 +130,21 @@ def show(behind: Behind, view: str) -> None:
     st.button("Close", icon=":material/close:", key=f"{SCOPE}.{view}.close", on_click=_forget, type="tertiary")
 
 
-def beside(behind: Behind | None, view: str, chart: Callable[[], object]) -> None:
-    """A chart, and beside it the images of the point that is looked at, if there is one."""
+def chart(figure: go.Figure, view: str, key: str, told: str) -> None:
+    """A chart of a view whose points can be clicked. told: what it shows, to who does not see it."""
+    st.plotly_chart(
+        figure, key=key, config=plots.CONFIG, on_select=_clicked(view, key), selection_mode="points", alt=told
+    )
+
+
+def beside(behind: Behind | None, figure: go.Figure, view: str, key: str, told: str) -> None:
+    """Such a chart, and beside it the images of the point that is looked at, if there is one."""
     if behind is None:
-        chart()
+        chart(figure, view, key, told)
         return
     left, right = st.columns([1.7, 1], gap="medium")
     with left:
-        chart()
+        chart(figure, view, key, told)
     with right:
         show(behind, view)
 
