@@ -63,6 +63,7 @@ def test_columns_come_one_by_one_and_the_layout_stays(open_page: Callable[..., P
     expect(done).to_have_count(2)
 
 
+@pytest.mark.slow
 def test_a_link_to_a_finished_comparison(open_page: Callable[..., Page]):
     def shown(page: Page) -> list[str]:
         expect(page.get_by_role("button", name="Take it home")).to_be_visible()

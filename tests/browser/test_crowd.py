@@ -51,6 +51,7 @@ def test_all_pages_of_a_cold_server_may_be_opened_at_once(tmp_path: Path):
             tab.close()
 
 
+@pytest.mark.slow
 def test_a_crowd_is_served_and_pages_go_on(server: str):
     """Ten attack at once, others change pages meanwhile: nobody is refused, and nobody waits for them all."""
     with ThreadPoolExecutor(10) as pool:
@@ -110,6 +111,7 @@ def test_a_worker_that_is_killed_costs_one_sentence(tmp_path: Path):
         assert attacked(one)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_when_the_server_was_killed(tmp_path: Path):
     """Bit for bit, on the state of the last whole epoch; and no worker goes on without its server."""
     home = {"SMOOTHSCOPE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}

@@ -102,6 +102,7 @@ def test_views_turn_by_paper_and_a_point_of_roughness_opens_its_images(open_page
         expect(page).to_have_url(re.compile(part))
 
 
+@pytest.mark.slow
 def test_a_universal_perturbation_is_on_the_images_that_its_point_opens(open_page):
     network = "cifar10-preactresnet18-ce"
     page = open_page(f"/Curves?view=across&across=universal&model={network}", width=1280, height=900)

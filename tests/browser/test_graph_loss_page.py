@@ -60,6 +60,7 @@ def test_play_and_scrub_without_asking_the_server(open_page):
     assert len(sent) == before
 
 
+@pytest.mark.slow
 def test_the_papers_figures(open_page):
     page = open_page("/Graph_loss?view=figures")
     expect(page.locator(".js-plotly-plot")).to_have_count(3)

@@ -223,7 +223,7 @@ def test_problems_are_announced(open_page: Callable[..., Page]):
 
 
 @pytest.mark.parametrize("width", [390, *(pytest.param(wider, marks=pytest.mark.slow) for wider in (640, 720, 1280))])
-@pytest.mark.parametrize("path", [f"/Attack_lab?{QUICK}", "/Training"])
+@pytest.mark.parametrize("path", [LAB, pytest.param("/Training", marks=pytest.mark.slow)])
 def test_the_button_and_the_formula_are_whole(open_page: Callable[..., Page], path: str, width: int):
     page = open_page(path, width=width, height=720)
     settled(page)

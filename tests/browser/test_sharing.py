@@ -114,7 +114,9 @@ def test_without_a_clipboard_the_link_is_shown(open_page: Callable[..., Page]):
     ]
 
 
-@pytest.mark.parametrize("path", ["/", "/Attack_lab", pytest.param("/Compare", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "path", ["/", *(pytest.param(path, marks=pytest.mark.slow) for path in ("/Attack_lab", "/Compare"))]
+)
 def test_presentation(open_page: Callable[..., Page], path: str):
     page = open_page(path)
     settled(page)

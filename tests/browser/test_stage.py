@@ -51,9 +51,9 @@ def height(page: Page, selector: str) -> float:
 @pytest.mark.parametrize(
     ("what", "present"),
     [
-        pytest.param(DIGIT, "", id="digit-lab"),
-        pytest.param(PHOTOGRAPH, "&present=1", id="photograph-present"),
-        pytest.param(DIGIT, "&present=1", id="digit-present", marks=pytest.mark.slow),
+        pytest.param(DIGIT, "", id="digit-lab", marks=pytest.mark.slow),
+        pytest.param(DIGIT, "&present=1", id="digit-present"),
+        pytest.param(PHOTOGRAPH, "&present=1", id="photograph-present", marks=pytest.mark.slow),
         pytest.param(PHOTOGRAPH, "", id="photograph-lab", marks=pytest.mark.slow),
     ],
 )
@@ -75,6 +75,7 @@ def test_on_a_phone_what_has_come_of_it_stands_above_the_pictures(open_page: Cal
     expect(far).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_present_full_screen_and_a_larger_window_enlarge(open_page: Callable[..., Page]):
     def size(page: Page) -> int:
         pixels, seen = read_back(page.locator('.viewer canvas[data-title="Original"]'))
