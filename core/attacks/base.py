@@ -270,11 +270,16 @@ def hinge(logits: Tensor, labels: Tensor, m: float) -> Tensor:
     return (m - margin(logits, labels)).clamp_min(0)
 
 
-def crosses(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
-    """(N,) bool: another class leads `labels`, or the target all others, by more than rounding, so that a fresh forward
-    pass will agree. logits: (N, K); labels, targets: (N,)."""
+def ahead(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
+    """(N,) by how much another class leads `labels`, or the target all others, beyond rounding, so that a fresh forward
+    pass will agree on what is above zero; -1 where logits are not finite. logits: (N, K); labels, targets: (N,)."""
     lead = margin(logits, labels) if targets is None else -margin(logits, targets)
-    return (lead > _ROUNDING * logits.abs().amax(1)) & logits.isfinite().all(1)
+    return torch.where(logits.isfinite().all(1), lead - _ROUNDING * logits.abs().amax(1), -1)
+
+
+def crosses(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
+    """(N,) bool: whether the attack is `ahead`."""
+    return ahead(logits, labels, targets) > 0
 
 
 def gradient(values: Tensor, x: Tensor, keep: bool = False) -> Tensor:

@@ -21,52 +21,127 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.attacks.base import Quantised, Step, crosses, margin
+from core.attacks.base import Quantised, Step, ahead, margin
 from core.data.files import quantize
 from core.metrics import l2, linf
 from core.params import Parameters, parameter
 
-_FIRST = 0.004  # the first lengthening that is tried; every further one is twice as much
+_FIRST = 0.004  # the first lengthening that is tried
+_GROWTH = 4  # every further one is so many times as much
 _LONGEST = 32.0  # times what was found or, if that is less, a level; what takes more says nothing of what was found
 _LEVEL = 1 / 255
 _CLOSE = 0.002  # of the length: how near to the shortest
+_BESIDE = 0.2  # how far beside the secant's zero, in squared widths of the bracket
+
+Ahead = Callable[[Tensor, Tensor], Tensor]
+"""(pictures (n, C, H, W), rows (n,)) -> (n,) finite: by how much the attack leads in pictures of the images `rows`,
+which are fooled where that is above zero."""
+Longer = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""As `Pushing.longer`."""
 
 
-def lengthened(
-    images: Tensor,
-    found: Tensor,
-    fools: Callable[[Tensor, Tensor], Tensor],
-    longer: Callable[[Tensor, Tensor, Tensor], Tensor],
-) -> tuple[Tensor, Tensor]:
+def lengthened(images: Tensor, found: Tensor, ahead: Ahead, longer: Longer) -> tuple[Tensor, Tensor]:
     """`found` (N, C, H, W), lengthened as seen from the clean `images`, and by what factor (N,).
 
-    fools: (pictures (n, C, H, W), rows (n,)) -> (n,) bool, of the images `rows`, which also looks at them in 8 bits.
-    longer: as `Pushing.longer`. The factor is 1 where nothing had to be lengthened, and NaN where none helps, and the
-    image then as found; none that makes the largest change 32 times what it was and 32 levels is tried.
+    The factor is 1 where nothing had to be lengthened, and NaN where none helps, and the image then as found; none that
+    makes the largest change 32 times what it was and 32 levels is tried.
 
-    Doubled until it fools, then halved to within 0.2 % of the length. On a linear classifier whose normal the
-    perturbation follows, the lead of the rounded picture never falls with the length, so that is the shortest there is;
-    elsewhere it is the shortest near which a shorter one does not.
+    Lengthened until the rounded picture fools, then shortened to within 0.2 % of the length. On a linear classifier
+    whose normal the perturbation follows, the lead of the rounded picture never falls with the length, so that is the
+    shortest there is; elsewhere it is the shortest near which a shorter one does not. The picture has to fool before it
+    is rounded too. That it nearly always does, so it is looked at once, at the end; an image that does not is sought
+    again, both pictures of every length.
     """
     rows = torch.arange(len(images), device=images.device)
+    best, factor = found.clone(), torch.ones_like(l2(found))
+
+    def saved(pictures: Tensor, rows: Tensor) -> Tensor:
+        return ahead(quantize(pictures), rows)
+
+    def both(pictures: Tensor, rows: Tensor) -> Tensor:
+        return torch.minimum(saved(pictures, rows), ahead(pictures, rows))
+
+    def seek(rows: Tensor, by: Ahead, behind: Tensor) -> None:
+        best[rows], factor[rows] = _shortest(images[rows], found[rows], rows, by, longer, behind)
+
+    lead = saved(found, rows)
+    lost, kept = rows[lead <= 0], rows[lead > 0]
+    only_saved = kept[ahead(found[kept], kept) <= 0]
+    seek(lost, saved, lead[lost])
+    reached = lost[factor[lost].isfinite()]
+    only_saved = torch.cat([only_saved, reached[ahead(best[reached], reached) <= 0]])
+    seek(only_saved, both, both(found[only_saved], only_saved))
+    return best, factor
+
+
+def _shortest(
+    images: Tensor, found: Tensor, rows: Tensor, ahead: Ahead, longer: Longer, behind: Tensor
+) -> tuple[Tensor, Tensor]:
+    """As `lengthened`, of the images `rows`, n of them, that are `behind` (n,) as found, by the one lead `ahead`."""
     r = found - images
     longest = _LONGEST * (_LEVEL / linf(r)).clamp(1, 1e9)
-    best, factor = found.clone(), torch.ones_like(l2(r))
-    rows = rows[~fools(found, rows)]
-    low, high = torch.ones_like(factor[rows]), torch.full_like(factor[rows], torch.inf)
+    best, factor = found.clone(), torch.full_like(longest, torch.nan)
+    here = torch.arange(len(rows), device=rows.device)
+    bracket = _Bracket(behind.to(longest))
     excess = _FIRST
-    while len(rows):
-        t = torch.where(high.isinf(), 1 + excess, (low + high) / 2)
-        x = longer(images[rows], r[rows], t)
-        there = fools(x, rows)
-        best[rows[there]], factor[rows[there]] = x[there], t[there]
-        low, high = torch.where(there, low, t), torch.where(there, t, high)
-        lost = high.isinf() & (1 + 2 * excess > longest[rows])
-        factor[rows[lost]] = torch.nan
-        going = ~lost & (high.isinf() | (high - low > _CLOSE * high))
-        rows, low, high = rows[going], low[going], high[going]
-        excess *= 2
+    while len(here):
+        t = bracket.next(torch.minimum(1 + excess * torch.ones_like(longest), longest)[here])
+        x = longer(images[here], r[here], t)
+        lead = ahead(x, rows[here])
+        there = lead > 0
+        best[here[there]], factor[here[there]] = x[there], t[there]
+        bracket.put(t, lead.to(t))
+        going = torch.where(bracket.high.isinf(), t < longest[here], bracket.width > _CLOSE * bracket.high)
+        here = here[going]
+        bracket.keep(going)
+        excess *= _GROWTH
     return best, factor
+
+
+class _Bracket:
+    """Lengths, of n images each for itself, between which a lead becomes positive: from 1, where it is `behind` (n,).
+
+    The next to try is ITP's (Oliveira and Takahashi 2021, "An enhancement of the bisection method average performance
+    preserving minmax optimality"): the zero of the secant, moved towards the middle, and no further from that than lets
+    it end with one step more than halving alone.
+    """
+
+    def __init__(self, behind: Tensor) -> None:
+        self.low, self.high = torch.ones_like(behind), torch.full_like(behind, torch.inf)
+        self.below, self.above = behind, torch.zeros_like(behind)
+        self.first, self.reach = torch.zeros_like(behind), torch.zeros_like(behind)
+
+    @property
+    def width(self) -> Tensor:
+        return self.high - self.low
+
+    def next(self, beyond: Tensor) -> Tensor:
+        """(n,) the lengths to try; `beyond` where none is known yet that is long enough."""
+        middle = (self.low + self.high) / 2
+        zero = (self.high * self.below - self.low * self.above) / (self.below - self.above)
+        inwards = torch.sign(middle - zero)
+        t = zero + inwards * torch.minimum(_BESIDE * self.width**2 / self.first, (middle - zero).abs())
+        allowed = (self.reach - self.width / 2).clamp_min(0)
+        t = torch.where((t - middle).abs() <= allowed, t, middle - inwards * allowed)
+        return torch.where(self.high.isinf(), beyond, t)
+
+    def put(self, t: Tensor, lead: Tensor) -> None:
+        """What came of lengths: lead (n,)."""
+        there, new = lead > 0, self.high.isinf()
+        self.low, self.below = torch.where(there, self.low, t), torch.where(there, self.below, lead)
+        self.high, self.above = torch.where(there, t, self.high), torch.where(there, lead, self.above)
+        # Half the widest that the bracket may be now: halved with each step, from twice the first power of two.
+        self.reach = self.reach / 2
+        new &= there
+        near = _CLOSE * self.low / 2
+        steps = (self.width / (2 * near)).log2().ceil().clamp_min(0)
+        self.first = torch.where(new, self.width, self.first)
+        self.reach = torch.where(new, near * 2 ** (steps + 1), self.reach)
+
+    def keep(self, going: Tensor) -> None:
+        """Only these images from now on; going: (n,) bool."""
+        for name, values in vars(self).items():
+            setattr(self, name, values[going])
 
 
 def _declared(default: bool) -> Any:
@@ -110,7 +185,7 @@ class Pushing(Parameters):
             rows = step.found.nonzero()[:, 0]
             targets = None if step.targets is None else step.targets[rows]
             ours = _Found(model, images[rows], labels[rows], targets)
-            best, factor = lengthened(ours.images, step.best[rows], ours.fools, self.longer)
+            best, factor = lengthened(ours.images, step.best[rows], ours.ahead, self.longer)
             pushed = factor > 1
             if bool(pushed.any()):
                 yield replace(step, total=total, scalars=step.scalars | {"push": unknown})
@@ -138,18 +213,12 @@ class _Found:
     def __init__(self, model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None) -> None:
         self.model, self.images, self.labels, self.targets = model, images, labels, targets
 
-    def fools(self, x: Tensor, rows: Tensor) -> Tensor:
-        """(n,) bool, of the pictures x of the images `rows`: in 8 bits, and in float, which may be another class."""
-        there = self._named(quantize(x), rows)
-        there[there.clone()] = self._named(x[there], rows[there])
-        return there
-
     @torch.no_grad()
-    def _named(self, x: Tensor, rows: Tensor) -> Tensor:
+    def ahead(self, x: Tensor, rows: Tensor) -> Tensor:
+        """(n,) by how much the attack leads beyond rounding in the pictures x (n, C, H, W) of the images `rows`."""
         if not len(rows):
-            return rows.bool()
-        targets = None if self.targets is None else self.targets[rows]
-        return crosses(self.model(x), self.labels[rows], targets)
+            return rows.to(x)
+        return ahead(self.model(x), self.labels[rows], None if self.targets is None else self.targets[rows])
 
     @torch.no_grad()
     def lead(self, x: Tensor) -> Tensor:

@@ -6,7 +6,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.attacks import ATTACKS, DDN, CarliniWagner, DeepFool, Run, SmoothCarliniWagner, SmoothDDN, SmoothFool, run
+from core.attacks import (
+    ATTACKS,
+    DDN,
+    CarliniWagner,
+    DeepFool,
+    Run,
+    SmoothCarliniWagner,
+    SmoothDDN,
+    SmoothFool,
+    push,
+    run,
+)
 from core.attacks.push import Pushing, Storable, lengthened
 from core.data import quantize
 from core.metrics import l2, roughness
@@ -194,16 +205,55 @@ def test_with_targets_it_is_the_target_that_is_named():
 
 
 def test_a_length_at_which_only_the_rounded_picture_fools_is_not_taken():
-    """It fools in float at 1 and from 3 on; rounded, from 2 on."""
-    images = torch.zeros(1, 1, 1, 1)
+    """It fools in float at 25 levels and from 75.5 on; rounded, from 51 on."""
 
-    def fools(x: Tensor, rows: Tensor) -> Tensor:
-        t = x.flatten()
-        return (t >= 2) & ((t <= 1) | (t >= 3))
+    def ahead(x: Tensor, rows: Tensor) -> Tensor:
+        level = 255 * x.flatten()
+        whole = (level - level.round()).abs() < 1e-6
+        return torch.where(whole, level > 50, (level < 26) | (level > 75.5)) * 2.0 - 1
 
-    best, factor = lengthened(images, torch.ones(1, 1, 1, 1), fools, lambda x, r, t: x + t.view(-1, 1, 1, 1) * r)
-    assert 3 <= float(factor) <= 3 * NEAR
-    assert float(best) == float(factor)
+    found = torch.full((1, 1, 1, 1), 25.2 / 255, dtype=torch.float64)
+    images = torch.zeros_like(found)
+    best, factor = lengthened(images, found, ahead, lambda x, r, t: x + t.view(-1, 1, 1, 1) * r)
+    shortest = 75.5 / 25.2
+    assert shortest <= float(factor) <= shortest * NEAR
+    assert float(best) == pytest.approx(float(factor * found))
+
+
+def halving(needed: float) -> int:
+    """Looks at lengths of which each is four times as far as the last, then halved, until the needed one is known."""
+    low, high, looks, further = 1.0, math.inf, 1, 0.004
+    while math.isinf(high) or high - low > (NEAR - 1) * high:
+        t = min(1 + further, 32.0) if math.isinf(high) else (low + high) / 2
+        low, high = (low, t) if t > needed else (t, high)
+        looks, further = looks + 1, 4 * further
+    return looks
+
+
+@pytest.mark.parametrize(
+    ("shape", "most"), [(torch.sign, 20), (lambda x: x, 15), (torch.tanh, 17), (lambda x: x**3, 21)]
+)
+def test_it_looks_hardly_oftener_than_halving_does_and_less_where_the_lead_is_straight(shape, most):
+    """Images that each need a length of their own, or none; the lead is a function of how far they are from it."""
+    needed = torch.tensor([0.9, 1.003, 1.02, 1.3, 2.5, 7.0, 25.0], dtype=torch.float64)
+    images = torch.zeros(len(needed), 1, 1, 1, dtype=torch.float64)
+    found = torch.full_like(images, 1e-3)
+    looks = torch.zeros(len(needed), dtype=torch.long)
+
+    def ahead(x: Tensor, rows: Tensor) -> Tensor:
+        looks[rows] += 1
+        return shape(x.flatten() / 1e-3 - needed[rows])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(push, "quantize", lambda pictures: pictures)  # lengths, not levels
+        best, factor = lengthened(images, found, ahead, lambda x, r, t: x + t.view(-1, 1, 1, 1) * r)
+    assert torch.allclose(best.flatten(), 1e-3 * factor)
+    shortest = needed.clamp_min(1)
+    assert bool((factor >= shortest).all())
+    assert bool((factor <= NEAR * shortest).all())
+    assert looks[0] == 2  # as found: saved, and in float
+    assert looks.max() == most
+    assert all(int(n) <= halving(float(t)) + 3 for n, t in zip(looks[1:], needed[1:], strict=True))
 
 
 def test_in_float_it_has_to_fool_as_well():
