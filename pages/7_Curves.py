@@ -64,7 +64,7 @@ head = st.container(horizontal=True, vertical_alignment="center")
 with head:
     view = controls.view()
 with st.sidebar:
-    card = controls.network()
+    card = controls.network(view)
 found = session.stored(card)
 with st.sidebar:
     of_families = view in (SUCCESS, COST)
@@ -79,6 +79,7 @@ with head:
         taking.run(card, most, smoothfool_curves.KEYS, "width")
     else:
         taking.run(card, most)
+controls.tell_instead(view, card)
 slot.complain()
 if slot.busy:
     slot.watch(lambda look, task: many.underway(slot, look, task, SCOPE), many.take)

@@ -80,7 +80,13 @@ def note(text: str, fragment: str = "") -> None:
     st.caption(linked(text, fragment))
 
 
-def switch(label: str, titles: Mapping[K, str], key: str, names: Sequence[K] | None = None) -> K:
+def switch(
+    label: str,
+    titles: Mapping[K, str],
+    key: str,
+    names: Sequence[K] | None = None,
+    on_change: Callable[[], None] | None = None,
+) -> K:
     """Which of `names` is looked at, of all `titles` by default: side by side, by their titles. label: for a reader.
 
     What `key` holds in the session is chosen at first; a link's `choice` puts it there.
@@ -91,6 +97,7 @@ def switch(label: str, titles: Mapping[K, str], key: str, names: Sequence[K] | N
         shown,
         key=key,
         format_func=titles.__getitem__,
+        on_change=on_change,
         required=True,
         label_visibility="collapsed",
         wrap=True,

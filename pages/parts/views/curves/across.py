@@ -77,11 +77,16 @@ def draw(card: Card) -> None:
         _single(card)
 
 
+def universal() -> bool:
+    """Whether Table 6 is looked at, not Table 5."""
+    return bool(st.session_state.get(_KIND) == UNIVERSAL)
+
+
 def offer(slot: Slot[Counted, Sequence[Record], Task], card: Card) -> None:
     """What is to be measured now: a row of the table for the network, on so many images more."""
     if card.dataset not in table.SIGMAS:
         return
-    if st.session_state.get(_KIND) == UNIVERSAL:
+    if universal():
         _offer_universal(slot, card)
         return
     attacks = table.attacks(card.dataset)

@@ -6,11 +6,10 @@ import streamlit as st
 
 from core import models
 from core.models import Card
-from core.papers import smooth_curves
 from core.papers.smooth_curves import BUDGETS, TITLES
 from pages.parts.inputs import choose
 from pages.parts.shell import links, page
-from pages.parts.views.curves import across, corrupted, defences, rough, session, transfer, wall
+from pages.parts.views.curves import across, corrupted, defences, known, rough, session, transfer, wall
 from pages.parts.views.curves.session import FIRST, SCOPE, Found
 
 SUCCESS, COST, WIDTH, TABLE, THROUGH, NETWORKS = "success", "cost", "width", "table", "through", "networks"
@@ -38,6 +37,7 @@ GROUPS = {
 WIDTH_OF_GROUP = 260
 """CSS pixels."""
 _VIEW, _GROUP = f"{SCOPE}.view", f"{SCOPE}.group_of_views"
+_MODEL, _TURNED, _INSTEAD = f"{SCOPE}.model", f"{SCOPE}.turned", f"{SCOPE}.instead_of"
 AGAINST = {"l2": "L2", "mad": "MAD", "roughness": "Ω / L2²", "linf": "L∞", "ssim": "SSIM", "ciede2000": "Colour"}
 
 
@@ -50,27 +50,48 @@ def view() -> str:
     now = st.session_state[_VIEW]
     st.session_state[_GROUP] = next(group for group, views in GROUPS.items() if now in views)
 
+    def turned() -> None:
+        st.session_state[_TURNED] = True
+
     def turn() -> None:
         st.session_state[_VIEW] = GROUPS[st.session_state[_GROUP]][0]
+        turned()
 
     group = st.selectbox(
         "Paper", list(GROUPS), key=_GROUP, on_change=turn, label_visibility="collapsed", width=WIDTH_OF_GROUP
     )
-    return page.switch("View", VIEWS, _VIEW, GROUPS[group])
+    return page.switch("View", VIEWS, _VIEW, GROUPS[group], on_change=turned)
 
 
-def network() -> Card:
-    """A select box of all networks, those first of which there is something to see."""
+def network(view: str) -> Card:
+    """A select box of all networks, those first of which the view has something to show.
+
+    The page opens with one of them. Who turns to a view that knows nothing of the network is shown one that it knows,
+    and told so; who chooses another network, or opens a link to one, is not led away from it.
+    """
     cards, unusable = models.survey()
     titles = choose.menu(cards)
-    names = sorted(titles, key=lambda name: not smooth_curves.collection(name).path.exists())
-    first = choose.FIRST if choose.FIRST in names else names[0]
-    links.choice("model", f"{SCOPE}.model", first, names)
-    if st.session_state[f"{SCOPE}.model"] not in names:  # it was deleted meanwhile
-        st.session_state[f"{SCOPE}.model"] = first
-    name = st.selectbox("Network", names, key=f"{SCOPE}.model", format_func=titles.__getitem__, persist_state="session")
+    there = known.names(view)
+    names = sorted(titles, key=lambda name: name not in there)
+    first = choose.FIRST if choose.FIRST in there or (not there and choose.FIRST in names) else names[0]
+    links.choice("model", _MODEL, first, names)
+    now, turned = st.session_state[_MODEL], st.session_state.pop(_TURNED, False)
+    if now not in names:  # it was deleted meanwhile
+        st.session_state[_MODEL] = first
+    elif turned and there and now not in there:
+        alike = [name for name in (first, *there) if cards[name].dataset == cards[now].dataset]
+        st.session_state[_MODEL] = (alike or [first])[0]
+        st.session_state[_INSTEAD] = view, titles[now], st.session_state[_MODEL]
+    name = st.selectbox("Network", names, key=_MODEL, format_func=titles.__getitem__, persist_state="session")
     choose.tell_unusable(unusable)
     return cards[name]
+
+
+def tell_instead(view: str, card: Card) -> None:
+    """Say which network the view shows in the place of which it does not know."""
+    asked, missing, shown = st.session_state.get(_INSTEAD, ("", "", ""))
+    if (asked, shown) == (view, card.name):
+        page.note(page.plain(f"{missing} is not measured here. Shown is {choose.menu(models.survey()[0])[shown]}."))
 
 
 def metric(view: str) -> str:
