@@ -58,6 +58,8 @@ def test_it_opens_with_a_network_that_is_measured(view):
     assert len(app.get("plotly_chart")) == 1
     network = app.selectbox(key="curves.model")
     assert network.value in known.names(name)
+    there = {models.card(one).dataset for one in known.names(name)}
+    assert models.card(network.value).dataset == "mnist" or "mnist" not in there
     assert "model" not in app.query_params  # a link to the view is one to this network
     listed = [network.options.index(choose.menu(models.survey()[0])[one]) for one in known.names(name)]
     assert sorted(listed) == list(range(len(listed)))  # those first

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import streamlit as st
 
 from core import models
@@ -73,18 +75,24 @@ def network(view: str) -> Card:
     titles = choose.menu(cards)
     there = known.names(view)
     names = sorted(titles, key=lambda name: name not in there)
-    first = choose.FIRST if choose.FIRST in there or (not there and choose.FIRST in names) else names[0]
+    usual = choose.FIRST if choose.FIRST in names else names[0]
+    first = _nearest(usual, there, cards)
     links.choice("model", _MODEL, first, names)
     now, turned = st.session_state[_MODEL], st.session_state.pop(_TURNED, False)
     if now not in names:  # it was deleted meanwhile
         st.session_state[_MODEL] = first
     elif turned and there and now not in there:
-        alike = [name for name in (first, *there) if cards[name].dataset == cards[now].dataset]
-        st.session_state[_MODEL] = (alike or [first])[0]
+        st.session_state[_MODEL] = _nearest(now, there, cards)
         st.session_state[_INSTEAD] = view, titles[now], st.session_state[_MODEL]
     name = st.selectbox("Network", names, key=_MODEL, format_func=titles.__getitem__, persist_state="session")
     choose.tell_unusable(unusable)
     return cards[name]
+
+
+def _nearest(name: str, there: Sequence[str], cards: Mapping[str, Card]) -> str:
+    """`name` if it is among those that are `there`, else one of its data set if one is, else the first of them."""
+    alike = [other for other in there if cards[other].dataset == cards[name].dataset]
+    return name if name in there else [*alike, *there, name][0]
 
 
 def tell_instead(view: str, card: Card) -> None:
