@@ -340,8 +340,8 @@ def test_no_machine_is_named(tracked):
 
 def test_the_repository_stays_small(tracked):
     sizes = {path.relative_to(ROOT): path.stat().st_size for path in tracked}
-    assert {path: size for path, size in sizes.items() if size > 6e6} == {}
+    assert {path: size for path, size in sizes.items() if size > 8e6} == {}
     checkpoints = sum(size for path, size in sizes.items() if path.parts[0] == "checkpoints")
     assert checkpoints < 80e6  # more of them may be committed, not more of anything else
-    assert sum(sizes.values()) - checkpoints < 20e6
+    assert sum(sizes.values()) - checkpoints < 21e6
     assert sizes[Path("core/params.py")] > 1000  # the listing is that of this repository
