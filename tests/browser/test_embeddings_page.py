@@ -109,7 +109,7 @@ def draw_lasso(page: Page, way: list[tuple[float, float]]) -> None:
     page.mouse.up()
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_lassos_pictures_are_beside_the_plots_and_regions_behind_them(open_page, dark):
     page = open_page("/Embeddings?dataset=mnist&attack=deepfool", width=1280, height=720, dark=dark)
     expect(page.locator(".panels canvas")).to_have_count(2)

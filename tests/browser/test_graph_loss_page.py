@@ -58,6 +58,10 @@ def test_play_and_scrub_without_asking_the_server(open_page):
     page.locator(".updatemenu-button").first.click()
     page.wait_for_function(f"last => ({COORDINATES})() === last", arg=last)
     assert len(sent) == before
+    sideways = page.get_by_text("move them sideways")
+    expect(sideways).to_be_hidden()  # all panels are there
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(sideways).to_be_visible()
 
 
 @pytest.mark.slow

@@ -461,7 +461,7 @@ def test_more_pixels_than_the_screen_has_are_averaged_and_it_says_so(open_page: 
     assert np.abs(lens.pixels("Perturbed") - mean).max() <= 0.5
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["light", "dark"])
 def test_on_a_phone(open_page: Callable[..., Page], dark: bool):
     lens = Lens(open_page(width=390, height=844, dark=dark))
     page = lens.page

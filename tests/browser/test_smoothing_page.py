@@ -61,7 +61,7 @@ def test_one_pixel_follows_the_pointer_and_is_what_core_computes(open_page):
     expect(again.get_by_role("slider", name="Smoothness")).to_have_attribute("aria-valuetext", "0")
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.slow)])
 def test_four_pictures_fit_the_window(open_page, width):
     page = open_page("/Smoothing?pictures=mnist", width=width, height=720)
     expect(page.locator(".response")).to_have_attribute("data-at", "9,14")

@@ -50,7 +50,7 @@ def settled(page: Page) -> None:
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
 def test_on_a_phone(open_page, path: str, dark: bool):
     page = open_page(path, width=390, height=844, dark=dark)
@@ -64,7 +64,7 @@ def test_on_a_phone(open_page, path: str, dark: bool):
     assert (sum(map(int, ground.removeprefix("rgb(").removesuffix(")").split(","))) < 200) == dark
 
 
-@pytest.mark.parametrize("width", [390, 640, 1280, 1600])
+@pytest.mark.parametrize("width", [390, 1280, *(pytest.param(other, marks=pytest.mark.slow) for other in (640, 1600))])
 def test_what_comes_last_pushes_nothing_down(open_page, width: int):
     # The link's button is drawn when the script is done: on a slow machine a person points at something by then.
     page = open_page("/Graph_loss?view=figures", width=width)

@@ -133,7 +133,7 @@ def test_what_is_not_measured_says_how():
         assert f"python -m core evaluate {kind} --models mnist-lenet-graph" in app.code[0].value
         app.button(key=f"curves.instead.{CE}").click()  # those that are measured are a click away
         sound(app.run())
-        assert app.query_params["model"] == CE
+        assert app.selectbox(key="curves.model").value == CE
         assert len(app.get("plotly_chart")) == 1
 
 

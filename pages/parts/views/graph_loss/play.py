@@ -25,8 +25,10 @@ on top."""
 MOST = {2: 4, 3: 2}
 """Losses at once, by dimensions: three-dimensional panels each take one of the browser's few graphics contexts."""
 WIDE = """<style>.st-key-graph_wide { overflow-x: auto; }
-.st-key-graph_wide .stElementContainer { min-width: 620px; }</style>"""
-"""On a narrow screen the panels keep a size at which points can be told apart, and are scrolled."""
+.st-key-graph_wide .stElementContainer { min-width: 620px; }
+@media (min-width: 641px) { .stElementContainer:has(.ss-sideways) { display: none; } }</style>
+<small class="ss-sideways">The panels go on to the right: move them sideways.</small>"""
+"""On a narrow screen the panels keep a size at which points can be told apart, and are scrolled, which it says."""
 
 _motions: Bounded[Motion] = Bounded(24)
 
