@@ -364,8 +364,12 @@ class Training:
             }
         )
         past = models.kept_features(start)
-        if self.recipe.sample and past is not None and torch.equal(past.indices, self.sample.indices):
-            self.before = dict(zip(past.epochs, zip(past.features, past.predictions, strict=True), strict=True))
+        if past is not None and len(past.indices) == self.recipe.sample:
+            place = {int(index): row for row, index in enumerate(self.test.indices)}
+            rows = [place.get(int(index)) for index in past.indices]
+            if None not in rows:  # the film goes on with the same images, whatever this run's seed would draw
+                self.sample = self.test[torch.tensor(rows)]
+                self.before = dict(zip(past.epochs, zip(past.features, past.predictions, strict=True), strict=True))
         return began.state_dict()
 
     def _sources(self) -> list[tuple[Classifier, Loss]]:

@@ -1,7 +1,6 @@
 """What comes with the project: every checkpoint is attacked through `model(x) -> logits`, and what it keeps fits it."""
 
 import re
-from itertools import takewhile
 
 import pytest
 import torch
@@ -58,7 +57,7 @@ def test_the_kept_features_are_those_of_the_network(name):
     images = gallery.read(model.card.dataset)
     place = {int(index): row for row, index in enumerate(images.indices)}
     rows = [(row, place[int(index)]) for row, index in enumerate(kept["indices"]) if int(index) in place]
-    assert len(rows) > 10
+    assert len(rows) > 0.9 * len(kept["indices"])
     here, there = (list(side) for side in zip(*rows, strict=True))
     assert torch.equal(kept["labels"][here], images.labels[there])
     with torch.no_grad():
@@ -72,15 +71,10 @@ def test_the_kept_features_are_those_of_the_network(name):
     if not model.card.start:
         assert kept["epochs"].tolist()[-1] == model.card.recipe["epochs"]
         return
-    # Of what it began with the epochs go before its own where the sample is the same, which the seed draws.
+    # The epochs of what it began with go before its own.
     commands = re.findall(r"python -m core train[^;]*", model.card.source)
-
-    def said(name, command):
-        found = re.search(rf"--{name} (\d+)", command)
-        return int(found[1]) if found else getattr(Recipe(), name)
-
-    alike = takewhile(lambda command: said("seed", command) == model.card.recipe["seed"], commands)
-    assert kept["epochs"].tolist()[-1] == sum(said("epochs", command) for command in alike)
+    epochs = [re.search(r"--epochs (\d+)", command) for command in commands]
+    assert kept["epochs"].tolist()[-1] == sum(int(found[1]) if found else Recipe().epochs for found in epochs)
 
 
 def test_together_they_are_small():

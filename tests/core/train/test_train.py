@@ -598,7 +598,14 @@ def test_a_run_that_began_with_a_checkpoint_goes_on_bit_for_bit(beginning, home)
     assert all(torch.equal(whole.embeddings()[key], value) for key, value in again.embeddings().items())
 
 
-def test_other_images_have_no_past(beginning):
+def test_a_run_goes_on_with_the_images_of_what_it_begins_with_whatever_its_seed(beginning):
+    training = Training("fc2", "mnist", Recipe(epochs=1, n=100, sample=20, seed=7), "second", start="first")
+    assert torch.equal(training.sample.indices, beginning.sample.indices)
+    assert torch.equal(training.sample.images, beginning.sample.images)
+    assert sorted(training.kept) == [0, 1, 2]
+
+
+def test_another_number_of_images_has_no_past(beginning):
     training = Training("fc2", "mnist", Recipe(epochs=1, n=100, sample=21), "second", start="first")
     assert sorted(training.kept) == [0]
 
