@@ -111,7 +111,7 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
 
     What fools is not the shortest yet (`core.attacks.returning`): where it is deep behind the boundary the way back is
     halved (`come_back`), and then it is turned along the boundary (`turns`), which ends just behind it. It has
-    converged where nothing near is shorter by 1 %, before the turns are used up, and no other class's boundary looks
+    converged where nothing near is shorter by 0.3 %, before the turns are used up, and no other class's boundary looks
     nearly as near (`core.attacks.nearest`); without turns it never knows. `benchmarks/attacks.py converged` has what
     it comes to.
     """
@@ -149,16 +149,16 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
     )
 
     turns: int = parameter(
-        15,
+        60,
         ge=0,
         le=1000,
         step=1,
-        slider=(0, 50),
+        slider=(0, 100),
         unit="turns",
         quick=2,
         paper="ours, after Abdollahpoorrostam et al. (2023), SuperDeepFool",
         help="Once it fools, the way is turned towards the projection of the image onto the boundary linearised where "
-        "it was crossed, so many times at most, as long as that shortens it. Each costs two to four passes. 0, as "
+        "it was crossed, so many times at most, as long as that shortens it. Each costs one to six passes. 0, as "
         "published, stays at the first success.",
     )
 

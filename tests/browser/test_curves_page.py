@@ -43,6 +43,7 @@ def test_from_a_point_to_its_images_to_the_lab(open_page):
     expect(page.get_by_text(f"test image {index}").first).to_be_visible()
     expect(page).to_have_url(re.compile("initial_c=15.0"))
     # Back on the page, by the browser's button or by its name, the same point is open.
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     page.wait_for_timeout(1600)  # what comes sooner is taken for a late message of the browser's
     page.go_back()
     expect(page).to_have_url(re.compile(r"/Curves\?point=published-cw"))
