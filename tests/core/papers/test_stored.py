@@ -306,8 +306,9 @@ def test_scores_are_remade_in_full(name):
     stored = {r.score: r for r in sound(CERTAINTIES) if r.network.name == name}
     model = models.load(name)
     kinds, shape = uncertainty.outsiders(model.card), model.card.input_shape
-    others = [uncertainty.Strangers.of(kind, shape, 10_000) for kind in kinds]
-    inside = data.load(model.card.dataset, "test", n=10_000)
+    (n,) = {record.data.n for record in stored.values()}
+    others = [uncertainty.Strangers.of(kind, shape, n) for kind in kinds]
+    inside = data.load(model.card.dataset, "test", n=n)
     for made in uncertainty.measure(model, inside, others, ""):
         record = stored[made.score]
         assert made.data == record.data
