@@ -23,7 +23,7 @@ ATTACKED_BY = {
 
 LARGE = ("imagenet-efficientnet-lite1", "imagenet-efficientnet-lite2")
 """Of the kind of another and slower: attacked briefly where time is short, as those are that differ by their loss."""
-ALIKE = re.compile("lenet|whitened|cifar10-resnet18|resnet32-mmc|vggf|2d|-adv|-fgsm")
+ALIKE = re.compile("lenet|whitened|cifar10-resnet18|resnet32-mmc|vggf|2d|-adv|-fgsm|preactresnet18-(graph|mmc)")
 
 
 def pictures(card):

@@ -168,7 +168,10 @@ def remake_accuracy(record):
         assert (moves - record.moves[row]).abs().median() < 2e-3
 
 
-@pytest.mark.parametrize("record", MIM, ids=lambda r: r.title)
+@pytest.mark.parametrize(
+    "record",
+    [pytest.param(r, id=r.title, marks=[pytest.mark.slow] * ("ε = 16" in r.title)) for r in MIM],
+)
 def test_accuracy_is_remade(record):
     remake_accuracy(record)
 
