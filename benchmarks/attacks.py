@@ -9,7 +9,8 @@
             published searches 1.31 (1.23 to 1.40), rho 30, which takes one solve instead of two, 1.17 (1.12 to 1.17).
     wait    Seconds on the clock, with as many threads as PyTorch takes by itself, that DDN's and sDDN's presets
             "photograph" take for one photograph: the astronaut, or with --photos up to 8. Aim: less than one.
-            Measured, 8 photographs, two threads, three rounds: DDN 0.71 (0.68 to 0.81), sDDN 1.07 (1.03 to 1.21).
+            Measured, 8 photographs, two threads, three rounds: DDN 0.71 (0.68 to 0.81), sDDN 1.07 (1.03 to 1.21); since
+            the push asks less, in a slower hour, 1.12 (0.95 to 1.22) and 1.41 (1.24 to 1.55).
     paper   Success and mean L2 of both attacks on n correctly classified MNIST test images, with the paper's
             parameters and with ours, beside the paper's Table 1; with --photos the same on photographs.
             Required: success of at least 0.99 on MNIST, 0.98 on photographs.
@@ -21,8 +22,8 @@
             Measured (n = 100, 2 rounds, which differed by 15 % at most; C&W with Adam's single run, before it went the
             steepest way, see `converged`): C&W in 152 passes L2 1.191 in 0.30 of the time
             of Foolbox's 500 (1.195); in its default 52 passes 1.233 in 0.11; adv-lib's 1.195 in Foolbox's time.
-            DeepFool 0.22 of Foolbox's time (1.280, 1.298) and 0.03 of torchattacks', which stops on the boundary and so
-            fools 54 (there ours is 1.218, its 1.231). SmoothFool 1.20.
+            DeepFool, with half of today's passes, 0.22 of Foolbox's time (1.280, 1.298) and 0.03 of torchattacks',
+            which stops on the boundary and so fools 54 (there ours is 1.218, its 1.231). SmoothFool 1.20.
     converged
             Every network of checkpoints/ (--networks for some) and every attack that seeks the shortest perturbation,
             at its default budget and margin 0: the median over n digits, half as many pictures of CIFAR-10 and a third

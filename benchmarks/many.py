@@ -5,6 +5,11 @@
 Each round measures a front (`python -m core evaluate front`, a process of its own) of few and of many images with one
 process, and of many with `--jobs`. Seconds are those of attacking and measuring, without imports and loading: of the
 whole command less one with a single image. Memory is the peak of the process and all that it started.
+
+Aims: 1.1, and 1.7 for two processes on two cores. Measured, three rounds: 1.09 (1.05 to 1.13) an image, two processes
+1.41 (1.40 to 1.48) times as fast, memory 1.05 (1.03 to 1.07). The whole command by itself, without looking at its
+memory, once or twice: 300 images 1.53, 500 1.58, 1000 1.60; two processes at once take 6 to 10 % more of the processor
+an image, and what begins and ends a command is done by one.
 """
 
 from __future__ import annotations
