@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Literal, get_args
 
-import scipy.optimize
+import scipy  # its parts are loaded where they are first asked for
 import torch
 import torch.nn.functional as F
 from torch import Tensor

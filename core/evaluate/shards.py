@@ -12,13 +12,16 @@ it. Their workers need the project and, for networks that do not come with it, t
 from __future__ import annotations
 
 import argparse
+import ctypes
 import hashlib
 import importlib
 import io
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +36,7 @@ _ABOUT = b"smoothscope"
 """Where a part's file says what else there is to say of it."""
 _WAVES = 4
 """Shards for each worker that are sent together to a backend that gives nothing back until all are done."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _LARGE = -1, -3, 1 << 25  # of glibc's malloc.h; the largest that it takes, bytes
 
 Told = Callable[[float], object]
 
@@ -164,6 +168,7 @@ def one_thread() -> Iterator[None]:
 
 
 def _here(shards: Sequence[Shard], told: Told) -> Iterator[tuple[int, Part]]:
+    _keep_freed()
     for number, shard in enumerate(shards):
 
         def hear(share: float, number: int = number) -> None:
@@ -177,8 +182,21 @@ def _here(shards: Sequence[Shard], told: Told) -> Iterator[tuple[int, Part]]:
 
 def _there(number: int, shard: Shard) -> tuple[int, Part]:
     """In another process."""
+    _keep_freed()
     with one_thread():
         return number, shard.compute()
+
+
+@cache
+def _keep_freed() -> None:
+    """This process keeps the memory of a freed batch for the next.
+
+    glibc gives large blocks back at once, to ask for them, and have them filled with zeros, at every layer again.
+    """
+    tune = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if tune is not None:  # there are other C libraries
+        tune(_M_MMAP_THRESHOLD, _LARGE)
+        tune(_M_TRIM_THRESHOLD, 2 * _LARGE)
 
 
 def _imported(module: str, project: str) -> Any:

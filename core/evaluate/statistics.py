@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, Self
 
 import numpy as np
+import scipy  # its parts are loaded where they are first asked for
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy import stats
-from sklearn.metrics import roc_auc_score
 
 LEVEL = 0.05
 """Of significance: a difference is one if it would come about by chance in less than 5 of 100 measurements."""
@@ -69,13 +68,13 @@ def wilson(successes: int, n: int) -> Estimate:
     """
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"successes must be from 0 to n, n at least 1; got {successes} of {n}.")
-    found = stats.binomtest(successes, n).proportion_ci(1 - LEVEL, method="wilson")
+    found = scipy.stats.binomtest(successes, n).proportion_ci(1 - LEVEL, method="wilson")
     return Estimate(value=successes / n, low=found.low, high=found.high, n=n, method="Wilson")
 
 
 def wilson_band(successes: ArrayLike, n: int) -> tuple[Floats, Floats]:
     """The ends (k,), (k,) of `wilson` for several numbers of successes (k,) of the same n at once."""
-    share, z = np.asarray(successes, np.float64) / n, float(stats.norm.ppf(1 - LEVEL / 2))
+    share, z = np.asarray(successes, np.float64) / n, float(scipy.stats.norm.ppf(1 - LEVEL / 2))
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     reach = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return np.maximum(middle - reach, 0.0), np.minimum(middle + reach, 1.0)
@@ -87,7 +86,7 @@ def fisher(first: int, first_n: int, second: int, second_n: int) -> Comparison:
     The interval of the difference is Newcombe's (1998), from Wilson's of the two shares. ValueError as `wilson`.
     """
     a, b = wilson(first, first_n), wilson(second, second_n)
-    p = float(stats.fisher_exact([[first, first_n - first], [second, second_n - second]]).pvalue)
+    p = float(scipy.stats.fisher_exact([[first, first_n - first], [second, second_n - second]]).pvalue)
     difference = _newcombe(a, b, 0.0, min(first_n, second_n))
     return Comparison(difference=difference, test="Fisher, exact", p=min(p, 1.0))
 
@@ -105,7 +104,7 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> Comparison:
         )
     n, only_first, only_second = len(a), int((a & ~b).sum()), int((b & ~a).sum())
     apart = only_first + only_second
-    p = float(stats.binomtest(only_first, apart).pvalue) if apart else 1.0
+    p = float(scipy.stats.binomtest(only_first, apart).pvalue) if apart else 1.0
     share_a, share_b = wilson(int(a.sum()), n), wilson(int(b.sum()), n)
     table = np.array([[(a & b).sum(), only_first], [only_second, (~a & ~b).sum()]], float)
     margins = math.sqrt(float(np.prod(table.sum(0)) * np.prod(table.sum(1))))
@@ -139,7 +138,7 @@ def bootstrap(values: ArrayLike, of: Literal["mean", "median"] = "mean", seed: i
     value = float(statistic(x))
     low = high = value
     if np.ptp(x) > 0:
-        found = stats.bootstrap(
+        found = scipy.stats.bootstrap(
             (x,),
             statistic,
             n_resamples=RESAMPLES,
@@ -203,7 +202,7 @@ def student(values: ArrayLike) -> Estimate:
     """Mean of a few (N,) values, trainings or rounds, with Student's interval. ValueError unless N >= 2 finite ones."""
     x = _sample(values, "values")
     value = float(x.mean())
-    reach = float(stats.t.ppf(1 - LEVEL / 2, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x)))
+    reach = float(scipy.stats.t.ppf(1 - LEVEL / 2, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x)))
     return Estimate(value=value, low=value - reach, high=value + reach, n=len(x), method="Student")
 
 
@@ -219,7 +218,7 @@ def paired_means(first: ArrayLike, second: ArrayLike) -> Comparison:
     difference = student(a - b)
     error = float((a - b).std(ddof=1)) / math.sqrt(len(a))
     t = abs(difference.value) / error if error > 0 else math.inf
-    p = float(2 * stats.t.sf(t, len(a) - 1)) if difference.value else 1.0
+    p = float(2 * scipy.stats.t.sf(t, len(a) - 1)) if difference.value else 1.0
     return Comparison(difference=difference, test="Student, paired", p=p)
 
 
@@ -232,7 +231,7 @@ def signed_ranks(first: ArrayLike, second: ArrayLike) -> Comparison:
     a, b = _sample(first, "first"), _sample(second, "second")
     if len(a) != len(b):
         raise ValueError(f"first and second must be in pairs; got {len(a)} and {len(b)}.")
-    p = float(stats.wilcoxon(a, b).pvalue) if np.any(a != b) else 1.0
+    p = float(scipy.stats.wilcoxon(a, b).pvalue) if np.any(a != b) else 1.0
     return Comparison(difference=bootstrap(a - b, "median"), test="Wilcoxon, signed ranks", p=min(p, 1.0))
 
 
@@ -245,13 +244,13 @@ def spearman(first: ArrayLike, second: ArrayLike) -> tuple[Estimate, float]:
     a, b = (np.asarray(values, np.float64) for values in (first, second))
     if a.ndim != 1 or a.shape != b.shape or len(a) < 5 or np.isnan(a).any() or np.isnan(b).any():
         raise ValueError(f"first and second must be numbers (N,) in pairs, N at least 5; got {a.shape}, {b.shape}.")
-    ranks = [stats.rankdata(values) for values in (a, b)]
+    ranks = [scipy.stats.rankdata(values) for values in (a, b)]
     rho, p = 0.0, 1.0
     if all(np.ptp(rank) > 0 for rank in ranks):
-        found = stats.spearmanr(*ranks)
+        found = scipy.stats.spearmanr(*ranks)
         rho, p = float(found.statistic), float(found.pvalue)
     middle = math.atanh(min(max(rho, -1 + 1e-12), 1 - 1e-12))
-    reach = float(stats.norm.ppf(1 - LEVEL / 2)) * math.sqrt((1 + rho**2 / 2) / (len(a) - 3))
+    reach = float(scipy.stats.norm.ppf(1 - LEVEL / 2)) * math.sqrt((1 + rho**2 / 2) / (len(a) - 3))
     low, high = min(math.tanh(middle - reach), rho), max(math.tanh(middle + reach), rho)
     return Estimate(value=rho, low=low, high=high, n=len(a), method="Bonett and Wright"), min(p, 1.0)
 
@@ -262,6 +261,8 @@ def auroc(inside: ArrayLike, outside: ArrayLike) -> tuple[float, float]:
     The chance that a score of `inside` is higher than one of `outside`, ties counting half. The error is Hanley and
     McNeil's (1982), from the area alone. ValueError if a set is empty or not finite.
     """
+    from sklearn.metrics import roc_auc_score  # half a second: every process of a measurement would wait for it
+
     a, b = _sample(inside, "inside", 1), _sample(outside, "outside", 1)
     n, m = len(a), len(b)
     area = float(roc_auc_score(np.concatenate([np.ones(n), np.zeros(m)]), np.concatenate([a, b])))
@@ -285,13 +286,14 @@ def delong(first: tuple[ArrayLike, ArrayLike], second: tuple[ArrayLike, ArrayLik
             f"{len(outside[1])}."
         )
     # Of each image the share of the other set that it beats: from its rank among all, less that among its own kind.
-    above = np.stack([(_ranks(a, b)[:n] - stats.rankdata(a)) / m for a, b in zip(inside, outside, strict=True)])
-    below = np.stack([1 - (_ranks(a, b)[n:] - stats.rankdata(b)) / n for a, b in zip(inside, outside, strict=True)])
+    rank = scipy.stats.rankdata
+    above = np.stack([(_ranks(a, b)[:n] - rank(a)) / m for a, b in zip(inside, outside, strict=True)])
+    below = np.stack([1 - (_ranks(a, b)[n:] - rank(b)) / n for a, b in zip(inside, outside, strict=True)])
     covariance = np.cov(above) / n + np.cov(below) / m
     value = float(above[0].mean() - above[1].mean())
     error = math.sqrt(max(float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]), 0.0))
-    reach = float(stats.norm.ppf(1 - LEVEL / 2)) * error
-    p = float(2 * stats.norm.sf(abs(value) / error)) if error > 0 else float(value == 0)
+    reach = float(scipy.stats.norm.ppf(1 - LEVEL / 2)) * error
+    p = float(2 * scipy.stats.norm.sf(abs(value) / error)) if error > 0 else float(value == 0)
     difference = Estimate(
         value=value, low=max(value - reach, -1.0), high=min(value + reach, 1.0), n=min(n, m), method="DeLong"
     )
@@ -299,7 +301,7 @@ def delong(first: tuple[ArrayLike, ArrayLike], second: tuple[ArrayLike, ArrayLik
 
 
 def _ranks(a: Floats, b: Floats) -> Floats:
-    return np.asarray(stats.rankdata(np.concatenate([a, b])))
+    return np.asarray(scipy.stats.rankdata(np.concatenate([a, b])))
 
 
 def holm(ps: Sequence[float]) -> list[float]:

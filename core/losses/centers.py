@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.optimize
+import scipy  # its parts are loaded where they are first asked for
 import torch
 from torch import Tensor
 from torch.nn import functional
