@@ -90,7 +90,7 @@ class ColorDDN(DecoupledBase):
         "where eyes tell less apart."
     )
     paper: ClassVar[str] = "ours; Zhao et al. (2020), and Rony et al. (2019)"
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"photograph": {"quantised": True}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"photograph": {"quantised": True, "passes": 50}}
 
     def metric(self, images: Tensor) -> Metric:
         return ColorMetric(images, self.shown)

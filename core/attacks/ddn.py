@@ -97,7 +97,7 @@ class DecoupledBase(Storable, Attack, Goal):
     seeks: ClassVar[Seeks] = "shortest"
 
     passes: int = parameter(
-        50,
+        60,
         ge=2,
         le=10_000,
         step=5,

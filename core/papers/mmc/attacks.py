@@ -122,7 +122,7 @@ def trials(dataset: str) -> tuple[Trial, ...]:
     # The size of the last, larger ball.
     spsa = SPSA(epsilon=epsilon, rounds=10, samples=64, adam_step=epsilon / 5, delta=0.01)
     found.append(Trial("spsa", f"SPSA, {size}", spsa, n=50))
-    found.append(Trial("cw", "C&W (L2)", CarliniWagner(), n=100))
+    found.append(Trial("cw", "C&W (L2)", CarliniWagner(iterations=50), n=100))
     noise = Noise(noise_bound=NOISES[dataset], levels=1, trials=1)
     found.append(Trial("noise", f"Noise, σ = {NOISES[dataset]:g}", noise))
     found.append(Trial("rotation", "Rotation up to 30°", Rotation.preset("MMC report")))
