@@ -59,10 +59,10 @@ def test_an_aimed_search_asks_for_no_nearer_class():
         return [step.index for step in Run(attack, problem.model, problem.images, problem.labels)]
 
     every = list(range(1, 51))
-    assert indices(DDN(goal="next")) == indices(DDN(schedule="original")) == every
+    assert indices(DDN(goal="next", passes=50)) == indices(DDN(schedule="original", passes=50)) == every
     assert indices(DDN(passes=30)) == every[:30]
     asked = [13, 14, 25, 26, 48, 49]  # a quarter and a half of the passes, two each; three in the end, for the verdict
-    assert indices(DDN()) == [index for index in every if index not in asked]
+    assert indices(DDN(passes=50)) == [index for index in every if index not in asked]
 
 
 def test_boundaries_of_a_linear_classifier():
