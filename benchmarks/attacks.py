@@ -368,7 +368,7 @@ def peers() -> list[Method]:
             "adv-lib, 100",
             None if ddn is None else lambda model, x, y: ddn.ddn(model, x, y, steps=100, levels=None),
         ),
-        Method("DeepFool", "ours", ours(DeepFool(push=False, come_back=False, turns=0))),
+        Method("DeepFool", "ours", ours(DeepFool(relaxation=0.7, push=False, come_back=False, turns=0))),
         Method("DeepFool", "Foolbox", of_foolbox("L2DeepFoolAttack")),
         Method(
             "DeepFool",

@@ -324,7 +324,7 @@ class CarliniWagnerBase(Storable, Aiming):
         "and costs distortion.",
     )
     iterations: int = parameter(
-        60,
+        75,
         ge=1,
         le=10_000,
         step=10,

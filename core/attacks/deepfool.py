@@ -103,11 +103,11 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
 
     Departures: The original knows no black and white. Here x is clipped to [0, 1] at every step, r is what the clip
     left of it, and the search goes on until the *clipped* image fools; pixels that a step could only push out of [0, 1]
-    take no part in it, without which MNIST, black almost everywhere, needs more than twice the steps. Steps go 0.7 of
-    the way (`relaxation`), which more than pays for itself in length. A boundary that the last known gradient puts at
-    more than 1.5 times the distance of the nearest is not linearised again in that step. An image without a gradient,
-    or with one that is not finite, leaves the search. What was found is pushed at the end (`core.attacks.push`), so
-    that it fools in 8 bits too.
+    take no part in it, without which MNIST, black almost everywhere, needs more than twice the steps. A boundary that
+    the last known gradient puts at more than 1.5 times the distance of the nearest is not linearised again in that
+    step. An image without a gradient, or with one that is not finite, leaves the search. What was found is pushed at
+    the end (`core.attacks.push`), so that it fools in 8 bits too. Without turns, steps of 0.7 of the way (`relaxation`)
+    end nearer; with them whole ones end as near or nearer, in up to a third fewer gradients.
 
     What fools is not the shortest yet (`core.attacks.returning`): where it is deep behind the boundary the way back is
     halved (`come_back`), and then it is turned along the boundary (`turns`), which ends just behind it. It has
@@ -139,13 +139,13 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
     }
 
     relaxation: float = parameter(
-        0.7,
+        1.0,
         gt=0,
         le=1,
         step=0.05,
         slider=(0.1, 1),
         help="Share of the way to the linearised boundary that one step goes. 1 is the original; less takes more steps "
-        "and, since the boundary is not straight, finds a shorter way.",
+        "and, without turns, finds a shorter way, since the boundary is not straight.",
     )
 
     turns: int = parameter(

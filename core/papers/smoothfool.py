@@ -143,12 +143,13 @@ TABLE2 = Collection.shipped(FoolingRecord)
 
 
 def attacks(sigma_g: float, colors: bool) -> list[Attack]:
-    """Those of the table, unpushed, every round anew, to the first success; SF takes sigma_g, CS needs colours.
+    """Those of the table, unpushed, every round anew, to the first success; SF takes sigma_g, CS needs colours. DF goes
+    0.7 of the way with each step, which is shorter than what the original finds.
 
     Everything else has its declared defaults.
     """
     made: dict[str, Attack] = {
-        "deepfool": DeepFool(push=False, come_back=False, turns=0),
+        "deepfool": DeepFool(relaxation=0.7, push=False, come_back=False, turns=0),
         "smoothfool": SmoothFool(sigma_g=sigma_g, push=False, remember=False, come_back=False),
     }
     return [made.get(name) or ATTACKS[name]() for name in ATTACKED_WITH if name != "color_shift" or colors]

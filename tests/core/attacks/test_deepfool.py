@@ -99,8 +99,8 @@ def test_foolbox_agrees():
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 6)).eval().requires_grad_(False)
     images = uniform(8, 1, 8, 8)
     labels = model(images).argmax(1)
-    ours = run(DeepFool(relaxation=1), model, images, labels)
-    relaxed = run(DeepFool(), model, images, labels)
+    ours = run(DeepFool(), model, images, labels)
+    relaxed = run(DeepFool(relaxation=0.7), model, images, labels)
     theirs = foolbox.attacks.L2DeepFoolAttack(candidates=10, overshoot=0.02).run(
         foolbox.PyTorchModel(model, bounds=(0, 1)), images, foolbox.criteria.Misclassification(labels)
     )

@@ -33,7 +33,7 @@ def test_rows_hold_what_the_attacks_give(digits):
     rows = {row.attack: row for row in found}
     assert list(rows) == ["DF", "IS", "SF"]  # no colour shift without colours
     for short, attack in (
-        ("DF", DeepFool(push=False, come_back=False, turns=0)),
+        ("DF", DeepFool(relaxation=0.7, push=False, come_back=False, turns=0)),
         ("SF", SmoothFool(sigma_g=3.0, push=False, remember=False, come_back=False)),
     ):
         result = run(attack, model, images.images, images.labels)
