@@ -107,7 +107,7 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
     the last known gradient puts at more than 1.5 times the distance of the nearest is not linearised again in that
     step. An image without a gradient, or with one that is not finite, leaves the search. What was found is pushed at
     the end (`core.attacks.push`), so that it fools in 8 bits too. Without turns, steps of 0.7 of the way (`relaxation`)
-    end nearer; with them whole ones end as near or nearer, in up to a third fewer gradients.
+    end nearer; with them whole ones end as near or nearer, on digits in up to a third fewer gradients.
 
     What fools is not the shortest yet (`core.attacks.returning`): where it is deep behind the boundary the way back is
     halved (`come_back`), and then it is turned along the boundary (`turns`), which ends just behind it. It has
