@@ -368,7 +368,8 @@ def peers() -> list[Method]:
             "adv-lib, 100",
             None if ddn is None else lambda model, x, y: ddn.ddn(model, x, y, steps=100, levels=None),
         ),
-        Method("DeepFool", "ours", ours(DeepFool(relaxation=0.7, push=False, come_back=False, turns=0))),
+        Method("DeepFool", "ours", ours(DeepFool(push=False))),
+        Method("DeepFool", "ours, no turns", ours(DeepFool(relaxation=0.7, push=False, come_back=False, turns=0))),
         Method("DeepFool", "Foolbox", of_foolbox("L2DeepFoolAttack")),
         Method(
             "DeepFool",
@@ -497,7 +498,7 @@ def invisible() -> list[Method]:
     return [
         *(Method("ours", name, ours(ATTACKS[name].preset("photograph"))) for name in SEARCHED),
         Method("ours", "cddn, 100", ours(ColorDDN(passes=100, quantised=True))),
-        Method("ours", "sddn, ρ 30", ours(SmoothDDN(rho=30.0, quantised=True))),
+        Method("ours", "sddn, ρ 30", ours(SmoothDDN(rho=30.0, quantised=True, passes=50))),
         Method("adv-lib", "PerC-AL, 100", alternating(100)),
         Method("adv-lib", "PerC-AL, 500", alternating(500)),
         Method("adv-lib", "PerC-C&W", None),  # 0.2.8 does not have it

@@ -101,7 +101,7 @@ def matched(reference: Row, model: nn.Module, images: data.ImageSet, steps: int 
     for _ in range(steps):
         t = (low + high) / 2
         alpha = 1 - 10**-t
-        row = measure(f"  sDDN 50, matched: α {alpha:.4f}", SmoothDDN(alpha=alpha), model, images)
+        row = measure(f"  sDDN 50, matched: α {alpha:.4f}", SmoothDDN(alpha=alpha, passes=50), model, images)
         low, high = (t, high) if row.omega_n > reference.omega_n else (low, t)
         tried.append(row)
     return min(tried, key=lambda row: abs(row.omega_n - reference.omega_n))
@@ -110,7 +110,7 @@ def matched(reference: Row, model: nn.Module, images: data.ImageSet, steps: int 
 def rows(model: nn.Module, images: data.ImageSet, preset: str, alphas: list[float]) -> Iterator[Row]:
     """All attacks in turn; "published" is C&W's search as the paper has it, 5 values of c, 100 steps each."""
     yield measure("C&W, published", CarliniWagner.preset(preset, margin=0.0), model, images)
-    yield measure("C&W", CarliniWagner(margin=0.0), model, images)
+    yield measure("C&W 50", CarliniWagner(margin=0.0, iterations=50), model, images)
     yield measure("DDN 100, published", DDN(passes=100, schedule="original"), model, images)
     for passes in PASSES:
         yield measure(f"DDN {passes}", DDN(passes=passes), model, images)
@@ -120,7 +120,8 @@ def rows(model: nn.Module, images: data.ImageSet, preset: str, alphas: list[floa
         )
         yield published
         yield matched(published, model, images)
-        ours = measure(f"sC&W, α {alpha}", SmoothCarliniWagner(margin=0.0, alpha=alpha), model, images)
+        single = SmoothCarliniWagner(margin=0.0, alpha=alpha, iterations=50)
+        ours = measure(f"sC&W 50, α {alpha}", single, model, images)
         yield ours
         yield matched(ours, model, images)
         for passes in PASSES:
