@@ -9,8 +9,8 @@
             published searches 1.31 (1.23 to 1.40), rho 30, which takes one solve instead of two, 1.17 (1.12 to 1.17).
     wait    Seconds on the clock, with as many threads as PyTorch takes by itself, that DDN's and sDDN's presets
             "photograph" take for one photograph: the astronaut, or with --photos up to 8. Aim: less than one.
-            Measured, 8 photographs, two threads, three rounds: DDN 0.71 (0.68 to 0.81), sDDN 1.07 (1.03 to 1.21); since
-            the push asks less, in a slower hour, 1.12 (0.95 to 1.22) and 1.41 (1.24 to 1.55).
+            Measured, 8 photographs, two threads, three rounds: DDN 0.71 (0.69 to 0.72), sDDN 0.96 (0.87 to 1.16), with
+            25 and 20 passes; with 30 each, 20 minutes before, 1.12 (1.05 to 1.28) and 1.54 (1.45 to 1.73).
     paper   Success and mean L2 of both attacks on n correctly classified MNIST test images, with the paper's
             parameters and with ours, beside the paper's Table 1; with --photos the same on photographs.
             Required: success of at least 0.99 on MNIST, 0.98 on photographs.
@@ -19,11 +19,11 @@
             the others' in 0.6 of Foolbox's time and 0.1 of torchattacks'; SmoothFool within 1.5 of the time of the
             DeepFool calls in it. "L2 / ours" is the mean over the images that both fool: a method that fools only the
             easy ones has a short mean of its own.
-            Measured (n = 100, 2 rounds, which differed by 15 % at most; C&W with Adam's single run, before it went the
-            steepest way, see `converged`): C&W in 152 passes L2 1.191 in 0.30 of the time
-            of Foolbox's 500 (1.195); in its default 52 passes 1.233 in 0.11; adv-lib's 1.195 in Foolbox's time.
-            DeepFool, with half of today's passes, 0.22 of Foolbox's time (1.280, 1.298) and 0.03 of torchattacks',
-            which stops on the boundary and so fools 54 (there ours is 1.218, its 1.231). SmoothFool 1.20.
+            Measured (n = 100, 2 rounds, which differed by 15 % at most): C&W in its default 74 passes L2 1.137 in 0.16
+            of the time of Foolbox's 500 (1.195; adv-lib's 1.195 in as long), in 149 1.132 in 0.31; DDN in 61 1.124,
+            adv-lib's in 100 1.145 and 1.55 of the time. DeepFool 1.135 in 0.44 of Foolbox's time (1.298), to the first
+            success 1.280 in 0.23, which was 0.03 of torchattacks' (it stops on the boundary and so fools 54; there ours
+            was 1.218, its 1.231). SmoothFool 1.33.
     converged
             Every network of checkpoints/ (--networks for some) and every attack that seeks the shortest perturbation,
             at its default budget and margin 0: the median over n digits, half as many pictures of CIFAR-10 and a third
