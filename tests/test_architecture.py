@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 TIERS = [
-    {"params", "layout", "glossary", "_torchvision"},
+    {"params", "layout", "glossary", "heap", "_torchvision"},
     {"data", "graph", "filters", "losses", "models"},
     {"attacks", "defenses", "features", "magnify", "metrics"},
     {"evaluate", "train"},

@@ -12,12 +12,10 @@ it. Their workers need the project and, for networks that do not come with it, t
 from __future__ import annotations
 
 import argparse
-import ctypes
 import hashlib
 import importlib
 import io
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +26,7 @@ from typing import Any, Protocol
 import joblib
 import torch
 
+from core import heap
 from core.data.store import remedy, write_together
 from core.evaluate.records import Rows
 
@@ -36,7 +35,7 @@ _ABOUT = b"smoothscope"
 """Where a part's file says what else there is to say of it."""
 _WAVES = 4
 """Shards for each worker that are sent together to a backend that gives nothing back until all are done."""
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _LARGE = -1, -3, 1 << 25  # of glibc's malloc.h; the largest that it takes, bytes
+_LARGE = 1 << 25  # bytes: the largest block that glibc can be told to keep
 
 Told = Callable[[float], object]
 
@@ -193,10 +192,8 @@ def _keep_freed() -> None:
 
     glibc gives large blocks back at once, to ask for them, and have them filled with zeros, at every layer again.
     """
-    tune = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if tune is not None:  # there are other C libraries
-        tune(_M_MMAP_THRESHOLD, _LARGE)
-        tune(_M_TRIM_THRESHOLD, 2 * _LARGE)
+    heap.tune(heap.MMAP_THRESHOLD, _LARGE)
+    heap.tune(heap.TRIM_THRESHOLD, 2 * _LARGE)
 
 
 def _imported(module: str, project: str) -> Any:

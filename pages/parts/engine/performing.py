@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import sys
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterable
@@ -13,6 +11,7 @@ from typing import Any, Final, Literal, Protocol
 
 import torch
 
+from core import heap
 from pages.parts.engine.progress import Progress, Stop
 
 EVERY = 0.05
@@ -125,7 +124,4 @@ def _stop(generator: Generator[Progress[Any], Any, Any]) -> Outcome:
 def tidy() -> None:
     """Give memory back after a job: generators and their tensors hang in circles, and glibc keeps what was freed."""
     gc.collect()
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:  # there are other C libraries
-            trim(0)
+    heap.give_back()

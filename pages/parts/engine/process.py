@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
+
+from core import heap
 
 ENVIRONMENT = {"MALLOC_ARENA_MAX": "2", "OMP_WAIT_POLICY": "passive"}
 """Few memory arenas and sleeping OpenMP threads, unless the environment says otherwise: what keeps memory and the other
 sessions well when a class presses Run at once."""
-_M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def missing() -> dict[str, str]:
@@ -21,7 +20,5 @@ def settle() -> None:
     """Make this process as `ENVIRONMENT` says: before PyTorch is imported, however the server was started."""
     added = missing()
     os.environ.update(added)
-    if "MALLOC_ARENA_MAX" in added and sys.platform == "linux":  # the environment is too late for it
-        tune = getattr(ctypes.CDLL(None), "mallopt", None)
-        if tune is not None:
-            tune(_M_ARENA_MAX, int(added["MALLOC_ARENA_MAX"]))
+    if "MALLOC_ARENA_MAX" in added:  # the environment is too late for it
+        heap.tune(heap.ARENA_MAX, int(added["MALLOC_ARENA_MAX"]))
