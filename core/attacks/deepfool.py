@@ -22,7 +22,7 @@ from core.attacks.returning import along, back
 from core.metrics import l2
 from core.params import Parameters, parameter
 
-_BEHIND = 1e-4  # how far behind the linearised boundary a step ends, in L2: the original's constant
+BEHIND = 1e-4  # how far behind the linearised boundary a step ends, in L2: the original's constant
 _HOPELESS = 1.5  # a boundary this many times farther than the nearest, by its last known gradient, is not tried
 _ALIKE = 1.25  # a gradient that was never computed is taken to be this many times as long as the longest that was
 
@@ -238,12 +238,12 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
                 if len(active) < len(x):
                     x, y = x.detach()[going].requires_grad_(True), y[going]
                     logits = model(x)
-                towards, distance, rivals, norms = _nearest(logits, x, y, rivals, norms, memory is not None)
+                towards, distance, rivals, norms = nearest_of(logits, x, y, rivals, norms, memory is not None)
                 if memory is not None and memory.norms is not None:
                     memory.norms[active[:, None], rivals] = norms
                 tracker.note(active, boundary=distance)
                 tracker.give_up(active, distance.isnan())
-                length = (self.relaxation * distance + _BEHIND).view(-1, 1, 1, 1)
+                length = (self.relaxation * distance + BEHIND).view(-1, 1, 1, 1)
                 r = (x.detach() - images[active]) / (1 + self.overshoot) + length * towards
                 moves = distance.isfinite()
                 active, rivals, norms = active[moves], rivals[moves], norms[moves]
@@ -253,14 +253,21 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
                 return
 
 
-def _nearest(
-    logits: Tensor, x: Tensor, y: Tensor, rivals: Tensor, norms: Tensor, guess: bool = False
+def nearest_of(
+    logits: Tensor,
+    x: Tensor,
+    y: Tensor,
+    rivals: Tensor,
+    norms: Tensor,
+    guess: bool = False,
+    hopeless: float = _HOPELESS,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Unit vectors (N, C, H, W) towards the nearest of the linearised boundaries between `y` and `rivals` (N, K), and
     its distance (N,): infinite where no boundary has a gradient, NaN where one is not finite.
 
     norms: (N, K) of the gradients, as last known. guess: those that are not known are taken to be _ALIKE times as
-    long as the longest that is. Also returns rivals and norms, the nearest first.
+    long as the longest that is. hopeless: a boundary that looks so many times farther than the nearest is not tried.
+    Also returns rivals and norms, the nearest first.
     """
     gaps = logits.gather(1, y[:, None]) - logits.gather(1, rivals)
     order = (gaps.detach() / (_guessed(norms) if guess else norms)).argsort(dim=1, stable=True)
@@ -272,7 +279,7 @@ def _nearest(
     for k in range(rivals.shape[1]):
         if guess:
             expected = lengths / _guessed(norms)
-        tried = expected[:, k] <= _HOPELESS * nearest
+        tried = expected[:, k] <= hopeless * nearest
         if not bool(tried.any()):
             if guess:  # not in the order of what is expected by now
                 continue

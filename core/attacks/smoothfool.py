@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from core.attacks.aim import Aiming
 from core.attacks.base import Seeks, Step, Tracker, crosses, gradient, margin
-from core.attacks.deepfool import DeepFool, DeepFoolParameters, Memory
+from core.attacks.deepfool import BEHIND, DeepFool, DeepFoolParameters, Memory
 from core.attacks.push import Pushing
+from core.attacks.warm import WarmStart
 from core.filters import KernelKind, kernel, low_pass
 from core.metrics import l2, roughness
 from core.params import Parameters, parameter
@@ -25,6 +26,7 @@ ClipRule = Literal["released", "paper", "plain"]
 _TOLERANCE = 1e-3  # a quarter of an 8-bit level: an overflow that is simply cut off
 _PATIENCE = 30  # steps of SmoothClip without a smaller overflow before it counts as not terminating
 _GAIN = 0.5  # the share of what a push gains in length that a smooth clip must leave of it
+_LITTLE, _FURTHER = 0.15, 2  # of what a round lacked: left by its projection, it goes on along it so many times
 _SIGMA_H = 1.0  # pixels; the paper's measure of roughness
 
 
@@ -183,9 +185,11 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
         8          98 %,  45    45 %,  33 *     97 %,  48
 
     DeepFool is ours with full steps, and each goes on with what those before know of the boundaries (`remember`), with
-    0.4 of the gradients and half of the time (`benchmarks/smoothfool.py`). The number of rounds is limited, and an
-    image without a smooth direction (w = 0, or g*w = 0) is given up. What was found is pushed at the end
-    (`core.attacks.push`), clipped smoothly too, so that it fools in 8 bits and stays as smooth.
+    0.4 of the gradients and half of the time (`benchmarks/smoothfool.py`). With a warm start (`core.attacks.warm`, the
+    default on photographs) a quarter of these gradients are left. It is not the default elsewhere: where boundaries
+    have kinks and cliffs, as of graph smoothness and fixed centres, single perturbations are up to half longer. The
+    number of rounds is limited, and an image without a smooth direction (w = 0, or g*w = 0) is given up. What was found
+    is pushed at the end (`core.attacks.push`), clipped smoothly too, so that it fools in 8 bits and stays as smooth.
     """
 
     name: ClassVar[str] = "smoothfool"
@@ -234,6 +238,8 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
             "remember": False,
             "come_back": False,
         },
+        # Ours: 0.57 of the time; 32 photographs (EfficientNet-Lite0, all fool), L2 x1.00 in the median, at most 1.21.
+        "photograph": {"warm_start": True},
     }
 
     smooth_clip: ClipRule = parameter(
@@ -293,6 +299,15 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
         help="A round goes on with what the rounds before know of the classes' boundaries: those that look far are not "
         "tried, and no picture is looked at twice. Off, every round tries all candidates, as published.",
     )
+    warm_start: bool = parameter(
+        False,
+        title="Warm start",
+        advanced=True,
+        paper="ours; SmoothFool, Algorithm 2, lines 5 and 6",
+        help="A round sets out along the normal that the last one ended with, goes on by secants, and takes the next "
+        "normal about the boundary: a third of the gradients, for perturbations about as long. Off, DeepFool in every "
+        "round.",
+    )
     boundary_stretch: float = parameter(
         1.0,
         ge=1,
@@ -339,15 +354,16 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
         tracker = Tracker(images, self.projections, ("margin", "distortion", *_SCALARS), _PICTURES)
         active, x, y = torch.arange(len(images), device=images.device), images, labels
         memory = Memory() if self.remember else None
+        warm = WarmStart(self) if self.warm_start else None
 
         for index in range(1, self.projections + 1):
-            moved = self._project(model, x, y, g, memory)
-            x = (x + moved.clipped).clamp(0, 1)
-            if memory is not None:
-                logits = memory.look(model, x)[1].detach()
+            if warm is not None:
+                moved, logits = self._warmly(model, x, y, g, warm)
+                x = (x + moved.clipped).clamp(0, 1)
             else:
-                with torch.no_grad():
-                    logits = model(x)
+                moved = self._project(model, x, y, g, memory)
+                x = (x + moved.clipped).clamp(0, 1)
+                logits = memory.look(model, x)[1].detach() if memory is not None else _logits(model, x)
             fools = crosses(logits, y)
             tracker.record(active, x, margin(logits, y), fools)
             tracker.note(active, **moved.scalars(x - images[active]))
@@ -355,8 +371,9 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
             tracker.give_up(active, ~(moved.finite & logits.isfinite().all(1)))
             going = moved.usable & tracker.finite[active] & ~fools
             active, x, y = active[going], x[going], y[going]
-            if memory is not None:
-                memory.keep(going)
+            for known in (memory, warm):
+                if known is not None:
+                    known.keep(going)
             yield tracker.step(index, last=not len(active))
             if not len(active):
                 return
@@ -375,19 +392,66 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
         *_, last = deepfool.search(model, x, y, memory)
         to_boundary = self.boundary_stretch * (last.best - x)
         w = _normal(model, last.best if self.boundary_stretch == 1 and memory else x + to_boundary, y, memory)
+        return self._smoothly(x, to_boundary, w, (w * to_boundary).sum((1, 2, 3)), g, last.finite)
+
+    def _smoothly(
+        self, x: Tensor, to_boundary: Tensor, w: Tensor, way: Tensor, g: Tensor, finite: Tensor
+    ) -> _Projection:
+        """Eq. 7, clipped: from x (n, C, H, W) smoothly as far along the normals w as `way` (n,), in units of w."""
         smooth, along = smooth_normal(w, g)
-        length = self.projection_stretch * (w * to_boundary).sum((1, 2, 3)) / along
-        r = _scale(length, smooth)
-        finite = last.finite & w.flatten(1).isfinite().all(1)
+        r = _scale(self.projection_stretch * way / along, smooth)
+        finite = finite & w.flatten(1).isfinite().all(1)
         usable = finite & (along > 0) & r.flatten(1).isfinite().all(1)
         r = torch.where(usable.view(-1, 1, 1, 1), r, 0)
+        return _Projection(to_boundary, r, *self._clip(x, r, w, g), finite, usable)
+
+    def _clip(self, x: Tensor, r: Tensor, w: Tensor, g: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What SmoothClip, or the plain clip in its place, leaves of r, and `_Projection`'s facts about it."""
         clipped, overflow, steps = smooth_clip(x, r, g, self.smooth_clip, self.clip_epsilon, self.clip_steps)
         plain = (x + r).clamp(0, 1) - x
         plainly = overflow > _TOLERANCE
         if self.least_progress:
             plainly |= (w * (clipped - self.least_progress * plain)).sum((1, 2, 3)) < 0
-        clipped = torch.where(plainly.view(-1, 1, 1, 1), plain, clipped)
-        return _Projection(to_boundary, r, clipped, overflow, steps, plainly, finite, usable)
+        return torch.where(plainly.view(-1, 1, 1, 1), plain, clipped), overflow, steps, plainly
+
+    def _warmly(self, model: nn.Module, x: Tensor, y: Tensor, g: Tensor, warm: WarmStart) -> tuple[_Projection, Tensor]:
+        """One round with a warm start, and the logits (n, K) of what it makes of x.
+
+        Where the projection leaves little to the boundary it goes on along its own way, by the secant.
+        """
+        found, lacked = warm.crossing(model, x, y)
+        scale = found.normals.abs().amax((1, 2, 3)).clamp_min(torch.finfo(x.dtype).tiny)
+        w, to_boundary = _scale(1 / scale, found.normals), self.boundary_stretch * (found.images - x)
+        still = (1 + self.overshoot) * found.lacking.clamp_min(0) / scale
+        way = (w * to_boundary).sum((1, 2, 3)) + self.boundary_stretch * still
+        moved = self._smoothly(x, to_boundary, w, way, g, found.lacking.isfinite())
+        smooth, r = moved.smooth.clone(), moved.smooth
+        clipped, overflow, steps, plainly = moved.clipped.clone(), moved.overflow, moved.clip_steps, moved.plainly
+        logits = _logits(model, (x + clipped).clamp(0, 1))
+        left = -margin(logits, y)
+        rows = torch.arange(len(x), device=x.device)
+        for _ in range(_FURTHER):
+            near = (left[rows] > 0) & (left[rows] <= _LITTLE * lacked[rows])
+            rows, r, before = rows[near], r[near], lacked[rows[near]]
+            if not len(rows):
+                break
+            r = _scale((1 + self.overshoot) * left[rows] / (before - left[rows]), r)
+            r = r + _scale(BEHIND / l2(r).clamp_min(BEHIND), r)
+            at = (x[rows] + clipped[rows]).clamp(0, 1)
+            part, overflow[rows], more, cut = self._clip(at, r, w[rows], g)
+            steps[rows], plainly[rows] = steps[rows] + more, plainly[rows] | cut
+            smooth[rows], clipped[rows] = smooth[rows] + r, (at + part).clamp(0, 1) - x[rows]
+            logits[rows] = _logits(model, (x[rows] + clipped[rows]).clamp(0, 1))
+            lacked = lacked.clone()
+            lacked[rows], left[rows] = left[rows], -margin(logits[rows], y[rows])
+        warm.lacking = left
+        moved = _Projection(to_boundary, smooth, clipped, overflow, steps, plainly, moved.finite, moved.usable)
+        return moved, logits
+
+
+def _logits(model: nn.Module, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        return model(x)  # type: ignore[no-any-return]
 
 
 def _normal(model: nn.Module, at: Tensor, labels: Tensor, memory: Memory | None) -> Tensor:

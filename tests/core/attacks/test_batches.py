@@ -125,6 +125,7 @@ CASES = {
     "deepfool": ({}, ALL),
     "deepfool, one rival": ({"candidates": 2}, ALL),
     "smoothfool": ({"projections": 10, "projection_stretch": 0.8}, ALL),
+    "smoothfool, warm start": ({"projections": 10, "projection_stretch": 0.8, "warm_start": True}, ALL),
     "iterative_smooth": ({"descent_rate": 0.0015, "descent_steps": 20}, ("fooled", "not finite")),
     "color_shift": ({"color_trials": 30}, ("fooled",)),
     "spsa": (QUESTIONS, ("fooled", "not finite")),

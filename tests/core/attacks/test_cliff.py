@@ -91,6 +91,11 @@ def test_as_published_deepfool_steps_over_it_and_smoothfool_with_it():
     assert published.status == ours.status == ("fooled",)
     assert float(published.l2) > 3 * DISTANCE
     assert DISTANCE * (1 - 1e-6) <= float(ours.l2) < 1.3 * DISTANCE
-    far, near = (attacked(SmoothFool(push=False, come_back=c), model) for c in (False, True))
-    assert (far.status, near.status) == (("failed",), ("fooled",))
-    assert float(near.l2) < 1.3 * DISTANCE
+    far, *nearer = (
+        attacked(SmoothFool(push=False, come_back=c, warm_start=warm), model)
+        for c, warm in ((False, False), (True, False), (True, True))
+    )
+    assert far.status == ("failed",)
+    for near in nearer:
+        assert near.status == ("fooled",)
+        assert float(near.l2) < 1.3 * DISTANCE

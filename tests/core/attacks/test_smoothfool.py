@@ -20,15 +20,16 @@ def network(classes: int = 6, shape: tuple[int, int, int] = (1, 8, 8)) -> nn.Mod
     return nn.Sequential(nn.Flatten(), nn.Linear(size, 32), nn.Tanh(), nn.Linear(32, classes)).requires_grad_(False)
 
 
+@pytest.mark.parametrize("warm_start", [False, True])
 @pytest.mark.parametrize("kind", ["gaussian", "linear", "uniform"])
 @pytest.mark.parametrize(("classes", "shape"), [(2, (1, 12, 12)), (4, (3, 9, 10))])
-def test_linear_classifier_has_the_closed_form(kind, classes, shape):
+def test_linear_classifier_has_the_closed_form(kind, classes, shape, warm_start):
     problem = linear(n=5, classes=classes, shape=shape)
     smooth = low_pass(problem.normal, kernel(kind, 1.2))
     length = problem.gap / (problem.normal * smooth).sum((1, 2, 3))
     expected = length.view(-1, 1, 1, 1) * smooth
     for overshoot in (0.0, 0.02):
-        attack = SmoothFool(sigma_g=1.2, smoothing_kernel=kind, overshoot=overshoot, push=False)
+        attack = SmoothFool(sigma_g=1.2, smoothing_kernel=kind, overshoot=overshoot, push=False, warm_start=warm_start)
         result = run(attack, problem.model, problem.images, problem.labels)
         assert result.status == ("fooled",) * 5
         assert (result.trace["clip_steps"] == 0).all()  # nothing left [0, 1]
@@ -204,10 +205,11 @@ def test_logits_that_are_all_negative_are_attacked_as_their_shifted_twin():
     ("kind", "status"),
     [("without gradient", "failed"), ("zero gradient", "failed"), ("tiny gradient", "failed"), ("NaN", "not finite")],
 )
-def test_a_network_without_boundary_is_given_up(kind, status):
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_a_network_without_boundary_is_given_up(kind, status, warm_start):
     steps = []
     images = torch.full((2, 1, 4, 4), 0.5)
-    attack = SmoothFool(deepfool_steps=5, projections=5)
+    attack = SmoothFool(deepfool_steps=5, projections=5, warm_start=warm_start)
     result = run(attack, Constant(kind), images, torch.zeros(2, dtype=torch.long), on_step=steps.append)
     assert result.status == (status,) * 2
     assert steps[-1].index == steps[-1].total
