@@ -59,7 +59,7 @@ def test_later_ones_ask_for_no_other_class():
     [
         (lambda t: t - 0.3, (2, 2)),  # clean, there
         (lambda t: t - 0.3 - 2 * t * (0.3 - t), (3, 2)),  # rises slowly at first: beyond; found deep, and back
-        (lambda t: (2 * t.clamp(max=0.1) - 0.3) + 0.5 * (t - 0.1).clamp_min(0), (3, 2)),  # half is left: the secant
+        (lambda t: (2 * t.clamp(max=0.1) - 0.3) + 0.7 * (t - 0.1).clamp_min(0), (3, 2)),  # a fifth is left: the secant
         (lambda t: (2 * t.clamp(max=0.02) - 0.3) + 0.3 * (t - 0.02).clamp_min(0), (3, 3)),  # more is: a new slope
     ],
     ids=["linear", "steeper", "secant", "anew"],
