@@ -2,7 +2,8 @@
 
 Each round needs a point about the decision boundary and the normal there (SmoothFool, eq. 8). DeepFool comes to it in
 several linearisations, each with a gradient for every class whose boundary may be the nearest. Most of them say what is
-known: rounds begin near where the last one ended, and a network changes little on the way.
+known: rounds begin near where the last one ended, and a network changes little on the way. Departing from lines 5 and
+6 of Algorithm 2:
 
 - Only the first round asks which class is near. The next ones set out along the normal that the last one ended with.
 - What a step comes to tells how far it is still: the next goes on along the same line, by the secant. Only where a step

@@ -98,8 +98,16 @@ class CurveRecord(FrontRecord):
         return tuple(ATTACKS[one["name"]](**one["parameters"]) for one in made)
 
     def is_of(self, entry: Entry) -> bool:
-        """Whether it is of this entry, however many images it has."""
-        return self.protocol == entry.setting()
+        """Whether it is of this entry, however many images it has; a parameter that was added since it was written
+        counts as at its default."""
+        mine, asked = self.protocol, entry.setting()
+        attacks = [Setting(**one) for one in mine.parameters["attacks"]]
+        return (
+            mine.name == asked.name
+            and mine.parameters | {"attacks": []} == asked.parameters | {"attacks": []}
+            and len(attacks) == len(entry.attacks)
+            and all(kept.is_of(attack) for kept, attack in zip(attacks, entry.attacks, strict=True))
+        )
 
     @property
     def passes(self) -> float:

@@ -213,3 +213,16 @@ def test_what_is_stored_keeps_the_protocols_rules(name):
         assert curve.at(float("inf")) == pytest.approx(one.success.value)
         assert (np.diff(curve.bounds) >= 0).all()
     assert {verdict.outcome for verdict in (claim.decide(found) for claim in CLAIMS)} <= {"holds", "fails", "undecided"}
+
+
+def test_a_parameter_that_was_added_since_counts_as_at_its_default():
+    """A record that knows of no warm start is of SmoothFool without one, not of any other."""
+    found = Collection(CurveRecord, paper.FOLDER / "mnist-c4-ce.json").read()
+    record = next(one for one in found if one.protocol.name == "smoothfool")
+    assert "warm_start" not in record.protocol.parameters["attacks"][0]["parameters"]
+    (attack,) = record.attacks
+    assert record.is_of(Entry("smoothfool", (attack,)))
+    assert not record.is_of(Entry("smoothfool", (attack.replace(warm_start=True),)))
+    assert not record.is_of(Entry("smoothfool", (attack, attack)))
+    assert not record.is_of(Entry("sf-2", (attack,)))
+    assert not record.is_of(Entry("smoothfool", (attack,), 100))
