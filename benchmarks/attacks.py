@@ -5,8 +5,8 @@
     step    sC&W over C&W, seconds a step, on one real photograph (scikit-image's astronaut) at 224 pixels with
             EfficientNet-Lite0, and the peak memory of a process that attacks 1 photograph and a batch of 4.
             Required: a ratio of at most 1.5 (the paper's own: 205 s over 47 s), aim 1.25; less than 1.5 GB.
-            Measured beside other work: 1.26 (1.24 to 1.36, 3 rounds), and in a louder hour 1.33 (1.24 to 1.44), the
-            published searches 1.31 (1.23 to 1.40), rho 30, which takes one solve instead of two, 1.17 (1.12 to 1.17).
+            Measured in quiet, 5 rounds: 1.29 (1.28 to 1.31), so the aim is missed; the published searches 1.31 (1.28 to
+            1.39), rho 30, which takes one solve instead of two, 1.19 (1.15 to 1.23).
     wait    Seconds on the clock, with as many threads as PyTorch takes by itself, that DDN's and sDDN's presets
             "photograph" take for one photograph: the astronaut, or with --photos up to 8. Aim: less than one.
             Measured, 8 photographs, two threads, three rounds: DDN 0.71 (0.69 to 0.72), sDDN 0.96 (0.87 to 1.16), with
