@@ -154,7 +154,7 @@ def remake_accuracy(record):
     model, shelf = models.load(record.network.name, "cpu"), gallery.read(record.data.name)
     _, place, row = np.intersect1d(shelf.indices.numpy(), record.rows["index"], return_indices=True)
     assert len(place) >= 10
-    place, row = place[:10], row[:10]
+    place, row = place[:20], row[:20]
     images = shelf[place]
     made = mmc_attacks.trial_of(record).make(model, images.images, images.labels, 0)
     clean, after = (logits_of(model, x).argmax(1) == images.labels for x in (images.images, made))
