@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from core.attacks.aim import Aiming
 from core.attacks.base import Seeks, Step, Tracker, crosses, gradient, margin
-from core.attacks.gradient import boundaries, norms
+from core.attacks.gradient import boundaries, inward, norms
 from core.attacks.metric import Metric
 from core.attacks.nearest import IN_THE_END, verdict
 from core.attacks.push import Pushing
@@ -224,8 +224,7 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
             sound, fools = values.isfinite().all(1), crosses(values, y)
             tracker.record(active, x.detach(), margin(values, y), fools, sound=sound)
             if index == 1:
-                others = values.scatter(1, y[:, None], -torch.inf)
-                rivals = others.topk(max(min(self.candidates, values.shape[1]) - 1, 1)).indices
+                rivals = likeliest(values, y, self.candidates)
                 norms = torch.full_like(rivals, torch.inf, dtype=values.dtype)  # of their gradients; not yet known
                 if memory is not None:
                     if memory.norms is None:
@@ -251,6 +250,12 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
             yield tracker.step(index, last=not len(active))
             if not len(active):
                 return
+
+
+def likeliest(logits: Tensor, y: Tensor, candidates: int) -> Tensor:
+    """(N, K) the classes beside `y` (N,) among the likeliest `candidates`, one at least, by logits (N, classes)."""
+    others = logits.scatter(1, y[:, None], -torch.inf)
+    return others.topk(max(min(candidates, logits.shape[1]) - 1, 1)).indices
 
 
 def nearest_of(
@@ -285,7 +290,7 @@ def nearest_of(
                 continue
             break
         w = gradient(-gaps[:, k], x, keep=True)
-        w = torch.where(((w > 0) & (inside >= 1)) | ((w < 0) & (inside <= 0)), 0, w)
+        w = inward(w, inside)
         norm = l2(w)
         norms[:, k] = torch.where(tried, norm, norms[:, k]) if guess else norm
         distance = torch.where(norm > 0, lengths[:, k] / norm, torch.inf)

@@ -213,6 +213,16 @@ class Search:
         return self.tracker.step(index, last=not len(self.rows), targets=self.targets)
 
 
+def scaled(values: Tensor, pictures: Tensor) -> Tensor:
+    """Each of the pictures (N, C, H, W) times its value (N,)."""
+    return values.view(-1, 1, 1, 1) * pictures
+
+
+def inward(slopes: Tensor, x: Tensor) -> Tensor:
+    """Slopes (N, C, H, W) without those that would only lead a pixel of x, which is black or white, out of [0, 1]."""
+    return torch.where(((slopes > 0) & (x >= 1)) | ((slopes < 0) & (x <= 0)), 0, slopes)
+
+
 def norms(x: Tensor) -> Tensor:
     """L2 norm per image of (N, C, H, W), as (N, 1, 1, 1)."""
     return l2(x).view(-1, 1, 1, 1)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks.base import crosses, margin
+from core.attacks.gradient import inward, scaled
 from core.metrics import l2
 
 _DEEP = 0.5  # a success by more than this share of what the clean image lacked is beyond a cliff
@@ -30,10 +31,6 @@ _BETWEEN, _MATTERS = 3, 0.2  # halvings at most between what is turned and falls
 _SHORTER = 0.003  # what has to be gained by a turn
 _PAST = 0.3  # of the mean of the projections, what is of before
 _SHARE, _LEAST = 0.5, 0.02  # of the way to the projection: the first turn, and the last
-
-
-def _scale(values: Tensor, pictures: Tensor) -> Tensor:
-    return values.view(-1, 1, 1, 1) * pictures
 
 
 @torch.no_grad()
@@ -57,7 +54,7 @@ def _halved(
         if not len(rows):
             break
         middle = (low + high)[rows] / 2
-        x = start[rows] + _scale(middle, way[rows])
+        x = start[rows] + scaled(middle, way[rows])
         fools = _fools(model, x, labels[rows])
         low[rows], high[rows] = torch.where(fools, low[rows], middle), torch.where(fools, middle, high[rows])
         outside[rows[fools]] = x[fools]
@@ -83,9 +80,9 @@ def _projection(model: nn.Module, images: Tensor, found: Tensor, labels: Tensor)
     with torch.enable_grad():
         lead = margin(model(at), labels)
         slope = torch.autograd.grad(lead.sum(), at)[0] if lead.requires_grad else torch.zeros_like(found)
-    slope = torch.where(((found <= 0) & (slope < 0)) | ((found >= 1) & (slope > 0)), 0, slope)
+    slope = inward(slope, found)
     gap = ((slope * (found - images)).sum((1, 2, 3)) - lead.detach()).clamp_min(0)
-    return images + _scale(gap / slope.square().sum((1, 2, 3)), slope)
+    return images + scaled(gap / slope.square().sum((1, 2, 3)), slope)
 
 
 def along(model: nn.Module, images: Tensor, found: Tensor, labels: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
@@ -104,10 +101,10 @@ def along(model: nn.Module, images: Tensor, found: Tensor, labels: Tensor, round
             now, past = _projection(model, images[new], found[new], labels[new]), projected[new]
             projected[new] = torch.where(past.isnan(), now, _PAST * past + (1 - _PAST) * now)
         x, y, best = images[rows], labels[rows], found[rows]
-        turned = best + _scale(share[rows], projected[rows] - best) - x
+        turned = best + scaled(share[rows], projected[rows] - best) - x
         sound = turned.flatten(1).isfinite().all(1) & turned.flatten(1).any(1)
         turned = torch.where(sound.view(-1, 1, 1, 1), turned, best - x)
-        long = (x + _scale((1 - _SHORTER) * l2(best - x) / l2(turned), turned)).clamp(0, 1)
+        long = (x + scaled((1 - _SHORTER) * l2(best - x) / l2(turned), turned)).clamp(0, 1)
         better = sound & _fools(model, long, y) & (l2(long - x) < l2(best - x))
         if bool(better.any()):
             short, long = (x + turned).clamp(0, 1)[better], long[better]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from core.attacks.aim import Aiming
 from core.attacks.base import Seeks, Step, Tracker, crosses, gradient, margin
 from core.attacks.deepfool import BEHIND, DeepFool, DeepFoolParameters, Memory
+from core.attacks.gradient import scaled
 from core.attacks.push import Pushing
 from core.attacks.warm import WarmStart
 from core.filters import KernelKind, kernel, low_pass
@@ -28,10 +29,6 @@ _PATIENCE = 30  # steps of SmoothClip without a smaller overflow before it count
 _GAIN = 0.5  # the share of what a push gains in length that a smooth clip must leave of it
 _LITTLE, _FURTHER = 0.15, 2  # of what a round lacked: left by its projection, it goes on along it so many times
 _SIGMA_H = 1.0  # pixels; the paper's measure of roughness
-
-
-def _scale(values: Tensor, pictures: Tensor) -> Tensor:
-    return values.view(-1, 1, 1, 1) * pictures
 
 
 def smooth_normal(w: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,7 +91,7 @@ def smooth_clip(
                 amount = torch.where(amount > 0, (0.1 * amount).clamp_min(0.01), 0)
             else:
                 amount = epsilon * amount
-            clipped[active] -= sign * _scale(amount, mask)
+            clipped[active] -= sign * scaled(amount, mask)
     clipped = torch.where((overflow <= _TOLERANCE).view(-1, 1, 1, 1), clipped, r)
     return (images + clipped).clamp(0, 1) - images, overflow, count
 
@@ -340,7 +337,7 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
         # off than a push adds (40 digits, sigma_g = 8: mean L2 5.02 unpushed, so 5.03, by the released step 6.12).
         rule: ClipRule = "plain" if self.smooth_clip == "plain" else "paper"
         g = self.low_pass_kernel(images)
-        clipped = smooth_clip(images, _scale(factor, r), g, rule, limit=self.clip_steps)[0]
+        clipped = smooth_clip(images, scaled(factor, r), g, rule, limit=self.clip_steps)[0]
         plain = super().longer(images, r, factor) - images
         gained, wanted = (((part - r) * r).sum((1, 2, 3)) for part in (clipped, plain))
         clipped = torch.where((gained < _GAIN * wanted).view(-1, 1, 1, 1), plain, clipped)
@@ -400,7 +397,7 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
     ) -> _Projection:
         """Eq. 7, clipped: from x (n, C, H, W) smoothly as far along the normals w as `way` (n,), in units of w."""
         smooth, along = smooth_normal(w, g)
-        r = _scale(self.projection_stretch * way / along, smooth)
+        r = scaled(self.projection_stretch * way / along, smooth)
         finite = finite & w.flatten(1).isfinite().all(1)
         usable = finite & (along > 0) & r.flatten(1).isfinite().all(1)
         r = torch.where(usable.view(-1, 1, 1, 1), r, 0)
@@ -422,7 +419,7 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
         """
         found, lacked = warm.crossing(model, x, y)
         scale = found.normals.abs().amax((1, 2, 3)).clamp_min(torch.finfo(x.dtype).tiny)
-        w, to_boundary = _scale(1 / scale, found.normals), self.boundary_stretch * (found.images - x)
+        w, to_boundary = scaled(1 / scale, found.normals), self.boundary_stretch * (found.images - x)
         still = (1 + self.overshoot) * found.lacking.clamp_min(0) / scale
         way = (w * to_boundary).sum((1, 2, 3)) + self.boundary_stretch * still
         moved = self._smoothly(x, to_boundary, w, way, g, found.lacking.isfinite())
@@ -436,8 +433,8 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
             rows, r, before = rows[near], r[near], lacked[rows[near]]
             if not len(rows):
                 break
-            r = _scale((1 + self.overshoot) * left[rows] / (before - left[rows]), r)
-            r = r + _scale(BEHIND / l2(r).clamp_min(BEHIND), r)
+            r = scaled((1 + self.overshoot) * left[rows] / (before - left[rows]), r)
+            r = r + scaled(BEHIND / l2(r).clamp_min(BEHIND), r)
             at = (x[rows] + clipped[rows]).clamp(0, 1)
             part, overflow[rows], more, cut = self._clip(at, r, w[rows], g)
             steps[rows], plainly[rows] = steps[rows] + more, plainly[rows] | cut

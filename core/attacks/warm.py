@@ -20,17 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks.base import gradient, margin
-from core.attacks.deepfool import BEHIND, DeepFoolParameters, nearest_of
+from core.attacks.deepfool import BEHIND, DeepFoolParameters, likeliest, nearest_of
+from core.attacks.gradient import inward, scaled, unit
 from core.metrics import l2
 
 _HOPELESS = 1.0  # only a boundary that looks as near as the nearest so far is tried
 _NEAR = 0.15  # of what the round began with: what a point about the boundary may lack
 _DEEP = 0.5  # ... and how far behind it may be
 _BENT = 0.6  # of what a step set out to close, left: the line no longer leads there
-
-
-def _scale(values: Tensor, pictures: Tensor) -> Tensor:
-    return values.view(-1, 1, 1, 1) * pictures
 
 
 @dataclass(frozen=True)
@@ -47,11 +44,9 @@ class Crossing:
 
 def _line(slopes: Tensor, x: Tensor, lacking: Tensor) -> tuple[Tensor, Tensor]:
     """The unit vectors along `slopes` without what leads out of [0, 1] from x, and how far to go; 0 without any."""
-    inward = torch.where(((slopes > 0) & (x >= 1)) | ((slopes < 0) & (x <= 0)), 0, slopes)
-    length = l2(inward)
-    some = length > 0
-    unit = inward / torch.where(some, length, 1).view(-1, 1, 1, 1)
-    return unit, torch.where(some, lacking / torch.where(some, length, 1), 0)
+    way = inward(slopes, x)
+    length = l2(way)
+    return unit(way), torch.where(length > 0, lacking / length, 0)
 
 
 class WarmStart:
@@ -74,11 +69,11 @@ class WarmStart:
     def crossing(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Crossing, Tensor]:
         """From the images x (n, C, H, W) of the classes y (n,) to about the boundary, and (n,) what they lacked."""
         if self.normals is None or self.lacking is None:
-            lacking, unit, length = self._nearest(model, x, y)
+            lacking, towards, length = self._nearest(model, x, y)
         else:
             lacking = self.lacking
-            unit, length = _line(self.normals, x, lacking)
-        found = self._along(model, x, y, lacking, unit, length)
+            towards, length = _line(self.normals, x, lacking)
+        found = self._along(model, x, y, lacking, towards, length)
         self.normals = found.normals
         return found, lacking
 
@@ -86,21 +81,22 @@ class WarmStart:
         """(n,) what x lacks, and the way to the nearest linearised boundary: its unit vector, and how long it is."""
         live = x.detach().requires_grad_(True)
         logits = model(live)
-        others = logits.detach().scatter(1, y[:, None], -torch.inf)
-        rivals = others.topk(max(min(self.about.candidates, logits.shape[1]) - 1, 1)).indices
+        rivals = likeliest(logits.detach(), y, self.about.candidates)
         unknown = torch.full_like(rivals, torch.inf, dtype=logits.dtype)
-        unit, length, *_ = nearest_of(logits, live, y, rivals, unknown, guess=True, hopeless=_HOPELESS)
-        return -margin(logits.detach(), y), unit, torch.where(length.isinf(), 0, length)
+        towards, length, *_ = nearest_of(logits, live, y, rivals, unknown, guess=True, hopeless=_HOPELESS)
+        return -margin(logits.detach(), y), towards, torch.where(length.isinf(), 0, length)
 
-    def _along(self, model: nn.Module, x: Tensor, y: Tensor, lacking: Tensor, unit: Tensor, length: Tensor) -> Crossing:
-        """Set out from x, which lacks so much, so far along the unit vectors."""
+    def _along(
+        self, model: nn.Module, x: Tensor, y: Tensor, lacking: Tensor, towards: Tensor, length: Tensor
+    ) -> Crossing:
+        """Set out from x, which lacks so much, so far along the unit vectors `towards`."""
         steps, stretch = self.about.deepfool_steps, 1 + self.about.overshoot
         start, found = lacking, Crossing(x.clone(), lacking.clone(), torch.zeros_like(x))
         rows, at, inside = torch.arange(len(x), device=x.device), x, x
         goes = (lacking > 0) & (length > 0)
         length = torch.where(goes, stretch * length + BEHIND, 0)
         for step in range(1, steps + 1):
-            live = (at + _scale(length, unit)).clamp(0, 1).requires_grad_(True)
+            live = (at + scaled(length, towards)).clamp(0, 1).requires_grad_(True)
             logits = model(live)
             left = -margin(logits.detach(), y[rows])
             deep = (left < -_DEEP * start[rows]) & (start[rows] > 0) & self.about.come_back & (step < steps)
@@ -117,19 +113,18 @@ class WarmStart:
                 if bool(there.all()):
                     break
                 anew, far = _line(slopes, live.detach(), left)
-                unit = torch.where(bent.view(-1, 1, 1, 1), anew, unit)
+                towards = torch.where(bent.view(-1, 1, 1, 1), anew, towards)
             else:
                 far = length
             secant = left * length / torch.where(on, lacking - left, 1)
             length = stretch * torch.where(bent, far, secant) + BEHIND
             if bool(deep.any()):
                 back = inside - live.detach()
-                far = l2(back)
-                unit = torch.where(deep.view(-1, 1, 1, 1), _scale(1 / far.clamp_min(BEHIND), back), unit)
-                length = torch.where(deep, far / 2, length)
+                towards = torch.where(deep.view(-1, 1, 1, 1), unit(back), towards)
+                length = torch.where(deep, l2(back) / 2, length)
             inside = torch.where((left > 0).view(-1, 1, 1, 1), live.detach(), inside)
             going = ~there
-            rows, at, inside, unit, length, lacking = (
-                v[going] for v in (rows, live.detach(), inside, unit, length, left)
+            rows, at, inside, towards, length, lacking = (
+                v[going] for v in (rows, live.detach(), inside, towards, length, left)
             )
         return found
