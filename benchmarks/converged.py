@@ -225,7 +225,7 @@ def outcomes(attack: Attack | Perturb, model: nn.Module, x: Tensor, y: Tensor) -
 
 
 def measure(
-    name: str, attacks: dict[str, Attack], n: int, photos: str | None, folder: Path | None, budget: int
+    name: str, attacks: dict[str, Attack], n: int, skip: int, photos: str | None, folder: Path | None, budget: int
 ) -> list[dict[str, Any]]:
     """One row an attack, of the network `name`; none where it needs photographs and there are none."""
     model = models.load(name, device="cpu")
@@ -233,7 +233,8 @@ def measure(
     if photographs and not photos:
         console.print(f"{name}: left out, needs --photos")
         return []
-    source = data.load(photos) if photographs and photos else data.load(model.card.dataset, "test", n=DRAWN)
+    source = data.load(photos) if photographs and photos else data.load(model.card.dataset, "test", n=skip + DRAWN)
+    source = source[slice(skip, None)]
     size = model.card.input_shape[-1]
     images = correct(model, source, max(n // SHARE.get(size, 3), 2), batch_size=8)
     names = [hashlib.sha256(image.numpy().tobytes()).hexdigest()[:16] for image in images.images]
@@ -315,6 +316,7 @@ def measure_converged(
     networks: Sequence[str],
     only: Sequence[str] | None,
     n: int,
+    skip: int,
     photos: str | None,
     folder: Path | None,
     budget: int,
@@ -322,12 +324,13 @@ def measure_converged(
     """Network by network, each attack's default budget over the best known.
 
     only: words, of which an attack's name has one (default: all). n: digits; half as many pictures of CIFAR-10, a
-    third as many photographs. photos: "folder:PATH" of these. folder: where what is known is kept.
+    third as many photographs. skip: images of each set that are left out before. photos: "folder:PATH" of photographs.
+    folder: where what is known is kept.
     """
     attacks = {key: attack for key, attack in DEFAULTS.items() if not only or any(word in key for word in only)}
     rows: list[dict[str, Any]] = []
     for name in networks:
-        found = measure(name, attacks, n, photos, folder, budget)
+        found = measure(name, attacks, n, skip, photos, folder, budget)
         console.print("; ".join([name, *(f"{row['attack']} {cell(row)}" for row in found)]))
         rows += found
     title = "median over the best known (95 %), how many say that they have converged: the median of these"

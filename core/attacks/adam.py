@@ -28,7 +28,8 @@ class Adam:
         self.first.lerp_(gradient, 1 - b1)
         self.second.mul_(b2).addcmul_(gradient, gradient, value=1 - b2)
         denominator = (self.second / (1 - b2**self.count)).sqrt_().add_(self.eps)
-        variable.sub_(self.rate * (share / (1 - b1**self.count)) * (self.first / denominator))
+        move = torch.div(self.first, denominator, out=denominator)
+        variable.sub_(move.mul_(self.rate * (share / (1 - b1**self.count))))
 
     def forget(self, rows: Tensor) -> None:
         """Start anew with the moments of these rows (a mask)."""

@@ -450,9 +450,11 @@ class CarliniWagnerBase(Storable, Aiming):
 
                 going = tracker.finite[active] & hopeful[active]
                 going &= multiplier.after(active, iteration, loss, confident, tracker.found[active], adam)
-                back, halfway = multiplier.returning(active), (variable.start(x) + v) / 2
+                back = multiplier.returning(active)
+                halfway = (variable.start(x) + v)[back] / 2 if bool(back.any()) else None
                 adam.step(v, slope, multiplier.share(iteration))
-                v = torch.where(back.view(-1, 1, 1, 1), halfway, v)
+                if halfway is not None:
+                    v[back] = halfway
                 if not bool(going.all()):
                     active, v, x, y = active[going], v[going], x[going], y[going]
                     adam.keep(going)

@@ -6,6 +6,9 @@ first and the dividing lines last, level by level, keeps the factors small. On a
 the same size, so that, padded to the same size, a level is one batched matrix product: the solver is a few dozen
 tensor operations, on any device, and one factorisation serves any number of signals.
 
+What a solve costs is to read the factors once on the way up and half of them on the way down. Where an extent is even,
+two lines leave halves of exactly the same size, and no padding on any level below; where it is worth that, they divide.
+
 With A = I - alpha S, s the pixels that a region eliminates and b the pixels around it, a front holds P = A_ss^-1 and
 Q = -P A_sb: on the way up w_s = P z_s and z_b += Q^T z_s, on the way down x_s = w_s + Q x_b. A has no positive entry
 off its diagonal, so P and Q have no negative ones: nothing cancels, and single precision keeps its digits.
@@ -13,6 +16,7 @@ off its diagonal, so P and Q have no negative ones: nothing cancels, and single 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,9 +27,13 @@ from torch import Tensor
 
 from core.graph.pixel_graph import PixelGraph, edge_list
 
-_TILE = 36  # pixels of the largest tile that is not split again; the fastest of 16, 36 and 64 at 224 x 224
+# Pixels of the largest tile that is not split again: the fastest of 16, 36 and 64 with halves of nearly one size,
+# and of 16, 25 and 36 with equal halves.
+_TILE = 36
+_EQUAL_TILE = 25
 
 Array = np.ndarray[Any, np.dtype[np.int64]]
+Regions = list[tuple[Array, Array]]
 
 
 @dataclass(frozen=True)
@@ -49,38 +57,62 @@ class Level:
 
 @dataclass(frozen=True)
 class Route:
-    """Where the numbers of R signals travel in a solve; see `solve` for the two buffers."""
+    """Where the numbers of R signals travel in a solve; see `solve` for the two buffers. Indices are of 32 bits, of
+    which half as many bytes are read."""
 
     enter: Tensor
-    """The place in the signals (R n, then a zero) of each number of the first buffer."""
+    """The place in the signals (R n) of each number of the first buffer; of padding any, for nobody reads it."""
     leave: Tensor
     """The place in the first buffer of each number of the signals."""
     inbox: tuple[Tensor, ...]
-    """Per level (J, K R s): the messages that the eliminated pixels receive from deeper levels."""
+    """Per level (J K R s): the J messages that each of the eliminated pixels receives from deeper levels."""
     around: tuple[Tensor, ...]
     """Per level (K R b): the places in the first buffer of the pixels around the regions."""
-    slots: tuple[slice, ...]
-    """Per level its part of the first buffer."""
-    messages: tuple[slice, ...]
-    """Per level its part of the second buffer."""
+    slots: tuple[int, ...]
+    """Numbers of the first buffer that are each level's."""
+    messages: tuple[int, ...]
+    """Numbers of the second buffer that are each level's, and one that is nobody's."""
 
 
-def _regions(height: int, width: int) -> list[tuple[Array, int | None]]:
-    """Per level the regions (K, 4) as row, column, height, width, and the axis along which they are split."""
-    levels: list[tuple[Array, int | None]] = []
+def _regions(height: int, width: int, equal: bool) -> Regions:
+    """Per level the regions (K, 4) as row, column, height, width, and of each what is eliminated: the line or two that
+    divide it into halves, which with `equal` are of one size, or the whole of it.
+    """
+    levels: Regions = []
     regions = np.array([[0, 0, height, width]])
     while True:
         extents = regions[:, 2:]
         axis = int(extents[:, 1].max() > extents[:, 0].max())
-        if extents.max(axis=0).prod() <= _TILE or extents[:, axis].min() < 3:
-            return [*levels, (regions, None)]
-        levels.append((regions, axis))
-        first, second = regions.copy(), regions.copy()
-        half = regions[:, 2 + axis] // 2
+        if extents.max(axis=0).prod() <= (_EQUAL_TILE if equal else _TILE) or extents[:, axis].min() < 3:
+            return [*levels, (regions, regions)]
+        extent = regions[:, 2 + axis]
+        thickness = np.where(extent % 2, 1, 2) if equal else np.ones_like(extent)
+        half = (extent - thickness) // 2
+        lines, first, second = regions.copy(), regions.copy(), regions.copy()
+        lines[:, axis] += half
+        lines[:, 2 + axis] = thickness
+        levels.append((regions, lines))
         first[:, 2 + axis] = half
-        second[:, axis] += half + 1
-        second[:, 2 + axis] -= half + 1
+        second[:, axis] += half + thickness
+        second[:, 2 + axis] -= half + thickness
         regions = np.stack([first, second], axis=1).reshape(-1, 4)
+
+
+def _reading(levels: Regions) -> int:
+    """Numbers that a solve reads, about: of each region s (s + b) on the way up and s b on the way down."""
+    total = 0
+    bottom, right = levels[0][0][0, 2:]
+    for regions, lines in levels:
+        row, column, h, w = regions.T
+        around = w * ((row > 0) * 1 + (row + h < bottom)) + h * ((column > 0) * 1 + (column + w < right))
+        s = int(lines[:, 2:].max(axis=0).prod())
+        total += len(regions) * s * (s + 2 * int(around.max()))
+    return total
+
+
+def _dissection(height: int, width: int) -> Regions:
+    """Of the two ways to divide the one that makes a solve read less; of 24 sizes the faster one on 24."""
+    return min((_regions(height, width, equal) for equal in (False, True)), key=_reading)
 
 
 def _rectangles(rectangles: Array, height: int, width: int) -> Array:
@@ -127,14 +159,10 @@ def _find(table: Array, rows: Array, pixels: Array, n: int) -> Array:
 def plan(height: int, width: int, neighbourhood: int, device: torch.device) -> tuple[Level, ...]:
     """The order of elimination for images of one size, the root first and the tiles last."""
     n = height * width
-    levels = _regions(height, width)
+    levels = _dissection(height, width)
     inner, outer = [], []
-    for regions, axis in levels:
-        pieces = regions.copy()
-        if axis is not None:
-            pieces[:, axis] += regions[:, 2 + axis] // 2
-            pieces[:, 2 + axis] = 1
-        inner.append(_rectangles(pieces, height, width))
+    for regions, lines in levels:
+        inner.append(_rectangles(lines, height, width))
         outer.append(_border(regions, height, width, corners=neighbourhood == 8))
 
     level_of, region_of = np.empty(n, int), np.empty(n, int)
@@ -175,16 +203,16 @@ def route(height: int, width: int, neighbourhood: int, signals: int, device: tor
     for level in levels:
         k, s, m = level.regions, level.size, level.size + level.border
         pixel = np.broadcast_to(level.inner[:, None, :], (k, signals, s))
-        enter.append(np.where(pixel >= 0, r * n + pixel, signals * n).ravel())
+        enter.append(np.where(pixel >= 0, r * n + pixel, 0).ravel())
         at = slot + np.arange(k * signals * s).reshape(k, signals, s)
         place[pixel[pixel >= 0], np.broadcast_to(r, pixel.shape)[pixel >= 0]] = at[pixel >= 0]
         sent = message + np.arange(k * signals * m).reshape(k, signals, m)[:, :, s:]
         to = np.broadcast_to(level.outer[:, None, :], sent.shape)
         sender.append(sent[to >= 0])
         addressee.append((to[to >= 0], np.broadcast_to(r, to.shape)[to >= 0]))
-        slots.append(slice(slot, slot + at.size))
-        messages.append(slice(message, message + k * signals * m))
-        slot, message = slots[-1].stop, messages[-1].stop
+        slots.append(at.size)
+        messages.append(k * signals * m)
+        slot, message = slot + slots[-1], message + messages[-1]
 
     senders = np.concatenate(sender)
     target = np.concatenate([place[a] for a in addressee])
@@ -192,20 +220,25 @@ def route(height: int, width: int, neighbourhood: int, signals: int, device: tor
     senders, target = senders[order], target[order]
     rank = np.arange(len(target)) - np.searchsorted(target, target)
     inbox, around = [], []
-    for level, part in zip(levels, slots, strict=True):
-        mine = slice(*np.searchsorted(target, [part.start, part.stop]))
-        box = np.full((rank[mine].max(initial=-1) + 1, part.stop - part.start), message)
-        box[rank[mine], target[mine] - part.start] = senders[mine]
-        inbox.append(box)
+    ends = np.cumsum(slots)
+    for level, start, stop in zip(levels, ends - slots, ends, strict=True):
+        mine = slice(*np.searchsorted(target, [start, stop]))
+        box = np.full((rank[mine].max(initial=-1) + 1, stop - start), message)
+        box[rank[mine], target[mine] - start] = senders[mine]
+        inbox.append(box.ravel())
         outer = np.broadcast_to(level.outer[:, None, :], (level.regions, signals, level.border))
         around.append(np.where(outer >= 0, place[outer, r], 0).ravel())
+
+    def index(places: Array) -> Tensor:
+        return torch.tensor(places, dtype=torch.int32, device=device)
+
     return Route(
-        torch.tensor(np.concatenate(enter), device=device),
-        torch.tensor(place.T.ravel(), device=device),
-        tuple(torch.tensor(box, device=device) for box in inbox),
-        tuple(torch.tensor(a, device=device) for a in around),
+        index(np.concatenate(enter)),
+        index(place.T.ravel()),
+        tuple(map(index, inbox)),
+        tuple(map(index, around)),
         tuple(slots),
-        tuple(messages),
+        (*messages, 1),
     )
 
 
@@ -235,34 +268,50 @@ def factorise(graph: PixelGraph, alpha: float) -> list[Tensor]:
     return factors[::-1]
 
 
-def solve(levels: tuple[Level, ...], way: Route, factors: list[Tensor], z: Tensor) -> Tensor:
-    """x (B, R, n) with L_alpha x = z, for z (B, R, n): R signals on each of B graphs.
+def both_ways(levels: tuple[Level, ...], factors: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """What `solve` multiplies by, level by level: views of the factors (B, K, s, m) of B graphs, with all of them on
+    the way up (B K, s, m), and Q transposed on the way down (B K, b, s).
+    """
+    flat = [factor.flatten(0, 1) for factor in factors]
+    return [(up, up[..., level.size :].mT) for level, up in zip(levels, flat, strict=True)]
+
+
+def solve(levels: tuple[Level, ...], way: Route, factors: list[tuple[Tensor, Tensor]], z: Tensor) -> Tensor:
+    """x (B, R, n) with L_alpha x = z, for z (B, R, n): R signals on each of B graphs, with factors `both_ways`.
 
     The first buffer holds the numbers of the eliminated pixels, level by level as (K, R, s); the second what a level's
     product gives, (K, R, m): its own w, then the messages to the pixels around. The gathers between them are most of
     the work beside the products, hence one flat index each.
     """
     graphs, signals = z.shape[:2]
-    x = _pick(torch.cat([z.reshape(graphs, -1), z.new_zeros(graphs, 1)], dim=1), way.enter)
-    messages = z.new_empty(graphs, way.messages[-1].stop + 1)
-    messages[:, -1] = 0  # what a pixel without a message in its inbox receives
+    x = _pick(z.reshape(graphs, -1), way.enter).view(graphs, -1)
+    messages = z.new_empty(graphs, sum(way.messages))
+    slots, rooms = x.split(way.slots, dim=1), messages.split(way.messages, dim=1)
+    rooms[-1].zero_()  # what a pixel without a message in its inbox receives
 
     for depth in reversed(range(len(levels))):
-        level, inbox = levels[depth], way.inbox[depth]
-        y = x[:, way.slots[depth]]
+        level, inbox, y = levels[depth], way.inbox[depth], slots[depth]
         if len(inbox):
-            y = y + _pick(messages, inbox.flatten()).view(graphs, *inbox.shape).sum(dim=1)
-        product = torch.bmm(y.reshape(-1, signals, level.size), factors[depth].flatten(0, 1))
-        messages[:, way.messages[depth]] = product.view(graphs, -1)
+            y = y + _pick(messages, inbox).view(graphs, -1, way.slots[depth]).sum(dim=1)
+        _put(rooms[depth], torch.bmm, y.reshape(-1, signals, level.size), factors[depth][0])
     for depth, level in enumerate(levels):
-        w = messages[:, way.messages[depth]].reshape(-1, signals, level.size + level.border)[:, :, : level.size]
+        w = rooms[depth].reshape(-1, signals, level.size + level.border)[:, :, : level.size]
         if level.border:
             around = _pick(x, way.around[depth]).view(-1, signals, level.border)
-            w = torch.baddbmm(w, around, factors[depth][..., level.size :].flatten(0, 1).mT)
-        x[:, way.slots[depth]] = w.reshape(graphs, -1)
+            _put(slots[depth], torch.baddbmm, w, around, factors[depth][1])
+        else:
+            slots[depth].copy_(w.reshape(graphs, -1))
     return _pick(x, way.leave).view(z.shape)
 
 
 def _pick(rows: Tensor, index: Tensor) -> Tensor:
-    """rows[:, index]; of a single row much faster in one dimension."""
-    return rows[0].index_select(0, index)[None] if len(rows) == 1 else rows.index_select(1, index)
+    """rows[:, index]; of a single row in one dimension, where it is much faster."""
+    return rows.view(-1).index_select(0, index) if len(rows) == 1 else rows.index_select(1, index)
+
+
+def _put(room: Tensor, product: Callable[..., Tensor], *operands: Tensor) -> None:
+    """What a batched product gives, into `room` (B, ...): at once where that lies in one piece, as one graph's does."""
+    if len(room) == 1:
+        product(*operands, out=room.view(*operands[0].shape[:2], -1))
+    else:
+        room.copy_(product(*operands).view(room.shape))

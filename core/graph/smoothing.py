@@ -92,7 +92,7 @@ class Smoother:
         # s^ of a constant is that constant, so the mean can go around the solver: constants stay exact to the last
         # digit whatever the solver's error. For the same reason the detour adds nothing to the gradient.
         mean = z.detach().mean(dim=(2, 3), keepdim=True)
-        return _solution(z - mean, self) / self._solver.ones.to(z) + mean
+        return torch.addcdiv(mean, _solution(z - mean, self), self._solver.ones.to(z))
 
     def raw(self, z: Tensor) -> Tensor:
         """s_alpha(z) = L_alpha^-1 z (N, C, H, W), eq. 8: not normalised, a constant does not stay constant."""

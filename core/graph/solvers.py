@@ -93,7 +93,7 @@ class DirectSolver:
         # Some images at a time, to bound the memory that double precision takes meanwhile.
         chunk = max(1, _CHUNK // (graph.graphs * graph.height * graph.width))
         parts = [nested_dissection.factorise(graph[i : i + chunk], alpha) for i in range(0, len(graph), chunk)]
-        self.factors = [torch.cat(level).unflatten(0, (len(graph), -1)) for level in zip(*parts, strict=True)]
+        self._take([torch.cat(level).unflatten(0, (len(graph), -1)) for level in zip(*parts, strict=True)])
         self.ones = self.solve(graph.weights.new_ones(len(graph), graph.graphs, graph.height, graph.width))[0]
 
     def solve(self, z: Tensor) -> tuple[Tensor, None]:
@@ -101,13 +101,18 @@ class DirectSolver:
         levels = nested_dissection.plan(*self.size, z.device)
         way = nested_dissection.route(*self.size, signals, z.device)
         rows = z.reshape(-1, signals, z.shape[2] * z.shape[3])
-        factors = [f.flatten(0, 1) for f in self.factors]
-        return nested_dissection.solve(levels, way, factors, rows).view(z.shape), None
+        return nested_dissection.solve(levels, way, self._products, rows).view(z.shape), None
+
+    def _take(self, factors: list[Tensor]) -> None:
+        levels = nested_dissection.plan(*self.size, factors[0].device)
+        self.factors = factors
+        self._products = nested_dissection.both_ways(levels, [f.flatten(0, 1) for f in factors])
 
     def __getitem__(self, index: Index) -> Self:
         part = object.__new__(type(self))
         part.graphs, part.size = self.graphs, self.size
-        part.factors, part.ones = [take(f, index) for f in self.factors], take(self.ones, index)
+        part._take([take(f, index) for f in self.factors])
+        part.ones = take(self.ones, index)
         return part
 
 

@@ -15,6 +15,7 @@ def solve(graph, alpha, z):
     signals = z.shape[1] // graph.graphs
     factors = nested_dissection.factorise(graph, alpha)
     levels, way = nested_dissection.plan(*size, z.device), nested_dissection.route(*size, signals, z.device)
+    factors = nested_dissection.both_ways(levels, factors)
     return nested_dissection.solve(levels, way, factors, z.reshape(-1, signals, graph.height * graph.width))
 
 
@@ -67,6 +68,25 @@ def test_every_pixel_is_eliminated_once(height, width):
     levels = nested_dissection.plan(height, width, 4, torch.device("cpu"))
     pixels = torch.cat([torch.from_numpy(level.inner).flatten() for level in levels])
     assert sorted(pixels[pixels >= 0].tolist()) == list(range(height * width))
+
+
+@pytest.mark.parametrize(("size", "lines"), [((224, 224), 2), ((31, 31), 1), ((380, 380), 1)])
+def test_two_lines_divide_where_that_reads_less(size, lines):
+    """224 = 111 + 2 + 111 and so on: nothing is padded; 380 would need thick lines on nearly every level."""
+    levels = nested_dissection.plan(*size, 4, torch.device("cpu"))
+    assert (levels[0].inner >= 0).sum() == lines * size[1]
+    padded = sum(int((level.inner < 0).sum()) for level in levels)
+    assert (padded > 0) == (size == (380, 380))
+
+
+def test_a_batch_is_solved_as_its_images_are():
+    """One image's products are written in place, those of several are not."""
+    images = torch.rand(3, 3, 40, 56, generator=torch.Generator().manual_seed(0))
+    z = torch.randn(3, 3, 40, 56, generator=torch.Generator().manual_seed(1))
+    whole = solve(PixelGraph(images), 0.99, z).view(z.shape)
+    for i in range(3):
+        alone = solve(PixelGraph(images[i : i + 1]), 0.99, z[i : i + 1]).view(1, 3, 40, 56)
+        torch.testing.assert_close(whole[i : i + 1], alone, rtol=1e-6, atol=1e-6)
 
 
 def test_factors_have_no_negative_entries():
