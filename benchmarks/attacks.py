@@ -621,7 +621,9 @@ def main() -> None:
         "--methods", nargs="+", metavar="WORD", help="of `converged`, `invisible`: those with one of these"
     )
     parser.add_argument("--kept", type=Path, metavar="FOLDER", help="of `converged`: go on with what is known there")
-    parser.add_argument("--skip", type=int, default=0, help="of `converged`: images of each set to leave out")
+    parser.add_argument(
+        "--skip", type=int, nargs="+", default=[0], help="of `converged`: images left out first; several: n after each"
+    )
     parser.add_argument("--budget", type=int, default=1000, help="passes of its references (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of `step` and `peers` (default %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch (default %(default)s)")

@@ -263,11 +263,21 @@ def measure(
                 "attack": key,
                 "n": len(mine),
                 "ratios": ratios,
-                "converged": len(sure),
-                "sure": statistics.median(sure) if sure else None,
+                "sure": sure,
             }
         )
     return rows
+
+
+def together(parts: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The rows of the same attacks on several lots of images as one."""
+    first, *others = parts
+    for row, *more in zip(first, *others, strict=True):
+        for other in more:
+            row["n"] += other["n"]
+            row["ratios"] += other["ratios"]
+            row["sure"] += other["sure"]
+    return first
 
 
 def complete(
@@ -299,7 +309,7 @@ def cell(row: dict[str, Any]) -> str:
         text = f"{median:.2f}" + (f" ({interval.low:.2f}-{interval.high:.2f})" if interval else "")
     if row["attack"] in COSTLY:
         return text
-    return f"{text} {row['converged']}" + (f": {row['sure']:.2f}" if row["converged"] else "")
+    return f"{text} {len(row['sure'])}" + (f": {statistics.median(row['sure']):.2f}" if row["sure"] else "")
 
 
 def table(rows: list[dict[str, Any]], columns: Sequence[str], title: str) -> Table:
@@ -316,7 +326,7 @@ def measure_converged(
     networks: Sequence[str],
     only: Sequence[str] | None,
     n: int,
-    skip: int,
+    skips: Sequence[int],
     photos: str | None,
     folder: Path | None,
     budget: int,
@@ -324,13 +334,13 @@ def measure_converged(
     """Network by network, each attack's default budget over the best known.
 
     only: words, of which an attack's name has one (default: all). n: digits; half as many pictures of CIFAR-10, a
-    third as many photographs. skip: images of each set that are left out before. photos: "folder:PATH" of photographs.
-    folder: where what is known is kept.
+    third as many photographs. skips: how many images of each set are left out before; for several, n after each.
+    photos: "folder:PATH" of photographs. folder: where what is known is kept.
     """
     attacks = {key: attack for key, attack in DEFAULTS.items() if not only or any(word in key for word in only)}
     rows: list[dict[str, Any]] = []
     for name in networks:
-        found = measure(name, attacks, n, skip, photos, folder, budget)
+        found = together([measure(name, attacks, n, skip, photos, folder, budget) for skip in skips])
         console.print("; ".join([name, *(f"{row['attack']} {cell(row)}" for row in found)]))
         rows += found
     title = "median over the best known (95 %), how many say that they have converged: the median of these"

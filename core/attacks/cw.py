@@ -324,7 +324,7 @@ class CarliniWagnerBase(Storable, Aiming):
         "and costs distortion.",
     )
     iterations: int = parameter(
-        75,
+        100,
         ge=1,
         le=10_000,
         step=10,

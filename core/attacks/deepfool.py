@@ -16,7 +16,7 @@ from core.attacks.aim import Aiming
 from core.attacks.base import Seeks, Step, Tracker, crosses, gradient, margin
 from core.attacks.gradient import boundaries, inward, norms
 from core.attacks.metric import Metric
-from core.attacks.nearest import IN_THE_END, verdict
+from core.attacks.nearest import IN_THE_END, doubted, verdict
 from core.attacks.push import Pushing
 from core.attacks.returning import along, back
 from core.metrics import l2
@@ -110,10 +110,11 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
     end nearer; with them whole ones end as near or nearer, on digits in up to a third fewer gradients.
 
     What fools is not the shortest yet (`core.attacks.returning`): where it is deep behind the boundary the way back is
-    halved (`come_back`), and then it is turned along the boundary (`turns`), which ends just behind it. It has
-    converged where nothing near is shorter by 0.3 %, before the turns are used up, and no other class's boundary looks
-    nearly as near (`core.attacks.nearest`); without turns it never knows. `benchmarks/attacks.py converged` has what
-    it comes to.
+    halved (`come_back`), and then it is turned along the boundary (`turns`), which ends just behind it. Where another
+    class's boundary then looks nearly as near (`core.attacks.nearest`), the way there is walked from the image too, and
+    turned, and the shorter is kept. It has converged where nothing near is shorter by 0.3 %, before the turns are used
+    up, and no other class's boundary looks nearly as near; without turns it never knows. `benchmarks/attacks.py
+    converged` has what it comes to.
     """
 
     name: ClassVar[str] = "deepfool"
@@ -158,8 +159,9 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
         quick=2,
         paper="ours, after Abdollahpoorrostam et al. (2023), SuperDeepFool",
         help="Once it fools, the way is turned towards the projection of the image onto the boundary linearised where "
-        "it was crossed, so many times at most, as long as that shortens it. Each costs one to six passes. 0, as "
-        "published, stays at the first success.",
+        "it was crossed, so many times at most, as long as that shortens it. Each costs one to six passes. Where "
+        "another class's boundary then looks nearly as near, it goes there too. 0, as published, stays at the first "
+        "success.",
     )
 
     def steps(
@@ -184,12 +186,8 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
                 continue
             rows = step.found.nonzero()[:, 0]
             x, y, best = images[rows], labels[rows], step.best[rows]
-            if self.come_back and len(rows):
-                best = back(model, x, best, y, gap[rows], step.scalars["margin"][rows])
-            if self.turns and len(rows):
-                best, ended = along(model, x, best, y, self.turns)
-                _, leads, slopes = boundaries(model, best, y, IN_THE_END)
-                settled[rows] = ended & verdict(Metric(), x, best, norms(best - x), leads, slopes).clear
+            if len(rows):
+                best, settled[rows] = self._shortened(model, x, y, gap[rows], best, step.scalars["margin"][rows])
             moved = (best != step.best[rows]).flatten(1).any(1)
             if not bool(moved.any()):
                 yield replace(step, index=total, total=total, converged=settled)
@@ -205,9 +203,50 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
                 step, index=total, total=total, images=current, best=found, scalars=scalars, converged=settled
             )
 
-    def walk(self, model: nn.Module, images: Tensor, labels: Tensor, memory: Memory | None = None) -> Iterator[Step]:
+    def _shortened(
+        self, model: nn.Module, x: Tensor, y: Tensor, gap: Tensor, found: Tensor, lead: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`found` (n, C, H, W), which fools and leads by `lead` (n,), or what is shorter; (n,) whether that converged.
+
+        gap: (n,) what the images x of the classes y lack.
+        """
+        found, settled, doubted = self._turned(model, x, y, gap, found, lead)
+        rows = (doubted >= 0).nonzero()[:, 0]
+        if not len(rows):
+            return found, settled
+        *_, step = self.walk(model, x[rows], y[rows], towards=doubted[rows])
+        rows, other, lead = rows[step.found], step.best[step.found], step.scalars["margin"][step.found]
+        if len(rows):
+            other, sure, _ = self._turned(model, x[rows], y[rows], gap[rows], other, lead)
+            shorter = l2(other - x[rows]) < l2(found[rows] - x[rows])
+            rows = rows[shorter]
+            found[rows], settled[rows] = other[shorter], sure[shorter]
+        return found, settled
+
+    def _turned(
+        self, model: nn.Module, x: Tensor, y: Tensor, gap: Tensor, found: Tensor, lead: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same without a second way, and (n,) the class whose boundary looks nearly as near; -1 without one."""
+        if self.come_back:
+            found = back(model, x, found, y, gap, lead)
+        if not self.turns:
+            return found, torch.zeros_like(y, dtype=torch.bool), torch.full_like(y, -1)
+        found, ended = along(model, x, found, y, self.turns)
+        classes, leads, slopes = boundaries(model, found, y, IN_THE_END)
+        about = Metric(), x, found, norms(found - x)
+        settled = ended & verdict(*about, leads, slopes).clear
+        return found, settled, doubted(*about, classes, leads, slopes)
+
+    def walk(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        memory: Memory | None = None,
+        towards: Tensor | None = None,
+    ) -> Iterator[Step]:
         """memory: of an earlier search, whose last images these are. With it, boundaries that were never linearised are
-        guessed at, and not tried where that is hopeless."""
+        guessed at, and not tried where that is hopeless. towards: (N,) the classes whose boundaries alone are tried."""
         total = self.deepfool_steps + 1  # the clean image, then the steps
         tracker = Tracker(images, total, ("margin", "distortion", "boundary"))
         active, x = torch.arange(len(images), device=images.device), images
@@ -224,7 +263,7 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
             sound, fools = values.isfinite().all(1), crosses(values, y)
             tracker.record(active, x.detach(), margin(values, y), fools, sound=sound)
             if index == 1:
-                rivals = likeliest(values, y, self.candidates)
+                rivals = likeliest(values, y, self.candidates) if towards is None else towards[:, None]
                 norms = torch.full_like(rivals, torch.inf, dtype=values.dtype)  # of their gradients; not yet known
                 if memory is not None:
                     if memory.norms is None:

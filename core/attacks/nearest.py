@@ -118,3 +118,17 @@ def verdict(
     for other in others:
         clear = clear & (other >= _OTHERS)
     return Verdict(clear, clear & (own >= _STANDS))
+
+
+def doubted(
+    metric: Metric, images: Tensor, at: Tensor, length: Tensor, classes: Tensor, leads: Tensor, slopes: Tensor
+) -> Tensor:
+    """(n,) the other class for whose boundary it is not `clear`, the nearest if there are several; -1 without one.
+
+    As `verdict`, with the `classes` (k, n) whose leads and slopes these are.
+    """
+    if len(classes) < 2:
+        return torch.full_like(classes[0], -1)
+    others = (_projections(metric, images, at, leads[1:], slopes[1:], 0.0)[1] / length).flatten(1)
+    nearest, which = others.min(0)
+    return torch.where(nearest < _OTHERS, classes[1:].gather(0, which[None])[0], -1)

@@ -18,7 +18,7 @@ from core.attacks import (
 )
 from core.attacks.base import Attack, Seeks, Step, Tracker
 from core.attacks.metric import Metric
-from core.attacks.nearest import Verdict, verdict
+from core.attacks.nearest import Verdict, doubted, verdict
 from tests.problems import linear
 
 IMAGES = torch.full((1, 1, 2, 2), 0.5)
@@ -162,6 +162,19 @@ def test_what_the_boundaries_say_of_where_a_search_ended():
         leads = torch.tensor([[0.5 - 0.5 * own], [-0.5 * other]])
         said = verdict(Metric(), images, at, torch.full((1, 1, 1, 1), 0.5), leads, slopes)
         assert (bool(said.clear), bool(said.stands)) == expected
+
+
+def test_the_class_in_doubt_is_the_one_that_looks_nearest():
+    """The way to the own boundary is 1; of the others' there is doubt up to 1.1, in whatever order they come."""
+    image, at = torch.full((1, 1, 1, 2), 0.2), torch.tensor([[[[0.7, 0.2]]]])
+    slope, away = torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[[[0.0, 1.0]]]])
+    cases = (((1.2, 1.3), -1), ((1.05, 1.02), 8), ((0.7, 1.02), 4), ((1.2, 1.09), 8), ((1.09, torch.inf), 4), ((), -1))
+    for others, expected in cases:
+        leads = torch.tensor([0.0, *(-0.5 * other for other in others)])[:, None]
+        classes = torch.tensor([2, 4, 8])[: len(leads), None]
+        slopes = torch.stack([slope, *(away for _ in others)])
+        found = doubted(Metric(), image, at, torch.full((1, 1, 1, 1), 0.5), classes, leads, slopes)
+        assert found.tolist() == [expected]
 
 
 def test_of_images_that_have_left_nobody_says_anything():

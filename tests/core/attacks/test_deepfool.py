@@ -172,6 +172,19 @@ def test_along_a_kink_the_way_is_turned_to_its_nearest_point():
     assert (l2(found - images) <= 1.01 * model.nearest.norm()).all()
 
 
+def test_where_another_boundary_looks_as_near_the_way_there_is_walked_too():
+    """Of two candidates the one tried is 0.25 away; the third class 0.125, 0.27 and 0.4, which only the end tells."""
+    model = Linear(torch.tensor([[0.0, 0], [0.4, 0], [0, 8.0]]), torch.tensor([0.0, -0.3, -5.0]))
+    images = torch.tensor([[0.5, 0.5], [0.5, 0.355], [0.5, 0.225]]).view(3, 1, 1, 2)
+    labels = torch.zeros(3, dtype=torch.long)
+    first = run(DeepFool(candidates=2, push=False, turns=0), model, images, labels)
+    assert model(first.adversarial).argmax(1).tolist() == [1, 1, 1]
+    result = run(DeepFool(candidates=2, push=False), model, images, labels)
+    assert model(result.adversarial).argmax(1).tolist() == [2, 1, 1]
+    assert result.l2.tolist() == pytest.approx([0.125, 0.25, 0.25], rel=0.025)
+    assert result.converged.tolist() == [True, False, True]
+
+
 def test_on_a_plane_there_is_nothing_to_turn():
     problem = linear(n=6)
     first, turned = (run(DeepFool(push=False, turns=t), problem.model, problem.images, problem.labels) for t in (0, 15))

@@ -364,7 +364,7 @@ def test_a_far_class_with_a_steep_boundary_is_found_once_its_slope_is_known():
     """Its gradient, forty times as long as the nearest's, was never computed: it is passed over. Known, it is tried."""
     model = Linear(torch.tensor([[0.0, 0], [0.2, 0], [0, 8.0]]), torch.tensor([0.0, -0.15, -5.0]))
     x = torch.tensor([0.5, 0.5]).view(1, 1, 1, 2)
-    deepfool = DeepFool(relaxation=1.0, push=False)
+    deepfool = DeepFool(push=False, turns=0)
     *_, free = deepfool.search(model, x, torch.tensor([0]))
     memory = Memory()
     *_, guessed = deepfool.search(model, x, torch.tensor([0]), memory)
