@@ -210,32 +210,38 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
 
         gap: (n,) what the images x of the classes y lack.
         """
-        found, settled, doubted = self._turned(model, x, y, gap, found, lead)
-        rows = (doubted >= 0).nonzero()[:, 0]
-        if not len(rows):
-            return found, settled
-        *_, step = self.walk(model, x[rows], y[rows], towards=doubted[rows])
-        rows, other, lead = rows[step.found], step.best[step.found], step.scalars["margin"][step.found]
+        found, ended = self._turned(model, x, y, gap, found, lead)
+        if not self.turns:
+            return found, ended
+        settled, rivals = self._judged(model, x, y, found, ended)
+        rows = (rivals >= 0).nonzero()[:, 0]
         if len(rows):
-            other, sure, _ = self._turned(model, x[rows], y[rows], gap[rows], other, lead)
+            *_, step = self.walk(model, x[rows], y[rows], towards=rivals[rows])
+            rows, other, lead = rows[step.found], step.best[step.found], step.scalars["margin"][step.found]
+        if len(rows):
+            other, ended = self._turned(model, x[rows], y[rows], gap[rows], other, lead)
             shorter = l2(other - x[rows]) < l2(found[rows] - x[rows])
-            rows = rows[shorter]
-            found[rows], settled[rows] = other[shorter], sure[shorter]
+            rows, other, ended = rows[shorter], other[shorter], ended[shorter]
+        if len(rows):
+            found[rows] = other
+            settled[rows], _ = self._judged(model, x[rows], y[rows], other, ended)
         return found, settled
 
     def _turned(
         self, model: nn.Module, x: Tensor, y: Tensor, gap: Tensor, found: Tensor, lead: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The same without a second way, and (n,) the class whose boundary looks nearly as near; -1 without one."""
+    ) -> tuple[Tensor, Tensor]:
+        """The same without a second way, and (n,) whether nothing near is shorter."""
         if self.come_back:
             found = back(model, x, found, y, gap, lead)
         if not self.turns:
-            return found, torch.zeros_like(y, dtype=torch.bool), torch.full_like(y, -1)
-        found, ended = along(model, x, found, y, self.turns)
+            return found, torch.zeros_like(y, dtype=torch.bool)
+        return along(model, x, found, y, self.turns)
+
+    def _judged(self, model: nn.Module, x: Tensor, y: Tensor, found: Tensor, ended: Tensor) -> tuple[Tensor, Tensor]:
+        """(n,) whether it has converged, and the class whose boundary looks nearly as near; -1 without one."""
         classes, leads, slopes = boundaries(model, found, y, IN_THE_END)
         about = Metric(), x, found, norms(found - x)
-        settled = ended & verdict(*about, leads, slopes).clear
-        return found, settled, doubted(*about, classes, leads, slopes)
+        return ended & verdict(*about, leads, slopes).clear, doubted(*about, classes, leads, slopes)
 
     def walk(
         self,
