@@ -76,7 +76,7 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks.base import Attack, Seeks, Step
-from core.attacks.gradient import Goal, Search, clipped, unit
+from core.attacks.gradient import Goal, Search, clipped, inward, unit
 from core.attacks.metric import Metric, SmoothMetric, SobolevMetric
 from core.attacks.nearest import BOUNDARIES, IN_THE_END, Plan, nearest, verdict
 from core.attacks.push import Storable
@@ -180,7 +180,7 @@ class DecoupledBase(Storable, Attack, Goal):
             probe = search.probe(self.shown(clipped(search.x, r)), not last, sharp, metric.cost(r), aim)
             ever |= probe.fools
             x = search.x + r
-            g = torch.where(((x <= 0) & (probe.gradient > 0)) | ((x >= 1) & (probe.gradient < 0)), 0, -probe.gradient)
+            g = inward(-probe.gradient, x)
             going = probe.sound & (g.flatten(1).any(1) | r.flatten(1).any(1))  # else there is nowhere to go
             if not last and not bool(going.all()):
                 search.stay(going)

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from core.attacks.gradient import inward
 from core.attacks.metric import Metric
 
 BOUNDARIES = 3  # the classes asked of
@@ -65,7 +66,7 @@ def _projections(
     reached = at - images
     paths, lengths = [], []
     for lead, slope in zip(leads, slopes, strict=True):
-        g = torch.where(((at <= 0) & (slope < 0)) | ((at >= 1) & (slope > 0)), 0, slope)
+        g = inward(slope, at)
         direction = metric(g)
         gap = (g * reached).sum((1, 2, 3), keepdim=True) + (goal - lead.view(-1, 1, 1, 1))
         gain = (g * direction).sum((1, 2, 3), keepdim=True)
