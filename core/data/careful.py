@@ -6,12 +6,19 @@ never ends, or a file of a terabyte, and a JSON of a kilobyte may be nested deep
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+T = TypeVar("T")
+
+MOMENT = 2.0
+"""Seconds after a change in which another one could leave a file's times as they are."""
 
 
 class Unreadable(ValueError):  # noqa: N818
@@ -37,6 +44,32 @@ def age(path: Path) -> float:
         return max(time.time() - os.stat(path).st_mtime, 0.0)
     except (OSError, ValueError):
         return 0.0
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """What every change of the plain file `path` changes; None where there is no relying on it."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(found.st_mode) or time.time() - found.st_ctime < MOMENT:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def kept(read: Callable[..., T]) -> Callable[..., T]:
+    """`read`, which reads the files whose paths it is given, made to do so again only when one of them has changed.
+
+    The last 256 answers are kept, and shared by all who ask; what it raises is not.
+    """
+    known = functools.lru_cache(256)(lambda paths, _: read(*paths))
+
+    @functools.wraps(read)
+    def asked(*paths: Path) -> T:
+        stamps = tuple(_stamp(path) for path in paths)
+        return read(*paths) if None in stamps else known(paths, stamps)
+
+    return asked
 
 
 def size(number: int) -> str:

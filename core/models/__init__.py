@@ -75,17 +75,29 @@ def card(name: str) -> Card:
     What only their values tell, `load` finds.
     """
     described = _card(name)
-    weights, packaged = None, package(described)
+    packaged = package(described)
     if packaged in PACKAGES:
         weights_path(packaged)
-    elif packaged is None:
-        try:
-            weights = header.read(MODELS[name] / described.weights, WEIGHTS_LIMIT).shapes
-        except careful.Unreadable as why:
-            raise ValueError(f"{name}: {described.weights} {why}; get the checkpoint again.") from None
-    check_agreement(described, weights)
+    if packaged is None:
+        _check_weights(MODELS[name] / CARD, MODELS[name] / described.weights)
+    else:
+        check_agreement(described, None)
     check_data(described)
     return described
+
+
+_read_card = careful.kept(Card.read)
+
+
+@careful.kept
+def _check_weights(card: Path, weights: Path) -> None:
+    """ValueError in one sentence unless the card and the weights beside it go together."""
+    described = _read_card(card)
+    try:
+        shapes = header.read(weights, WEIGHTS_LIMIT).shapes
+    except careful.Unreadable as why:
+        raise ValueError(f"{described.name}: {described.weights} {why}; get the checkpoint again.") from None
+    check_agreement(described, shapes)
 
 
 def _card(name: str) -> Card:
@@ -94,7 +106,7 @@ def _card(name: str) -> Card:
         if name in VISION:
             return vision.card(name)
         raise ValueError(f"there is no model {careful.shown(name)}; there are {', '.join(MODELS) or 'none'}.")
-    return Card.read(MODELS[name] / CARD)
+    return _read_card(MODELS[name] / CARD)
 
 
 def survey() -> tuple[dict[str, Card], dict[str, str]]:

@@ -130,7 +130,10 @@ class KernelHead(nn.Module):
             raise ValueError(f"alpha must be a finite number greater than 0; got {alpha}.")
         self.alpha, self.classes = alpha, classes
         self.register_buffer("references", torch.zeros(references, dim))
-        self.register_buffer("reference_labels", torch.arange(references) % classes)
+        labels = torch.zeros(references, dtype=torch.long)
+        if not labels.is_meta:  # there, PyTorch imports SymPy to count: a second of every process that lists
+            labels = torch.arange(references) % classes
+        self.register_buffer("reference_labels", labels)
 
     @property
     def labelled(self) -> bool:

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,32 @@ def test_a_weight_file_is_not_read_to_be_listed(home, monkeypatch):
     monkeypatch.setattr(header.careful, "read_bytes", lambda *a: (sizes.append(len(real(*a)[0])), real(*a))[1])
     assert "good" in models.cards()
     assert max(sizes) <= 65_536
+
+
+def test_what_takes_a_second_to_import_is_not_needed_to_list():
+    """Every start of a server and every command lists; some of PyTorch's functions import SymPy on the device meta."""
+    listing = "import sys; from core import models; print(len(models.survey()[0]), 'sympy' in sys.modules)"
+    root = Path(assembly.__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", listing], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{len(models.survey()[0])} False\n"
+
+
+def test_what_a_checkpoint_becomes_after_it_was_listed_is_seen(home, monkeypatch):
+    """Files that have been there for long are asked again only when they change (`careful.kept`)."""
+    hostile.put(home, "good", lambda folder: None)
+    folder, now = home / "checkpoints" / "good", time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 3600)
+    facts = json.loads((folder / "card.json").read_text())
+    assert models.cards()["good"].title == facts["title"]
+    time.sleep(0.02)
+    hostile.write_card(folder, json.dumps(facts | {"title": "Another"}).encode())
+    assert models.cards()["good"].title == "Another"
+    time.sleep(0.02)
+    (folder / "weights.safetensors").write_bytes(b"none")
+    assert models.survey()[1] == {"good": sentence(models.card, "good")}
+    time.sleep(0.02)
+    (folder / "weights.safetensors").unlink()
+    assert "cannot be read" in sentence(models.card, "good")
 
 
 def test_a_header_longer_than_a_page_is_read_whole(tmp_path):
