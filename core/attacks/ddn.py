@@ -78,7 +78,7 @@ from torch import Tensor, nn
 from core.attacks.base import Attack, Seeks, Step
 from core.attacks.gradient import Goal, Search, clipped, inward, unit
 from core.attacks.metric import Metric, SmoothMetric, SobolevMetric
-from core.attacks.nearest import BOUNDARIES, IN_THE_END, Plan, nearest, verdict
+from core.attacks.nearest import BOUNDARIES, IN_THE_END, Plan, looks, nearest, verdict
 from core.attacks.push import Storable
 from core.attacks.smoothing import EnergyParameters
 from core.params import parameter
@@ -218,7 +218,7 @@ class DecoupledBase(Storable, Attack, Goal):
         if index < self.passes and len(search.rows):
             at = search.tracker.best[search.rows]
             _, leads, slopes = search.boundaries(self.shown(at), IN_THE_END)
-            said = verdict(metric, search.x, at, metric.norms(at - search.x), leads, slopes)
+            said = verdict(looks(metric, search.x, at, metric.norms(at - search.x), leads, slopes))
             said = said.of(search.rows, len(images))
             yield search.tracker.step(self.passes, clear=said.clear, stands=said.stands)
 

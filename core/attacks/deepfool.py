@@ -16,7 +16,7 @@ from core.attacks.aim import Aiming
 from core.attacks.base import Seeks, Step, Tracker, crosses, gradient, margin
 from core.attacks.gradient import boundaries, inward, norms
 from core.attacks.metric import Metric
-from core.attacks.nearest import IN_THE_END, doubted, verdict
+from core.attacks.nearest import IN_THE_END, doubted, looks, verdict
 from core.attacks.push import Pushing
 from core.attacks.returning import along, back
 from core.metrics import l2
@@ -240,8 +240,8 @@ class DeepFool(DeepFoolParameters, Pushing, Aiming):
     def _judged(self, model: nn.Module, x: Tensor, y: Tensor, found: Tensor, ended: Tensor) -> tuple[Tensor, Tensor]:
         """(n,) whether it has converged, and the class whose boundary looks nearly as near; -1 without one."""
         classes, leads, slopes = boundaries(model, found, y, IN_THE_END)
-        about = Metric(), x, found, norms(found - x)
-        return ended & verdict(*about, leads, slopes).clear, doubted(*about, classes, leads, slopes)
+        near = looks(Metric(), x, found, norms(found - x), leads, slopes)
+        return ended & verdict(near).clear, doubted(near, classes)
 
     def walk(
         self,

@@ -37,9 +37,9 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks.base import Step, Tracker, crosses, gradient, margin
-from core.attacks.gradient import boundaries, clipped
+from core.attacks.gradient import boundaries, clipped, inward
 from core.attacks.metric import Metric
-from core.attacks.nearest import BOUNDARIES, IN_THE_END, Plan, Verdict, nearest, verdict
+from core.attacks.nearest import BOUNDARIES, IN_THE_END, Plan, Verdict, looks, nearest, verdict
 
 _FIRST, _FURTHER, _LAST = 0.5, 0.3, 0.01  # theta after the first step, of a search that goes on, and at the last
 _BEHIND = 1.02  # the first step goes this far, in units of the way to the linearised boundary
@@ -199,9 +199,8 @@ class Lagrangian:
         slope = gradient(raised, seen) if needed else torch.zeros_like(seen)
         slope = torch.where(_of_each(confident & (not both)), 0, slope)
         sound = logits.isfinite().all(1) & slope.flatten(1).isfinite().all(1)
-        x = s.x + s.r
-        unfelt = ((x <= 0) & (slope < 0)) | ((x >= 1) & (slope > 0)) | _of_each(~sound)
-        return _Look(seen.detach(), lead, fools, confident, torch.where(unfelt, 0, slope), sound)
+        slope = inward(torch.where(_of_each(sound), slope, 0), s.x + s.r)
+        return _Look(seen.detach(), lead, fools, confident, slope, sound)
 
     def _record(self, tracker: Tracker, s: _Images, look: _Look) -> None:
         """Take note of the iterates, and of the shortest r."""
@@ -240,7 +239,7 @@ class Lagrangian:
     def _verdict(self, s: _Images) -> Verdict:
         at = self.shown(clipped(s.x, s.best))
         _, leads, slopes = boundaries(self.model, at, s.labels, IN_THE_END)
-        return verdict(self.metric, s.x, at, s.least, leads, slopes, self.goal)
+        return verdict(looks(self.metric, s.x, at, s.least, leads, slopes, self.goal))
 
     def _turn(self, s: _Images, settled: Tensor) -> None:
         """To the nearest boundary, of the images (n, 1, 1, 1) that are `settled`."""

@@ -17,7 +17,7 @@ def test_four_who_attack_at_once_do_not_stall_each_other(open_page):
 
     def lab() -> Page:
         # A seed of its own: nothing is answered from kept results.
-        page = open_page(f"/Attack_lab?model=mnist-c4-ce&iterations=50&seed={next(SEEDS)}")
+        page = open_page(f"/Attack_lab?model=mnist-c4-ce&seed={next(SEEDS)}")
         page.locator(".viewer canvas").first.wait_for()
         settled(page)
         return page

@@ -18,7 +18,7 @@ from core.attacks import (
 )
 from core.attacks.base import Attack, Seeks, Step, Tracker
 from core.attacks.metric import Metric
-from core.attacks.nearest import Verdict, doubted, verdict
+from core.attacks.nearest import Verdict, doubted, looks, verdict
 from tests.problems import linear
 
 IMAGES = torch.full((1, 1, 2, 2), 0.5)
@@ -160,7 +160,7 @@ def test_what_the_boundaries_say_of_where_a_search_ended():
         slopes = torch.tensor([[[[[1.0, 0.0]]]], [[[[0.0, 1.0]]]]])
         # Each lead is as much below 0 at `at` as its boundary, seen from the image, lies beyond it.
         leads = torch.tensor([[0.5 - 0.5 * own], [-0.5 * other]])
-        said = verdict(Metric(), images, at, torch.full((1, 1, 1, 1), 0.5), leads, slopes)
+        said = verdict(looks(Metric(), images, at, torch.full((1, 1, 1, 1), 0.5), leads, slopes))
         assert (bool(said.clear), bool(said.stands)) == expected
 
 
@@ -173,7 +173,7 @@ def test_the_class_in_doubt_is_the_one_that_looks_nearest():
         leads = torch.tensor([0.0, *(-0.5 * other for other in others)])[:, None]
         classes = torch.tensor([2, 4, 8])[: len(leads), None]
         slopes = torch.stack([slope, *(away for _ in others)])
-        found = doubted(Metric(), image, at, torch.full((1, 1, 1, 1), 0.5), classes, leads, slopes)
+        found = doubted(looks(Metric(), image, at, torch.full((1, 1, 1, 1), 0.5), leads, slopes), classes)
         assert found.tolist() == [expected]
 
 
