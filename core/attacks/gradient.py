@@ -220,7 +220,7 @@ def scaled(values: Tensor, pictures: Tensor) -> Tensor:
 
 def inward(slopes: Tensor, x: Tensor) -> Tensor:
     """Slopes (N, C, H, W) without those that would only lead a pixel of x, which is black or white, out of [0, 1]."""
-    return torch.where(((slopes > 0) & (x >= 1)) | ((slopes < 0) & (x <= 0)), 0, slopes)
+    return torch.where(((x >= 1) & (slopes > 0)) | ((x <= 0) & (slopes < 0)), 0, slopes)
 
 
 def norms(x: Tensor) -> Tensor:
