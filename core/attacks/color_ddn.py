@@ -15,7 +15,7 @@ does the rest: the norm that shrinks and grows is |r|_G, and the success of the 
 where iterates are rounded. On a linear classifier it ends at r = b G^-1 w / (w.G^-1 w).
 
 Measured on 8 photographs (EfficientNet-Lite0, all fooled in 8 bits; medians): CIEDE2000's largest value 1.03 and its
-norm 15.3 in 51 passes; DDN 2.36 and 28.3 in as many; adv-lib's PerC-AL 2.69 and 21.2 in 750
+norm 15.3 in 50 passes; DDN 1.98 and 28.4 in 26; adv-lib's PerC-AL 2.69 and 21.2 in 750
 (`benchmarks/attacks.py invisible`, which has the intervals).
 
 Departures from what it takes after:

@@ -183,7 +183,7 @@ class SmoothFool(LowPassParameters, DeepFoolParameters, Pushing, Aiming):
 
     DeepFool is ours with full steps, and each goes on with what those before know of the boundaries (`remember`), with
     0.4 of the gradients and half of the time (`benchmarks/smoothfool.py`). A warm start (`core.attacks.warm`, the
-    default on photographs) takes a third of these gradients and half of that time: 0.09 of the authors' code. Its
+    default on photographs) takes a third of these gradients and half of that time: 0.1 of the authors' code. Its
     perturbations are as long in the median, single ones longer or shorter by a third, by more where boundaries have
     cliffs, as of fixed centres, which is why it is off where there is time, and in all that is stored of digits. The
     number of rounds is limited, and an image without a smooth direction (w = 0, or g*w = 0) is given up. What was found
